@@ -1,0 +1,26 @@
+"""German texts that the reference values are made for, each within 64 tokens."""
+
+# Whatever a reader may send: umlauts, quotation marks, emoji, odd spaces.
+LOGIT_TEXTS = [
+    "Berlin",
+    "Angela Merkel sprach am Montag in München über die Außenpolitik.",
+    "„Wir müssen handeln“, sagte Jürgen Müller (Siemens) in Köln!",
+    "»Größe« und Maß: 3,5 % mehr für Österreich – trotz ÄÖÜ 😀.",
+    "Die EU-Kommission\ntagt in Berlin-Mitte, U-Bahn Straße 5; Bürger*innen\u00a0protestieren.",
+]
+
+# Words parted by single spaces and no punctuation: here the pipeline finds words as we do.
+PLAIN_TEXTS = [
+    "Berlin",
+    "Angela Merkel sprach am Montag in München",
+    "Der FC Bayern gewann in Düsseldorf gegen Dortmund und Köln",
+    "Käthe Größler lobte die Deutsche Bahn wegen der Überschwemmungen in Österreich",
+    "Siemens und Volkswagen bauen Stellen in Wolfsburg ab sagte Olaf Scholz",
+    "Forscherinnen aus Tübingen Heidelberg Zürich und Brüssel warnen vor dem Winter",
+]
+
+# For topics the whole text counts, so punctuation does no harm.
+TOPIC_TEXTS = LOGIT_TEXTS + [
+    "Der Trainer lobte die Mannschaft nach dem Spiel gegen Dortmund.",
+    "Die Zentralbank erhöht den Leitzins, der Dax verliert ein Prozent.",
+]
