@@ -1,0 +1,79 @@
+"""Batches of the prepared examples: by length, under a token budget, both tasks mixed, the same for the same seed."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .labels import UNLABELLED
+
+PAD = 1
+SORTED_BATCHES = 60  # among so many batches' worth of examples they are sorted by length
+
+
+class Examples:
+    """The examples of one task, as `prepare` wrote them."""
+
+    def __init__(self, file: Path):
+        arrays = dict(np.load(file))
+        self.lengths = arrays.pop("lengths")
+        self._ends = np.cumsum(self.lengths)
+        self.flat = {name: array for name, array in arrays.items() if len(array) == self._ends[-1]}
+        self.whole = {name: array for name, array in arrays.items() if name not in self.flat}
+
+    def padded(self, name: str, indices: list[int], fill: int) -> Tensor:
+        """A per-token array of the chosen examples, `[batch, longest]`."""
+        width = int(self.lengths[indices].max())
+        rows = np.full((len(indices), width), fill, np.int64)
+        for row, index in zip(rows, indices):
+            end = self._ends[index]
+            row[: self.lengths[index]] = self.flat[name][end - self.lengths[index] : end]
+        return torch.from_numpy(rows)
+
+
+@dataclass(frozen=True)
+class Batch:
+    task: str  # "entities" or "topics"
+    indices: list
+
+    def load(self, examples: dict[str, Examples]) -> dict[str, Tensor]:
+        own = examples[self.task]
+        input_ids = own.padded("input_ids", self.indices, PAD)
+        tensors = {"input_ids": input_ids, "attention_mask": (input_ids != PAD).long()}
+        if self.task == "entities":
+            tensors["tags"] = own.padded("tags", self.indices, UNLABELLED)
+        for name, array in own.whole.items():
+            tensors[name] = torch.from_numpy(array[self.indices])
+        return tensors
+
+
+def plan_batches(examples: dict[str, Examples], batch_tokens: int, seed: int) -> list[Batch]:
+    """All batches of a training in their order. Each task's examples keep their rough order, and the tasks are mixed
+    evenly, so a training cut short has seen the same mixture."""
+    rng = random.Random(seed)
+    queues = []
+    for task, own in examples.items():
+        batches = [Batch(task, indices) for indices in _cut(own.lengths, batch_tokens, rng)]
+        queues += [((place + rng.random()) / len(batches), batch) for place, batch in enumerate(batches)]
+    return [batch for _, batch in sorted(queues, key=lambda entry: entry[0])]
+
+
+def _cut(lengths: np.ndarray, batch_tokens: int, rng: random.Random) -> list[list[int]]:
+    batches = []
+    chunk_size = max(1, int(SORTED_BATCHES * batch_tokens / lengths.mean()))
+    for begin in range(0, len(lengths), chunk_size):
+        indices = list(range(begin, min(begin + chunk_size, len(lengths))))
+        indices.sort(key=lambda index: (lengths[index], rng.random()))
+        chunk, batch = [], []
+        for index in indices:
+            if batch and (len(batch) + 1) * lengths[index] > batch_tokens:
+                chunk.append(batch)
+                batch = []
+            batch.append(index)
+        chunk.append(batch)
+        rng.shuffle(chunk)
+        batches += chunk
+    return batches

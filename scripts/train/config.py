@@ -1,0 +1,153 @@
+"""The configuration file, read once into checked types."""
+
+import argparse
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where things lie: `data` is read, `work` holds everything in between, `model` is the folder that ships."""
+
+    data: Path
+    work: Path
+    model: Path
+
+    @property
+    def base(self) -> Path:
+        return self.work / "base"
+
+    @property
+    def pruned(self) -> Path:
+        return self.work / "pruned"
+
+    @property
+    def examples(self) -> Path:
+        return self.work / "examples"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.work / "checkpoint.pt"
+
+    @property
+    def trained(self) -> Path:
+        return self.work / "trained.pt"
+
+
+@dataclass(frozen=True)
+class Base:
+    package: str
+    wheel_sha256: str
+    file: str
+    reference_package: str
+    reference_sha256: str
+    reference_file: str
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    max_pieces: int
+    wiki_articles: int
+    bundestag_speeches: int
+
+
+@dataclass(frozen=True)
+class Entities:
+    passes: int
+    single_share: float
+    window_sentences: list
+    alteration_share: float
+
+
+@dataclass(frozen=True)
+class Topics:
+    max_tokens: int
+    alteration_share: float
+    joined_share: float
+    currentevents_cap: int
+    dip_cap: int
+    klexikon_cap: int
+    iptc_passes: dict
+    sib200_languages: list
+    denews_passes: int
+    absent_weight: dict
+
+
+@dataclass(frozen=True)
+class Training:
+    batch_tokens: int
+    encoder_lr: float
+    head_lr: float
+    weight_decay: float
+    warmup: float
+    dropout: float
+    clip_norm: float
+    topic_loss_weight: float
+    frozen_embeddings: bool
+    time_budget_minutes: float
+    checkpoint_minutes: float
+    threads: int
+
+
+@dataclass(frozen=True)
+class Export:
+    opset: int
+    name: str
+    description: str
+    stride: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    dip_documents: int
+    weights: dict
+
+
+@dataclass(frozen=True)
+class Config:
+    seed: int
+    paths: Paths
+    base: Base
+    vocabulary: Vocabulary
+    entities: Entities
+    topics: Topics
+    training: Training
+    export: Export
+    calibration: Calibration
+
+
+def parse_arguments(description: str, add_options=None) -> tuple[Config, argparse.Namespace]:
+    """Every step's command line: `--config FILE`, and `--data`, `--work`, `--model` to put a path elsewhere."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config", type=Path, default=REPOSITORY / "scripts/train/ressort.toml")
+    for name in ("data", "work", "model"):
+        parser.add_argument(f"--{name}", help=f"instead of paths.{name} of the configuration")
+    if add_options:
+        add_options(parser)
+    arguments = parser.parse_args()
+    return load_config(arguments.config, {n: getattr(arguments, n) for n in ("data", "work", "model")}), arguments
+
+
+def load_config(file: Path, path_overrides: dict | None = None) -> Config:
+    """Reads `file`; an unknown or missing key is an error that names it."""
+    raw = tomllib.loads(file.read_text())
+    given = {name: path for name, path in (path_overrides or {}).items() if path}
+    raw["paths"] = {name: _absolute(path) for name, path in {**raw["paths"], **given}.items()}
+    sections = {field.name: field.type for field in fields(Config)}
+    unknown = raw.keys() - sections.keys()
+    if unknown:
+        raise SystemExit(f"{file}: unknown keys {sorted(unknown)}")
+    values = {}
+    for name, kind in sections.items():
+        try:
+            values[name] = raw[name] if kind is int else kind(**raw[name])
+        except (KeyError, TypeError) as error:
+            raise SystemExit(f"{file}: section [{name}]: {error}") from error
+    return Config(**values)
+
+
+def _absolute(path: str) -> Path:
+    return (REPOSITORY / Path(path).expanduser()).resolve()

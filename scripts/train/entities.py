@@ -1,0 +1,116 @@
+"""Entity examples: GermEval 2014 sentences alone and in windows, some altered, tagged on first pieces."""
+
+import random
+from dataclasses import dataclass
+
+from tokenizers import Encoding, Tokenizer
+
+from .alter import alter, draw_alteration
+from .config import Config
+from .labels import ENTITY_INDEX, UNLABELLED
+from .records import read_training_records
+
+MAX_TOKENS = 510  # what the encoder takes, less `<s>` and `</s>`
+SEPARATORS = [" ", " ", " ", "\n", "\n\n"]
+
+
+@dataclass(frozen=True)
+class TaggedText:
+    """A text with its gold words (half-open spans in code points) and one BIO tag a word."""
+
+    text: str
+    words: list
+    tags: list
+
+
+@dataclass(frozen=True)
+class EntityExample:
+    input_ids: list
+    tags: list  # an index into ENTITY_TAGS for a word's first piece, else UNLABELLED
+
+
+def entity_examples(tokenizer: Tokenizer, config: Config, rng: random.Random) -> list[EntityExample]:
+    """`passes` differently cut and altered copies of the training set, the copies one after the other."""
+    settings = config.entities
+    sentences = [tag_words(record) for record in read_training_records(config.paths.data, "entities/germeval2014.train")]
+    examples = []
+    for _ in range(settings.passes):
+        for group in group_sentences(sentences, settings.single_share, settings.window_sentences, rng):
+            tagged = join(group, rng)
+            if rng.random() < settings.alteration_share:
+                tagged = alter_tagged(tagged, draw_alteration(rng), rng)
+            examples.append(encode_tagged(tagged, tokenizer))
+    return examples
+
+
+def tag_words(record: dict) -> TaggedText:
+    """BIO tags of a record's gold tokens. A token belongs to an entity if it lies inside of it."""
+    tags = ["O"] * len(record["token_spans"])
+    for entity in record["entities"]:
+        prefix = "B"
+        for index, (start, end) in enumerate(record["token_spans"]):
+            if entity["start"] <= start and end <= entity["end"]:
+                tags[index] = f"{prefix}-{entity['label']}"
+                prefix = "I"
+    return TaggedText(record["text"], [tuple(span) for span in record["token_spans"]], tags)
+
+
+def group_sentences(sentences: list, single_share: float, sizes: list[int], rng: random.Random) -> list[list]:
+    """Cuts the list, in its order, into single sentences and windows of `sizes[0]..=sizes[1]` neighbours."""
+    groups, position = [], 0
+    mean_size = sum(sizes) / 2
+    # Drawn by groups, so the share of sentences is turned into one of groups.
+    single_rate = single_share * mean_size / (single_share * mean_size + 1 - single_share)
+    while position < len(sentences):
+        size = 1 if rng.random() < single_rate else rng.randint(*sizes)
+        groups.append(sentences[position : position + size])
+        position += size
+    return groups
+
+
+def join(group: list[TaggedText], rng: random.Random) -> TaggedText:
+    text, words, tags = "", [], []
+    for index, sentence in enumerate(group):
+        if index:
+            text += rng.choice(SEPARATORS)
+        words += [(start + len(text), end + len(text)) for start, end in sentence.words]
+        tags += sentence.tags
+        text += sentence.text
+    return TaggedText(text, words, tags)
+
+
+def alter_tagged(tagged: TaggedText, name: str, rng: random.Random | None = None) -> TaggedText:
+    altered = alter(tagged.text, name, rng)
+    moved = [(altered.move(*word), tag) for word, tag in zip(tagged.words, tagged.tags)]
+    left = [(word, tag) for word, tag in moved if word[0] < word[1]]
+    return TaggedText(altered.text, [word for word, _ in left], [tag for _, tag in left])
+
+
+def encode_tagged(tagged: TaggedText, tokenizer: Tokenizer) -> EntityExample:
+    encoding = tokenizer.encode(tagged.text)
+    tags = [UNLABELLED] * len(encoding.ids)
+    for piece, tag in zip(first_pieces(encoding, tagged), tagged.tags):
+        if piece is not None and tags[piece] == UNLABELLED:
+            tags[piece] = ENTITY_INDEX[tag]
+    ids = encoding.ids
+    if len(ids) > MAX_TOKENS + 2:
+        ids, tags = ids[: MAX_TOKENS + 1] + ids[-1:], tags[: MAX_TOKENS + 1] + tags[-1:]
+    return EntityExample(ids, tags)
+
+
+def first_pieces(encoding: Encoding, tagged: TaggedText) -> list[int | None]:
+    """For each word the index of the first piece that begins in it (white space before it apart), else of the piece
+    that covers its beginning; `None` if the tokenizer left nothing of the word."""
+    owners = {}
+    for piece, (start, end) in enumerate(encoding.offsets):
+        covered = tagged.text[start:end]
+        for position in range(start + len(covered) - len(covered.lstrip()), end):
+            owners.setdefault(position, piece)
+    begins = {}
+    for position in sorted(owners, reverse=True):
+        begins[owners[position]] = position
+    pieces = []
+    for start, end in tagged.words:
+        inside = [owners[p] for p in range(start, end) if p in owners and begins[owners[p]] >= start]
+        pieces.append(inside[0] if inside else owners.get(start))
+    return pieces

@@ -1,0 +1,105 @@
+"""Step 2: the vocabulary. Keeps every single-character piece and the pieces most seen in German and SIB-200 texts,
+and says how many words the smaller tokenizer cuts otherwise."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+
+import torch
+from tokenizers import Tokenizer
+from transformers import BertModel
+
+from .config import Config, parse_arguments
+from .records import read_texts
+from .tokenizer import SPECIAL_PIECES, build_tokenizer
+
+GERMAN_DEV_SETS = ["entities/germeval2014.dev", "topics/denews.de.dev", "topics/dip.dev"]
+GERMAN_SETS = ["entities/germeval2014.train", "entities/mobie.train", "topics/denews.de.train", "topics/dip.train", "topics/klexikon.weak"]
+OTHER_SETS = ["topics/currentevents.train", "topics/denews.en.train", "topics/iptc"]
+SIB200_SETS = [
+    f"topics/sib200.{language}.train"
+    for language in (
+        "ces_Latn", "dan_Latn", "deu_Latn", "eng_Latn", "fra_Latn", "ita_Latn",
+        "nld_Latn", "pol_Latn", "por_Latn", "spa_Latn", "swe_Latn", "tur_Latn",
+    )
+]  # fmt: skip
+
+
+def main() -> None:
+    config, _ = parse_arguments(__doc__)
+    encoder = BertModel.from_pretrained(config.paths.base, add_pooling_layer=False)
+    full = Tokenizer.from_file(str(config.paths.base / "tokenizer.json"))
+    pieces = full_pieces(full)
+    kept = choose_pieces(pieces, count_pieces(full, config), config.vocabulary.max_pieces)
+    pruned = build_tokenizer([pieces[index] for index in kept])
+    shrink_embeddings(encoder, kept)
+    encoder.save_pretrained(config.paths.pruned)
+    pruned.save(str(config.paths.pruned / "tokenizer.json"))
+    report(full, pruned, len(kept), config)
+
+
+def full_pieces(tokenizer: Tokenizer) -> list[tuple[str, float]]:
+    return [tuple(entry) for entry in json.loads(tokenizer.to_str())["model"]["vocab"]]
+
+
+def count_pieces(tokenizer: Tokenizer, config: Config) -> Counter:
+    """How often each id is seen. German texts count whole; the others make sure that their pieces are there at all."""
+    counts = Counter()
+    for texts in batched(counted_texts(config), 2000):
+        for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False):
+            counts.update(encoding.ids)
+    return counts
+
+
+def counted_texts(config: Config) -> Iterator[str]:
+    data, vocabulary = config.paths.data, config.vocabulary
+    for name in GERMAN_SETS + OTHER_SETS + SIB200_SETS:
+        yield from read_texts(data, name)
+    yield from (part for text in read_texts(data, "text/wiki", vocabulary.wiki_articles) for part in text.split("\n"))
+    for text in read_texts(data, "text/bundestag", vocabulary.bundestag_speeches):
+        yield from _undo_latin1(text).splitlines()
+
+
+def choose_pieces(pieces: list[tuple[str, float]], counts: Counter, limit: int) -> list[int]:
+    """Ids in their old order (so that `<mask>` stays last): specials, single characters, then by falling count."""
+    kept = {index for index, (piece, _) in enumerate(pieces) if len(piece) == 1 or piece in SPECIAL_PIECES}
+    for index, _ in counts.most_common():
+        if len(kept) >= limit:
+            break
+        kept.add(index)
+    return sorted(kept)
+
+
+def shrink_embeddings(encoder: BertModel, kept: list[int]) -> None:
+    weight = encoder.embeddings.word_embeddings.weight.data[torch.tensor(kept)].clone()
+    encoder.embeddings.word_embeddings = torch.nn.Embedding.from_pretrained(weight, padding_idx=1)
+    encoder.config.vocab_size = len(kept)
+
+
+def report(full: Tokenizer, pruned: Tokenizer, n_kept: int, config: Config) -> None:
+    """Prints the share of words (between white space) that the two tokenizers cut otherwise, by set."""
+    print(f"{n_kept} pieces kept")
+    for name in GERMAN_DEV_SETS + [name.replace(".train", ".dev") for name in SIB200_SETS]:
+        words = [word for text in read_texts(config.paths.data, name) for word in text.split()]
+        pairs = zip(full.encode_batch(words), pruned.encode_batch(words))
+        n_changed = sum(one.tokens != other.tokens for one, other in pairs)
+        print(f"{name:32} {n_changed / len(words):8.3%} of {len(words)} words cut otherwise")
+
+
+def batched(items: Iterator[str], size: int) -> Iterator[list[str]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _undo_latin1(text: str) -> str:
+    """The speeches were read as Latin-1 though they are UTF-8 with some Windows-1252."""
+    try:
+        return text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return text.encode("cp1252", "ignore").decode("utf-8", "ignore")
+
+
+if __name__ == "__main__":
+    main()

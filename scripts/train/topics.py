@@ -1,0 +1,162 @@
+"""Topic examples: items of all topic sets under the 17 top-level Media Topics, some joined, some altered."""
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from .alter import alter, draw_alteration
+from .config import Config
+from .labels import SIB200_TOPICS, TOPIC_INDEX, TOPICS
+from .records import read_training_records
+
+SHORT_CHARACTERS = 400  # up to here an item is one that may be joined with others
+
+
+@dataclass(frozen=True)
+class TopicItem:
+    text: str
+    topics: frozenset
+    absent_weight: float
+
+
+@dataclass(frozen=True)
+class TopicExample:
+    input_ids: list
+    targets: np.ndarray  # [n_topics], 0 or 1
+    weights: np.ndarray  # [n_topics], of each label in the loss
+
+
+def topic_examples(tokenizer: Tokenizer, config: Config, rng: random.Random) -> list[TopicExample]:
+    settings = config.topics
+    items = [
+        *denews_items(config, rng),
+        *currentevents_items(config, rng),
+        *dip_items(config, rng),
+        *iptc_items(config, rng),
+        *sib200_items(config),
+        *klexikon_items(config, rng),
+    ]
+    rng.shuffle(items)
+    items = join_short_items(items, settings.joined_share, rng)
+    return [encode_item(alter_item(item, settings.alteration_share, rng), tokenizer, settings.max_tokens) for item in items]
+
+
+def denews_items(config: Config, rng: random.Random) -> list[TopicItem]:
+    """The news style that counts: whole, without title, the lead alone, the title alone, the rest; several times over."""
+    weight, items = config.topics.absent_weight["denews"], []
+    for language in ("de", "en"):
+        for record in read_training_records(config.paths.data, f"topics/denews.{language}.train"):
+            title, text = record["title"], record["text"]
+            sentences = text.split(". ")
+            lead, rest = ". ".join(sentences[: rng.randint(1, 3)]), ". ".join(sentences[len(sentences) // 3 :])
+            forms = [f"{title}\n{text}", text, f"{title}. {lead}", rest, lead, title]
+            passes = config.topics.denews_passes if language == "de" else max(1, config.topics.denews_passes // 2)
+            items += [TopicItem(forms[index % len(forms)], _topics(record), weight) for index in range(passes)]
+    return items
+
+
+def currentevents_items(config: Config, rng: random.Random) -> list[TopicItem]:
+    records = read_training_records(config.paths.data, "topics/currentevents.train")
+    weight = config.topics.absent_weight["currentevents"]
+    chosen = sample_balanced(records, config.topics.currentevents_cap, rng)
+    return [TopicItem(_titled(record, 0.4, rng).lstrip("+ "), _topics(record), weight) for record in chosen]
+
+
+def dip_items(config: Config, rng: random.Random) -> list[TopicItem]:
+    records = read_training_records(config.paths.data, "topics/dip.train")
+    weight = config.topics.absent_weight["dip"]
+    chosen = sample_balanced(records, config.topics.dip_cap, rng)
+    return [TopicItem(_titled(record, 0.85, rng), _topics(record), weight) for record in chosen]
+
+
+def iptc_items(config: Config, rng: random.Random) -> list[TopicItem]:
+    """Definitions, with and without the topic's name in front."""
+    weight, items = config.topics.absent_weight["iptc"], []
+    for record in read_training_records(config.paths.data, "topics/iptc"):
+        for _ in range(config.topics.iptc_passes.get(record["lang"], 0)):
+            definition = record["text"].removeprefix(f"{record['title']}: ")
+            text = rng.choice([record["text"], record["text"], definition])
+            items.append(TopicItem(text, _topics(record), weight))
+    return items
+
+
+def sib200_items(config: Config) -> list[TopicItem]:
+    weight = config.topics.absent_weight["sib200"]
+    return [
+        TopicItem(record["text"], frozenset(SIB200_TOPICS[record["topics"][0]]), weight)
+        for language in config.topics.sib200_languages
+        for record in read_training_records(config.paths.data, f"topics/sib200.{language}.train")
+    ]
+
+
+def klexikon_items(config: Config, rng: random.Random) -> list[TopicItem]:
+    records = read_training_records(config.paths.data, "topics/klexikon.weak")
+    weight = config.topics.absent_weight["klexikon"]
+    return [TopicItem(r["text"], _topics(r), weight) for r in sample_balanced(records, config.topics.klexikon_cap, rng)]
+
+
+def sample_balanced(records: list[dict], cap: int, rng: random.Random) -> list[dict]:
+    """Takes a record, in random order, while one of its labels has been taken less than `cap` times."""
+    counts, chosen = Counter(), []
+    for record in rng.sample(records, len(records)):
+        if any(counts[topic] < cap for topic in record["iptc"]):
+            counts.update(record["iptc"])
+            chosen.append(record)
+    return chosen
+
+
+def join_short_items(items: list[TopicItem], share: float, rng: random.Random) -> list[TopicItem]:
+    """Joins `share` of the short items, two to five at a time: half of the joined texts are of one set of labels, the
+    others of two (whose union they bear), so that long texts and second labels are learnt."""
+    short = [item for item in items if len(item.text) <= SHORT_CHARACTERS and item.topics]
+    chosen = rng.sample(short, int(len(short) * share))
+    taken = set(map(id, chosen))
+    joined = [item for item in items if id(item) not in taken]
+    by_topics = {}
+    for item in chosen:
+        by_topics.setdefault(item.topics, []).append(item)
+    pools = list(by_topics.values())
+    while pools:
+        first = rng.choices(pools, [len(pool) for pool in pools])[0]
+        second = rng.choices(pools, [len(pool) for pool in pools])[0] if rng.random() < 0.5 else first
+        parts = _take(first, rng.randint(1, 3)) + _take(second, rng.randint(1, 2))
+        pools = [pool for pool in pools if pool]
+        rng.shuffle(parts)
+        topics = frozenset().union(*(part.topics for part in parts))
+        weight = min(part.absent_weight for part in parts)
+        joined.append(TopicItem(rng.choice([" ", "\n"]).join(part.text for part in parts), topics, weight))
+    rng.shuffle(joined)
+    return joined
+
+
+def alter_item(item: TopicItem, share: float, rng: random.Random) -> TopicItem:
+    if rng.random() >= share:
+        return item
+    return TopicItem(alter(item.text, draw_alteration(rng), rng).text, item.topics, item.absent_weight)
+
+
+def encode_item(item: TopicItem, tokenizer: Tokenizer, max_tokens: int) -> TopicExample:
+    ids = tokenizer.encode(item.text).ids
+    if len(ids) > max_tokens:
+        ids = ids[: max_tokens - 1] + ids[-1:]
+    targets = np.zeros(len(TOPICS), np.float32)
+    targets[[TOPIC_INDEX[topic] for topic in item.topics]] = 1
+    return TopicExample(ids, targets, np.where(targets == 1, 1.0, item.absent_weight).astype(np.float32))
+
+
+def _take(pool: list, n: int) -> list:
+    taken, pool[:] = pool[:n], pool[n:]
+    return taken
+
+
+def _topics(record: dict) -> frozenset:
+    return frozenset(record["iptc"])
+
+
+def _titled(record: dict, share: float, rng: random.Random) -> str:
+    if "title" in record and rng.random() < share:
+        return f"{record['title']}{rng.choice([': ', '. ', chr(10)])}{record['text']}"
+    return record["text"]

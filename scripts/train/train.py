@@ -1,0 +1,172 @@
+"""Step 4: training, both heads together. Killed and started again it goes on from the last checkpoint.
+
+Linear warm-up and decay over the planned batches; with a time budget the schedule follows the clock when that is ahead."""
+
+import json
+import time
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .batches import Batch, Examples, plan_batches
+from .config import Config, Training, parse_arguments
+from .labels import UNLABELLED
+from .model import EncoderOptions, TwoHeads, load_encoder
+
+
+def main() -> None:
+    config, arguments = parse_arguments(__doc__, _add_options)
+    torch.set_num_threads(config.training.threads)
+    torch.manual_seed(config.seed)
+    run = start_run(config, arguments.minutes)
+    if config.paths.checkpoint.exists() and not arguments.restart:
+        run.resume(torch.load(config.paths.checkpoint, weights_only=False))
+    train(run)
+    torch.save(run.model.state_dict(), config.paths.trained)
+    config.paths.checkpoint.unlink(missing_ok=True)
+    (config.paths.work / "training.json").write_text(json.dumps(run.summary(), indent=1))
+
+
+def _add_options(parser) -> None:
+    parser.add_argument("--minutes", type=float, help="instead of training.time_budget_minutes")
+    parser.add_argument("--restart", action="store_true", help="ignore a checkpoint that is there")
+
+
+@dataclass
+class Run:
+    """A training in progress: everything that a checkpoint holds, and what is needed to go on from it."""
+
+    config: Config
+    examples: dict[str, Examples]
+    plan: list[Batch]
+    model: TwoHeads
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+    budget_s: float
+    step: int = 0
+    elapsed_s: float = 0.0
+    n_tokens: int = 0
+    losses: dict = field(default_factory=dict)
+
+    @property
+    def progress(self) -> float:
+        """0 at the start, 1 at the end: by steps, or by the clock if there is a budget and that is further on."""
+        by_clock = self.elapsed_s / self.budget_s if self.budget_s else 0.0
+        return max(self.step / len(self.plan), by_clock)
+
+    def checkpoint(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            **self._counters(),
+        }
+        unfinished = self.config.paths.checkpoint.with_suffix(".unfinished")
+        torch.save(state, unfinished)
+        unfinished.rename(self.config.paths.checkpoint)
+
+    def resume(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"])
+        for name in self._counters():
+            setattr(self, name, state[name])
+        print(f"resumed at step {self.step}", flush=True)
+
+    def summary(self) -> dict:
+        return {**self._counters(), "planned_steps": len(self.plan)}
+
+    def _counters(self) -> dict:
+        return {name: getattr(self, name) for name in ("step", "elapsed_s", "n_tokens", "losses")}
+
+
+def start_run(config: Config, minutes: float | None) -> Run:
+    training = config.training
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    examples = {task: Examples(config.paths.examples / f"{task}.npz") for task in ("entities", "topics")}
+    plan = plan_batches(examples, training.batch_tokens, config.seed)
+    model = TwoHeads(load_encoder(config.paths.pruned, EncoderOptions(training.dropout)), training.dropout).to(device)
+    model.encoder.embeddings.word_embeddings.weight.requires_grad = not training.frozen_embeddings
+    optimizer = torch.optim.AdamW(parameter_groups(model, training), betas=(0.9, 0.98), eps=1e-6, fused=True)
+    budget_s = 60 * (training.time_budget_minutes if minutes is None else minutes)
+    n_tokens = sum(int(own.lengths.sum()) for own in examples.values())
+    print(f"{len(plan)} steps, {n_tokens} tokens, budget {budget_s / 60:.0f} min, on {device}", flush=True)
+    return Run(config, examples, plan, model, optimizer, device, budget_s)
+
+
+def parameter_groups(model: TwoHeads, training: Training) -> list[dict]:
+    """Encoder and heads at their rates; no decay on biases and layer norms."""
+    groups = []
+    for module, lr in ((model.encoder, training.encoder_lr), (model.entity_head, training.head_lr), (model.topic_head, training.head_lr)):
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        for decayed in (True, False):
+            parameters = [parameter for parameter in trained if (parameter.dim() > 1) == decayed]
+            groups.append({"params": parameters, "peak_lr": lr, "weight_decay": training.weight_decay if decayed else 0.0})
+    return groups
+
+
+def train(run: Run) -> None:
+    training = run.config.training
+    run.model.train()
+    clock = time.monotonic()
+    next_report, next_checkpoint = run.elapsed_s + 20, run.elapsed_s + 60 * training.checkpoint_minutes
+    while run.progress < 1:
+        set_rate(run.optimizer, run.progress, training.warmup)
+        take_step(run, run.plan[run.step])
+        now = time.monotonic()
+        run.elapsed_s, clock = run.elapsed_s + now - clock, now
+        if run.elapsed_s >= next_report:
+            report(run)
+            next_report = run.elapsed_s + 30
+        if run.elapsed_s >= next_checkpoint:
+            run.checkpoint()
+            next_checkpoint = run.elapsed_s + 60 * training.checkpoint_minutes
+    report(run)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, progress: float, warmup: float) -> None:
+    factor = progress / warmup if progress < warmup else (1 - progress) / (1 - warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * max(factor, 0.005)
+
+
+def take_step(run: Run, batch: Batch) -> None:
+    tensors = {name: tensor.to(run.device) for name, tensor in batch.load(run.examples).items()}
+    with torch.autocast(run.device.type, torch.bfloat16):
+        loss = batch_loss(run.model, batch.task, tensors, run.config.training)
+    loss.backward()
+    nn.utils.clip_grad_norm_(run.model.parameters(), run.config.training.clip_norm)
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
+    run.step += 1
+    run.n_tokens += int(tensors["attention_mask"].sum())
+    previous = run.losses.get(batch.task, loss.item())
+    run.losses[batch.task] = 0.98 * previous + 0.02 * loss.item()
+
+
+def batch_loss(model: TwoHeads, task: str, tensors: dict[str, Tensor], training: Training) -> Tensor:
+    """Cross entropy over labelled pieces, or weighted binary cross entropy, summed over the labels of a document."""
+    ids, mask = tensors["input_ids"], tensors["attention_mask"]
+    if task == "entities":
+        logits = model.entity_logits(ids, mask).float()
+        return F.cross_entropy(logits.flatten(0, 1), tensors["tags"].flatten(), ignore_index=UNLABELLED)
+    logits = model.document_logits(ids, mask).float()
+    losses = F.binary_cross_entropy_with_logits(logits, tensors["targets"], tensors["weights"], reduction="none")
+    return training.topic_loss_weight * losses.sum(1).mean()
+
+
+def report(run: Run) -> None:
+    """One line: where the training is, its speed, when it ends, and the losses (smoothed)."""
+    per_second = run.n_tokens / run.elapsed_s
+    left_min = (run.elapsed_s / run.progress - run.elapsed_s) / 60
+    losses = " ".join(f"{task} {loss:.4f}" for task, loss in sorted(run.losses.items()))
+    print(
+        f"step {run.step}/{len(run.plan)} {run.progress:.1%} {per_second:.0f} tokens/s ETA {left_min:.0f} min loss {losses}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
