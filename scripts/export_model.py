@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import dataclasses
 import inspect
+import logging
 import pathlib
 import sys
 import tempfile
@@ -182,11 +183,14 @@ def export_onnx(
 
 def save_onnx(graph: onnx.ModelProto, path: pathlib.Path, external_data: bool) -> None:
     """Writes one file, or the graph and one file of weights with `_data` after its name."""
-    path.with_name(path.name + "_data").unlink(missing_ok=True)
-    options = {}
+    weights = path.with_name(path.name + "_data")
+    weights.unlink(missing_ok=True)
     if external_data:
-        options = {"save_as_external_data": True, "location": path.name + "_data", "size_threshold": 1024}
-    onnx.save_model(graph, path, **options)
+        onnx.save_model(graph, path, save_as_external_data=True, location=weights.name)
+        # onnx makes it readable for its owner alone.
+        weights.chmod(path.stat().st_mode)
+    else:
+        onnx.save_model(graph, path)
 
 
 def weight_bytes(model: torch.nn.Module) -> int:
@@ -322,10 +326,14 @@ def report(arguments: argparse.Namespace, differences: list[Difference]) -> int:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silences the tracer's warnings, of which each family gives dozens and none matters here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Silences the tracer's and the quantisers' notes, dozens for each model; `compare` judges the result."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 if __name__ == "__main__":
