@@ -1,0 +1,32 @@
+"""The sets that are measured on: their texts and topic targets, and the model's logits on them."""
+
+import random
+
+import numpy as np
+
+from .config import Config
+from .inference import Predictor
+from .labels import SIB200_TOPICS, TOPIC_INDEX, TOPICS
+from .records import read_records
+
+
+def topic_set(config: Config, name: str, limit: int | None = None) -> tuple[list[str], np.ndarray]:
+    """Texts and `[documents, topics]` targets of a topic set, a fixed sample of `limit`. Items with a title bear it
+    in front, as news does."""
+    records = read_records(config.paths.data, f"topics/{name}")
+    if limit and limit < len(records):
+        records = random.Random(config.seed).sample(records, limit)
+    targets = np.zeros((len(records), len(TOPICS)), np.float32)
+    for row, record in zip(targets, records):
+        topics = record["iptc"] if "iptc" in record else SIB200_TOPICS[record["topics"][0]]
+        row[[TOPIC_INDEX[topic] for topic in topics]] = 1
+    return [_with_title(record) for record in records], targets
+
+
+def document_logits(predictor: Predictor, texts: list[str]) -> np.ndarray:
+    """`[documents, topics]`, each text run alone: with dynamic int8 a result depends on what shares the batch."""
+    return np.stack([predictor.token_logits(text).document_topics for text in texts])
+
+
+def _with_title(record: dict) -> str:
+    return f"{record['title']}\n{record['text']}" if "title" in record else record["text"]

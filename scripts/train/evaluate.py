@@ -1,0 +1,109 @@
+"""Step 7: the figures of the model card, by ONNX Runtime, one text a run. Dev sets, or with `--test` the test sets."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from .alter import ALTERATIONS
+from .config import Config, parse_arguments
+from .devsets import document_logits, topic_set
+from .entities import TaggedText, alter_tagged, tag_words
+from .inference import Predictor, scores, word_tags
+from .labels import ENTITY_CLASSES, TOPICS
+from .manifest import GOLDEN
+from .metrics import label_f1, span_f1, topic_figures
+from .records import read_records
+
+DEV_TOPIC_SETS = {"denews.de.dev": None, "denews.en.dev": None, "currentevents.dev": None, "dip.dev": 1000, "sib200.deu_Latn.dev": None}
+TEST_TOPIC_SETS = {"dip.test": 2000}
+
+
+def main() -> None:
+    config, arguments = parse_arguments(__doc__, _add_options)
+    predictor = Predictor(config.paths.model, arguments.file)
+    begin = time.monotonic()
+    part = "test" if arguments.test else "dev"
+    if arguments.task != "topics":
+        evaluate_entities(config, predictor, part, arguments.clean_only)
+    if arguments.task != "entities":
+        evaluate_topics(config, predictor, TEST_TOPIC_SETS if arguments.test else DEV_TOPIC_SETS)
+    check_golden(predictor)
+    print(f"\n{time.monotonic() - begin:.0f} s")
+
+
+def _add_options(parser) -> None:
+    parser.add_argument("--file", type=Path, help="another graph than the folder's, say the one in full precision")
+    parser.add_argument("--test", action="store_true", help="the test sets: for a final figure, not for choosing")
+    parser.add_argument("--task", choices=["entities", "topics"], help="only this one")
+    parser.add_argument("--clean-only", action="store_true", help="leave the altered texts out")
+
+
+def evaluate_entities(config: Config, predictor: Predictor, part: str, clean_only: bool) -> None:
+    sentences = [tag_words(record) for record in read_records(config.paths.data, f"entities/germeval2014.{part}")]
+    clean = measure_entities(predictor, sentences)
+    print(f"\nGermEval 2014 {part}, {len(sentences)} sentences: strict span F1 by label\n\n| label | F1 |\n|---|---|")
+    for label in ["micro", *ENTITY_CLASSES]:
+        print(f"| {label} | {clean.get(label, 0.0):.2f} |")
+    if clean_only:
+        return
+    print("\n| altered | micro F1 | less than clean |\n|---|---|---|")
+    for name in ALTERATIONS:
+        altered = measure_entities(predictor, [alter_tagged(sentence, name) for sentence in sentences])
+        print(f"| {name} | {altered['micro']:.2f} | {clean['micro'] - altered['micro']:.2f} |", flush=True)
+    windows = measure_windows(predictor, sentences)
+    print(f"| windows of 5 sentences | {windows['micro']:.2f} | {clean['micro'] - windows['micro']:.2f} |")
+
+
+def measure_entities(predictor: Predictor, sentences: list[TaggedText]) -> dict:
+    predicted = [word_tags(predictor.token_logits(sentence.text), sentence) for sentence in sentences]
+    return span_f1([sentence.tags for sentence in sentences], predicted)
+
+
+def measure_windows(predictor: Predictor, sentences: list[TaggedText], size: int = 5) -> dict:
+    """Neighbouring sentences joined, as they stand in an article."""
+    joined = []
+    for begin in range(0, len(sentences), size):
+        text, words, tags = "", [], []
+        for sentence in sentences[begin : begin + size]:
+            words += [(start + len(text), end + len(text)) for start, end in sentence.words]
+            tags += sentence.tags
+            text += sentence.text + " "
+        joined.append(TaggedText(text, words, tags))
+    return measure_entities(predictor, joined)
+
+
+def evaluate_topics(config: Config, predictor: Predictor, sets: dict) -> None:
+    thresholds = np.array(predictor.manifest.thresholds)
+    print("\n| topics | n | P@1 | micro F1 | macro F1 | ECE best | ECE all |\n|---|---|---|---|---|---|---|")
+    for name, limit in sets.items():
+        texts, targets = topic_set(config, name, limit)
+        score = scores(document_logits(predictor, texts), predictor.manifest.temperature)
+        print(f"| {name} | {topic_figures(targets, score, thresholds)} |", flush=True)
+        if name == "denews.de.dev":
+            german_news = targets, score
+    if "denews.de.dev" in sets:
+        print_labels(*german_news, thresholds)
+
+
+def print_labels(targets: np.ndarray, score: np.ndarray, thresholds: np.ndarray) -> None:
+    print("\n| denews.de.dev | n | F1 | when best, right |\n|---|---|---|---|")
+    by_label = label_f1(targets, score >= thresholds)
+    for index, topic in enumerate(TOPICS):
+        best = score.argmax(1) == index
+        right = f"{targets[best, index].mean():.2f} of {best.sum()}" if best.any() else "never best"
+        print(f"| {topic.slug} | {targets[:, index].sum():.0f} | {by_label[index]:.2f} | {right} |")
+
+
+def check_golden(predictor: Predictor) -> None:
+    """Prints which of the manifest's own checks fail."""
+    for check in GOLDEN:
+        score = predictor.topic_scores(check["text"])
+        accepted = {topic.german for topic, s, t in zip(TOPICS, score, predictor.manifest.thresholds) if s >= t}
+        missing = [topic for topic in check["topics"] if topic not in accepted]
+        missing += [entity for entity in check["entities"] if entity not in predictor.entities(check["text"])]
+        print(f"golden {'FAILS, missing ' + str(missing) if missing else 'holds'}: {check['text']}")
+
+
+if __name__ == "__main__":
+    main()

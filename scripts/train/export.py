@@ -1,0 +1,125 @@
+"""Step 5: the model folder. One ONNX graph with both heads, checked against PyTorch, then int8."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from onnx import load as load_onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from tokenizers import Tokenizer
+
+from .config import Config, parse_arguments
+from .manifest import Manifest
+from .model import EncoderOptions, TwoHeads, load_encoder
+
+TOLERANCE = 1e-4
+CHECKED_TEXTS = [
+    "Berlin.",
+    "Bundeskanzlerin Angela Merkel reiste am Montag nach Paris, um mit Präsident Macron zu sprechen.",
+    "Die Inflation ist im März auf 2,2 Prozent gesunken. " * 30,
+]
+
+
+def main() -> None:
+    config, arguments = parse_arguments(__doc__, _add_options)
+    config.paths.model.mkdir(parents=True, exist_ok=True)
+    source = config.paths.checkpoint if arguments.checkpoint else config.paths.trained
+    model = load_trained(config, source)
+    tokenizer = Tokenizer.from_file(str(config.paths.pruned / "tokenizer.json"))
+    full_precision = config.paths.work / "model.fp32.onnx"
+    export_graph(model, full_precision, config.export.opset)
+    check_logits(model, tokenizer, full_precision)
+    quantise(full_precision, config.paths.model / "model.onnx")
+    write_folder(model, config)
+    report_sizes(config.paths.model)
+
+
+def _add_options(parser) -> None:
+    parser.add_argument("--checkpoint", action="store_true", help="export the last checkpoint, not the finished training")
+
+
+def load_trained(config: Config, source: Path) -> TwoHeads:
+    model = TwoHeads(load_encoder(config.paths.pruned, EncoderOptions(dropout=0.0, attention="eager")))
+    state = torch.load(source, weights_only=False, map_location="cpu")
+    model.load_state_dict(state.get("model", state))
+    return model.eval()
+
+
+def export_graph(model: TwoHeads, file: Path, opset: int) -> None:
+    ids = torch.tensor([[0, 5, 6, 7, 8, 2], [0, 9, 10, 2, 1, 1]])
+    axes = {0: "batch", 1: "sequence"}
+    torch.onnx.export(
+        model,
+        (ids, (ids != 1).long()),
+        str(file),
+        input_names=["input_ids", "attention_mask"],
+        output_names=["entity_logits", "topic_logits"],
+        dynamic_axes={name: axes for name in ("input_ids", "attention_mask", "entity_logits", "topic_logits")},
+        opset_version=opset,
+        dynamo=False,
+    )
+
+
+@torch.no_grad()
+def check_logits(model: TwoHeads, tokenizer: Tokenizer, file: Path) -> None:
+    """Fails if a logit differs by more than `TOLERANCE` from PyTorch's, alone or beside a longer text."""
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    encodings = [tokenizer.encode(text).ids for text in CHECKED_TEXTS]
+    batches = [[ids] for ids in encodings] + [encodings]
+    worst = 0.0
+    for batch in batches:
+        width = max(map(len, batch))
+        ids = np.array([row + [1] * (width - len(row)) for row in batch])
+        mask = np.array([[1] * len(row) + [0] * (width - len(row)) for row in batch])
+        found = session.run(["entity_logits", "topic_logits"], {"input_ids": ids, "attention_mask": mask})
+        expected = model(torch.from_numpy(ids), torch.from_numpy(mask))
+        for ours, theirs in zip(found, expected):
+            worst = max(worst, float(np.abs((ours - theirs.numpy()) * mask[..., None]).max()))
+    print(f"largest difference to PyTorch: {worst:.1e}")
+    if worst > TOLERANCE:
+        raise SystemExit(f"the export differs by {worst}, more than {TOLERANCE}")
+
+
+def quantise(source: Path, target: Path) -> None:
+    """int8 weights per channel, embeddings too; the two heads are left as they are: small, and they decide."""
+    heads = [node.name for node in load_onnx(source).graph.node if "_head" in node.name]
+    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8, nodes_to_exclude=heads)
+
+
+def write_folder(model: TwoHeads, config: Config) -> None:
+    folder = config.paths.model
+    model.encoder.config.architectures = ["BertModel"]
+    settings = json.loads(model.encoder.config.to_json_string(use_diff=False))
+    kept = (
+        "architectures", "model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+        "hidden_act", "layer_norm_eps", "max_position_embeddings", "type_vocab_size", "vocab_size", "bos_token_id",
+        "eos_token_id", "pad_token_id", "transformers_version",
+    )  # fmt: skip
+    settings = {name: settings[name] for name in kept if name in settings}
+    _write_json(folder / "config.json", settings)
+    shutil.copy(config.paths.pruned / "tokenizer.json", folder / "tokenizer.json")
+    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"}
+    special |= {"cls_token": "<s>", "sep_token": "</s>"}
+    length = settings["max_position_embeddings"]
+    _write_json(
+        folder / "tokenizer_config.json",
+        {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": length,
+         "model_input_names": ["input_ids", "attention_mask"], "clean_up_tokenization_spaces": False, **special},
+    )  # fmt: skip
+    Manifest(config.export.description, length, config.export.stride).write(folder)
+
+
+def report_sizes(folder: Path) -> None:
+    for file in sorted(folder.iterdir()):
+        print(f"{file.name:24} {file.stat().st_size / 1e6:8.2f} MB")
+
+
+def _write_json(file: Path, value: dict) -> None:
+    file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

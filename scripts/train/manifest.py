@@ -1,0 +1,103 @@
+"""Writes `ressort.toml`, the manifest by which the service knows what the model's outputs mean."""
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .labels import ENTITY_TAGS, TOPICS
+
+# Checks that must hold when the service loads the model. Topics must be accepted, entities found.
+GOLDEN = [
+    {
+        "text": "Bundeskanzlerin Angela Merkel reiste am Montag nach Paris.",
+        "topics": ["Politik"],
+        "entities": [("Angela Merkel", "PER"), ("Paris", "LOC")],
+    },
+    {
+        "text": "Der FC Bayern München hat das Spiel gegen Borussia Dortmund mit 3:1 gewonnen.",
+        "topics": ["Sport"],
+        "entities": [("FC Bayern München", "ORG"), ("Borussia Dortmund", "ORG")],
+    },
+    {
+        "text": "Bei einem schweren Erdbeben in der Türkei sind mindestens 40 Menschen ums Leben gekommen.",
+        "topics": ["Katastrophe und Unglück"],
+        "entities": [("Türkei", "LOC")],
+    },
+]
+
+
+@dataclass
+class Manifest:
+    """What is measured, not given: the rest follows from `labels.py`. Thresholds are on the score after temperature."""
+
+    description: str
+    max_length: int
+    stride: int
+    temperature: float = 1.0
+    thresholds: list = field(default_factory=lambda: [0.5] * len(TOPICS))
+
+    def write(self, folder: Path) -> None:
+        (folder / "ressort.toml").write_text(self.to_toml())
+
+    def to_toml(self) -> str:
+        topics = "\n".join(
+            f"  {{ label = {_string(topic.german)}, code = {_string(topic.qcode)}, threshold = {threshold:.2f}, "
+            f"names = {{ en = {_string(topic.english)} }} }},"
+            for topic, threshold in zip(TOPICS, self.thresholds)
+        )
+        return TEMPLATE.format(
+            description=_string(self.description),
+            max_length=self.max_length,
+            stride=self.stride,
+            temperature=self.temperature,
+            topics=topics,
+            tags=", ".join(map(_string, ENTITY_TAGS)),
+            golden="\n".join(_golden(check) for check in GOLDEN),
+        )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    raw = tomllib.loads((folder / "ressort.toml").read_text())
+    topics = raw["topics"]
+    return Manifest(
+        description=raw["description"],
+        max_length=raw["model"]["max_length"],
+        stride=raw["model"]["stride"],
+        temperature=topics["temperature"],
+        thresholds=[label["threshold"] for label in topics["labels"]],
+    )
+
+
+TEMPLATE = """\
+description = {description}
+
+[model]
+file = "model.onnx"
+max_length = {max_length}
+stride = {stride}            # tokens shared by neighbouring windows
+
+[topics]
+output = "topic_logits"
+problem_type = "multi_label_classification"
+pooling = "token-mean"  # logits per token, averaged over the document's tokens
+temperature = {temperature:.3f}     # logit / temperature before the sigmoid
+labels = [              # in the order of the logits; the threshold is on the score
+{topics}
+]
+
+[entities]
+output = "entity_logits"
+labels = [{tags}]
+{golden}"""
+
+
+def _golden(check: dict) -> str:
+    topics = ", ".join(map(_string, check["topics"]))
+    entities = ", ".join(f"{{ text = {_string(text)}, label = {_string(label)} }}" for text, label in check["entities"])
+    return f"\n[[golden]]\ntext = {_string(check['text'])}\ntopics = [{topics}]\nentities = [{entities}]\n"
+
+
+def _string(text: str) -> str:
+    """A TOML basic string; JSON's escapes are a subset of TOML's."""
+    return json.dumps(text, ensure_ascii=False)
