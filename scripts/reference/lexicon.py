@@ -70,7 +70,8 @@ def unigram_tokenizer() -> XLMRobertaTokenizer:
     """The same words for SentencePiece, with and without the mark of a word's start."""
     scores = {"▁" + word: -1.0 for word in words()}
     scores |= dict.fromkeys(words() + ENDINGS, -2.0)
-    scores = {"▁": -3.0} | {character: -8.0 for character in CHARACTERS} | scores
+    initials = {"▁" + letter: -9.0 for letter in LETTERS}
+    scores = {"▁": -3.0} | dict.fromkeys(CHARACTERS, -8.0) | initials | scores
     specials = [(token, 0.0) for token in ROBERTA_SPECIALS]
     return XLMRobertaTokenizer(
         vocab=specials + list(scores.items()) + [("<mask>", 0.0)],

@@ -9,7 +9,7 @@ LOGIT_TEXTS = [
     "Die EU-Kommission\ntagt in Berlin-Mitte, U-Bahn Straße 5; Bürger*innen\u00a0protestieren.",
 ]
 
-# Words parted by single spaces and no punctuation: here the pipeline finds words as we do.
+# Words parted by single spaces and no punctuation: here the pipeline mostly finds words as we do.
 PLAIN_TEXTS = [
     "Berlin",
     "Angela Merkel sprach am Montag in München",
@@ -17,6 +17,14 @@ PLAIN_TEXTS = [
     "Käthe Größler lobte die Deutsche Bahn wegen der Überschwemmungen in Österreich",
     "Siemens und Volkswagen bauen Stellen in Wolfsburg ab sagte Olaf Scholz",
     "Forscherinnen aus Tübingen Heidelberg Zürich und Brüssel warnen vor dem Winter",
+    "Angela Merkel und Olaf Scholz",
+    "Olaf Scholz sprach in Berlin und München über Siemens",
+    "Jürgen Müller sprach am Donnerstag in Köln über den Haushalt",
+    "Annalena Baerbock kritisierte Siemens wegen Klimaschutz",
+    "In Brüssel sprach Angela Merkel über Gesundheit",
+    "Am Sonntag reisen Olaf Scholz und Jürgen Müller gemeinsam nach Österreich",
+    "Bundestag Berlin Köln Düsseldorf München Siemens",
+    "Wir sprachen über Österreich und Brüssel",
 ]
 
 # For topics the whole text counts, so punctuation does no harm.

@@ -155,8 +155,14 @@ def latin_nfkc_rules() -> str:
 
 
 def scored_pieces(proto: sentencepiece_model_pb2.ModelProto) -> list[tuple[str, float]]:
-    """The pieces with their scores, without SentencePiece's own three specials."""
-    return [(piece.piece, piece.score) for piece in proto.pieces[3:]]
+    """The pieces with their scores, without SentencePiece's own three specials.
+
+    Every piece of letters also gets a twin for the start of a word, as a large
+    vocabulary has it; else most words would begin with a lone `▁`.
+    """
+    scores = {piece.piece: piece.score for piece in proto.pieces[3:]}
+    twins = {"▁" + piece: scores[piece] + scores["▁"] + 0.1 for piece in scores if piece.isalpha()}
+    return list((twins | scores).items())
 
 
 def xlm_roberta(full_charsmap: bool, max_length: int) -> PreTrainedTokenizerBase:
