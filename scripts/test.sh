@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Everything that a contributor needs to trust a change: format, lints, docs, tests, licences.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+step() { printf '\n== %s\n' "$1"; }
+
+step 'ONNX Runtime'
+ORT_DYLIB_PATH=${ORT_DYLIB_PATH:-$(scripts/onnxruntime.sh)}
+export ORT_DYLIB_PATH
+echo "$ORT_DYLIB_PATH"
+
+step 'format'
+cargo fmt --check
+
+step 'lints'
+cargo clippy --locked --all-targets --quiet -- -D warnings
+
+step 'docs'
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --quiet
+
+step 'licences of dependencies'
+python3 scripts/licences.py
+
+step 'scripts'
+for script in scripts/*.sh; do bash -n "$script"; done
+python3 -m compileall -q scripts
+
+step 'tests'
+cargo test --locked

@@ -1,0 +1,40 @@
+//! From a document's logits to what they say: topics with scores, entities with places. Pure functions over one
+//! document; nothing here knows of windows, batches or requests.
+
+pub mod entities;
+pub mod tags;
+pub mod topics;
+pub mod words;
+
+/// Softmax of one row of logits, computed against the largest so that no logit overflows.
+pub(crate) fn softmax(logits: impl IntoIterator<Item = f32>) -> Vec<f32> {
+    let logits: Vec<f32> = logits.into_iter().collect();
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f32> = logits.iter().map(|logit| (logit - largest).exp()).collect();
+    let sum: f32 = exponentials.iter().sum();
+    exponentials.into_iter().map(|exponential| exponential / sum).collect()
+}
+
+/// The place of the largest score and the score; the first of equals; `(0, 0.0)` for none.
+pub(crate) fn argmax(scores: &[f32]) -> (usize, f32) {
+    scores
+        .iter()
+        .copied()
+        .enumerate()
+        .fold((0, 0.0), |best, (index, score)| if score > best.1 { (index, score) } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_survives_logits_far_from_zero() {
+        for logits in [[1000.0, 999.0], [-1000.0, -1001.0], [0.0, -1.0]] {
+            let scores = softmax(logits);
+            assert!((scores[0] - 0.731_058_6).abs() < 1e-6, "{logits:?} gave {scores:?}");
+            assert!((scores.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        }
+        assert!(softmax([]).is_empty());
+    }
+}

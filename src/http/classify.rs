@@ -1,0 +1,177 @@
+//! `POST /v1/classify`: one text or many documents in, topics and entities out, in the order of the request.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
+
+use super::App;
+use super::error::{Code, Problem};
+use super::observe::count_document;
+use super::schema::{
+    ClassifyRequest, DocumentBodyOut, EntityBody, FailureBody, Input, InputDocument, ModelBody, ModelsBody, Options,
+    ResultBody, ResultsBody, TopicBody, UsageBody,
+};
+use crate::config::RequestLimits;
+use crate::decode::entities::Entity;
+use crate::decode::topics::Topic;
+use crate::manifest::TopicLabel;
+use crate::model::Model;
+use crate::pipeline::{PredictOptions, Prediction};
+use crate::registry::Assignment;
+use crate::scheduler::Admission;
+use crate::span::{OffsetConverter, OffsetUnit};
+use crate::task::{Task, Tasks};
+
+/// How many documents of one request are under way at a time: enough to fill every stream, few enough to let other requests in.
+const DOCUMENTS_UNDER_WAY: usize = 32;
+
+pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let deadline = Instant::now() + app.limits.timeout;
+    let work = async {
+        let body = read_body(request, &app.limits).await?;
+        let request = ClassifyRequest::parse(&body, &app.limits)?;
+        let job = Job::new(&app, request.options, deadline)?;
+        match request.input {
+            Input::One(text) => Ok(Json(job.answer(None, text, Admission::Try).await?).into_response()),
+            Input::Many(documents) => Ok(Json(job.answer_all(documents).await?).into_response()),
+        }
+    };
+    tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(|_| {
+        let detail = format!(
+            "no answer within {} s; send less text at once, or start the server with a longer --timeout-s",
+            app.limits.timeout.as_secs_f32()
+        );
+        Err(Problem::new(Code::DeadlineExceeded, detail))
+    })
+}
+
+async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes, Problem> {
+    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence != "application/json" && !essence.ends_with("+json") {
+        let detail = format!("content-type `{media_type}` is not JSON; send `content-type: application/json`");
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    let max = limits.max_body_bytes;
+    to_bytes(request.into_body(), max).await.map_err(|error| {
+        let is_limit = std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        match is_limit {
+            true => Problem::new(Code::BodyTooLarge, format!("the body has more than {max} bytes; send the documents in several requests, or start the server with a higher --max-body-bytes")),
+            false => Problem::new(Code::InvalidJson, format!("the body could not be read to its end: {error}")),
+        }
+    })
+}
+
+/// A request on its way: its models and how to read with them.
+struct Job {
+    models: Assignment,
+    options: Options,
+    deadline: Instant,
+}
+
+impl Job {
+    fn new(app: &App, options: Options, deadline: Instant) -> Result<Self, Problem> {
+        let models = app.registry.assign(options.tasks, &options.models)?;
+        Ok(Self { models, options, deadline })
+    }
+
+    /// All documents, each with an answer or a problem in its place.
+    ///
+    /// Only the first is refused by a full queue, and with it the request; the others wait for their turn.
+    async fn answer_all(&self, documents: Vec<InputDocument>) -> Result<ResultsBody, Problem> {
+        let first_good = documents.iter().position(|document| document.text.is_ok());
+        let answers = stream::iter(documents.into_iter().enumerate()).map(|(index, document)| async move {
+            let admission = if Some(index) == first_good { Admission::Try } else { Admission::Wait };
+            match document.text {
+                Ok(text) => {
+                    self.answer(document.id.clone(), text, admission).await.map_err(|problem| (document.id, problem))
+                }
+                Err(problem) => Err((document.id, problem)),
+            }
+        });
+        let mut answers = answers.buffered(DOCUMENTS_UNDER_WAY);
+        let mut results = Vec::new();
+        while let Some(answer) = answers.next().await {
+            results.push(match answer {
+                Ok(result) => DocumentBodyOut::Result(Box::new(result)),
+                Err((_, problem)) if problem.concerns_whole_request() => return Err(problem),
+                Err((id, problem)) => DocumentBodyOut::Failure(FailureBody { id, error: problem.body() }),
+            });
+        }
+        Ok(ResultsBody { results, models: self.models_body() })
+    }
+
+    async fn answer(&self, id: Option<String>, text: Arc<str>, admission: Admission) -> Result<ResultBody, Problem> {
+        let prediction =
+            self.models.predict(Arc::clone(&text), self.predict_options(admission)).await.map_err(Problem::from);
+        count_document(prediction.as_ref().map(|prediction| prediction.usage).map_err(|problem| problem.code));
+        Ok(self.result_body(id, &text, prediction?))
+    }
+
+    fn predict_options(&self, admission: Admission) -> PredictOptions {
+        PredictOptions {
+            tasks: Tasks::BOTH,
+            topic_threshold: self.options.threshold.topics,
+            entity_threshold: self.options.threshold.entities.unwrap_or(0.0),
+            aggregation: self.options.aggregation,
+            overflow: self.options.overflow,
+            admission,
+            deadline: self.deadline,
+        }
+    }
+
+    fn result_body(&self, id: Option<String>, text: &str, prediction: Prediction) -> ResultBody {
+        let labels = self.models.topics.as_ref().map_or(&[][..], |model| model.topic_labels());
+        let topics = prediction.topics.map(|topics| {
+            let best = topics.iter().take(self.options.top_k);
+            best.filter_map(|topic| {
+                Some(topic_body(topic, labels.get(topic.index)?, self.options.label_language.as_deref()))
+            })
+            .collect()
+        });
+        ResultBody {
+            id,
+            topics,
+            entities: prediction.entities.map(|entities| entity_bodies(text, entities, self.options.offset_unit)),
+            usage: UsageBody {
+                characters: text.chars().count(),
+                tokens: prediction.usage.n_tokens,
+                windows: prediction.usage.n_windows,
+                truncated: prediction.usage.truncated,
+            },
+            models: self.models_body(),
+        }
+    }
+
+    fn models_body(&self) -> ModelsBody {
+        let body = |task| {
+            self.models
+                .get(task)
+                .map(|model: &Arc<Model>| ModelBody { name: model.name.clone(), version: model.version.clone() })
+        };
+        ModelsBody { topics: body(Task::Topics), entities: body(Task::Entities) }
+    }
+}
+
+fn topic_body(topic: &Topic, label: &TopicLabel, language: Option<&str>) -> TopicBody {
+    let name = language.and_then(|language| label.names.get(language)).unwrap_or(&label.label);
+    TopicBody { label: name.clone(), score: topic.score, accepted: topic.accepted, code: label.code.clone() }
+}
+
+fn entity_bodies(text: &str, entities: Vec<Entity>, unit: OffsetUnit) -> Vec<EntityBody> {
+    let mut offsets = OffsetConverter::new(text, unit);
+    let body = |entity: Entity| EntityBody {
+        start: offsets.convert(entity.span.start),
+        end: offsets.convert(entity.span.end),
+        text: entity.span.slice(text).unwrap_or_default().to_owned(),
+        label: entity.label,
+        score: entity.score,
+    };
+    entities.into_iter().map(body).collect()
+}

@@ -1,0 +1,159 @@
+//! Errors as callers see them: RFC 9457 problem details, each with a stable `code`. The one table from error to status.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::pipeline::PredictError;
+use crate::registry::AssignError;
+use crate::scheduler::ScheduleError;
+
+/// A problem with a request or one of its documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub code: Code,
+    pub detail: String,
+}
+
+/// Declares the codes as one table of variant, code, status and title.
+macro_rules! codes {
+    ($($variant:ident = $code:literal, $status:ident, $title:literal;)+) => {
+        /// What went wrong; the README lists them all.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($variant),+ }
+
+        impl Code {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status),+ }
+            }
+
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidJson = "invalid_json", BAD_REQUEST, "The body is not JSON";
+    Unauthorized = "unauthorized", UNAUTHORIZED, "The API key is missing or wrong";
+    UnknownModel = "unknown_model", NOT_FOUND, "No model has this name";
+    NotFound = "not_found", NOT_FOUND, "There is nothing at this address";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This address takes another method";
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    TooManyDocuments = "too_many_documents", PAYLOAD_TOO_LARGE, "The request has too many documents";
+    TextTooLong = "text_too_long", PAYLOAD_TOO_LARGE, "The text is too long";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
+    InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "A field is unknown, missing or has a wrong value";
+    InvalidText = "invalid_text", UNPROCESSABLE_ENTITY, "The text holds a character that no text has";
+    WindowExceeded = "window_exceeded", UNPROCESSABLE_ENTITY, "The text is longer than one window";
+    TaskNotServed = "task_not_served", UNPROCESSABLE_ENTITY, "No such task from this model";
+    Internal = "internal", INTERNAL_SERVER_ERROR, "The service failed";
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The queue is full";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service cannot answer";
+    DeadlineExceeded = "deadline_exceeded", GATEWAY_TIMEOUT, "The answer took too long";
+}
+
+/// A problem on the wire (RFC 9457).
+#[derive(Debug, Serialize)]
+pub struct ProblemBody {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: String,
+}
+
+impl Problem {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    pub fn body(&self) -> ProblemBody {
+        ProblemBody {
+            r#type: format!("urn:ressort:problem:{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            code: self.code.as_str(),
+            detail: self.detail.clone(),
+        }
+    }
+
+    /// Whether the fault lies with the service or its load, and not with the document.
+    pub fn concerns_whole_request(&self) -> bool {
+        matches!(self.code, Code::Overloaded | Code::Unavailable)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        const PROBLEM_JSON: &str = "application/problem+json";
+        const RETRY_AFTER_S: &str = "1";
+        let mut response = (self.code.status(), axum::Json(self.body())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if self.code.status() == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        if self.code == Code::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<AssignError> for Problem {
+    fn from(error: AssignError) -> Self {
+        let code = match error {
+            AssignError::Unknown { .. } => Code::UnknownModel,
+            AssignError::Unable { .. } | AssignError::NotServed { .. } => Code::TaskNotServed,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<PredictError> for Problem {
+    fn from(error: PredictError) -> Self {
+        let code = match &error {
+            PredictError::Overflow { .. } => Code::WindowExceeded,
+            PredictError::Schedule(ScheduleError::Busy { .. }) => Code::Overloaded,
+            PredictError::Schedule(ScheduleError::DeadlineExceeded) => Code::DeadlineExceeded,
+            PredictError::Schedule(ScheduleError::NoWorker) => Code::Unavailable,
+            PredictError::Schedule(ScheduleError::Run(_) | ScheduleError::Panicked)
+            | PredictError::Tokenize(_)
+            | PredictError::Broken(_) => {
+                tracing::error!(%error, "a document failed");
+                Code::Internal
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_every_code_with_its_status() {
+        let readme = include_str!("../../README.md");
+        for code in Code::ALL {
+            let row = format!("| `{}` | {} |", code.as_str(), code.status().as_u16());
+            assert!(readme.contains(&row), "the README lacks the row {row}");
+        }
+    }
+
+    #[test]
+    fn a_busy_service_says_when_to_come_back() {
+        let response = Problem::new(Code::Overloaded, "full").into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "1");
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    }
+}

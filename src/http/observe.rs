@@ -1,0 +1,73 @@
+//! One log line and one set of metrics for a request, and the metrics page. The text of a request is in neither.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Response as HttpResponse};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::{App, Code, Problem};
+use crate::pipeline::Usage;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Logs and counts the request, and gives its answer the `x-request-id` that it came with, or one of its own.
+pub async fn log_request(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(&request);
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let mut response = next.run(request).await;
+    let status = response.status().as_u16();
+    let seconds = started.elapsed().as_secs_f64();
+    tracing::info!(%method, path, status, ms = (seconds * 1e5).round() / 100.0, request_id = request_id.to_str().unwrap_or_default(), "request");
+    metrics::counter!("ressort_requests_total", "route" => route.clone(), "status" => status.to_string()).increment(1);
+    metrics::histogram!("ressort_request_duration_seconds", "route" => route).record(seconds);
+    response.headers_mut().insert(REQUEST_ID.clone(), request_id);
+    response
+}
+
+/// Counts a document that was answered, or failed.
+pub fn count_document(usage: Result<Usage, Code>) {
+    let outcome = usage.map_or_else(Code::as_str, |_| "ok");
+    metrics::counter!("ressort_documents_total", "outcome" => outcome).increment(1);
+    if let Ok(usage) = usage {
+        metrics::counter!("ressort_tokens_total").increment(usage.n_tokens as u64);
+        metrics::counter!("ressort_windows_total").increment(usage.n_windows as u64);
+    }
+}
+
+/// `/metrics`, for Prometheus.
+pub async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let Some(handle) = &app.metrics else {
+        return Problem::new(Code::NotFound, "this server collects no metrics").into_response();
+    };
+    for model in app.registry.models() {
+        let labels = [("model", model.name.clone()), ("version", model.version.clone())];
+        let scheduler = &model.pipeline.scheduler;
+        metrics::gauge!("ressort_queued_windows", &labels).set(scheduler.n_waiting() as f64);
+        metrics::counter!("ressort_session_panics_total", &labels).absolute(scheduler.n_panics() as u64);
+        let provider = model.placement.provider.to_string();
+        metrics::gauge!("ressort_model_info", "model" => model.name.clone(), "version" => model.version.clone(), "provider" => provider).set(1.0);
+    }
+    handle.render().into_response()
+}
+
+/// What a caller sees of a handler that panicked; the server goes on.
+pub fn panic_problem(panic: Box<dyn Any + Send>) -> HttpResponse<axum::body::Body> {
+    let message =
+        panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    tracing::error!(message = message.unwrap_or_default(), "a request handler panicked");
+    Problem::new(Code::Internal, "the request could not be answered; the server's log says why").into_response()
+}
+
+fn request_id(request: &Request) -> HeaderValue {
+    request.headers().get(&REQUEST_ID).cloned().unwrap_or_else(|| {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("none"))
+    })
+}

@@ -1,0 +1,399 @@
+//! What goes over the wire: requests as they are read, answers as they are written.
+//!
+//! A request is read in two steps: the body first, with its documents unopened, then each document by itself, so that one
+//! bad document of many fails alone.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::de::{self, Deserialize, Deserializer};
+use serde::{Deserialize as Derive, Serialize};
+use serde_json::value::RawValue;
+
+use super::error::{Code, Problem, ProblemBody};
+use crate::config::RequestLimits;
+use crate::registry::ByTask;
+use crate::span::OffsetUnit;
+use crate::task::{AggregationStrategy, Overflow, Task, Tasks, UnknownWord};
+
+/// A request to classify, checked but for its documents.
+#[derive(Debug)]
+pub struct ClassifyRequest {
+    pub input: Input,
+    pub options: Options,
+}
+
+/// One text, or documents of which each is good or has a problem of its own.
+#[derive(Debug)]
+pub enum Input {
+    One(Arc<str>),
+    Many(Vec<InputDocument>),
+}
+
+#[derive(Debug)]
+pub struct InputDocument {
+    pub id: Option<String>,
+    pub text: Result<Arc<str>, Problem>,
+}
+
+/// How a request wants its documents read and answered.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `None`: every task that is served.
+    pub tasks: Option<Tasks>,
+    pub top_k: usize,
+    pub threshold: ByTask<f32>,
+    pub aggregation: Option<AggregationStrategy>,
+    pub offset_unit: OffsetUnit,
+    pub overflow: Overflow,
+    pub models: ByTask<String>,
+    /// Language tag of topic labels; `None`: the labels themselves.
+    pub label_language: Option<String>,
+}
+
+const DEFAULT_TOP_K: usize = 5;
+
+#[derive(Derive)]
+#[serde(deny_unknown_fields)]
+struct RequestBody<'b> {
+    text: Option<String>,
+    #[serde(borrow)]
+    documents: Option<Vec<&'b RawValue>>,
+    #[serde(default, deserialize_with = "tasks")]
+    tasks: Option<Tasks>,
+    top_k: Option<usize>,
+    threshold: Option<Threshold>,
+    #[serde(default, deserialize_with = "word")]
+    aggregation: Option<AggregationStrategy>,
+    #[serde(default, deserialize_with = "word")]
+    offset_unit: Option<OffsetUnit>,
+    #[serde(default, deserialize_with = "word")]
+    overflow: Option<Overflow>,
+    models: Option<ModelNames>,
+    label_language: Option<String>,
+}
+
+#[derive(Derive)]
+#[serde(deny_unknown_fields)]
+struct DocumentBody {
+    id: Option<String>,
+    text: String,
+}
+
+/// One threshold for both tasks, or one for each.
+#[derive(Derive)]
+#[serde(untagged, expecting = "a number from 0 to 1, or {\"topics\": number, \"entities\": number}")]
+enum Threshold {
+    Both(f32),
+    Each(EachThreshold),
+}
+
+#[derive(Derive)]
+#[serde(deny_unknown_fields)]
+struct EachThreshold {
+    topics: Option<f32>,
+    entities: Option<f32>,
+}
+
+#[derive(Derive)]
+#[serde(deny_unknown_fields)]
+struct ModelNames {
+    topics: Option<String>,
+    entities: Option<String>,
+}
+
+impl ClassifyRequest {
+    /// Reads a body and checks it against the limits.
+    pub fn parse(body: &[u8], limits: &RequestLimits) -> Result<Self, Problem> {
+        let body: RequestBody<'_> = parse_json(body)?;
+        let options = body.options()?;
+        let input = match (body.text, body.documents) {
+            (Some(text), None) => Input::One(check_text(text, limits)?),
+            (None, Some(documents)) if documents.len() > limits.max_documents => {
+                let detail = format!(
+                    "{} documents are more than the {} of one request; send them in several",
+                    documents.len(),
+                    limits.max_documents
+                );
+                return Err(Problem::new(Code::TooManyDocuments, detail));
+            }
+            (None, Some(documents)) => {
+                Input::Many(documents.into_iter().map(|document| InputDocument::parse(document, limits)).collect())
+            }
+            (Some(_), Some(_)) => return Err(invalid("both `text` and `documents` are given; give one of them")),
+            (None, None) => {
+                return Err(invalid(
+                    "neither `text` nor `documents` is given; send {\"text\": \"…\"} or {\"documents\": [{\"id\": \"a\", \"text\": \"…\"}]}",
+                ));
+            }
+        };
+        Ok(Self { input, options })
+    }
+}
+
+impl RequestBody<'_> {
+    fn options(&self) -> Result<Options, Problem> {
+        let threshold = match &self.threshold {
+            None => ByTask::default(),
+            Some(Threshold::Both(both)) => ByTask { topics: Some(*both), entities: Some(*both) },
+            Some(Threshold::Each(each)) => ByTask { topics: each.topics, entities: each.entities },
+        };
+        if let Some(value) =
+            [threshold.topics, threshold.entities].into_iter().flatten().find(|value| !(0.0..=1.0).contains(value))
+        {
+            return Err(invalid(format!("threshold {value} does not lie in 0 to 1, as scores do")));
+        }
+        if self.top_k == Some(0) {
+            return Err(invalid("top_k 0 asks for no topic; ask for at least 1, or leave topics out of `tasks`"));
+        }
+        let models = self.models.as_ref();
+        Ok(Options {
+            tasks: self.tasks,
+            top_k: self.top_k.unwrap_or(DEFAULT_TOP_K),
+            threshold,
+            aggregation: self.aggregation,
+            offset_unit: self.offset_unit.unwrap_or_default(),
+            overflow: self.overflow.unwrap_or_default(),
+            models: ByTask {
+                topics: models.and_then(|names| names.topics.clone()),
+                entities: models.and_then(|names| names.entities.clone()),
+            },
+            label_language: self.label_language.clone(),
+        })
+    }
+}
+
+impl InputDocument {
+    fn parse(raw: &RawValue, limits: &RequestLimits) -> Self {
+        match parse_json::<DocumentBody>(raw.get().as_bytes()) {
+            Ok(document) => Self { text: check_text(document.text, limits), id: document.id },
+            Err(problem) => Self { id: readable_id(raw), text: Err(problem) },
+        }
+    }
+}
+
+/// The id of a document that is otherwise no good, so that its problem can be told apart.
+fn readable_id(raw: &RawValue) -> Option<String> {
+    #[derive(Derive)]
+    struct OnlyId {
+        id: Option<String>,
+    }
+    serde_json::from_str::<OnlyId>(raw.get()).ok()?.id
+}
+
+fn check_text(text: String, limits: &RequestLimits) -> Result<Arc<str>, Problem> {
+    let max = limits.max_characters;
+    // A character has at least one byte, so that most texts need no counting.
+    if text.len() > max {
+        let n_characters = text.chars().count();
+        if n_characters > max {
+            return Err(Problem::new(
+                Code::TextTooLong,
+                format!(
+                    "the text has {n_characters} characters, and at most {max} are read; split it, or start the server with a higher --max-characters"
+                ),
+            ));
+        }
+    }
+    if let Some(at) = text.find('\0') {
+        let at = text[..at].chars().count();
+        return Err(Problem::new(
+            Code::InvalidText,
+            format!("the text holds NUL (U+0000) at character {at}; take it out"),
+        ));
+    }
+    Ok(text.into())
+}
+
+/// Reads JSON; what is no JSON and what is JSON of another form are different problems.
+fn parse_json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let at = error.path().to_string();
+        let field = if at == "." { String::new() } else { format!("{at}: ") };
+        match error.inner().classify() {
+            serde_json::error::Category::Data => invalid(format!("{field}{}", error.inner())),
+            _ => invalid_json(error.inner()),
+        }
+    })?;
+    deserializer.end().map_err(|error| invalid_json(&error))?;
+    Ok(value)
+}
+
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(Code::InvalidRequest, detail)
+}
+
+fn invalid_json(error: &serde_json::Error) -> Problem {
+    Problem::new(Code::InvalidJson, format!("{error}; send valid JSON in UTF-8, with surrogate escapes in pairs"))
+}
+
+impl FromStr for OffsetUnit {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "codepoint" => Ok(Self::Codepoint),
+            "utf16" => Ok(Self::Utf16),
+            "byte" => Ok(Self::Byte),
+            _ => Err(UnknownWord { found: word.to_owned(), expected: "`codepoint`, `utf16`, `byte`".to_owned() }),
+        }
+    }
+}
+
+/// Reads an enum by its word; `null` is as good as nothing.
+fn word<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let word = Option::<String>::deserialize(deserializer)?;
+    word.map(|word| word.parse().map_err(de::Error::custom)).transpose()
+}
+
+fn tasks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tasks>, D::Error> {
+    let Some(words) = Option::<Vec<String>>::deserialize(deserializer)? else { return Ok(None) };
+    let tasks: Vec<Task> =
+        words.iter().map(|word| word.parse()).collect::<Result<_, UnknownWord>>().map_err(de::Error::custom)?;
+    if tasks.is_empty() {
+        return Err(de::Error::custom("no task is asked for; name `topics`, `entities` or both"));
+    }
+    Ok(Some(Tasks { topics: tasks.contains(&Task::Topics), entities: tasks.contains(&Task::Entities) }))
+}
+
+/// The answer for one document.
+#[derive(Debug, Serialize)]
+pub struct ResultBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Vec<TopicBody>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entities: Option<Vec<EntityBody>>,
+    pub usage: UsageBody,
+    pub models: ModelsBody,
+}
+
+/// The place of a document that failed alone.
+#[derive(Debug, Serialize)]
+pub struct FailureBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    pub error: ProblemBody,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum DocumentBodyOut {
+    Result(Box<ResultBody>),
+    Failure(FailureBody),
+}
+
+#[derive(Debug, Serialize)]
+pub struct ResultsBody {
+    pub results: Vec<DocumentBodyOut>,
+    pub models: ModelsBody,
+}
+
+#[derive(Debug, Serialize)]
+pub struct TopicBody {
+    pub label: String,
+    pub score: f32,
+    pub accepted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct EntityBody {
+    pub label: String,
+    pub score: f32,
+    pub text: String,
+    pub start: usize,
+    pub end: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct UsageBody {
+    pub characters: usize,
+    pub tokens: usize,
+    pub windows: usize,
+    pub truncated: bool,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ModelsBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topics: Option<ModelBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entities: Option<ModelBody>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ModelBody {
+    pub name: String,
+    pub version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(body: &[u8]) -> (Code, String) {
+        let limits = RequestLimits { max_characters: 5, max_documents: 2, ..RequestLimits::default() };
+        let problem = ClassifyRequest::parse(body, &limits).expect_err("the body is bad");
+        (problem.code, problem.detail)
+    }
+
+    #[test]
+    fn a_bad_body_names_the_field_and_what_is_expected() {
+        for (body, code, part) in [
+            (r#"{"text": "a""#, Code::InvalidJson, "EOF"),
+            ("", Code::InvalidJson, "EOF"),
+            (r#"{"text": "\ud83d"}"#, Code::InvalidJson, "surrogate"),
+            (r#"{"text": "\ud83dx"}"#, Code::InvalidJson, "surrogate"),
+            (r#"{"text": "a"} x"#, Code::InvalidJson, "trailing"),
+            (r#"[]"#, Code::InvalidRequest, "invalid"),
+            (r#"{"text": 5}"#, Code::InvalidRequest, "text: invalid type: integer `5`"),
+            (r#"{"txt": "a"}"#, Code::InvalidRequest, "unknown field `txt`"),
+            (r#"{}"#, Code::InvalidRequest, "neither"),
+            (r#"{"text": "a", "documents": []}"#, Code::InvalidRequest, "both"),
+            (r#"{"text": "a", "top_k": 0}"#, Code::InvalidRequest, "top_k 0"),
+            (r#"{"text": "a", "top_k": -1}"#, Code::InvalidRequest, "top_k"),
+            (r#"{"text": "a", "threshold": 1.5}"#, Code::InvalidRequest, "threshold 1.5"),
+            (r#"{"text": "a", "threshold": {"topics": -0.1}}"#, Code::InvalidRequest, "threshold -0.1"),
+            (r#"{"text": "a", "threshold": "high"}"#, Code::InvalidRequest, "a number from 0 to 1"),
+            (r#"{"text": "a", "aggregation": "best"}"#, Code::InvalidRequest, "`best` is not one of `none`"),
+            (r#"{"text": "a", "offset_unit": "utf8"}"#, Code::InvalidRequest, "`codepoint`, `utf16`, `byte`"),
+            (r#"{"text": "a", "tasks": []}"#, Code::InvalidRequest, "no task"),
+            (r#"{"text": "a", "tasks": ["mood"]}"#, Code::InvalidRequest, "`topics`, `entities`"),
+            (r#"{"text": "a", "models": {"sport": "x"}}"#, Code::InvalidRequest, "unknown field `sport`"),
+            (r#"{"text": "äöüßäö"}"#, Code::TextTooLong, "6 characters, and at most 5"),
+            (r#"{"text": "a\u0000"}"#, Code::InvalidText, "at character 1"),
+            (r#"{"documents": [1, 2, 3]}"#, Code::TooManyDocuments, "3 documents are more than the 2"),
+        ] {
+            let (found, detail) = problem(body.as_bytes());
+            assert_eq!(found, code, "{body}: {detail}");
+            assert!(detail.contains(part), "{body}: {detail}");
+        }
+        assert_eq!(problem(b"{\"text\": \"\xff\"}").0, Code::InvalidJson);
+    }
+
+    #[test]
+    fn a_bad_document_keeps_its_id_and_fails_alone() {
+        let body = r#"{"documents": [{"id": "a", "text": 5}, {"id": "b", "text": "gut"}]}"#;
+        let request = ClassifyRequest::parse(body.as_bytes(), &RequestLimits::default()).unwrap();
+        let Input::Many(documents) = request.input else { panic!("documents were sent") };
+        assert_eq!(documents[0].id.as_deref(), Some("a"));
+        assert_eq!(documents[0].text.as_ref().unwrap_err().code, Code::InvalidRequest);
+        assert_eq!(documents[1].text.as_deref(), Ok("gut"));
+        let body = r#"{"documents": [{"text": "\ud83d"}, {"text": "gut"}]}"#;
+        let request = ClassifyRequest::parse(body.as_bytes(), &RequestLimits::default()).unwrap();
+        let Input::Many(documents) = request.input else { panic!("documents were sent") };
+        assert_eq!(documents[0].text.as_ref().unwrap_err().code, Code::InvalidJson);
+        assert!(documents[1].text.is_ok());
+    }
+
+    #[test]
+    fn a_text_of_the_longest_length_is_read_whatever_its_bytes() {
+        let limits = RequestLimits { max_characters: 5, ..RequestLimits::default() };
+        assert!(ClassifyRequest::parse(r#"{"text": "äöüßä"}"#.as_bytes(), &limits).is_ok());
+    }
+}

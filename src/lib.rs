@@ -1,0 +1,62 @@
+//! Ressort reads German text and says which topics it is about and which persons, places and organisations it names, each
+//! with a score and its exact place. It runs any transformer exported to ONNX.
+//!
+//! # The data path
+//!
+//! The code reads in the order in which a document goes through it; [`pipeline`] is the path in one place.
+//!
+//! ```text
+//! text -> normalize -> tokenize into windows -> schedule into batches -> run -> stitch -> decode -> prediction
+//! ```
+//!
+//! # The rooms
+//!
+//! Imports point only down this list; modules on one line never import one another. `tests/it/layers.rs` holds this.
+//!
+//! | layer | module | job |
+//! |---|---|---|
+//! | 9 | `main`, `cli` | the verbs of the command line |
+//! | 8 | [`http`] | the API: routes, wire types, errors as callers see them |
+//! | 7 | [`registry`], [`inspect`] | loaded models by name and task; what a model is, as a report |
+//! | 6 | [`model`] | a folder made ready to serve, and refused where something is wrong with it |
+//! | 5 | [`pipeline`] | the data path for one document and one model |
+//! | 4 | [`session`], [`scheduler`], [`stitch`], [`decode`] | ONNX Runtime; the queue and its threads; windows back to a document; logits to topics and entities |
+//! | 3 | [`batch`] | windows side by side as tensors; the seam [`batch::Run`] behind which a run happens |
+//! | 2 | [`tokenize`] | text to tokens to overlapping windows |
+//! | 1 | [`normalize`], [`manifest`] | what the tokenizer sees, and the way back; what a model folder says |
+//! | 0 | [`span`], [`task`], [`config`], [`telemetry`] | places, words, settings, logs |
+//!
+//! What stands in one room only: `ort` in [`session`], `tokenizers` in [`tokenize`], `axum` in [`http`], `prost` in
+//! [`manifest`], `clap` and `anyhow` in the binary. Wire types (`serde`) live at the edges: [`http`], [`inspect`],
+//! [`manifest`].
+//!
+//! # What always holds
+//!
+//! - An answer does not depend on what else is in the batch. Models whose activations are quantised with ranges of the
+//!   tensor at hand cannot keep this, and run one window at a time ([`manifest::Precision::depends_on_batch`]).
+//! - The text of an entity is the slice of the text *as received* at its offsets, in every unit. Inside the library places
+//!   are bytes ([`span::ByteSpan`]); only the wire knows other units.
+//! - No text is dropped without a word: every token stands in a window, and an answer says how many there were.
+//! - A document is decoded once, over stitched logits, so that no entity is cut or doubled where windows meet.
+//! - A model that would fail on a request fails when it is loaded: [`model::Model::load`] runs it first.
+//! - A window whose caller has gone, or whose deadline has passed, costs no run.
+//! - The text of a request is never logged. Nothing is sent anywhere; the server listens on the loopback unless told
+//!   otherwise.
+
+pub mod batch;
+pub mod config;
+pub mod decode;
+pub mod http;
+pub mod inspect;
+pub mod manifest;
+pub mod model;
+pub mod normalize;
+pub mod pipeline;
+pub mod registry;
+pub mod scheduler;
+pub mod session;
+pub mod span;
+pub mod stitch;
+pub mod task;
+pub mod telemetry;
+pub mod tokenize;

@@ -1,0 +1,306 @@
+//! What an ONNX file says of itself: inputs, outputs, precision. Read from the file without ONNX Runtime, weights skipped.
+//!
+//! Field numbers are those of `onnx.proto3` (ONNX 1.x); only the fields used here are declared, the rest is passed over.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+
+use super::{CONFIG_REMEDY, ManifestError};
+use crate::task::Task;
+
+/// The facts of an ONNX graph that decide how it is served.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    pub inputs: Vec<String>,
+    pub outputs: Vec<GraphOutput>,
+    pub precision: Precision,
+    /// Bytes of the file and its external data files.
+    pub n_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphOutput {
+    pub name: String,
+    /// Number of dimensions, where the file says it.
+    pub rank: Option<usize>,
+}
+
+/// In which numbers a model's weights are kept and its products computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    Fp32,
+    Fp16,
+    Bf16,
+    /// 8-bit weights; activations quantised with ranges of the tensor at hand, so that a result would depend on batch mates.
+    Int8Dynamic,
+    /// 8-bit weights and activations, with ranges fixed at export (QDQ or QOperator).
+    Int8Static,
+    /// 4-bit weights.
+    Int4,
+}
+
+impl Precision {
+    /// Whether a window's logits change with what stands beside it in a batch; such a model runs one window at a time.
+    pub fn depends_on_batch(self) -> bool {
+        self == Self::Int8Dynamic
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fp32 => "fp32",
+            Self::Fp16 => "fp16",
+            Self::Bf16 => "bf16",
+            Self::Int8Dynamic => "int8-dynamic",
+            Self::Int8Static => "int8-static",
+            Self::Int4 => "int4",
+        })
+    }
+}
+
+/// The inputs that the service can fill.
+const KNOWN_INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
+
+impl Graph {
+    /// Reads the ONNX file at `path` and checks its inputs and external data files.
+    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+        let io = |source| ManifestError::Io { path: path.to_owned(), source };
+        let invalid = |message| ManifestError::Invalid { path: path.to_owned(), message };
+        let bytes = std::fs::read(path).map_err(io)?;
+        let graph = proto::Model::decode(bytes.as_slice())
+            .ok()
+            .and_then(|model| model.graph)
+            .filter(|graph| !graph.node.is_empty())
+            .ok_or_else(|| {
+                invalid(format!("not a readable ONNX model ({} bytes); export or copy the file again", bytes.len()))
+            })?;
+        let mut n_bytes = bytes.len() as u64;
+        for location in graph.external_files() {
+            let file = path.with_file_name(&location);
+            n_bytes += std::fs::metadata(&file)
+                .map_err(|_| ManifestError::Missing {
+                    path: file,
+                    remedy: "the ONNX file keeps weights in it; copy it from where the ONNX file came from",
+                })?
+                .len();
+        }
+        let inputs = graph.input_names();
+        if let Some(unknown) = inputs.iter().find(|name| !KNOWN_INPUTS.contains(&name.as_str())) {
+            return Err(invalid(format!(
+                "input `{unknown}` is not one of {}; export the model for text classification or token classification",
+                KNOWN_INPUTS.join(", ")
+            )));
+        }
+        if !inputs.iter().any(|name| name == KNOWN_INPUTS[0]) {
+            return Err(invalid(format!(
+                "inputs {inputs:?} lack `input_ids`; export the model with optimum-cli, which names them so"
+            )));
+        }
+        Ok(Self { precision: graph.precision(), outputs: graph.outputs(), inputs, n_bytes })
+    }
+
+    /// The output that gives the logits of `task`: the one that is asked for, else `logits`, else the only one.
+    pub fn head_output(&self, asked: Option<&str>, task: Task) -> Result<String, ManifestError> {
+        let names: Vec<&str> = self.outputs.iter().map(|output| output.name.as_str()).collect();
+        let chosen = match asked {
+            Some(name) => names.iter().find(|&&known| known == name),
+            None => names.iter().find(|&&known| known == "logits").or(names.first().filter(|_| names.len() == 1)),
+        };
+        chosen.map(|name| (*name).to_owned()).ok_or_else(|| ManifestError::Invalid {
+            path: PathBuf::from("ressort.toml"),
+            message: match asked {
+                Some(name) => format!("[{task}] output `{name}` is not one of the model's outputs {names:?}"),
+                None => format!("which of the outputs {names:?} gives {task}? Say so: [{task}] output = \"…\""),
+            },
+        })
+    }
+
+    /// The number of dimensions of an output, where the file says it.
+    pub fn rank(&self, output: &str) -> Option<usize> {
+        self.outputs.iter().find(|known| known.name == output)?.rank
+    }
+}
+
+/// The ONNX file of the folder `dir` that is used, and the others: `asked`, else the usual names in order, else the only one.
+pub fn find_onnx(dir: &Path, asked: Option<&Path>) -> Result<(PathBuf, Vec<PathBuf>), ManifestError> {
+    const USUAL: [&str; 5] =
+        ["model.onnx", "model_optimized.onnx", "model_quantized.onnx", "model_fp16.onnx", "model_q4.onnx"];
+    let mut files: Vec<PathBuf> =
+        [dir.to_owned(), dir.join("onnx")].iter().flat_map(|folder| onnx_files(folder)).collect();
+    let rank = |file: &PathBuf| {
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        USUAL.iter().position(|usual| *usual == name).unwrap_or(USUAL.len())
+    };
+    // Stable: at one rank the folder itself goes before its `onnx/`.
+    files.sort_by_key(rank);
+    let chosen = match asked {
+        Some(file) => {
+            let file = dir.join(file);
+            super::require(&file, "`file` in ressort.toml names it; put it there or name another")?;
+            file
+        }
+        None => files
+            .first()
+            .cloned()
+            .ok_or_else(|| ManifestError::Missing { path: dir.join("model.onnx"), remedy: CONFIG_REMEDY })?,
+    };
+    files.retain(|file| *file != chosen);
+    Ok((chosen, files))
+}
+
+fn onnx_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "onnx"))
+        .collect();
+    files.sort();
+    files
+}
+
+impl proto::Graph {
+    /// Inputs that must be given: those that are not weights.
+    fn input_names(&self) -> Vec<String> {
+        let weights: BTreeSet<&str> = self.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+        let names = self.input.iter().map(|input| input.name.clone());
+        names.filter(|name| !weights.contains(name.as_str())).collect()
+    }
+
+    fn outputs(&self) -> Vec<GraphOutput> {
+        let rank =
+            |output: &proto::ValueInfo| Some(output.r#type.as_ref()?.tensor_type.as_ref()?.shape.as_ref()?.dim.len());
+        self.output.iter().map(|output| GraphOutput { name: output.name.clone(), rank: rank(output) }).collect()
+    }
+
+    fn external_files(&self) -> BTreeSet<String> {
+        const LOCATION_EXTERNAL: i32 = 1;
+        let external = self.initializer.iter().filter(|tensor| tensor.data_location == LOCATION_EXTERNAL);
+        external
+            .flat_map(|tensor| &tensor.external_data)
+            .filter(|entry| entry.key == "location")
+            .map(|entry| entry.value.clone())
+            .collect()
+    }
+
+    fn precision(&self) -> Precision {
+        let has = |ops: &[&str]| self.node.iter().any(|node| ops.contains(&node.op_type.as_str()));
+        if has(&[
+            "DynamicQuantizeLinear",
+            "DynamicQuantizeMatMul",
+            "MatMulInteger",
+            "MatMulIntegerToFloat",
+            "QAttention",
+        ]) {
+            return Precision::Int8Dynamic;
+        }
+        if has(&["MatMulNBits", "MatMulBnb4"]) {
+            return Precision::Int4;
+        }
+        if has(&["QuantizeLinear", "QLinearMatMul", "QGemm"]) {
+            return Precision::Int8Static;
+        }
+        const FLOAT16: i32 = 10;
+        const BFLOAT16: i32 = 16;
+        let n_weights = |data_type| {
+            self.initializer
+                .iter()
+                .filter(|tensor| tensor.data_type == data_type)
+                .map(proto::Tensor::n_elements)
+                .sum::<i64>()
+        };
+        let (n_fp32, n_fp16, n_bf16) = (n_weights(1), n_weights(FLOAT16), n_weights(BFLOAT16));
+        match () {
+            () if n_fp16 > n_fp32 => Precision::Fp16,
+            () if n_bf16 > n_fp32 => Precision::Bf16,
+            () => Precision::Fp32,
+        }
+    }
+}
+
+impl proto::Tensor {
+    fn n_elements(&self) -> i64 {
+        self.dims.iter().product()
+    }
+}
+
+/// The few messages and fields of `onnx.proto3` that are read.
+mod proto {
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Model {
+        #[prost(message, optional, tag = "7")]
+        pub graph: Option<Graph>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Graph {
+        #[prost(message, repeated, tag = "1")]
+        pub node: Vec<Node>,
+        #[prost(message, repeated, tag = "5")]
+        pub initializer: Vec<Tensor>,
+        #[prost(message, repeated, tag = "11")]
+        pub input: Vec<ValueInfo>,
+        #[prost(message, repeated, tag = "12")]
+        pub output: Vec<ValueInfo>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Node {
+        #[prost(string, tag = "4")]
+        pub op_type: String,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Tensor {
+        #[prost(int64, repeated, tag = "1")]
+        pub dims: Vec<i64>,
+        #[prost(int32, tag = "2")]
+        pub data_type: i32,
+        #[prost(string, tag = "8")]
+        pub name: String,
+        #[prost(message, repeated, tag = "13")]
+        pub external_data: Vec<StringEntry>,
+        #[prost(int32, tag = "14")]
+        pub data_location: i32,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct StringEntry {
+        #[prost(string, tag = "1")]
+        pub key: String,
+        #[prost(string, tag = "2")]
+        pub value: String,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct ValueInfo {
+        #[prost(string, tag = "1")]
+        pub name: String,
+        #[prost(message, optional, tag = "2")]
+        pub r#type: Option<Type>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Type {
+        #[prost(message, optional, tag = "1")]
+        pub tensor_type: Option<TensorType>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct TensorType {
+        #[prost(message, optional, tag = "2")]
+        pub shape: Option<Shape>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Shape {
+        #[prost(message, repeated, tag = "1")]
+        pub dim: Vec<Dimension>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Dimension {}
+}

@@ -1,0 +1,212 @@
+//! A model folder, read and made sense of without running it: which tasks it answers, which ONNX file, which labels, how
+//! long a window may be. What `optimum-cli export onnx` writes is enough; an optional `ressort.toml` says the rest.
+//!
+//! [`Manifest::read`] is the way in. What can only be seen by running the model (the width of its logits) is checked by
+//! [`crate::model`].
+
+mod config_json;
+mod graph;
+mod ressort_toml;
+mod version;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use graph::{Graph, Precision};
+pub use version::content_hash;
+
+use crate::task::{AggregationStrategy, Pooling, ProblemType, Task};
+use config_json::{ConfigJson, TokenizerConfigJson};
+use ressort_toml::RessortToml;
+
+/// What a model folder says about its model.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    pub dir: PathBuf,
+    pub description: Option<String>,
+    /// `model_type` of the `config.json`: `bert`, `xlm-roberta`, …
+    pub family: String,
+    /// The ONNX file in use.
+    pub onnx_file: PathBuf,
+    /// Other ONNX files of the folder, which `file` in `ressort.toml` could choose instead.
+    pub other_onnx_files: Vec<PathBuf>,
+    pub graph: Graph,
+    /// Longest sequence in tokens, special tokens included.
+    pub max_length: usize,
+    /// Tokens that neighbouring windows share.
+    pub stride: usize,
+    pub vocab_size: Option<u32>,
+    /// The padding token by name, where the folder names one.
+    pub pad_token: Option<String>,
+    pub pad_token_id: Option<u32>,
+    pub topics: Option<TopicHead>,
+    pub entities: Option<EntityHead>,
+    pub golden: Vec<GoldenExample>,
+}
+
+/// How a model's topic logits are read.
+#[derive(Debug, Clone)]
+pub struct TopicHead {
+    /// Name of the ONNX output.
+    pub output: String,
+    /// In the order of the logits; empty where the folder has none, and they become `LABEL_0`, `LABEL_1`, …
+    pub labels: Vec<TopicLabel>,
+    pub problem_type: ProblemType,
+    pub pooling: Pooling,
+    /// Logits are divided by it before softmax or sigmoid; above 0.
+    pub temperature: f32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicLabel {
+    pub label: String,
+    /// The label's identifier in a published scheme, for instance `medtop:11000000`.
+    pub code: Option<String>,
+    /// Score from which the label is accepted, in 0..=1.
+    pub threshold: f32,
+    /// The label in other languages, by language tag.
+    pub names: BTreeMap<String, String>,
+}
+
+/// How a model's entity logits are read.
+#[derive(Debug, Clone)]
+pub struct EntityHead {
+    /// Name of the ONNX output.
+    pub output: String,
+    /// Tags (`O`, `B-PER`, …) in the order of the logits; empty where the folder has none.
+    pub tags: Vec<String>,
+    /// What is done where a caller names no strategy.
+    pub aggregation: AggregationStrategy,
+}
+
+/// A text whose answer is known: the model must give at least this before it goes live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoldenExample {
+    pub text: String,
+    /// Labels that must be accepted.
+    pub topics: Vec<String>,
+    /// Entities that must be found, as (text, label).
+    pub entities: Vec<(String, String)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    #[error("{path}: no such model folder; give a folder that holds config.json, tokenizer.json and an ONNX file", path = .0.display())]
+    NoFolder(PathBuf),
+    #[error("{path}: missing; {remedy}", path = path.display())]
+    Missing { path: PathBuf, remedy: &'static str },
+    #[error("{path}: cannot be read: {source}", path = path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{path}: {message}", path = path.display())]
+    Invalid { path: PathBuf, message: String },
+}
+
+const TOKENIZER_REMEDY: &str =
+    "a fast tokenizer is needed: write it with transformers, AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)";
+const CONFIG_REMEDY: &str = "the folder must hold what `optimum-cli export onnx --model CHECKPOINT DIR` writes; copy the checkpoint's config.json into it";
+
+impl Manifest {
+    /// Reads the folder `dir` and checks all that can be checked without running the model.
+    ///
+    /// # Errors
+    /// Names the file at fault, the value found and what to do.
+    pub fn read(dir: &Path) -> Result<Self, ManifestError> {
+        if !dir.is_dir() {
+            return Err(ManifestError::NoFolder(dir.to_owned()));
+        }
+        let config = ConfigJson::read(&dir.join("config.json"))?;
+        let tokenizer_config = TokenizerConfigJson::read(&dir.join("tokenizer_config.json"))?;
+        let toml = RessortToml::read(&dir.join("ressort.toml"))?;
+        require(&dir.join("tokenizer.json"), TOKENIZER_REMEDY)?;
+        let (onnx_file, other_onnx_files) = graph::find_onnx(dir, toml.model.file.as_deref())?;
+        let graph = Graph::read(&onnx_file)?;
+        let max_length = max_length(dir, &config, &tokenizer_config, &toml)?;
+        let (topics, entities) = heads(dir, &config, &toml, &graph)?;
+        Ok(Self {
+            description: toml.description.clone(),
+            family: config.model_type.clone().unwrap_or_else(|| "unknown".to_owned()),
+            stride: toml.model.stride.unwrap_or(max_length / 4),
+            vocab_size: config.vocab_size,
+            pad_token: tokenizer_config.pad_token(),
+            pad_token_id: config.pad_token_id(),
+            golden: toml.golden(),
+            dir: dir.to_owned(),
+            onnx_file,
+            other_onnx_files,
+            graph,
+            max_length,
+            topics,
+            entities,
+        })
+    }
+
+    pub fn tokenizer_file(&self) -> PathBuf {
+        self.dir.join("tokenizer.json")
+    }
+
+    /// The tasks that this model answers.
+    pub fn tasks(&self) -> Vec<Task> {
+        let topics = self.topics.as_ref().map(|_| Task::Topics);
+        let entities = self.entities.as_ref().map(|_| Task::Entities);
+        topics.into_iter().chain(entities).collect()
+    }
+}
+
+/// `LABEL_0`, `LABEL_1`, … as everywhere, where a folder names no labels.
+pub fn default_label(index: usize) -> String {
+    format!("LABEL_{index}")
+}
+
+fn require(path: &Path, remedy: &'static str) -> Result<(), ManifestError> {
+    match path.is_file() {
+        true => Ok(()),
+        false => Err(ManifestError::Missing { path: path.to_owned(), remedy }),
+    }
+}
+
+/// The longest sequence: what `ressort.toml` says, else the smaller of the position table and the tokenizer's limit.
+fn max_length(
+    dir: &Path,
+    config: &ConfigJson,
+    tokenizer_config: &TokenizerConfigJson,
+    toml: &RessortToml,
+) -> Result<usize, ManifestError> {
+    const USUAL: usize = 512;
+    let positions = config.max_positions();
+    let found = [positions, tokenizer_config.max_length()].into_iter().flatten().min();
+    let max_length = toml.model.max_length.or(found).unwrap_or(USUAL);
+    let invalid = |message: String| ManifestError::Invalid { path: dir.join("ressort.toml"), message };
+    if let Some(positions) = positions.filter(|&positions| max_length > positions) {
+        return Err(invalid(format!(
+            "max_length {max_length} is more than the {positions} positions of the model (config.json); set it to at most {positions}"
+        )));
+    }
+    Ok(max_length)
+}
+
+/// Which heads the model has: those that `ressort.toml` gives an `output`, else the one that the architecture names.
+fn heads(
+    dir: &Path,
+    config: &ConfigJson,
+    toml: &RessortToml,
+    graph: &Graph,
+) -> Result<(Option<TopicHead>, Option<EntityHead>), ManifestError> {
+    let declares = |output: Option<&String>| output.is_some();
+    let two_heads = declares(toml.topics.as_ref().and_then(|head| head.output.as_ref()))
+        && declares(toml.entities.as_ref().and_then(|head| head.output.as_ref()));
+    let task = if two_heads { None } else { config.task(&dir.join("config.json"), toml)? };
+    let wants = |which| two_heads || task == Some(which);
+    if let Some(stray) = toml.sections().into_iter().find(|&section| !wants(section)) {
+        return Err(ManifestError::Invalid {
+            path: dir.join("ressort.toml"),
+            message: format!(
+                "[{stray}] does not fit: config.json names a model for {other} alone; a model with two heads needs `output` in both [topics] and [entities], else take [{stray}] out",
+                other = task.map_or("", Task::as_str),
+            ),
+        });
+    }
+    let labels = if two_heads { Vec::new() } else { config.labels(&dir.join("config.json"))? };
+    let topics = wants(Task::Topics).then(|| toml.topic_head(dir, config, graph, &labels)).transpose()?;
+    let entities = wants(Task::Entities).then(|| toml.entity_head(graph, &labels)).transpose()?;
+    Ok((topics, entities))
+}

@@ -1,0 +1,294 @@
+//! The optional `ressort.toml` of a model folder: what the export cannot say.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::config_json::ConfigJson;
+use super::{EntityHead, GoldenExample, Graph, ManifestError, TopicHead, TopicLabel, default_label};
+use crate::task::{AggregationStrategy, Pooling, ProblemType, Task};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RessortToml {
+    pub description: Option<String>,
+    #[serde(default)]
+    pub model: ModelSection,
+    pub topics: Option<TopicsSection>,
+    pub entities: Option<EntitiesSection>,
+    #[serde(default)]
+    golden: Vec<GoldenSection>,
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSection {
+    /// The ONNX file, relative to the folder.
+    pub file: Option<PathBuf>,
+    pub max_length: Option<usize>,
+    pub stride: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicsSection {
+    pub output: Option<String>,
+    #[serde(default, deserialize_with = "word")]
+    problem_type: Option<ProblemType>,
+    #[serde(default, deserialize_with = "word")]
+    pooling: Option<Pooling>,
+    temperature: Option<f32>,
+    /// For labels without one of their own.
+    threshold: Option<f32>,
+    /// In place of the `id2label` of the `config.json`.
+    labels: Option<Vec<LabelEntry>>,
+    /// New names for labels of the `config.json`.
+    #[serde(default)]
+    rename: BTreeMap<String, String>,
+    /// Thresholds by label, after renaming.
+    #[serde(default)]
+    thresholds: BTreeMap<String, f32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntitiesSection {
+    pub output: Option<String>,
+    /// Tags (`O`, `B-PER`, …) in place of the `id2label` of the `config.json`.
+    labels: Option<Vec<String>>,
+    /// New names for entity types of the `config.json`, without prefix (`PERSON = "PER"`).
+    #[serde(default)]
+    rename: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "word")]
+    aggregation: Option<AggregationStrategy>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum LabelEntry {
+    Name(String),
+    Full(LabelSection),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelSection {
+    label: String,
+    code: Option<String>,
+    threshold: Option<f32>,
+    #[serde(default)]
+    names: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GoldenSection {
+    text: String,
+    #[serde(default)]
+    topics: Vec<String>,
+    #[serde(default)]
+    entities: Vec<GoldenEntity>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GoldenEntity {
+    text: String,
+    label: String,
+}
+
+const DEFAULT_THRESHOLD: f32 = 0.5;
+
+impl RessortToml {
+    /// Reads the file; a folder without one has nothing to add.
+    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+        if !path.is_file() {
+            return Ok(Self::default());
+        }
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ManifestError::Io { path: path.to_owned(), source })?;
+        let mut toml: Self = toml::from_str(&text).map_err(|error| ManifestError::Invalid {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        })?;
+        toml.path = path.to_owned();
+        Ok(toml)
+    }
+
+    /// The tasks that have a section of their own.
+    pub fn sections(&self) -> Vec<Task> {
+        let topics = self.topics.as_ref().map(|_| Task::Topics);
+        topics.into_iter().chain(self.entities.as_ref().map(|_| Task::Entities)).collect()
+    }
+
+    /// The task whose section alone names an output.
+    pub fn only_declared(&self) -> Option<Task> {
+        let topics = self.topics.as_ref().is_some_and(|head| head.output.is_some());
+        let entities = self.entities.as_ref().is_some_and(|head| head.output.is_some());
+        match (topics, entities) {
+            (true, false) => Some(Task::Topics),
+            (false, true) => Some(Task::Entities),
+            _ => None,
+        }
+    }
+
+    pub fn golden(&self) -> Vec<GoldenExample> {
+        let example = |golden: &GoldenSection| GoldenExample {
+            text: golden.text.clone(),
+            topics: golden.topics.clone(),
+            entities: golden.entities.iter().map(|entity| (entity.text.clone(), entity.label.clone())).collect(),
+        };
+        self.golden.iter().map(example).collect()
+    }
+
+    /// The topic head, with `labels` of the `config.json` where this file has none.
+    pub fn topic_head(
+        &self,
+        dir: &Path,
+        config: &ConfigJson,
+        graph: &Graph,
+        labels: &[String],
+    ) -> Result<TopicHead, ManifestError> {
+        let none = TopicsSection::default();
+        let section = self.topics.as_ref().unwrap_or(&none);
+        let problem_type = match section.problem_type {
+            Some(problem_type) => problem_type,
+            None => config.problem_type(&dir.join("config.json"))?,
+        };
+        let temperature = section.temperature.unwrap_or(1.0);
+        if !(temperature.is_finite() && temperature > 0.0) {
+            return Err(
+                self.invalid(format!("temperature {temperature} must be above 0; 1.0 leaves scores as they are"))
+            );
+        }
+        let output = graph.head_output(section.output.as_deref(), Task::Topics)?;
+        let per_token = graph.rank(&output) == Some(3);
+        let pooling = section.pooling.unwrap_or(if per_token { Pooling::TokenMean } else { Pooling::Mean });
+        Ok(TopicHead {
+            labels: self.topic_labels(section, problem_type, labels)?,
+            output,
+            problem_type,
+            pooling,
+            temperature,
+        })
+    }
+
+    fn topic_labels(
+        &self,
+        section: &TopicsSection,
+        problem_type: ProblemType,
+        labels: &[String],
+    ) -> Result<Vec<TopicLabel>, ManifestError> {
+        self.all_known("rename", section.rename.keys(), |name| labels.contains(name))?;
+        // One label of a single-label model always holds, however low its score is.
+        let default = section.threshold.unwrap_or(match problem_type {
+            ProblemType::MultiLabel => DEFAULT_THRESHOLD,
+            ProblemType::SingleLabel => 0.0,
+        });
+        let plain = |label: &String| TopicLabel {
+            label: label.clone(),
+            code: None,
+            threshold: default,
+            names: BTreeMap::new(),
+        };
+        let mut result: Vec<TopicLabel> = match &section.labels {
+            Some(entries) => entries.iter().map(|entry| entry.resolve(default)).collect(),
+            None => labels.iter().map(|label| plain(section.rename.get(label).unwrap_or(label))).collect(),
+        };
+        self.all_known("thresholds", section.thresholds.keys(), |name| {
+            result.iter().any(|label| label.label == **name)
+        })?;
+        for label in &mut result {
+            label.threshold = section.thresholds.get(&label.label).copied().unwrap_or(label.threshold);
+            if !(0.0..=1.0).contains(&label.threshold) {
+                return Err(
+                    self.invalid(format!("threshold {} of `{}` must lie in 0 to 1", label.threshold, label.label))
+                );
+            }
+        }
+        Ok(result)
+    }
+
+    /// The entity head, with `labels` of the `config.json` where this file has none.
+    pub fn entity_head(&self, graph: &Graph, labels: &[String]) -> Result<EntityHead, ManifestError> {
+        let none = EntitiesSection::default();
+        let section = self.entities.as_ref().unwrap_or(&none);
+        let bare = |tag: &str| {
+            tag.split_once('-')
+                .filter(|(prefix, _)| prefix.len() == 1)
+                .map_or(tag.to_owned(), |(_, kind)| kind.to_owned())
+        };
+        let given = section.labels.as_deref().unwrap_or(labels);
+        self.all_known("rename", section.rename.keys(), |name| given.iter().any(|tag| bare(tag) == **name))?;
+        let rename = |tag: &String| match section.rename.get(&bare(tag)) {
+            Some(name) => format!("{}{name}", &tag[..tag.len() - bare(tag).len()]),
+            None => tag.clone(),
+        };
+        Ok(EntityHead {
+            output: graph.head_output(section.output.as_deref(), Task::Entities)?,
+            tags: given.iter().map(rename).collect(),
+            aggregation: section.aggregation.unwrap_or(AggregationStrategy::First),
+        })
+    }
+
+    fn all_known<'n>(
+        &self,
+        key: &str,
+        names: impl IntoIterator<Item = &'n String>,
+        is_known: impl Fn(&&String) -> bool,
+    ) -> Result<(), ManifestError> {
+        match names.into_iter().find(|name| !is_known(name)) {
+            Some(name) => Err(self
+                .invalid(format!("{key} names `{name}`, which is no label of the model; see id2label in config.json"))),
+            None => Ok(()),
+        }
+    }
+
+    fn invalid(&self, message: String) -> ManifestError {
+        ManifestError::Invalid { path: self.path.clone(), message }
+    }
+}
+
+impl LabelEntry {
+    fn resolve(&self, default: f32) -> TopicLabel {
+        match self {
+            Self::Name(label) => {
+                TopicLabel { label: label.clone(), code: None, threshold: default, names: BTreeMap::new() }
+            }
+            Self::Full(full) => TopicLabel {
+                label: full.label.clone(),
+                code: full.code.clone(),
+                threshold: full.threshold.unwrap_or(default),
+                names: full.names.clone(),
+            },
+        }
+    }
+}
+
+/// Labels for logits of `width` where the folder names none.
+impl TopicHead {
+    pub fn default_labels(&self, width: usize) -> Vec<TopicLabel> {
+        let threshold = match self.problem_type {
+            ProblemType::MultiLabel => DEFAULT_THRESHOLD,
+            ProblemType::SingleLabel => 0.0,
+        };
+        let label = |index| TopicLabel { label: default_label(index), code: None, threshold, names: BTreeMap::new() };
+        (0..width).map(label).collect()
+    }
+}
+
+/// Reads an enum by its word.
+fn word<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr,
+    T::Err: Display,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(de::Error::custom)
+}

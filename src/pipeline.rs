@@ -1,0 +1,183 @@
+//! The data path, for one document and one model: normalize, tokenize into windows, run, stitch, decode.
+//!
+//! [`Pipeline::predict`] is the path; what a caller may ask of it is in [`PredictOptions`].
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ndarray::{Array2, Axis};
+
+use crate::batch::{WindowHead, WindowLogits};
+use crate::decode::entities::{Entity, decode_entities};
+use crate::decode::tags::Tag;
+use crate::decode::topics::{Topic, decode_topics};
+use crate::manifest::TopicHead;
+use crate::normalize::{Normalized, normalize};
+use crate::scheduler::{Admission, ScheduleError, Scheduler};
+use crate::stitch::{owners, pool, stitch};
+use crate::task::{AggregationStrategy, Overflow, Tasks};
+use crate::tokenize::{TokenizeError, Tokenizer, Tokens, Window, Windowing};
+
+/// A model, ready to read documents.
+pub struct Pipeline {
+    pub tokenizer: Tokenizer,
+    pub windowing: Windowing,
+    pub scheduler: Scheduler,
+    pub topics: Option<TopicHead>,
+    pub entities: Option<EntityTags>,
+}
+
+/// The tags of an entity head, in the order of its logits.
+pub struct EntityTags {
+    pub tags: Vec<Tag>,
+    /// What is done where a caller names no strategy.
+    pub aggregation: AggregationStrategy,
+}
+
+/// How a document is to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct PredictOptions {
+    /// Tasks that the model lacks are passed over.
+    pub tasks: Tasks,
+    /// In 0..=1; in place of the labels' own thresholds.
+    pub topic_threshold: Option<f32>,
+    /// In 0..=1; entities below it are left out.
+    pub entity_threshold: f32,
+    /// `None`: the model's own.
+    pub aggregation: Option<AggregationStrategy>,
+    pub overflow: Overflow,
+    pub admission: Admission,
+    pub deadline: Instant,
+}
+
+/// What was read in a document.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Prediction {
+    /// All topics of the model by falling score; empty for a text without tokens; `None` when not asked for.
+    pub topics: Option<Vec<Topic>>,
+    /// In the order of the text, with places in the text as received; `None` when not asked for.
+    pub entities: Option<Vec<Entity>>,
+    pub usage: Usage,
+}
+
+/// What a document took to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Tokens of the text that were read, special tokens not counted.
+    pub n_tokens: usize,
+    pub n_windows: usize,
+    /// Whether tokens of the text were left out, as the caller asked for.
+    pub truncated: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    #[error(
+        "the text has {n_tokens} tokens, and a window of this model holds {room}; shorten it, or ask for overflow `window` (reads it whole) or `truncate`"
+    )]
+    Overflow { n_tokens: usize, room: usize },
+    #[error(transparent)]
+    Tokenize(#[from] TokenizeError),
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error("a step of the data path broke down: {0}")]
+    Broken(#[from] tokio::task::JoinError),
+}
+
+/// A document as its model reads it.
+struct Reading {
+    normalized: Normalized<'static>,
+    /// Those in `windows`.
+    tokens: Tokens,
+    windows: Vec<Window>,
+    usage: Usage,
+}
+
+impl Pipeline {
+    /// Reads one document: the whole data path.
+    pub async fn predict(
+        self: &Arc<Self>,
+        text: Arc<str>,
+        options: PredictOptions,
+    ) -> Result<Prediction, PredictError> {
+        let pipeline = Arc::clone(self);
+        let mut reading = off_thread(move || pipeline.read(&text, options.overflow)).await??;
+        let windows = std::mem::take(&mut reading.windows);
+        let ranges = windows.iter().map(|window| window.tokens.clone()).collect();
+        let logits = self.scheduler.run(windows, options.admission, options.deadline).await?;
+        let pipeline = Arc::clone(self);
+        Ok(off_thread(move || pipeline.decode(&reading, ranges, &logits, options)).await?)
+    }
+
+    /// From a text to windows.
+    fn read(&self, text: &str, overflow: Overflow) -> Result<Reading, PredictError> {
+        let normalized = normalize(text).into_owned();
+        let mut tokens = self.tokenizer.tokenize(&normalized.text)?;
+        let (n_tokens, room) = (tokens.ids.len(), self.windowing.room());
+        let overflows = n_tokens > room;
+        match overflow {
+            Overflow::Error if overflows => return Err(PredictError::Overflow { n_tokens, room }),
+            Overflow::Truncate => tokens.truncate(room),
+            Overflow::Error | Overflow::Window => {}
+        }
+        let windows = self.tokenizer.windows(&tokens, self.windowing);
+        let usage = Usage {
+            n_tokens: tokens.ids.len(),
+            n_windows: windows.len(),
+            truncated: overflows && overflow == Overflow::Truncate,
+        };
+        Ok(Reading { normalized, tokens, windows, usage })
+    }
+
+    /// From the windows' logits to what the document says.
+    fn decode(
+        &self,
+        reading: &Reading,
+        windows: Vec<Range<usize>>,
+        logits: &[WindowLogits],
+        options: PredictOptions,
+    ) -> Prediction {
+        let owners = owners(reading.tokens.ids.len(), &windows);
+        let topic_heads: Vec<&WindowHead> = logits.iter().filter_map(|window| window.topics.as_ref()).collect();
+        let entity_heads: Vec<&WindowHead> = logits.iter().filter_map(|window| window.entities.as_ref()).collect();
+        let topics = self.topics.as_ref().filter(|_| options.tasks.topics).map(|head| {
+            match topic_row(head, &owners, &windows, &topic_heads) {
+                Some(row) => decode_topics(&row, head, options.topic_threshold),
+                None => Vec::new(),
+            }
+        });
+        let entities = self.entities.as_ref().filter(|_| options.tasks.entities).map(|head| {
+            let logits = stitch(&owners, &windows, &entity_heads);
+            self.decode_entities(head, reading, &logits, options)
+        });
+        Prediction { topics, entities, usage: reading.usage }
+    }
+
+    /// Entities with places in the text as received.
+    fn decode_entities(
+        &self,
+        head: &EntityTags,
+        reading: &Reading,
+        logits: &Array2<f32>,
+        options: PredictOptions,
+    ) -> Vec<Entity> {
+        let strategy = options.aggregation.unwrap_or(head.aggregation);
+        let entities = decode_entities(&reading.normalized.text, &reading.tokens, logits.view(), &head.tags, strategy);
+        let kept = entities.into_iter().filter(|entity| entity.score >= options.entity_threshold);
+        kept.map(|entity| Entity { span: reading.normalized.to_received(entity.span), ..entity }).collect()
+    }
+}
+
+/// The document's row of topic logits; `None` for a text without tokens, which is about nothing.
+fn topic_row(head: &TopicHead, owners: &[usize], windows: &[Range<usize>], heads: &[&WindowHead]) -> Option<Vec<f32>> {
+    match heads.first()? {
+        WindowHead::Sequence(_) => Some(pool(head.pooling, owners, heads)),
+        WindowHead::Token(_) => stitch(owners, windows, heads).mean_axis(Axis(0)).map(|row| row.to_vec()),
+    }
+}
+
+/// Runs work of more than a moment where it holds up no other request.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, tokio::task::JoinError> {
+    tokio::task::spawn_blocking(work).await
+}

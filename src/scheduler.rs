@@ -1,0 +1,433 @@
+//! One bounded queue of windows for each model, and the threads that run them.
+//!
+//! A worker thread owns its session, takes the first waiting window and those that may share its run, and answers each.
+//! A window whose caller has gone or whose deadline has passed costs no run. A session that panics is replaced. Dropping
+//! the scheduler lets the workers finish what is queued and stop.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::batch::{Batch, BatchLimits, Run, RunError, WindowLogits, select};
+use crate::tokenize::Window;
+
+/// Makes a worker's session; called again after a panic.
+pub type MakeRun = Box<dyn Fn() -> Result<Box<dyn Run>, RunError> + Send + Sync>;
+
+pub struct Scheduler {
+    shared: Arc<Shared>,
+    /// One permit for each window that may wait.
+    places: Arc<Semaphore>,
+    n_places: usize,
+}
+
+/// What is fixed for a scheduler's life.
+#[derive(Debug, Clone, Copy)]
+pub struct SchedulerSettings {
+    pub max_queued_windows: usize,
+    pub limits: BatchLimits,
+    pub pad_id: u32,
+}
+
+/// Whether a caller waits for room in a full queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Be refused at once.
+    Try,
+    /// Wait until the deadline: for the later documents of a request that was let in.
+    Wait,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ScheduleError {
+    #[error("the queue is full ({max_queued_windows} windows wait); try again shortly")]
+    Busy { max_queued_windows: usize },
+    #[error("the deadline passed before the text could be read")]
+    DeadlineExceeded,
+    #[error("the model's session broke down on this batch and was replaced; try again")]
+    Panicked,
+    #[error("the model's last worker is gone; restart the server, and see its log for the cause")]
+    NoWorker,
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    settings: SchedulerSettings,
+    make_run: MakeRun,
+    n_alive: AtomicUsize,
+    n_panics: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Job>,
+    /// Set when the scheduler is dropped: workers finish what waits, and stop.
+    closed: bool,
+}
+
+/// A window that waits for its run.
+struct Job {
+    window: Window,
+    deadline: Instant,
+    /// Closed by a caller that has gone.
+    reply: oneshot::Sender<Result<WindowLogits, ScheduleError>>,
+    /// The document's places in the queue, given back when its last window is answered.
+    _places: Arc<OwnedSemaphorePermit>,
+}
+
+impl Scheduler {
+    /// Starts a worker for each of `sessions`; `make_run` makes a new one in place of one that panicked.
+    pub fn start(settings: SchedulerSettings, sessions: Vec<Box<dyn Run>>, make_run: MakeRun) -> std::io::Result<Self> {
+        let n_places = settings.max_queued_windows.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            settings,
+            make_run,
+            n_alive: AtomicUsize::new(sessions.len()),
+            n_panics: AtomicUsize::new(0),
+        });
+        for (number, session) in sessions.into_iter().enumerate() {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new().name(format!("run-{number}")).spawn(move || shared.work(session))?;
+        }
+        Ok(Self { shared, places: Arc::new(Semaphore::new(n_places)), n_places })
+    }
+
+    /// Runs `windows` and gives their logits in the same order.
+    ///
+    /// A document of more windows than the queue has places takes them all and is still run.
+    pub async fn run(
+        &self,
+        windows: Vec<Window>,
+        admission: Admission,
+        deadline: Instant,
+    ) -> Result<Vec<WindowLogits>, ScheduleError> {
+        if windows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let places = Arc::new(self.admit(windows.len(), admission, deadline).await?);
+        let replies: Vec<_> = windows
+            .into_iter()
+            .map(|window| {
+                let (reply, receive) = oneshot::channel();
+                (Job { window, deadline, reply, _places: Arc::clone(&places) }, receive)
+            })
+            .collect();
+        let (jobs, replies): (Vec<_>, Vec<_>) = replies.into_iter().unzip();
+        drop(places);
+        self.shared.enqueue(jobs);
+        let mut logits = Vec::with_capacity(replies.len());
+        for reply in replies {
+            logits.push(reply.await.map_err(|_| self.why_unanswered(deadline))??);
+        }
+        Ok(logits)
+    }
+
+    /// Windows that wait for a run.
+    pub fn n_waiting(&self) -> usize {
+        self.shared.lock().waiting.len()
+    }
+
+    /// Sessions that panicked and were replaced.
+    pub fn n_panics(&self) -> usize {
+        self.shared.n_panics.load(Ordering::Relaxed)
+    }
+
+    pub fn is_alive(&self) -> bool {
+        self.shared.n_alive.load(Ordering::Acquire) > 0
+    }
+
+    /// Why a window was dropped without an answer.
+    fn why_unanswered(&self, deadline: Instant) -> ScheduleError {
+        match self.is_alive() {
+            _ if Instant::now() >= deadline => ScheduleError::DeadlineExceeded,
+            true => ScheduleError::Panicked,
+            false => ScheduleError::NoWorker,
+        }
+    }
+
+    async fn admit(
+        &self,
+        n_windows: usize,
+        admission: Admission,
+        deadline: Instant,
+    ) -> Result<OwnedSemaphorePermit, ScheduleError> {
+        if !self.is_alive() {
+            return Err(ScheduleError::NoWorker);
+        }
+        let n = n_windows.min(self.n_places) as u32;
+        let busy = || ScheduleError::Busy { max_queued_windows: self.n_places };
+        let places = Arc::clone(&self.places);
+        match admission {
+            Admission::Try => places.try_acquire_many_owned(n).map_err(|_| busy()),
+            Admission::Wait => tokio::time::timeout_at(deadline.into(), places.acquire_many_owned(n))
+                .await
+                .map_err(|_| ScheduleError::DeadlineExceeded)?
+                .map_err(|_| busy()),
+        }
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.wake.notify_all();
+    }
+}
+
+impl Shared {
+    fn enqueue(&self, jobs: Vec<Job>) {
+        let mut queue = self.lock();
+        // The last worker may have gone since the caller was let in; then the jobs are dropped, which answers them.
+        if self.n_alive.load(Ordering::Acquire) > 0 {
+            queue.waiting.extend(jobs);
+        }
+        drop(queue);
+        self.wake.notify_all();
+    }
+
+    /// A worker's life: take, run, answer, until the queue is closed and empty.
+    fn work(&self, mut session: Box<dyn Run>) {
+        while let Some(jobs) = self.take() {
+            let run = catch_unwind(AssertUnwindSafe(|| self.run_jobs(session.as_mut(), jobs)));
+            if run.is_ok() {
+                continue;
+            }
+            self.n_panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("a session panicked; it is replaced");
+            match (self.make_run)() {
+                Ok(fresh) => session = fresh,
+                Err(error) => {
+                    tracing::error!(%error, "a session cannot be replaced; its worker stops");
+                    break;
+                }
+            }
+        }
+        if self.n_alive.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.lock().waiting.clear();
+        }
+    }
+
+    /// The next windows to run together; `None` when there will be no more.
+    fn take(&self) -> Option<Vec<Job>> {
+        let mut queue = self.lock();
+        loop {
+            queue.drop_lost(Instant::now());
+            if !queue.waiting.is_empty() {
+                return Some(queue.take(self.settings.limits));
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn run_jobs(&self, session: &mut dyn Run, jobs: Vec<Job>) {
+        let windows: Vec<&Window> = jobs.iter().map(|job| &job.window).collect();
+        let result = session.run(&Batch::new(&windows, self.settings.pad_id));
+        if result.is_err() && jobs.len() > 1 {
+            // One bad input fails alone: each gets a run of its own.
+            jobs.into_iter().for_each(|job| self.run_jobs(session, vec![job]));
+            return;
+        }
+        for (row, job) in jobs.into_iter().enumerate() {
+            let answer = result
+                .as_ref()
+                .map(|outputs| outputs.of_window(row, &job.window))
+                .map_err(|error| error.clone().into());
+            // A caller that has gone needs no answer.
+            let _ = job.reply.send(answer);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Drops windows that nobody waits for, and those that are too late.
+    fn drop_lost(&mut self, now: Instant) {
+        self.waiting.retain(|job| !job.reply.is_closed() && job.deadline > now);
+    }
+
+    fn take(&mut self, limits: BatchLimits) -> Vec<Job> {
+        /// How far behind the first a window may stand and still join it.
+        const LOOK_AHEAD: usize = 256;
+        let chosen = select(self.waiting.iter().take(LOOK_AHEAD).map(|job| job.window.len()), limits);
+        chosen.into_iter().enumerate().filter_map(|(n_taken, index)| self.waiting.remove(index - n_taken)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{HeadOutput, Outputs, WindowHead};
+    use ndarray::Array3;
+    use std::time::Duration;
+
+    /// A session that gives each token's id as its logit, after `before` has had a look at the batch.
+    struct Fake<F>(F);
+
+    impl<F: FnMut(&Batch) -> Result<(), RunError> + Send> Run for Fake<F> {
+        fn run(&mut self, batch: &Batch) -> Result<Outputs, RunError> {
+            (self.0)(batch)?;
+            let (n, t) = batch.shape();
+            let logits = Array3::from_shape_fn((n, t, 1), |(b, t, _)| batch.input_ids[[b, t]] as f32);
+            Ok(Outputs { topics: None, entities: Some(HeadOutput::Token(logits)) })
+        }
+    }
+
+    fn scheduler<F>(max_queued_windows: usize, before: impl Fn() -> F + Send + Sync + 'static) -> Scheduler
+    where
+        F: FnMut(&Batch) -> Result<(), RunError> + Send + 'static,
+    {
+        let limits = BatchLimits { max_windows: 4, max_tokens: 64, max_padding: 0.5 };
+        let settings = SchedulerSettings { max_queued_windows, limits, pad_id: 0 };
+        Scheduler::start(settings, vec![Box::new(Fake(before()))], Box::new(move || Ok(Box::new(Fake(before())))))
+            .unwrap()
+    }
+
+    fn window(id: u32) -> Window {
+        Window { tokens: 0..1, input_ids: vec![id], n_prefix: 0 }
+    }
+
+    fn logits(id: u32) -> WindowLogits {
+        WindowLogits { topics: None, entities: Some(WindowHead::Token(ndarray::array![[id as f32]])) }
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    fn failed() -> RunError {
+        RunError::Failed { shape: (1, 1), message: "poisoned".into() }
+    }
+
+    #[tokio::test]
+    async fn every_window_gets_its_own_logits_in_order() {
+        let scheduler = scheduler(100, || |_: &Batch| Ok(()));
+        let answer = scheduler.run((0..50).map(window).collect(), Admission::Try, soon()).await.unwrap();
+        assert_eq!(answer, (0..50).map(logits).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn one_poisoned_input_fails_alone() {
+        let poison = |batch: &Batch| if batch.input_ids.iter().any(|&id| id == 13) { Err(failed()) } else { Ok(()) };
+        let scheduler = scheduler(100, move || poison);
+        let ask = |id| scheduler.run(vec![window(id)], Admission::Try, soon());
+        let (a, b, c) = tokio::join!(ask(12), ask(13), ask(14));
+        assert_eq!((a.unwrap(), c.unwrap()), (vec![logits(12)], vec![logits(14)]));
+        assert!(matches!(b, Err(ScheduleError::Run(_))));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_panics_is_replaced() {
+        let panic = |batch: &Batch| if batch.input_ids[[0, 0]] == 13 { panic!("as the test wants it") } else { Ok(()) };
+        let scheduler = scheduler(100, move || panic);
+        assert!(matches!(scheduler.run(vec![window(13)], Admission::Try, soon()).await, Err(ScheduleError::Panicked)));
+        assert_eq!(scheduler.run(vec![window(1)], Admission::Try, soon()).await.unwrap(), vec![logits(1)]);
+        assert_eq!(scheduler.n_panics(), 1);
+        assert!(scheduler.is_alive());
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_has_passed_costs_no_run() {
+        let scheduler = scheduler(100, || |_: &Batch| Err(failed()));
+        let answer = scheduler.run(vec![window(1)], Admission::Try, Instant::now()).await;
+        assert!(matches!(answer, Err(ScheduleError::DeadlineExceeded)), "{answer:?}");
+    }
+
+    /// A scheduler whose only worker is held until the sender is used or dropped.
+    fn held() -> (Scheduler, std::sync::mpsc::Sender<()>) {
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        let scheduler = scheduler(2, move || {
+            let wait = Arc::clone(&wait);
+            move |_: &Batch| {
+                let _ = wait.lock().unwrap().recv();
+                Ok(())
+            }
+        });
+        (scheduler, release)
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_and_lets_those_inside_wait() {
+        let (scheduler, release) = held();
+        let scheduler = Arc::new(scheduler);
+        let ask = |id, admission| {
+            let scheduler = Arc::clone(&scheduler);
+            async move { scheduler.run(vec![window(id), window(id)], admission, soon()).await }
+        };
+        let first = tokio::spawn(ask(1, Admission::Try));
+        tokio::task::yield_now().await;
+        assert!(matches!(ask(2, Admission::Try).await, Err(ScheduleError::Busy { max_queued_windows: 2 })));
+        let second = tokio::spawn(ask(3, Admission::Wait));
+        drop(release);
+        assert_eq!(first.await.unwrap().unwrap(), vec![logits(1), logits(1)]);
+        assert_eq!(second.await.unwrap().unwrap(), vec![logits(3), logits(3)]);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_has_gone_costs_no_run() {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let (wait, counted) = (Arc::new(Mutex::new(wait)), Arc::clone(&runs));
+        let scheduler = Arc::new(scheduler(100, move || {
+            let (wait, runs) = (Arc::clone(&wait), Arc::clone(&counted));
+            move |_: &Batch| {
+                runs.fetch_add(1, Ordering::SeqCst);
+                let _ = wait.lock().unwrap().recv();
+                Ok(())
+            }
+        }));
+        let ask = |id| {
+            let scheduler = Arc::clone(&scheduler);
+            tokio::spawn(async move { scheduler.run(vec![window(id)], Admission::Try, soon()).await })
+        };
+        let first = ask(1);
+        while runs.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let gone = ask(2);
+        while scheduler.n_waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
+        drop(release);
+        first.await.unwrap().unwrap();
+        scheduler.run(vec![window(3)], Admission::Try, soon()).await.unwrap();
+        assert_eq!(runs.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn dropping_the_scheduler_answers_what_is_queued() {
+        let (scheduler, release) = held();
+        let run = scheduler.run(vec![window(1)], Admission::Try, soon());
+        let mut run = Box::pin(run);
+        assert!(futures_poll_once(run.as_mut()).await.is_none());
+        drop(release);
+        assert_eq!(run.await.unwrap(), vec![logits(1)]);
+        drop(scheduler);
+    }
+
+    /// Polls once, so that the future has handed its windows over.
+    async fn futures_poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+        std::future::poll_fn(|context| match future.as_mut().poll(context) {
+            std::task::Poll::Ready(output) => std::task::Poll::Ready(Some(output)),
+            std::task::Poll::Pending => std::task::Poll::Ready(None),
+        })
+        .await
+    }
+}
