@@ -32,11 +32,11 @@ class TokenLogits:
 class Predictor:
     """A model folder ready to run; `file` may be another graph with the same outputs, say the one in full precision."""
 
-    def __init__(self, folder: Path, file: Path | None = None, threads: int = 2):
+    def __init__(self, folder: Path, file: Path | None = None):
         self.manifest = read_manifest(folder)
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1  # one text a run is too little to share
         self.session = onnxruntime.InferenceSession(
             str(file or folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
         )

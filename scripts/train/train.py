@@ -14,11 +14,11 @@ from .batches import Batch, Examples, plan_batches
 from .config import Config, Training, parse_arguments
 from .labels import UNLABELLED
 from .model import EncoderOptions, TwoHeads, load_encoder
+from .threads import ThreadGovernor
 
 
 def main() -> None:
     config, arguments = parse_arguments(__doc__, _add_options)
-    torch.set_num_threads(config.training.threads)
     torch.manual_seed(config.seed)
     run = start_run(config, arguments.minutes)
     if config.paths.checkpoint.exists() and not arguments.restart:
@@ -110,10 +110,12 @@ def parameter_groups(model: TwoHeads, training: Training) -> list[dict]:
 def train(run: Run) -> None:
     training = run.config.training
     run.model.train()
+    governor = ThreadGovernor(training.threads)
     clock = time.monotonic()
     next_report, next_checkpoint = run.elapsed_s + 20, run.elapsed_s + 60 * training.checkpoint_minutes
     while run.progress < 1:
         set_rate(run.optimizer, run.progress, training.warmup)
+        governor.adjust()
         take_step(run, run.plan[run.step])
         now = time.monotonic()
         run.elapsed_s, clock = run.elapsed_s + now - clock, now
@@ -163,7 +165,7 @@ def report(run: Run) -> None:
     left_min = (run.elapsed_s / run.progress - run.elapsed_s) / 60
     losses = " ".join(f"{task} {loss:.4f}" for task, loss in sorted(run.losses.items()))
     print(
-        f"step {run.step}/{len(run.plan)} {run.progress:.1%} {per_second:.0f} tokens/s ETA {left_min:.0f} min loss {losses}",
+        f"step {run.step}/{len(run.plan)} {run.progress:.1%} {per_second:.0f} tokens/s (now {torch.get_num_threads()} threads) ETA {left_min:.0f} min loss {losses}",
         flush=True,
     )
 
