@@ -23,8 +23,8 @@
 //! | 4 | [`session`], [`scheduler`], [`stitch`], [`decode`] | ONNX Runtime; the queue and its threads; windows back to a document; logits to topics and entities |
 //! | 3 | [`batch`] | windows side by side as tensors; the seam [`batch::Run`] behind which a run happens |
 //! | 2 | [`tokenize`] | text to tokens to overlapping windows |
-//! | 1 | [`normalize`], [`manifest`] | what the tokenizer sees, and the way back; what a model folder says |
-//! | 0 | [`span`], [`task`], [`config`], [`telemetry`] | places, words, settings, logs |
+//! | 1 | [`normalize`], [`manifest`], [`config`] | what the tokenizer sees, and the way back; what a model folder says; what an operator sets |
+//! | 0 | [`span`], [`task`], [`telemetry`] | places, the words of a task, logs and metrics |
 //!
 //! What stands in one room only: `ort` in [`session`], `tokenizers` in [`tokenize`], `axum` in [`http`], `prost` in
 //! [`manifest`], `clap` and `anyhow` in the binary. Wire types (`serde`) live at the edges: [`http`], [`inspect`],

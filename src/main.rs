@@ -60,21 +60,17 @@ async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
 }
 
 async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
-    let load = Model::load(&args.model, &args.run_settings()).await;
-    match (load, args.json) {
-        (Ok(model), false) => println!("{}would be served", Report::of(&model)),
-        (Ok(model), true) => println!(
-            "{}",
-            serde_json::to_string_pretty(&serde_json::json!({"servable": true, "model": Report::of(&model)}))?
-        ),
-        (Err(error), true) => {
-            println!(
-                "{}",
-                serde_json::to_string_pretty(&serde_json::json!({"servable": false, "error": error.to_string()}))?
-            );
-            anyhow::bail!("{} would not be served", args.model.path.display());
-        }
-        (Err(error), false) => anyhow::bail!("would not be served: {error}"),
+    let load = Model::load(&args.model, &args.run_settings()).await.map_err(anyhow::Error::from);
+    if args.json {
+        let report = match &load {
+            Ok(model) => serde_json::json!({"servable": true, "model": Report::of(model)}),
+            Err(error) => serde_json::json!({"servable": false, "error": format!("{error:#}")}),
+        };
+        println!("{report:#}");
+    }
+    let model = load.with_context(|| format!("{} would not be served", args.model.path.display()))?;
+    if !args.json {
+        println!("{}would be served", Report::of(&model));
     }
     Ok(())
 }
@@ -82,7 +78,7 @@ async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
 fn warn_of_surprises(args: &ServeArgs, app: &App) {
     for model in app.registry.models() {
         for (provider, reason) in &model.placement.passed_over {
-            tracing::warn!(model = model.name, %provider, reason, "execution provider is not usable; serving on {}", model.placement.provider);
+            tracing::info!(model = model.name, %provider, reason, "execution provider is not usable; serving on {}", model.placement.provider);
         }
     }
     if !args.host.is_loopback() && app.api_key.is_none() {

@@ -39,15 +39,15 @@ pub enum LoadError {
     Tokenizer(#[from] TokenizeError),
     #[error(transparent)]
     Session(#[from] SessionError),
-    #[error("{path}: the trial run failed: {source}", path = path.display())]
+    #[error("{path}: the trial run failed", path = path.display())]
     TrialRun { path: PathBuf, source: RunError },
     #[error("{path}: {message}", path = path.display())]
     Unfit { path: PathBuf, message: String },
     #[error("{path}: golden example {text:?}: {message}; the model is not what it was, or the example is wrong", path = path.display())]
     Golden { path: PathBuf, text: String, message: String },
-    #[error("a worker thread cannot be started: {0}")]
+    #[error("a worker thread cannot be started")]
     Thread(#[from] std::io::Error),
-    #[error("loading broke down: {0}")]
+    #[error("loading broke down")]
     Broken(#[from] tokio::task::JoinError),
 }
 

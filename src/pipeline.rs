@@ -81,7 +81,7 @@ pub enum PredictError {
     Tokenize(#[from] TokenizeError),
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
-    #[error("a step of the data path broke down: {0}")]
+    #[error("a step of the data path broke down")]
     Broken(#[from] tokio::task::JoinError),
 }
 

@@ -26,7 +26,7 @@ pub type Assignment = ByTask<Arc<Model>>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    #[error("model `{name}`: {source}")]
+    #[error("model `{name}` cannot be served")]
     Load { name: String, source: Box<LoadError> },
     #[error("two models are called `{0}`; give them different names: NAME=PATH")]
     Duplicate(String),

@@ -121,6 +121,7 @@ pub fn place(manifest: &Manifest, providers: &[Provider], require_gpu: bool) -> 
         let weights = SharedWeights::new()?;
         match OrtSession::open(manifest, provider, 1, &weights) {
             Ok(_) => return Ok(Placement { provider, passed_over }),
+            Err(SessionError::Load { message, .. }) => passed_over.push((provider, message)),
             Err(error) => passed_over.push((provider, error.to_string())),
         }
     }

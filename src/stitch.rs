@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn a_token_is_spoken_for_by_the_window_with_most_context() {
         assert_eq!(owners(0, &[]), [0; 0]);
-        assert_eq!(owners(3, &[0..3]), [0, 0, 0]);
+        assert_eq!(owners(3, &[Range { start: 0, end: 3 }]), [0, 0, 0]);
         // Shared are 4 to 7: the middle of the overlap is where the owner changes.
         assert_eq!(owners(12, &[0..8, 4..12]), [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
         // With a stride of more than half a window a token stands in three of them.

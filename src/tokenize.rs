@@ -55,7 +55,7 @@ pub struct Window {
 
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizeError {
-    #[error("{path}: the tokenizer cannot be read: {source}; write it anew with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)", path = path.display())]
+    #[error("{path}: the tokenizer cannot be read; write it anew with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)", path = path.display())]
     Unreadable { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the text cannot be tokenized: {0}")]
     Failed(Box<dyn std::error::Error + Send + Sync>),

@@ -18,7 +18,7 @@ pub struct Entity {
     pub label: String,
     /// Mean score of the tokens or words that it is made of, in 0..=1.
     pub score: f32,
-    /// Its place in the text that was tokenized, without white space at the ends.
+    /// Its place in the text that was tokenized, without white space at the ends; empty only for a token of nothing else.
     pub span: ByteSpan,
 }
 
@@ -44,7 +44,11 @@ pub fn decode_entities(
         AggregationStrategy::None => {
             tagged_tokens(tokens, logits, tags).into_iter().filter(is_entity).map(raw_entity).collect()
         }
-        AggregationStrategy::Simple => join(text, tagged_tokens(tokens, logits, tags)),
+        // A token of white space takes part, as in the reference, but no entity is nothing else.
+        AggregationStrategy::Simple => join(text, tagged_tokens(tokens, logits, tags))
+            .into_iter()
+            .filter(|entity| !entity.span.is_empty())
+            .collect(),
         AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => {
             join(text, tagged_words(text, tokens, logits, tags, strategy))
         }
@@ -59,14 +63,13 @@ fn raw_entity(tagged: Tagged<'_>) -> Entity {
     Entity { label: tagged.tag.raw.clone(), score: tagged.score, span: tagged.span }
 }
 
-/// Tokens with their own best tags; those that are only white space have no place and are left out.
+/// Tokens with their own best tags, those that are only white space among them.
 fn tagged_tokens<'m>(tokens: &Tokens, logits: ArrayView2<'_, f32>, tags: &'m [Tag]) -> Vec<Tagged<'m>> {
-    let visible = tokens.spans.iter().zip(logits.outer_iter()).filter(|(span, _)| !span.is_empty());
     let tagged = |(&span, row): (&ByteSpan, ArrayView1<'_, f32>)| {
         let (index, score) = argmax(&softmax(row.iter().copied()));
         Tagged { tag: &tags[index], score, span }
     };
-    visible.map(tagged).collect()
+    tokens.spans.iter().zip(logits.outer_iter()).map(tagged).collect()
 }
 
 /// Words with the tags that `strategy` takes from their tokens; words without tokens of their own are left out.

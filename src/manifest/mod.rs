@@ -95,7 +95,7 @@ pub enum ManifestError {
     NoFolder(PathBuf),
     #[error("{path}: missing; {remedy}", path = path.display())]
     Missing { path: PathBuf, remedy: &'static str },
-    #[error("{path}: cannot be read: {source}", path = path.display())]
+    #[error("{path}: cannot be read", path = path.display())]
     Io { path: PathBuf, source: std::io::Error },
     #[error("{path}: {message}", path = path.display())]
     Invalid { path: PathBuf, message: String },

@@ -1,0 +1,161 @@
+//! Rules of the queue and its workers, over fake sessions.
+
+use super::*;
+use crate::batch::{HeadOutput, Outputs, WindowHead};
+use ndarray::Array3;
+use std::time::Duration;
+
+/// A session that gives each token's id as its logit, after `before` has had a look at the batch.
+struct Fake<F>(F);
+
+impl<F: FnMut(&Batch) -> Result<(), RunError> + Send> Run for Fake<F> {
+    fn run(&mut self, batch: &Batch) -> Result<Outputs, RunError> {
+        (self.0)(batch)?;
+        let (n, t) = batch.shape();
+        let logits = Array3::from_shape_fn((n, t, 1), |(b, t, _)| batch.input_ids[[b, t]] as f32);
+        Ok(Outputs { topics: None, entities: Some(HeadOutput::Token(logits)) })
+    }
+}
+
+fn scheduler<F>(max_queued_windows: usize, before: impl Fn() -> F + Send + Sync + 'static) -> Scheduler
+where
+    F: FnMut(&Batch) -> Result<(), RunError> + Send + 'static,
+{
+    let limits = BatchLimits { max_windows: 4, max_tokens: 64, max_padding: 0.5 };
+    let settings = SchedulerSettings { max_queued_windows, limits, pad_id: 0 };
+    Scheduler::start(settings, vec![Box::new(Fake(before()))], Box::new(move || Ok(Box::new(Fake(before()))))).unwrap()
+}
+
+fn window(id: u32) -> Window {
+    Window { tokens: 0..1, input_ids: vec![id], n_prefix: 0 }
+}
+
+fn logits(id: u32) -> WindowLogits {
+    WindowLogits { topics: None, entities: Some(WindowHead::Token(ndarray::array![[id as f32]])) }
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+fn failed() -> RunError {
+    RunError::Failed { shape: (1, 1), message: "poisoned".into() }
+}
+
+#[tokio::test]
+async fn every_window_gets_its_own_logits_in_order() {
+    let scheduler = scheduler(100, || |_: &Batch| Ok(()));
+    let answer = scheduler.run((0..50).map(window).collect(), Admission::Try, soon()).await.unwrap();
+    assert_eq!(answer, (0..50).map(logits).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn one_poisoned_input_fails_alone() {
+    let poison = |batch: &Batch| if batch.input_ids.iter().any(|&id| id == 13) { Err(failed()) } else { Ok(()) };
+    let scheduler = scheduler(100, move || poison);
+    let ask = |id| scheduler.run(vec![window(id)], Admission::Try, soon());
+    let (a, b, c) = tokio::join!(ask(12), ask(13), ask(14));
+    assert_eq!((a.unwrap(), c.unwrap()), (vec![logits(12)], vec![logits(14)]));
+    assert!(matches!(b, Err(ScheduleError::Run(_))));
+}
+
+#[tokio::test]
+async fn a_session_that_panics_is_replaced() {
+    let panic = |batch: &Batch| if batch.input_ids[[0, 0]] == 13 { panic!("as the test wants it") } else { Ok(()) };
+    let scheduler = scheduler(100, move || panic);
+    assert!(matches!(scheduler.run(vec![window(13)], Admission::Try, soon()).await, Err(ScheduleError::Panicked)));
+    assert_eq!(scheduler.run(vec![window(1)], Admission::Try, soon()).await.unwrap(), vec![logits(1)]);
+    assert_eq!(scheduler.n_panics(), 1);
+    assert!(scheduler.is_alive());
+}
+
+#[tokio::test]
+async fn a_deadline_that_has_passed_costs_no_run() {
+    let scheduler = scheduler(100, || |_: &Batch| Err(failed()));
+    let answer = scheduler.run(vec![window(1)], Admission::Try, Instant::now()).await;
+    assert!(matches!(answer, Err(ScheduleError::DeadlineExceeded)), "{answer:?}");
+}
+
+/// A scheduler whose only worker is held until the sender is used or dropped.
+fn held() -> (Scheduler, std::sync::mpsc::Sender<()>) {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let scheduler = scheduler(2, move || {
+        let wait = Arc::clone(&wait);
+        move |_: &Batch| {
+            let _ = wait.lock().unwrap().recv();
+            Ok(())
+        }
+    });
+    (scheduler, release)
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_lets_those_inside_wait() {
+    let (scheduler, release) = held();
+    let scheduler = Arc::new(scheduler);
+    let ask = |id, admission| {
+        let scheduler = Arc::clone(&scheduler);
+        async move { scheduler.run(vec![window(id), window(id)], admission, soon()).await }
+    };
+    let first = tokio::spawn(ask(1, Admission::Try));
+    tokio::task::yield_now().await;
+    assert!(matches!(ask(2, Admission::Try).await, Err(ScheduleError::Busy { max_queued_windows: 2 })));
+    let second = tokio::spawn(ask(3, Admission::Wait));
+    drop(release);
+    assert_eq!(first.await.unwrap().unwrap(), vec![logits(1), logits(1)]);
+    assert_eq!(second.await.unwrap().unwrap(), vec![logits(3), logits(3)]);
+}
+
+#[tokio::test]
+async fn a_caller_that_has_gone_costs_no_run() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let (wait, counted) = (Arc::new(Mutex::new(wait)), Arc::clone(&runs));
+    let scheduler = Arc::new(scheduler(100, move || {
+        let (wait, runs) = (Arc::clone(&wait), Arc::clone(&counted));
+        move |_: &Batch| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            let _ = wait.lock().unwrap().recv();
+            Ok(())
+        }
+    }));
+    let ask = |id| {
+        let scheduler = Arc::clone(&scheduler);
+        tokio::spawn(async move { scheduler.run(vec![window(id)], Admission::Try, soon()).await })
+    };
+    let first = ask(1);
+    while runs.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let gone = ask(2);
+    while scheduler.n_waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    drop(release);
+    first.await.unwrap().unwrap();
+    scheduler.run(vec![window(3)], Admission::Try, soon()).await.unwrap();
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn dropping_the_scheduler_answers_what_is_queued() {
+    let (scheduler, release) = held();
+    let run = scheduler.run(vec![window(1)], Admission::Try, soon());
+    let mut run = Box::pin(run);
+    assert!(futures_poll_once(run.as_mut()).await.is_none());
+    drop(release);
+    assert_eq!(run.await.unwrap(), vec![logits(1)]);
+    drop(scheduler);
+}
+
+/// Polls once, so that the future has handed its windows over.
+async fn futures_poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        std::task::Poll::Ready(output) => std::task::Poll::Ready(Some(output)),
+        std::task::Poll::Pending => std::task::Poll::Ready(None),
+    })
+    .await
+}

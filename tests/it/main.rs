@@ -1,0 +1,11 @@
+//! Tests from outside, over tiny models (`tests/models`) and stored reference values (`tests/reference`).
+//!
+//! Both are made by `scripts/reference`; nothing here needs a network, a GPU or Python.
+
+mod api;
+mod cli;
+mod documents;
+mod folders;
+mod layers;
+mod parity;
+mod support;

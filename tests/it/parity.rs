@@ -1,0 +1,192 @@
+//! Answers held against what `transformers` and PyTorch gave for the same models and texts.
+
+use ressort::batch::{Batch, HeadOutput, Run};
+use ressort::config::Provider;
+use ressort::decode::tags::Position;
+use ressort::manifest::Manifest;
+use ressort::model::Model;
+use ressort::normalize::normalize;
+use ressort::session::{OrtSession, SharedWeights};
+use ressort::span::{OffsetConverter, OffsetUnit};
+use ressort::task::AggregationStrategy;
+use ressort::tokenize::{Tokenizer, Windowing};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::support::{aggregated, found, load, models_dir, options, predict, reference};
+
+#[derive(Deserialize)]
+struct Reference<M> {
+    models: Vec<M>,
+}
+
+#[derive(Deserialize)]
+struct ModelCases<C> {
+    model: String,
+    cases: Vec<C>,
+}
+
+#[derive(Deserialize)]
+struct LogitsModel {
+    model: String,
+    outputs: Vec<String>,
+    cases: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct ScoresCase {
+    text: String,
+    scores: Vec<LabelScore>,
+}
+
+#[derive(Deserialize)]
+struct LabelScore {
+    label: String,
+    score: f32,
+}
+
+const TOLERANCE: f32 = 1e-4;
+
+/// All numbers of nested arrays, in order.
+fn flatten(value: &Value) -> Vec<f32> {
+    match value {
+        Value::Array(values) => values.iter().flat_map(flatten).collect(),
+        number => vec![number.as_f64().expect("a number") as f32],
+    }
+}
+
+fn numbers(head: &HeadOutput) -> Vec<f32> {
+    match head {
+        HeadOutput::Sequence(logits) => logits.iter().copied().collect(),
+        HeadOutput::Token(logits) => logits.iter().copied().collect(),
+    }
+}
+
+#[test]
+fn ids_and_logits_are_those_of_pytorch_for_every_family() {
+    let reference: Reference<LogitsModel> = reference("logits.json");
+    let mut n_cases = 0;
+    for LogitsModel { model, outputs, cases } in reference.models {
+        let manifest = Manifest::read(&models_dir().join(&model)).unwrap();
+        let tokenizer = Tokenizer::from_file(&manifest.tokenizer_file()).unwrap();
+        let windowing = Windowing::new(manifest.max_length, manifest.stride, 2).unwrap();
+        let mut session = OrtSession::open(&manifest, Provider::Cpu, 1, &SharedWeights::new().unwrap()).unwrap();
+        for case in cases {
+            let text = case["text"].as_str().unwrap();
+            let tokens = tokenizer.tokenize(&normalize(text).text).unwrap();
+            let window = &tokenizer.windows(&tokens, windowing)[0];
+            let ids: Vec<u32> = flatten(&case["input_ids"]).into_iter().map(|id| id as u32).collect();
+            assert_eq!(window.input_ids, ids, "{model}: {text:?}");
+            let answer = session.run(&Batch::new(&[window], 0)).unwrap();
+            for output in &outputs {
+                let is_topics = manifest.topics.as_ref().is_some_and(|head| head.output == *output);
+                let head = if is_topics { &answer.topics } else { &answer.entities };
+                let (expected, given) = (flatten(&case[output]), numbers(head.as_ref().unwrap()));
+                assert_eq!(expected.len(), given.len(), "{model} {output}: {text:?}");
+                let off = expected.iter().zip(&given).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(off <= TOLERANCE, "{model} {output}: {text:?} is off by {off}");
+            }
+            n_cases += 1;
+        }
+    }
+    assert!(n_cases >= 100, "only {n_cases} cases were held against the reference");
+}
+
+#[tokio::test]
+async fn topic_scores_are_those_of_the_text_classification_pipeline() {
+    let reference: Reference<ModelCases<ScoresCase>> = reference("text_classification.json");
+    for ModelCases { model: name, cases } in reference.models {
+        let model = load(&name).await;
+        for ScoresCase { text, scores } in cases {
+            let topics = predict(&model, &text, options()).await.topics.unwrap();
+            assert_eq!(topics.len(), scores.len(), "{name}: {text:?}");
+            for (topic, expected) in topics.iter().zip(&scores) {
+                assert_eq!(model.topic_labels()[topic.index].label, expected.label, "{name}: {text:?}");
+                assert!((topic.score - expected.score).abs() <= TOLERANCE, "{name}: {text:?}");
+            }
+        }
+    }
+}
+
+/// The entities of one strategy as (label, score, start, end) in code points.
+async fn entities(model: &Model, text: &str, strategy: AggregationStrategy) -> Vec<(String, f32, usize, usize)> {
+    let entities = predict(model, text, aggregated(strategy)).await.entities.unwrap();
+    let mut offsets = OffsetConverter::new(text, OffsetUnit::Codepoint);
+    let mut at = |byte| offsets.convert(byte);
+    entities
+        .into_iter()
+        .map(|entity| (entity.label, entity.score, at(entity.span.start), at(entity.span.end)))
+        .collect()
+}
+
+fn knows_ends(model: &Model) -> bool {
+    let tags = &model.pipeline.entities.as_ref().unwrap().tags;
+    tags.iter().any(|tag| matches!(tag.position, Position::End | Position::Single))
+}
+
+#[tokio::test]
+async fn entities_are_those_of_the_token_classification_pipeline() {
+    let reference: Reference<ModelCases<Value>> = reference("token_classification.json");
+    let mut n_entities = 0;
+    for ModelCases { model: name, cases } in reference.models {
+        let model = load(&name).await;
+        for case in cases {
+            let text = case["text"].as_str().unwrap();
+            for word in ["none", "simple", "first", "average", "max"] {
+                // The reference knows no `E-` and `S-`, so that with them only its tokens are right.
+                let Some(expected) = case[word].as_array().filter(|_| word == "none" || !knows_ends(&model)) else {
+                    continue;
+                };
+                let given = entities(&model, text, word.parse().unwrap()).await;
+                let brief: Vec<_> = given.iter().map(|(label, _, start, end)| (label.as_str(), *start, *end)).collect();
+                let label =
+                    |entity: &Value| entity["entity_group"].as_str().or(entity["entity"].as_str()).unwrap().to_owned();
+                let place = |entity: &Value, key: &str| entity[key].as_u64().unwrap() as usize;
+                let wanted: Vec<_> = expected.iter().map(|e| (label(e), place(e, "start"), place(e, "end"))).collect();
+                let wanted: Vec<_> = wanted.iter().map(|(label, start, end)| (label.as_str(), *start, *end)).collect();
+                assert_eq!(brief, wanted, "{name} {word}: {text:?}");
+                for ((_, score, ..), expected) in given.iter().zip(expected) {
+                    let expected = expected["score"].as_f64().unwrap() as f32;
+                    assert!((score - expected).abs() <= TOLERANCE, "{name} {word}: {text:?}");
+                }
+                n_entities += expected.len();
+            }
+        }
+    }
+    assert!(n_entities >= 1000, "only {n_entities} entities were held against the reference");
+}
+
+#[derive(Deserialize)]
+struct Differences {
+    cases: Vec<Difference>,
+}
+
+#[derive(Deserialize)]
+struct Difference {
+    model: String,
+    text: String,
+    why: String,
+    /// `None` where the reference is right, and stands here beside its mistakes.
+    right: Option<Vec<RightEntity>>,
+    transformers: std::collections::BTreeMap<String, Vec<Value>>,
+}
+
+#[derive(Deserialize)]
+struct RightEntity {
+    label: String,
+    text: String,
+}
+
+#[tokio::test]
+async fn where_the_reference_is_wrong_the_answer_is_right() {
+    let reference: Differences = reference("pipeline_differences.json");
+    for Difference { model: name, text, why, right, transformers } in reference.cases {
+        let Some(right) = right else { continue };
+        let model = load(&name).await;
+        let right: Vec<_> = right.iter().map(|entity| (entity.label.clone(), entity.text.as_str())).collect();
+        for word in transformers.keys() {
+            let prediction = predict(&model, &text, aggregated(word.parse().unwrap())).await;
+            assert_eq!(found(&prediction, &text), right, "{name} {word}: {text:?} ({why})");
+        }
+    }
+}

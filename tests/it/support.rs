@@ -1,0 +1,89 @@
+//! What the tests share: models by name, one call to read a text, reference values.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ressort::config::{ModelSpec, Provider, RunSettings};
+use ressort::model::{LoadError, Model};
+use ressort::pipeline::{PredictOptions, Prediction};
+use ressort::scheduler::Admission;
+use ressort::task::{AggregationStrategy, Overflow, Tasks};
+use serde::de::DeserializeOwned;
+
+pub fn models_dir() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/models")
+}
+
+/// The names of all test models.
+pub fn model_names() -> Vec<String> {
+    let entries = std::fs::read_dir(models_dir()).expect("the test models are there");
+    let mut names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+pub fn settings() -> RunSettings {
+    RunSettings { providers: vec![Provider::Cpu], n_streams: 2, ..RunSettings::default() }
+}
+
+pub fn spec(name: &str) -> ModelSpec {
+    ModelSpec { name: name.to_owned(), path: models_dir().join(name) }
+}
+
+pub async fn load(name: &str) -> Model {
+    Model::load(&spec(name), &settings()).await.unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Loads a folder that is expected to be refused, and gives the whole message.
+pub async fn refusal(path: PathBuf) -> String {
+    match Model::load(&ModelSpec { name: "broken".to_owned(), path }, &settings()).await {
+        Ok(_) => panic!("the folder was not refused"),
+        Err(error) => full_message(&error),
+    }
+}
+
+fn full_message(error: &LoadError) -> String {
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        message += &format!(": {cause}");
+        source = cause.source();
+    }
+    message
+}
+
+pub fn options() -> PredictOptions {
+    PredictOptions {
+        tasks: Tasks::BOTH,
+        topic_threshold: None,
+        entity_threshold: 0.0,
+        aggregation: None,
+        overflow: Overflow::Window,
+        admission: Admission::Wait,
+        deadline: Instant::now() + Duration::from_secs(120),
+    }
+}
+
+pub fn aggregated(strategy: AggregationStrategy) -> PredictOptions {
+    PredictOptions { aggregation: Some(strategy), ..options() }
+}
+
+pub async fn predict(model: &Model, text: &str, options: PredictOptions) -> Prediction {
+    let text: Arc<str> = text.into();
+    model.pipeline.predict(text, options).await.expect("the text can be read")
+}
+
+/// The entities of a prediction as (label, text).
+pub fn found<'t>(prediction: &Prediction, text: &'t str) -> Vec<(String, &'t str)> {
+    let entities = prediction.entities.iter().flatten();
+    entities.map(|entity| (entity.label.clone(), entity.span.slice(text).expect("a slice of the text"))).collect()
+}
+
+/// Reads `tests/reference/NAME`.
+pub fn reference<T: DeserializeOwned>(name: &str) -> T {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name);
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
