@@ -18,6 +18,7 @@ import dataclasses
 import inspect
 import logging
 import pathlib
+import shutil
 import sys
 import tempfile
 import warnings
@@ -35,6 +36,7 @@ TASKS = {
     "text-classification": transformers.AutoModelForSequenceClassification,
     "token-classification": transformers.AutoModelForTokenClassification,
 }
+TOKENIZER_FILES = ["tokenizer.json", "vocab.txt", "vocab.json", "spm.model", "sentencepiece.bpe.model"]
 TOLERANCE = 1e-4
 OPSET = 17
 # A protobuf file ends at 2 GiB; what stands in it beside the weights is small.
@@ -68,9 +70,11 @@ class Difference:
 def main() -> int:
     """Exports, checks, prints the report."""
     arguments = parse_arguments()
+    transformers.utils.logging.disable_progress_bar()
     try:
         model, tokenizer = load(arguments.checkpoint, arguments.task)
         export_folder(model, tokenizer, arguments.out, external_data=arguments.external_data)
+        keep_tokenizer(arguments.checkpoint, arguments.out)
         convert(arguments.out / "model.onnx", arguments.precision)
         differences = compare(model, tokenizer, arguments.out / "model.onnx")
         check_tokenizer(tokenizer, arguments.out)
@@ -97,15 +101,32 @@ def load(checkpoint: pathlib.Path, task: str | None) -> tuple[PreTrainedModel, P
     """The checkpoint in fp32 and its tokenizer; a head without trained weights is an error."""
     if not (checkpoint / "config.json").is_file():
         raise ExportError(f"no config.json in {checkpoint}; name the folder of a checkpoint")
-    config = AutoConfig.from_pretrained(checkpoint)
-    auto_class = TASKS[task or task_of(config.architectures or [], checkpoint)]
-    model, loading = auto_class.from_pretrained(
-        checkpoint, dtype=torch.float32, attn_implementation="eager", output_loading_info=True
-    )
+    # Without its files transformers would make up an empty tokenizer.
+    if not any((checkpoint / name).is_file() for name in TOKENIZER_FILES):
+        raise ExportError(f"no tokenizer in {checkpoint}; one of {', '.join(TOKENIZER_FILES)} is needed")
+    try:
+        config = AutoConfig.from_pretrained(checkpoint)
+        auto_class = TASKS[task or task_of(config.architectures or [], checkpoint)]
+        model, loading = auto_class.from_pretrained(
+            checkpoint, dtype=torch.float32, attn_implementation="eager", output_loading_info=True
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
+    except (OSError, ValueError) as error:
+        raise ExportError(f"transformers cannot load {checkpoint}: {error}") from error
     if loading["missing_keys"]:
         missing = ", ".join(sorted(loading["missing_keys"])[:5])
         raise ExportError(f"{checkpoint} lacks weights ({missing}); is it fine-tuned for the task?")
-    return model.eval(), transformers.AutoTokenizer.from_pretrained(checkpoint)
+    tokenizer.model_max_length = min(tokenizer.model_max_length, n_positions(model))
+    return model.eval(), tokenizer
+
+
+def n_positions(model: PreTrainedModel) -> int:
+    """The longest input: RoBERTa and its kin count positions from behind the padding's."""
+    positions = getattr(model.config, "max_position_embeddings", 512)
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return positions - module.padding_idx - 1
+    return positions
 
 
 def task_of(architectures: list[str], checkpoint: pathlib.Path) -> str:
@@ -146,6 +167,16 @@ class Graph(torch.nn.Module):
         """The named outputs for the inputs in their order."""
         result = self.model(**dict(zip(self.inputs, values, strict=True)))
         return tuple(result[name] for name in self.outputs)
+
+
+def keep_tokenizer(checkpoint: pathlib.Path, out: pathlib.Path) -> None:
+    """Takes the checkpoint's own tokenizer.json where it has one.
+
+    transformers 5 writes a new one from the defaults of the tokenizer's class, which drops what
+    an older version put there (for DeBERTa the SentencePiece normaliser).
+    """
+    if (checkpoint / "tokenizer.json").is_file():
+        shutil.copyfile(checkpoint / "tokenizer.json", out / "tokenizer.json")
 
 
 def export_onnx(
@@ -301,7 +332,10 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, out: pathlib.Path) -> No
     for text in TEXTS[:3]:
         expected, found = tokenizer(text, verbose=False)["input_ids"], alone.encode(text).ids
         if expected != found:
-            raise ExportError(f"tokenizer.json gives {found} for {text!r}, transformers {expected}")
+            raise ExportError(
+                f"tokenizer.json gives {found} for {text!r}, transformers {expected}; "
+                "does tokenizer_config.json fit it?"
+            )
 
 
 def report(arguments: argparse.Namespace, differences: list[Difference]) -> int:

@@ -33,9 +33,9 @@ ORGANISATIONS = "Siemens Volkswagen Bundestag Verdi EU SAP".split()
 ORGANISATION_STARTS = "FC Deutsche Europäische".split()
 ORGANISATION_ENDS = "Bayern Bahn Zentralbank Kommission".split()
 ENDINGS = "er s chef weit".split()
-FILLERS = """der die das und in am im von mit nach über für auf ist sind war hat haben sprach sagte traf gewann
-reiste kam heute gestern Montag Dienstag Freitag nicht auch aber dann dort hier sehr gut neu alt ein eine einen
-dem den des sich es er sie wir Der Die Das In Am Und dass weil ob wie wo wer was""".split()
+FILLERS = """der die das und in am im von mit nach über für auf ist sind war hat haben sprach sagte traf
+gewann reiste kam heute gestern Montag Dienstag Freitag nicht auch aber dann dort hier sehr gut neu alt ein
+eine einen dem den des sich es er sie wir Der Die Das In Am Und dass weil ob wie wo wer was""".split()
 
 ENTITY_LABELS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG"]
 

@@ -1,6 +1,6 @@
 """Writes every tiny model folder under tests/models and checks each against PyTorch.
 
-    python -m scripts.reference.make_models
+Run as `python -m scripts.reference.make_models`; the folders that are there are written over.
 """
 
 import os

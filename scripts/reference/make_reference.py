@@ -71,7 +71,9 @@ def torch_logits(
     folder = MODELS_FOLDER / name
     texts = texts_within(tokenizer)
     check_tokenizer(tokenizer, folder)
-    worst = max(row.max_difference for row in compare(model, tokenizer, folder / "model.onnx", texts, outputs))
+    worst = max(
+        row.max_difference for row in compare(model, tokenizer, folder / "model.onnx", texts, outputs)
+    )
     if not worst < TOLERANCE:
         raise SystemExit(f"{folder} is {worst:.1e} from PyTorch; run scripts.reference.make_models")
     cases = []
@@ -102,14 +104,19 @@ def onnx_logits(name: str) -> dict:
 
 def texts_within(tokenizer: PreTrainedTokenizerBase, texts: list[str] = LOGIT_TEXTS) -> list[str]:
     """Those texts that the model takes whole."""
-    return [text for text in texts if len(tokenizer(text, verbose=False)["input_ids"]) <= tokenizer.model_max_length]
+    return [
+        text
+        for text in texts
+        if len(tokenizer(text, verbose=False)["input_ids"]) <= tokenizer.model_max_length
+    ]
 
 
 def classified(name: str, model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase) -> dict:
     """The scores of all labels, highest first."""
     classifier = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)
     cases = [
-        {"text": text, "scores": rounded(classifier([text])[0])} for text in texts_within(tokenizer, TOPIC_TEXTS)
+        {"text": text, "scores": rounded(classifier([text])[0])}
+        for text in texts_within(tokenizer, TOPIC_TEXTS)
     ]
     return {"model": name, "problem_type": model.config.problem_type, "cases": cases}
 

@@ -13,7 +13,16 @@ import unicodedata
 
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import (
     BertTokenizer,
     DebertaV2Tokenizer,
@@ -118,9 +127,9 @@ def sentencepiece_unigram(full_charsmap: bool) -> sentencepiece_model_pb2.ModelP
     with tempfile.TemporaryDirectory() as folder:
         rules = pathlib.Path(folder) / "rules.tsv"
         rules.write_text(latin_nfkc_rules())
-        normalization = (
-            {"normalization_rule_name": "nmt_nfkc"} if full_charsmap else {"normalization_rule_tsv": str(rules)}
-        )
+        normalization = {"normalization_rule_tsv": str(rules)}
+        if full_charsmap:
+            normalization = {"normalization_rule_name": "nmt_nfkc"}
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(sentences()),
             model_writer=model,
