@@ -100,7 +100,11 @@ impl Tokenizer {
     /// The tokens of the whole of `text`, however long it is, with places in bytes of `text`.
     pub fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
         let encoding = self.inner.encode(text, false).map_err(TokenizeError::Failed)?;
-        let spans = encoding.get_offsets().iter().map(|&(start, end)| ByteSpan::new(start, end).trim(text)).collect();
+        // Byte-level tokens may hold part of a character; their place is the whole of it.
+        let widened = |&(start, end): &(usize, usize)| {
+            ByteSpan::new(text.floor_char_boundary(start), text.ceil_char_boundary(end))
+        };
+        let spans = encoding.get_offsets().iter().map(|offsets| widened(offsets).trim(text)).collect();
         Ok(Tokens { ids: encoding.get_ids().to_vec(), spans, word_ids: encoding.get_word_ids().to_vec() })
     }
 

@@ -44,11 +44,12 @@ pub fn decode_entities(
         AggregationStrategy::None => {
             tagged_tokens(tokens, logits, tags).into_iter().filter(is_entity).map(raw_entity).collect()
         }
-        // A token of white space takes part, as in the reference, but no entity is nothing else.
-        AggregationStrategy::Simple => join(text, tagged_tokens(tokens, logits, tags))
-            .into_iter()
-            .filter(|entity| !entity.span.is_empty())
-            .collect(),
+        AggregationStrategy::Simple => {
+            // Tokens of white space take part, as in the reference, but no entity begins with them or is nothing else.
+            let entities = join(text, tagged_tokens(tokens, logits, tags)).into_iter();
+            let trimmed = entities.map(|entity| Entity { span: entity.span.trim(text), ..entity });
+            trimmed.filter(|entity| !entity.span.is_empty()).collect()
+        }
         AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => {
             join(text, tagged_words(text, tokens, logits, tags, strategy))
         }

@@ -15,7 +15,8 @@ pub fn words(text: &str) -> Vec<ByteSpan> {
     let mut joining = false;
     let mut segments = text.split_word_bound_indices().peekable();
     while let Some((start, segment)) = segments.next() {
-        let span = ByteSpan::new(start, start + segment.len());
+        // White space that carries a combining mark is a segment with it.
+        let span = ByteSpan::new(start, start + segment.len()).trim(text);
         if segment.chars().all(char::is_whitespace) {
             joining = false;
             continue;

@@ -1,1 +1,318 @@
+//! Model folders: every family, precision and layout loads; broken ones are refused with the file, the value and the remedy.
 
+use std::path::{Path, PathBuf};
+
+use ressort::config::{ModelSpec, Provider, RunSettings};
+use ressort::decode::tags::entity_labels;
+use ressort::model::{LoadError, Model};
+use ressort::session::SessionError;
+use tempfile::TempDir;
+
+use crate::support::{found, load, model_names, models_dir, options, predict, refusal, settings, spec};
+
+#[tokio::test]
+async fn every_family_precision_and_layout_answers() {
+    let names = model_names();
+    assert!(names.len() >= 25, "{names:?}");
+    for name in names {
+        let model = load(&name).await;
+        let text = "Bundeskanzlerin Angela Merkel (CDU) reiste am Montag nach „Paris“. ".repeat(12);
+        let prediction = predict(&model, &text, options()).await;
+        assert!(prediction.usage.n_windows > 1, "{name}: {:?}", prediction.usage);
+        assert!(prediction.topics.is_some_and(|topics| !topics.is_empty()) || prediction.entities.is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_precision_is_read_from_the_file() {
+    for (name, precision) in [
+        ("bert-cased-ner", "fp32"),
+        ("bert-cased-ner-fp16", "fp16"),
+        ("bert-cased-ner-int8", "int8-dynamic"),
+        ("bert-cased-ner-qdq", "int8-static"),
+        ("bert-cased-ner-q4", "int4"),
+    ] {
+        assert_eq!(load(name).await.manifest.graph.precision.to_string(), precision, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_hub_layout_is_found_and_the_choice_can_be_seen_and_changed() {
+    let model = load("bert-cased-ner-hub-layout").await;
+    assert!(model.manifest.onnx_file.ends_with("onnx/model.onnx"));
+    assert!(model.manifest.other_onnx_files[0].ends_with("onnx/model_quantized.onnx"));
+    let folder = copy_of("bert-cased-ner-hub-layout");
+    write(&folder, "ressort.toml", "[model]\nfile = \"onnx/model_quantized.onnx\"\n");
+    let spec = ModelSpec { name: "quantized".into(), path: folder.path().to_owned() };
+    let model = Model::load(&spec, &settings()).await.unwrap();
+    assert!(model.manifest.onnx_file.ends_with("onnx/model_quantized.onnx"));
+}
+
+#[tokio::test]
+async fn truncation_and_padding_of_a_tokenizer_file_are_overruled() {
+    let (plain, truncating) = (load("bert-cased-ner").await, load("bert-cased-ner-truncating").await);
+    let text = "Angela Merkel sprach am Montag in München über die Außenpolitik der Europäischen Union und der Vereinten Nationen.";
+    assert_eq!(predict(&plain, text, options()).await, predict(&truncating, text, options()).await);
+}
+
+#[tokio::test]
+async fn missing_labels_are_called_label_0_and_so_on() {
+    let folder = copy_of("bert-cased-cls");
+    edit_config(&folder, |config| {
+        config.remove("id2label");
+        config.remove("label2id");
+    });
+    let spec = ModelSpec { name: "unnamed".into(), path: folder.path().to_owned() };
+    let model = Model::load(&spec, &settings()).await.unwrap();
+    assert_eq!(model.topic_labels()[1].label, "LABEL_1");
+}
+
+#[tokio::test]
+async fn labels_can_be_renamed_and_given_thresholds() {
+    let folder = copy_of("lexicon-topics");
+    write(
+        &folder,
+        "ressort.toml",
+        "[topics]\nrename = { Sport = \"Leibesübungen\" }\nthresholds = { \"Leibesübungen\" = 0.25 }\npooling = \"max\"\n",
+    );
+    let spec = ModelSpec { name: "renamed".into(), path: folder.path().to_owned() };
+    let labels: Vec<(String, f32)> = Model::load(&spec, &settings())
+        .await
+        .unwrap()
+        .topic_labels()
+        .iter()
+        .map(|label| (label.label.clone(), label.threshold))
+        .collect();
+    assert!(labels.contains(&("Leibesübungen".to_owned(), 0.25)), "{labels:?}");
+
+    let folder = copy_of("lexicon-ner");
+    write(&folder, "ressort.toml", "[entities]\nrename = { PER = \"PERSON\" }\naggregation = \"max\"\n");
+    let spec = ModelSpec { name: "renamed".into(), path: folder.path().to_owned() };
+    let model = Model::load(&spec, &settings()).await.unwrap();
+    assert_eq!(entity_labels(&model.pipeline.entities.as_ref().unwrap().tags), ["PERSON", "LOC", "ORG"]);
+    let text = "sagte Angela Merkel";
+    assert_eq!(found(&predict(&model, text, options()).await, text), [("PERSON".to_owned(), "Angela Merkel")]);
+}
+
+#[tokio::test]
+async fn golden_examples_hold_or_the_model_is_refused() {
+    let folder = copy_of("lexicon-ner");
+    let golden = |label| {
+        format!(
+            "[[golden]]\ntext = \"sagte Angela Merkel\"\nentities = [{{ text = \"Angela Merkel\", label = \"{label}\" }}]\n"
+        )
+    };
+    write(&folder, "ressort.toml", &golden("PER"));
+    let spec = ModelSpec { name: "golden".into(), path: folder.path().to_owned() };
+    assert!(Model::load(&spec, &settings()).await.is_ok());
+    write(&folder, "ressort.toml", &golden("LOC"));
+    let message = refusal(folder.path().to_owned()).await;
+    assert!(message.contains("entity `Angela Merkel` (LOC) is not found"), "{message}");
+}
+
+#[tokio::test]
+async fn a_gpu_that_is_not_there_is_passed_over_or_refused() {
+    let asked = RunSettings { providers: vec![Provider::Cuda, Provider::Cpu], ..settings() };
+    let model = Model::load(&spec("lexicon-ner"), &asked).await.unwrap();
+    if model.placement.provider == Provider::Cpu {
+        assert_eq!(model.placement.passed_over[0].0, Provider::Cuda);
+        let required = RunSettings { require_gpu: true, ..asked };
+        let error = Model::load(&spec("lexicon-ner"), &required).await.err().unwrap();
+        assert!(matches!(error, LoadError::Session(SessionError::NoGpu(_))), "{error}");
+        assert!(error.to_string().contains("--require-gpu"));
+    }
+}
+
+/// Breaks a copy of a folder and checks that each part stands in the refusal.
+async fn check_refusal(model: &str, damage: impl FnOnce(&TempDir), parts: &[&str]) {
+    let folder = copy_of(model);
+    damage(&folder);
+    let message = refusal(folder.path().to_owned()).await;
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is missing in: {message}");
+    }
+}
+
+#[tokio::test]
+async fn missing_files_are_named() {
+    let remove = |name: &'static str| move |folder: &TempDir| std::fs::remove_file(folder.path().join(name)).unwrap();
+    check_refusal("bert-cased-ner", remove("config.json"), &["config.json: missing", "optimum-cli"]).await;
+    check_refusal("bert-cased-ner", remove("tokenizer.json"), &["tokenizer.json: missing", "save_pretrained"]).await;
+    check_refusal("bert-cased-ner", remove("model.onnx"), &["model.onnx: missing", "optimum-cli"]).await;
+    check_refusal("bert-cased-ner-external-data", remove("model.onnx_data"), &["model.onnx_data: missing", "copy it"])
+        .await;
+    let toml = "[model]\nfile = \"other.onnx\"\n";
+    check_refusal(
+        "bert-cased-ner",
+        |folder| write(folder, "ressort.toml", toml),
+        &["other.onnx: missing", "ressort.toml"],
+    )
+    .await;
+    assert!(refusal(PathBuf::from("/nowhere")).await.contains("/nowhere: no such model folder"));
+}
+
+#[tokio::test]
+async fn corrupt_files_are_named() {
+    check_refusal(
+        "bert-cased-ner",
+        |folder| write(folder, "model.onnx", "no model"),
+        &["model.onnx: not a readable ONNX model (8 bytes)"],
+    )
+    .await;
+    let cut = |folder: &TempDir| {
+        let bytes = std::fs::read(folder.path().join("model.onnx")).unwrap();
+        std::fs::write(folder.path().join("model.onnx"), &bytes[..bytes.len() / 2]).unwrap();
+    };
+    check_refusal("bert-cased-ner", cut, &["model.onnx", "export or copy the file again"]).await;
+    check_refusal(
+        "bert-cased-ner",
+        |folder| write(folder, "tokenizer.json", "{}"),
+        &["tokenizer.json: the tokenizer cannot be read", "save_pretrained"],
+    )
+    .await;
+    check_refusal("bert-cased-ner", |folder| write(folder, "config.json", "{"), &["config.json: not the JSON"]).await;
+    check_refusal("bert-cased-ner", |folder| write(folder, "ressort.toml", "[modle]\n"), &["ressort.toml", "modle"])
+        .await;
+}
+
+#[tokio::test]
+async fn labels_that_do_not_match_the_logits_are_counted() {
+    let drop_label = |folder: &TempDir| {
+        edit_config(folder, |config| {
+            config["id2label"].as_object_mut().unwrap().remove("8");
+        });
+    };
+    check_refusal("bert-cased-ner", drop_label, &["model.onnx: output `logits` has 9 logits", "8 labels", "exactly 9"])
+        .await;
+    let swap = |folder: &TempDir| {
+        edit_config(folder, |config| config["architectures"] = serde_json::json!(["BertForTokenClassification"]));
+    };
+    check_refusal("bert-cased-cls", swap, &["gives one row a window where entities need one for each token"]).await;
+    let masked = |folder: &TempDir| {
+        edit_config(folder, |config| config["architectures"] = serde_json::json!(["BertForMaskedLM"]));
+    };
+    check_refusal(
+        "bert-cased-cls",
+        masked,
+        &["config.json: architectures [\"BertForMaskedLM\"]", "fine-tuned classifier"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn inputs_that_cannot_be_filled_are_named() {
+    let rename = |folder: &TempDir| {
+        let path = folder.path().join("model.onnx");
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, replace_all(bytes, b"input_ids", b"input_idz")).unwrap();
+    };
+    check_refusal(
+        "bert-cased-ner",
+        rename,
+        &["model.onnx: input `input_idz` is not one of input_ids, attention_mask, token_type_ids"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_window_that_does_not_fit_the_model_is_refused() {
+    let toml = |text: &'static str| move |folder: &TempDir| write(folder, "ressort.toml", text);
+    check_refusal(
+        "bert-cased-ner",
+        toml("[model]\nmax_length = 4096\n"),
+        &["ressort.toml: max_length 4096 is more than the 64 positions"],
+    )
+    .await;
+    check_refusal(
+        "bert-cased-ner",
+        toml("[model]\nstride = 62\n"),
+        &["stride 62 is too large", "set a stride below 62"],
+    )
+    .await;
+    let short = |folder: &TempDir| {
+        edit_config(folder, |config| config["max_position_embeddings"] = serde_json::json!(512));
+        std::fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
+    };
+    check_refusal("bert-cased-ner", short, &["the trial run failed"]).await;
+}
+
+#[tokio::test]
+async fn a_tokenizer_of_another_model_or_without_padding_is_refused() {
+    let shrink = |folder: &TempDir| edit_config(folder, |config| config["vocab_size"] = serde_json::json!(100));
+    check_refusal("bert-cased-ner", shrink, &["tokenizer.json: the tokenizer gives ids up to", "100 embeddings"]).await;
+    let no_padding = |folder: &TempDir| {
+        edit_config(folder, |config| {
+            config.remove("pad_token_id");
+        });
+        let _ = std::fs::remove_file(folder.path().join("tokenizer_config.json"));
+        let path = folder.path().join("tokenizer.json");
+        std::fs::write(&path, replace_all(std::fs::read(&path).unwrap(), b"[PAD]", b"[PDD]")).unwrap();
+    };
+    check_refusal("bert-cased-ner", no_padding, &["tokenizer.json: no padding token", "add_special_tokens"]).await;
+}
+
+#[tokio::test]
+async fn what_ressort_toml_says_must_fit_the_model() {
+    let toml = |text: &'static str| move |folder: &TempDir| write(folder, "ressort.toml", text);
+    for (model, text, part) in [
+        ("lexicon-topics", "[topics]\nthresholds = { Sprot = 0.5 }\n", "thresholds names `Sprot`"),
+        ("lexicon-topics", "[topics]\nthresholds = { Sport = 1.5 }\n", "threshold 1.5 of `Sport`"),
+        ("lexicon-topics", "[topics]\ntemperature = 0.0\n", "temperature 0 must be above 0"),
+        (
+            "lexicon-topics",
+            "[topics]\npooling = \"median\"\n",
+            "`median` is not one of `mean`, `max`, `first`, `token-mean`",
+        ),
+        ("lexicon-topics", "[topics]\npooling = \"token-mean\"\n", "needs logits for each token"),
+        (
+            "lexicon-topics",
+            "[topics]\noutput = \"topics\"\n",
+            "output `topics` is not one of the model's outputs [\"logits\"]",
+        ),
+        ("lexicon-topics", "[entities]\naggregation = \"max\"\n", "[entities] does not fit"),
+        ("lexicon-ner", "[entities]\nlabels = [\"O\", \"PER\"]\n", "the folder names 2 labels"),
+        ("lexicon-topics", "[topics]\nproblem_type = \"regression\"\n", "`regression` is not one of"),
+    ] {
+        check_refusal(model, toml(text), &[part]).await;
+    }
+}
+
+/// A copy of a test model that may be broken.
+fn copy_of(model: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy_files(&models_dir().join(model), folder.path());
+    folder
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy_files(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn write(folder: &TempDir, name: &str, text: &str) {
+    std::fs::write(folder.path().join(name), text).unwrap();
+}
+
+fn edit_config(folder: &TempDir, edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) {
+    let path = folder.path().join("config.json");
+    let mut config = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    edit(&mut config);
+    std::fs::write(path, serde_json::to_vec(&config).unwrap()).unwrap();
+}
+
+/// Replaces bytes by as many others, everywhere.
+fn replace_all(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
+    for at in 0..bytes.len().saturating_sub(from.len()) {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+    bytes
+}

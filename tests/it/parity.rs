@@ -141,11 +141,19 @@ async fn entities_are_those_of_the_token_classification_pipeline() {
                 let brief: Vec<_> = given.iter().map(|(label, _, start, end)| (label.as_str(), *start, *end)).collect();
                 let label =
                     |entity: &Value| entity["entity_group"].as_str().or(entity["entity"].as_str()).unwrap().to_owned();
-                let place = |entity: &Value, key: &str| entity[key].as_u64().unwrap() as usize;
-                let wanted: Vec<_> = expected.iter().map(|e| (label(e), place(e, "start"), place(e, "end"))).collect();
+                // A token's place may take in the space before it (`▁Merkel`); no entity begins with one, and of a token
+                // that is nothing else only `none` makes an entity.
+                let is_space = |at: u64| text.chars().nth(at as usize).is_some_and(char::is_whitespace);
+                let end = |entity: &Value| entity["end"].as_u64().unwrap();
+                let start = |entity: &Value| {
+                    (entity["start"].as_u64().unwrap()..end(entity)).find(|&at| !is_space(at)).unwrap_or(end(entity))
+                };
+                let has_text = |entity: &&Value| word == "none" || start(entity) != end(entity);
+                let expected: Vec<&Value> = expected.iter().filter(has_text).collect();
+                let wanted: Vec<_> = expected.iter().map(|e| (label(e), start(e) as usize, end(e) as usize)).collect();
                 let wanted: Vec<_> = wanted.iter().map(|(label, start, end)| (label.as_str(), *start, *end)).collect();
                 assert_eq!(brief, wanted, "{name} {word}: {text:?}");
-                for ((_, score, ..), expected) in given.iter().zip(expected) {
+                for ((_, score, ..), expected) in given.iter().zip(&expected) {
                     let expected = expected["score"].as_f64().unwrap() as f32;
                     assert!((score - expected).abs() <= TOLERANCE, "{name} {word}: {text:?}");
                 }
