@@ -1,1 +1,137 @@
+//! The binary: what it prints and with which exit code it ends.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::support::models_dir;
+
+fn ressort() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_ressort"))
+}
+
+fn run(args: &[&str]) -> Output {
+    ressort().args(args).output().unwrap()
+}
+
+fn model(name: &str) -> String {
+    models_dir().join(name).to_string_lossy().into_owned()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A server that is stopped when the test ends.
+struct Server {
+    process: Child,
+    line: String,
+}
+
+impl Server {
+    fn start(args: &[&str]) -> Self {
+        let mut process = ressort()
+            .args(["serve", "--port", "0"])
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { process, line }
+    }
+
+    /// The answer to one request, head and body.
+    fn ask(&self, request: &str) -> String {
+        let address = self.line.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn stop(mut self) -> i32 {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.process.wait().unwrap().code().unwrap()
+    }
+}
+
+#[test]
+fn serve_says_in_one_line_where_it_listens_and_stops_when_told() {
+    let server = Server::start(&["--model", &format!("news={}", model("two-heads")), "--providers", "cpu"]);
+    assert!(server.line.starts_with("ressort "), "{}", server.line);
+    for part in ["listens on http://127.0.0.1:", "topics: news ", "entities: news ", "on cpu"] {
+        assert!(server.line.contains(part), "{}", server.line);
+    }
+    let body = r#"{"text": "Angela Merkel"}"#;
+    let answer = server.ask(&format!(
+        "POST /v1/classify HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"topics\":["), "{answer}");
+    let metrics = server.ask("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert!(metrics.contains("ressort_documents_total{outcome=\"ok\"} 1"), "{metrics}");
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn which_model_answers_for_what_can_be_chosen() {
+    let (a, b) = (format!("a={}", model("two-heads")), format!("b={}", model("two-heads")));
+    let server = Server::start(&["--model", &a, "--model", &b, "--entities", "b", "--providers", "cpu"]);
+    assert!(server.line.contains("topics: a ") && server.line.contains("entities: b "), "{}", server.line);
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn inspect_says_whether_and_how_a_folder_would_be_served() {
+    let good = run(&["inspect", &model("bert-cased-ner-int8")]);
+    assert!(good.status.success());
+    let report = text(&good.stdout);
+    for part in ["int8-dynamic", "up to 1 window(s) a run", "PER, LOC, ORG, OTH", "would be served"] {
+        assert!(report.contains(part), "{part} is missing in: {report}");
+    }
+    let json = run(&["inspect", "--json", &model("bert-cased-ner")]);
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&report["servable"], &report["model"]["max_length"]), (&true.into(), &64.into()));
+    let bad = run(&["inspect", "--json", "/nowhere"]);
+    let report: serde_json::Value = serde_json::from_slice(&bad.stdout).unwrap();
+    assert_eq!((bad.status.code(), &report["servable"]), (Some(1), &false.into()));
+    assert!(report["error"].as_str().unwrap().contains("no such model folder"));
+}
+
+#[test]
+fn bad_usage_ends_with_2_and_what_fails_with_1() {
+    for args in [
+        &["serve", "--model", "a/b=x"][..],
+        &["serve", "--providers", "tpu"],
+        &["serve", "--streams", "0"],
+        &["bogus"],
+        &[],
+    ] {
+        assert_eq!(run(args).status.code(), Some(2), "{args:?}");
+    }
+    let failed = run(&["serve", "--port", "0", "--model", "/nowhere"]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(text(&failed.stderr).contains("/nowhere: no such model folder"), "{}", text(&failed.stderr));
+    let both = ["serve", "--port", "0", "--model", &model("two-heads"), "--model", &model("two-heads")];
+    assert!(text(&run(&both).stderr).contains("two models are called `two-heads`"));
+    let unable = ["serve", "--port", "0", "--model", &model("lexicon-ner"), "--topics", "lexicon-ner"];
+    assert!(text(&run(&unable).stderr).contains("does not give topics"));
+}
+
+#[test]
+fn a_missing_onnx_runtime_is_said_with_the_remedy() {
+    let output = ressort()
+        .args(["inspect", &model("lexicon-ner")])
+        .env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    for part in ["/nowhere/libonnxruntime.so (ORT_DYLIB_PATH)", "scripts/onnxruntime.sh"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
