@@ -53,8 +53,9 @@ for wheel in wheels.glob("*.whl"):
         for name in archive.namelist():
             file = pathlib.PurePath(name).name
             library = (".so" in file or file.endswith(".dylib")) and "pybind" not in file
-            if library or file in ("LICENSE", "ThirdPartyNotices.txt"):
-                with archive.open(name) as source, open(folder / file, "wb") as target:
+            if library or file.lower() in ("license", "license.txt", "thirdpartynotices.txt"):
+                target = file if library else f"{wheel.name.split('-')[0]}-{file}"
+                with archive.open(name) as source, open(folder / target, "wb") as target:
                     shutil.copyfileobj(source, target)
 for library in folder.glob("libonnxruntime.so.*"):
     (folder / "libonnxruntime.so").symlink_to(library.name)
@@ -77,7 +78,7 @@ if [ ! -d "$folder" ]; then
   say "fetching ONNX Runtime $version ($flavour)"
   download "${wheel% *}" "$package==$version" "$work" "${wheel#* }"
   if [ "$flavour" = gpu ] && ! ldconfig -p 2> /dev/null | grep -q 'libcudnn\.so\.9'; then
-    say "fetching NVIDIA's CUDA libraries (about 1 GB)"
+    say "fetching NVIDIA's CUDA libraries (1.3 GB)"
     while read -r platform requirement checksum; do
       case "$platform" in ''|'#'*) continue ;; esac
       download "$platform" "$requirement" "$work" "$checksum"
