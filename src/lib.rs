@@ -15,8 +15,9 @@
 //!
 //! | layer | module | job |
 //! |---|---|---|
-//! | 9 | `main`, `cli` | the verbs of the command line |
-//! | 8 | [`http`] | the API: routes, wire types, errors as callers see them |
+//! | 10 | `main`, `cli` | the verbs of the command line |
+//! | 9 | [`http`] | the API: routes, wire types, errors as callers see them |
+//! | 8 | [`answer`] | an answer as it is written, by the API and into files |
 //! | 7 | [`registry`], [`inspect`] | loaded models by name and task; what a model is, as a report |
 //! | 6 | [`model`] | a folder made ready to serve, and refused where something is wrong with it |
 //! | 5 | [`pipeline`] | the data path for one document and one model |
@@ -27,8 +28,8 @@
 //! | 0 | [`span`], [`task`], [`telemetry`] | places, the words of a task, logs and metrics |
 //!
 //! What stands in one room only: `ort` in [`session`], `tokenizers` in [`tokenize`], `axum` in [`http`], `prost` in
-//! [`manifest`], `clap` and `anyhow` in the binary. Wire types (`serde`) live at the edges: [`http`], [`inspect`],
-//! [`manifest`].
+//! [`manifest`], `clap` and `anyhow` in the binary. Wire types (`serde`) live at the edges: [`http`], [`answer`],
+//! [`inspect`], [`manifest`].
 //!
 //! # What always holds
 //!
@@ -43,6 +44,7 @@
 //! - The text of a request is never logged. Nothing is sent anywhere; the server listens on the loopback unless told
 //!   otherwise.
 
+pub mod answer;
 pub mod batch;
 pub mod config;
 pub mod decode;

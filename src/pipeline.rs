@@ -87,6 +87,8 @@ pub enum PredictError {
 
 /// A document as its model reads it.
 struct Reading {
+    /// As received.
+    text: Arc<str>,
     normalized: Normalized<'static>,
     /// Those in `windows`.
     tokens: Tokens,
@@ -102,7 +104,7 @@ impl Pipeline {
         options: PredictOptions,
     ) -> Result<Prediction, PredictError> {
         let pipeline = Arc::clone(self);
-        let mut reading = off_thread(move || pipeline.read(&text, options.overflow)).await??;
+        let mut reading = off_thread(move || pipeline.read(text, options.overflow)).await??;
         let windows = std::mem::take(&mut reading.windows);
         let ranges = windows.iter().map(|window| window.tokens.clone()).collect();
         let logits = self.scheduler.run(windows, options.admission, options.deadline).await?;
@@ -111,8 +113,8 @@ impl Pipeline {
     }
 
     /// From a text to windows.
-    fn read(&self, text: &str, overflow: Overflow) -> Result<Reading, PredictError> {
-        let normalized = normalize(text).into_owned();
+    fn read(&self, text: Arc<str>, overflow: Overflow) -> Result<Reading, PredictError> {
+        let normalized = normalize(&text).into_owned();
         let mut tokens = self.tokenizer.tokenize(&normalized.text)?;
         let (n_tokens, room) = (tokens.ids.len(), self.windowing.room());
         let overflows = n_tokens > room;
@@ -127,7 +129,7 @@ impl Pipeline {
             n_windows: windows.len(),
             truncated: overflows && overflow == Overflow::Truncate,
         };
-        Ok(Reading { normalized, tokens, windows, usage })
+        Ok(Reading { text, normalized, tokens, windows, usage })
     }
 
     /// From the windows' logits to what the document says.
@@ -165,7 +167,9 @@ impl Pipeline {
         let strategy = options.aggregation.unwrap_or(head.aggregation);
         let entities = decode_entities(&reading.normalized.text, &reading.tokens, logits.view(), &head.tags, strategy);
         let kept = entities.into_iter().filter(|entity| entity.score >= options.entity_threshold);
-        kept.map(|entity| Entity { span: reading.normalized.to_received(entity.span), ..entity }).collect()
+        // A changed character that stands for white space and more widens a place by that white space.
+        let received = |span| reading.normalized.to_received(span).trim(&reading.text);
+        kept.map(|entity| Entity { span: received(entity.span), ..entity }).collect()
     }
 }
 

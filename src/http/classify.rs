@@ -13,20 +13,13 @@ use futures_util::{StreamExt, stream};
 use super::App;
 use super::error::{Code, Problem};
 use super::observe::count_document;
-use super::schema::{
-    ClassifyRequest, DocumentBodyOut, EntityBody, FailureBody, Input, InputDocument, ModelBody, ModelsBody, Options,
-    ResultBody, ResultsBody, TopicBody, UsageBody,
-};
+use super::schema::{ClassifyRequest, DocumentBodyOut, FailureBody, Input, InputDocument, Options, ResultsBody};
+use crate::answer::{Answer, AnswerModels, AnswerStyle};
 use crate::config::RequestLimits;
-use crate::decode::entities::Entity;
-use crate::decode::topics::Topic;
-use crate::manifest::TopicLabel;
-use crate::model::Model;
-use crate::pipeline::{PredictOptions, Prediction};
+use crate::pipeline::PredictOptions;
 use crate::registry::Assignment;
 use crate::scheduler::Admission;
-use crate::span::{OffsetConverter, OffsetUnit};
-use crate::task::{Task, Tasks};
+use crate::task::Tasks;
 
 /// How many documents of one request are under way at a time: enough to fill every stream, few enough to let other requests in.
 const DOCUMENTS_UNDER_WAY: usize = 32;
@@ -72,13 +65,19 @@ async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes, Pr
 struct Job {
     models: Assignment,
     options: Options,
+    style: AnswerStyle,
     deadline: Instant,
 }
 
 impl Job {
     fn new(app: &App, options: Options, deadline: Instant) -> Result<Self, Problem> {
         let models = app.registry.assign(options.tasks, &options.models)?;
-        Ok(Self { models, options, deadline })
+        let style = AnswerStyle {
+            top_k: options.top_k,
+            offset_unit: options.offset_unit,
+            label_language: options.label_language.clone(),
+        };
+        Ok(Self { models, options, style, deadline })
     }
 
     /// All documents, each with an answer or a problem in its place.
@@ -104,14 +103,14 @@ impl Job {
                 Err((id, problem)) => DocumentBodyOut::Failure(FailureBody { id, error: problem.body() }),
             });
         }
-        Ok(ResultsBody { results, models: self.models_body() })
+        Ok(ResultsBody { results, models: AnswerModels::of(&self.models) })
     }
 
-    async fn answer(&self, id: Option<String>, text: Arc<str>, admission: Admission) -> Result<ResultBody, Problem> {
+    async fn answer(&self, id: Option<String>, text: Arc<str>, admission: Admission) -> Result<Answer, Problem> {
         let prediction =
             self.models.predict(Arc::clone(&text), self.predict_options(admission)).await.map_err(Problem::from);
         count_document(prediction.as_ref().map(|prediction| prediction.usage).map_err(|problem| problem.code));
-        Ok(self.result_body(id, &text, prediction?))
+        Ok(Answer::new(id, &text, prediction?, &self.models, &self.style))
     }
 
     fn predict_options(&self, admission: Admission) -> PredictOptions {
@@ -125,53 +124,4 @@ impl Job {
             deadline: self.deadline,
         }
     }
-
-    fn result_body(&self, id: Option<String>, text: &str, prediction: Prediction) -> ResultBody {
-        let labels = self.models.topics.as_ref().map_or(&[][..], |model| model.topic_labels());
-        let topics = prediction.topics.map(|topics| {
-            let best = topics.iter().take(self.options.top_k);
-            best.filter_map(|topic| {
-                Some(topic_body(topic, labels.get(topic.index)?, self.options.label_language.as_deref()))
-            })
-            .collect()
-        });
-        ResultBody {
-            id,
-            topics,
-            entities: prediction.entities.map(|entities| entity_bodies(text, entities, self.options.offset_unit)),
-            usage: UsageBody {
-                characters: text.chars().count(),
-                tokens: prediction.usage.n_tokens,
-                windows: prediction.usage.n_windows,
-                truncated: prediction.usage.truncated,
-            },
-            models: self.models_body(),
-        }
-    }
-
-    fn models_body(&self) -> ModelsBody {
-        let body = |task| {
-            self.models
-                .get(task)
-                .map(|model: &Arc<Model>| ModelBody { name: model.name.clone(), version: model.version.clone() })
-        };
-        ModelsBody { topics: body(Task::Topics), entities: body(Task::Entities) }
-    }
-}
-
-fn topic_body(topic: &Topic, label: &TopicLabel, language: Option<&str>) -> TopicBody {
-    let name = language.and_then(|language| label.names.get(language)).unwrap_or(&label.label);
-    TopicBody { label: name.clone(), score: topic.score, accepted: topic.accepted, code: label.code.clone() }
-}
-
-fn entity_bodies(text: &str, entities: Vec<Entity>, unit: OffsetUnit) -> Vec<EntityBody> {
-    let mut offsets = OffsetConverter::new(text, unit);
-    let body = |entity: Entity| EntityBody {
-        start: offsets.convert(entity.span.start),
-        end: offsets.convert(entity.span.end),
-        text: entity.span.slice(text).unwrap_or_default().to_owned(),
-        label: entity.label,
-        score: entity.score,
-    };
-    entities.into_iter().map(body).collect()
 }

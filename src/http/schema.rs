@@ -12,6 +12,7 @@ use serde::{Deserialize as Derive, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::{Code, Problem, ProblemBody};
+use crate::answer::{Answer, AnswerModels};
 use crate::config::RequestLimits;
 use crate::registry::ByTask;
 use crate::span::OffsetUnit;
@@ -258,19 +259,6 @@ fn tasks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tasks>, D:
     Ok(Some(Tasks { topics: tasks.contains(&Task::Topics), entities: tasks.contains(&Task::Entities) }))
 }
 
-/// The answer for one document.
-#[derive(Debug, Serialize)]
-pub struct ResultBody {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub topics: Option<Vec<TopicBody>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub entities: Option<Vec<EntityBody>>,
-    pub usage: UsageBody,
-    pub models: ModelsBody,
-}
-
 /// The place of a document that failed alone.
 #[derive(Debug, Serialize)]
 pub struct FailureBody {
@@ -282,54 +270,14 @@ pub struct FailureBody {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum DocumentBodyOut {
-    Result(Box<ResultBody>),
+    Result(Box<Answer>),
     Failure(FailureBody),
 }
 
 #[derive(Debug, Serialize)]
 pub struct ResultsBody {
     pub results: Vec<DocumentBodyOut>,
-    pub models: ModelsBody,
-}
-
-#[derive(Debug, Serialize)]
-pub struct TopicBody {
-    pub label: String,
-    pub score: f32,
-    pub accepted: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-pub struct EntityBody {
-    pub label: String,
-    pub score: f32,
-    pub text: String,
-    pub start: usize,
-    pub end: usize,
-}
-
-#[derive(Debug, Serialize)]
-pub struct UsageBody {
-    pub characters: usize,
-    pub tokens: usize,
-    pub windows: usize,
-    pub truncated: bool,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct ModelsBody {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub topics: Option<ModelBody>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub entities: Option<ModelBody>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct ModelBody {
-    pub name: String,
-    pub version: String,
+    pub models: AnswerModels,
 }
 
 #[cfg(test)]
