@@ -45,8 +45,17 @@ impl ConfigJson {
     /// The length of the longest sequence that the position table allows. RoBERTa and its kin number positions from
     /// behind the padding id, so that many of their positions are never used.
     pub fn max_positions(&self) -> Option<usize> {
-        const NUMBER_FROM_PADDING: [&str; 6] =
-            ["roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "xmod", "roberta-prelayernorm"];
+        const NUMBER_FROM_PADDING: [&str; 9] = [
+            "roberta",
+            "xlm-roberta",
+            "xlm-roberta-xl",
+            "camembert",
+            "xmod",
+            "roberta-prelayernorm",
+            "data2vec-text",
+            "longformer",
+            "mpnet",
+        ];
         let positions = usize::try_from(self.max_position_embeddings?).ok().filter(|&positions| positions > 0)?;
         let family = self.model_type.as_deref().unwrap_or_default();
         let unused = match NUMBER_FROM_PADDING.contains(&family) {
