@@ -32,7 +32,9 @@ class EntityExample:
 def entity_examples(tokenizer: Tokenizer, config: Config, rng: random.Random) -> list[EntityExample]:
     """`passes` differently cut and altered copies of the training set, the copies one after the other."""
     settings = config.entities
-    sentences = [tag_words(record) for record in read_training_records(config.paths.data, "entities/germeval2014.train")]
+    sentences = [
+        tag_words(record) for record in read_training_records(config.paths.data, "entities/germeval2014.train")
+    ]
     examples = []
     for _ in range(settings.passes):
         for group in group_sentences(sentences, settings.single_share, settings.window_sentences, rng):

@@ -15,7 +15,13 @@ from .manifest import GOLDEN
 from .metrics import label_f1, span_f1, topic_figures
 from .records import read_records
 
-DEV_TOPIC_SETS = {"denews.de.dev": None, "denews.en.dev": None, "currentevents.dev": None, "dip.dev": 1000, "sib200.deu_Latn.dev": None}
+DEV_TOPIC_SETS = {
+    "denews.de.dev": None,
+    "denews.en.dev": None,
+    "currentevents.dev": None,
+    "dip.dev": 1000,
+    "sib200.deu_Latn.dev": None,
+}
 TEST_TOPIC_SETS = {"dip.test": 2000}
 
 

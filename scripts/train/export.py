@@ -38,7 +38,9 @@ def main() -> None:
 
 
 def _add_options(parser) -> None:
-    parser.add_argument("--checkpoint", action="store_true", help="export the last checkpoint, not the finished training")
+    parser.add_argument(
+        "--checkpoint", action="store_true", help="export the last checkpoint, not the finished training"
+    )
 
 
 def load_trained(config: Config, source: Path) -> TwoHeads:
@@ -101,7 +103,13 @@ def write_folder(model: TwoHeads, config: Config) -> None:
     settings = {name: settings[name] for name in kept if name in settings}
     _write_json(folder / "config.json", settings)
     shutil.copy(config.paths.pruned / "tokenizer.json", folder / "tokenizer.json")
-    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"}
+    special = {
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "pad_token": "<pad>",
+        "mask_token": "<mask>",
+    }
     special |= {"cls_token": "<s>", "sep_token": "</s>"}
     length = settings["max_position_embeddings"]
     _write_json(

@@ -62,7 +62,9 @@ class Predictor:
 
     def _run(self, ids: list[int]) -> list[np.ndarray]:
         row = np.array([[0, *ids, 2]], np.int64)
-        return self.session.run(["entity_logits", "topic_logits"], {"input_ids": row, "attention_mask": np.ones_like(row)})
+        return self.session.run(
+            ["entity_logits", "topic_logits"], {"input_ids": row, "attention_mask": np.ones_like(row)}
+        )
 
     def topic_scores(self, text: str) -> np.ndarray:
         return scores(self.token_logits(text).document_topics, self.manifest.temperature)

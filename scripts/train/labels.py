@@ -12,7 +12,9 @@ class Topic:
 
 
 TOPICS = [
-    Topic("arts", "medtop:01000000", "Kultur, Kunst, Unterhaltung und Medien", "arts, culture, entertainment and media"),
+    Topic(
+        "arts", "medtop:01000000", "Kultur, Kunst, Unterhaltung und Medien", "arts, culture, entertainment and media"
+    ),
     Topic("conflict", "medtop:16000000", "Krise, Krieg, Konflikte", "conflict, war and peace"),
     Topic("crime", "medtop:02000000", "Justiz, Kriminalität", "crime, law and justice"),
     Topic("disaster", "medtop:03000000", "Katastrophe und Unglück", "disaster, accident and emergency incident"),

@@ -36,7 +36,9 @@ def main() -> None:
         targets=targets,
         weights=np.stack([example.weights for example in topics]),
     )
-    print(f"topics: {len(topics)} examples, {sum(lengths)} tokens, {(targets.sum(1) > 1).mean():.0%} with several labels")
+    print(
+        f"topics: {len(topics)} examples, {sum(lengths)} tokens, {(targets.sum(1) > 1).mean():.0%} with several labels"
+    )
     print(", ".join(f"{topic.slug} {n:.0f}" for topic, n in zip(TOPICS, targets.sum(0))))
 
 

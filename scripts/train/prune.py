@@ -15,7 +15,13 @@ from .records import read_texts
 from .tokenizer import SPECIAL_PIECES, build_tokenizer
 
 GERMAN_DEV_SETS = ["entities/germeval2014.dev", "topics/denews.de.dev", "topics/dip.dev"]
-GERMAN_SETS = ["entities/germeval2014.train", "entities/mobie.train", "topics/denews.de.train", "topics/dip.train", "topics/klexikon.weak"]
+GERMAN_SETS = [
+    "entities/germeval2014.train",
+    "entities/mobie.train",
+    "topics/denews.de.train",
+    "topics/dip.train",
+    "topics/klexikon.weak",
+]
 OTHER_SETS = ["topics/currentevents.train", "topics/denews.en.train", "topics/iptc"]
 SIB200_SETS = [
     f"topics/sib200.{language}.train"
@@ -44,7 +50,7 @@ def full_pieces(tokenizer: Tokenizer) -> list[tuple[str, float]]:
 
 
 def count_pieces(tokenizer: Tokenizer, config: Config) -> Counter:
-    """How often each id is seen. German texts count whole; the others make sure that their pieces are there at all."""
+    """How often each id is seen in all counted texts."""
     counts = Counter()
     for texts in batched(counted_texts(config), 2000):
         for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False):

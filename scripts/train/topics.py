@@ -41,7 +41,9 @@ def topic_examples(tokenizer: Tokenizer, config: Config, rng: random.Random) -> 
     ]
     rng.shuffle(items)
     items = join_short_items(items, settings.joined_share, rng)
-    return [encode_item(alter_item(item, settings.alteration_share, rng), tokenizer, settings.max_tokens) for item in items]
+    return [
+        encode_item(alter_item(item, settings.alteration_share, rng), tokenizer, settings.max_tokens) for item in items
+    ]
 
 
 def denews_items(config: Config, rng: random.Random) -> list[TopicItem]:

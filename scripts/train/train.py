@@ -99,11 +99,17 @@ def start_run(config: Config, minutes: float | None) -> Run:
 def parameter_groups(model: TwoHeads, training: Training) -> list[dict]:
     """Encoder and heads at their rates; no decay on biases and layer norms."""
     groups = []
-    for module, lr in ((model.encoder, training.encoder_lr), (model.entity_head, training.head_lr), (model.topic_head, training.head_lr)):
+    for module, lr in (
+        (model.encoder, training.encoder_lr),
+        (model.entity_head, training.head_lr),
+        (model.topic_head, training.head_lr),
+    ):
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         for decayed in (True, False):
             parameters = [parameter for parameter in trained if (parameter.dim() > 1) == decayed]
-            groups.append({"params": parameters, "peak_lr": lr, "weight_decay": training.weight_decay if decayed else 0.0})
+            groups.append(
+                {"params": parameters, "peak_lr": lr, "weight_decay": training.weight_decay if decayed else 0.0}
+            )
     return groups
 
 
