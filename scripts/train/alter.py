@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 TRANSLITERATION = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
 OPENING, CLOSING = '„“"»«', '“”"«»'
+DROPPED = ',.;:!?"„“”»«'
 QUOTE_STYLES = ["„“", "“”", "»«", "«»", '""', "''", "‚‘", "``"]
 
 
@@ -63,7 +64,7 @@ def drop_final_punctuation(text: str, _rng: random.Random) -> list[str]:
 def drop_punctuation(text: str, _rng: random.Random) -> list[str]:
     """Without commas, stops and quotation marks, but not inside of numbers and abbreviations."""
     return [
-        "" if character in ',.;:!?"„“”»«' and (index + 1 == len(text) or not text[index + 1].isalnum()) else character
+        "" if character in DROPPED and (index + 1 == len(text) or not text[index + 1].isalnum()) else character
         for index, character in enumerate(text)
     ]
 

@@ -77,7 +77,7 @@ def _weighted_f1(targets: np.ndarray, accepted: np.ndarray, weights: np.ndarray)
 
 
 def held_out_figures(config: Config, predictor: Predictor, n_folds: int = 5):
-    """The figures on German news when thresholds are chosen on the other folds: what in-sample choice does not flatter."""
+    """The figures on German news when each fold's thresholds are chosen on the other folds."""
     texts, targets = topic_set(config, "denews.de.dev")
     score = scores(document_logits(predictor, texts), predictor.manifest.temperature)
     folds = np.arange(len(texts)) % n_folds

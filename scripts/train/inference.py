@@ -42,7 +42,7 @@ class Predictor:
         )
 
     def token_logits(self, text: str) -> TokenLogits:
-        """Windows are stitched by most context: a token is taken from the window in which it lies farthest from an edge."""
+        """Windows are stitched by most context: a token is taken where it lies farthest from an edge."""
         encoding = self.tokenizer.encode(text, add_special_tokens=False)
         capacity, n_tokens = self.manifest.max_length - 2, len(encoding.ids)
         entities, topics, context = None, None, np.full(n_tokens, -1)

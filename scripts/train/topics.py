@@ -47,7 +47,7 @@ def topic_examples(tokenizer: Tokenizer, config: Config, rng: random.Random) -> 
 
 
 def denews_items(config: Config, rng: random.Random) -> list[TopicItem]:
-    """The news style that counts: whole, without title, the lead alone, the title alone, the rest; several times over."""
+    """The news style that counts, several times over: whole, without title, the lead, the title, the rest."""
     weight, items = config.topics.absent_weight["denews"], []
     for language in ("de", "en"):
         for record in read_training_records(config.paths.data, f"topics/denews.{language}.train"):

@@ -1,6 +1,7 @@
 """Step 4: training, both heads together. Killed and started again it goes on from the last checkpoint.
 
-Linear warm-up and decay over the planned batches; with a time budget the schedule follows the clock when that is ahead."""
+Linear warm-up and decay over the planned batches; with a time budget the schedule follows the clock when that is
+ahead."""
 
 import json
 import time
@@ -171,7 +172,8 @@ def report(run: Run) -> None:
     left_min = (run.elapsed_s / run.progress - run.elapsed_s) / 60
     losses = " ".join(f"{task} {loss:.4f}" for task, loss in sorted(run.losses.items()))
     print(
-        f"step {run.step}/{len(run.plan)} {run.progress:.1%} {per_second:.0f} tokens/s (now {torch.get_num_threads()} threads) ETA {left_min:.0f} min loss {losses}",
+        f"step {run.step}/{len(run.plan)} {run.progress:.1%} {per_second:.0f} tokens/s "
+        f"(now {torch.get_num_threads()} threads) ETA {left_min:.0f} min loss {losses}",
         flush=True,
     )
 
