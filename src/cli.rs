@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ressort::config::{ModelSpec, Provider, RequestLimits, RunSettings};
 use ressort::registry::ByTask;
+use ressort::saved::Saved;
 use ressort::telemetry::LogFormat;
 
 /// Reads German text and returns its topics and named entities, with any transformer exported to ONNX.
@@ -47,7 +48,7 @@ pub struct ServeArgs {
     models: Vec<ModelSpec>,
     /// Folder of the models that ship
     #[arg(long, default_value = "models", env = "RESSORT_MODELS_DIR", value_name = "DIR")]
-    models_dir: PathBuf,
+    pub models_dir: PathBuf,
     /// The model that gives topics; default: the first that can
     #[arg(long, value_name = "NAME")]
     topics: Option<String>,
@@ -71,6 +72,18 @@ pub struct ServeArgs {
     /// Key that requests to /v1 must send as `Authorization: Bearer KEY`
     #[arg(long, env = "RESSORT_API_KEY", hide_env_values = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub api_key: Option<String>,
+    /// File with the key that changes of models must send; without one they are taken on the loopback only
+    #[arg(long, value_name = "FILE", env = "RESSORT_ADMIN_KEY_FILE")]
+    pub admin_key_file: Option<PathBuf>,
+    /// The same key itself
+    #[arg(long, env = "RESSORT_ADMIN_KEY", hide_env_values = true, conflicts_with = "admin_key_file", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub admin_key: Option<String>,
+    /// Where a switch of models is saved for the next start; default: .active.json in --models-dir
+    #[arg(long, value_name = "FILE", env = "RESSORT_SAVED_FILE")]
+    saved_file: Option<PathBuf>,
+    /// File to which texts are appended on which live models and the one in the shadow disagree; without it none is kept
+    #[arg(long, value_name = "FILE", env = "RESSORT_SHADOW_SAMPLES")]
+    pub shadow_samples: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -102,17 +115,24 @@ struct RunArgs {
 }
 
 impl ServeArgs {
-    /// The models to load: those named, else the one that ships.
-    pub fn models(&self) -> Vec<ModelSpec> {
+    /// The models to load: those named, else those that were active when models were last switched, else the one that ships.
+    pub fn models(&self, saved: Option<&Saved>) -> Vec<ModelSpec> {
         const SHIPPED: &str = "ressort";
-        match self.models.is_empty() {
-            false => self.models.clone(),
-            true => vec![ModelSpec { name: SHIPPED.to_owned(), path: self.models_dir.join(SHIPPED) }],
+        match (self.models.is_empty(), saved) {
+            (false, _) => self.models.clone(),
+            (true, Some(saved)) => saved.specs(),
+            (true, None) => vec![ModelSpec { name: SHIPPED.to_owned(), path: self.models_dir.join(SHIPPED) }],
         }
     }
 
-    pub fn active(&self) -> ByTask<String> {
-        ByTask { topics: self.topics.clone(), entities: self.entities.clone() }
+    /// Which model answers for what: as named, else as saved, where the models are those that were saved.
+    pub fn active(&self, saved: Option<&Saved>) -> ByTask<String> {
+        let saved = saved.filter(|_| self.models.is_empty()).map(Saved::active).unwrap_or_default();
+        ByTask { topics: self.topics.clone().or(saved.topics), entities: self.entities.clone().or(saved.entities) }
+    }
+
+    pub fn saved_file(&self) -> PathBuf {
+        self.saved_file.clone().unwrap_or_else(|| self.models_dir.join(".active.json"))
     }
 
     pub fn limits(&self) -> RequestLimits {

@@ -51,7 +51,7 @@ pub enum ModelSpecError {
     #[error("`{0}` names no model: give NAME=PATH, or the path of a folder that has a name")]
     NoName(String),
     #[error(
-        "model name `{0}` may hold letters, digits, `.`, `_` and `-` only, and at most 64 of them; give another: NAME=PATH"
+        "model name `{0}` may hold letters, digits, `.`, `_` and `-` only, at most 64 of them and no dot first; give another: NAME=PATH"
     )]
     BadName(String),
 }
@@ -124,7 +124,7 @@ impl FromStr for ModelSpec {
         };
         let name = name.or_else(folder_name).ok_or_else(|| ModelSpecError::NoName(text.to_owned()))?;
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
+        if name.is_empty() || name.starts_with('.') || name.len() > 64 || !name.chars().all(is_plain) {
             return Err(ModelSpecError::BadName(name));
         }
         Ok(Self { name, path: path.to_owned() })

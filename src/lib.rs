@@ -15,9 +15,10 @@
 //!
 //! | layer | module | job |
 //! |---|---|---|
-//! | 10 | `main`, `cli` | the verbs of the command line |
-//! | 9 | [`http`] | the API: routes, wire types, errors as callers see them |
-//! | 8 | [`answer`] | an answer as it is written, by the API and into files |
+//! | 11 | `main`, `cli` | the verbs of the command line |
+//! | 10 | [`http`] | the API: routes, wire types, errors as callers see them |
+//! | 9 | [`shadow`] | a candidate that reads along, compared and counted |
+//! | 8 | [`answer`], [`saved`] | an answer as it is written, by the API and into files; what a restart finds again |
 //! | 7 | [`registry`], [`inspect`] | loaded models by name and task; what a model is, as a report |
 //! | 6 | [`model`] | a folder made ready to serve, and refused where something is wrong with it |
 //! | 5 | [`pipeline`] | the data path for one document and one model |
@@ -29,7 +30,7 @@
 //!
 //! What stands in one room only: `ort` in [`session`], `tokenizers` in [`tokenize`], `axum` in [`http`], `prost` in
 //! [`manifest`], `clap` and `anyhow` in the binary. Wire types (`serde`) live at the edges: [`http`], [`answer`],
-//! [`inspect`], [`manifest`].
+//! [`saved`], [`shadow`], [`inspect`], [`manifest`].
 //!
 //! # What always holds
 //!
@@ -55,8 +56,10 @@ pub mod model;
 pub mod normalize;
 pub mod pipeline;
 pub mod registry;
+pub mod saved;
 pub mod scheduler;
 pub mod session;
+pub mod shadow;
 pub mod span;
 pub mod stitch;
 pub mod task;

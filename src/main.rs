@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use ressort::http::{ApiKey, App, serve};
+use ressort::http::{AdminAccess, ApiKey, App, serve};
 use ressort::inspect::Report;
 use ressort::model::Model;
 use ressort::registry::Registry;
+use ressort::saved::Saved;
 use ressort::task::Task;
 use ressort::telemetry::{start_logging, start_metrics};
 use tokio::net::TcpListener;
@@ -49,14 +50,35 @@ async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {}:{}; choose another with --host and --port", args.host, args.port)
     })?;
-    let registry = Registry::load(&args.models(), args.active(), &args.run_settings()).await?;
+    let saved = Saved::read(&args.saved_file())?;
+    let saved = saved.as_ref();
+    let registry = Registry::load(&args.models(saved), args.active(saved), &args.run_settings()).await?;
     let mut app = App::new(registry, args.limits());
     app.api_key = args.api_key.as_deref().map(ApiKey::new);
+    app.admin = admin_access(args)?;
+    app.models_dir = Some(args.models_dir.clone());
+    app.saved_file = Some(args.saved_file());
+    app.shadow_samples = args.shadow_samples.clone();
     app.metrics = Some(metrics);
     warn_of_surprises(args, &app);
     println!("{}", listening_line(&listener, &app.registry)?);
     serve(listener, Arc::new(app), stop_signal()?, PATIENCE).await?;
     Ok(())
+}
+
+fn admin_access(args: &ServeArgs) -> anyhow::Result<AdminAccess> {
+    let from_file = args.admin_key_file.as_ref().map(|file| {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("{}: the admin key cannot be read", file.display()))?;
+        let key = text.trim().to_owned();
+        anyhow::ensure!(!key.is_empty(), "{}: the file is empty; put the admin key into it", file.display());
+        Ok(key)
+    });
+    Ok(match from_file.transpose()?.or_else(|| args.admin_key.clone()) {
+        Some(key) => AdminAccess::Key(ApiKey::new(key)),
+        None if args.host.is_loopback() => AdminAccess::Anyone,
+        None => AdminAccess::Nobody,
+    })
 }
 
 async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
@@ -88,10 +110,10 @@ fn warn_of_surprises(args: &ServeArgs, app: &App) {
 
 /// One line: where, with which models for what, on which execution provider.
 fn listening_line(listener: &TcpListener, registry: &Registry) -> anyhow::Result<String> {
+    let active = registry.active();
     let answers = [Task::Topics, Task::Entities].into_iter().filter_map(|task| {
-        let name = registry.active().get(task)?;
-        let model = registry.models().find(|model| model.name == *name)?;
-        Some(format!("{task}: {name} {} on {}", model.version, model.placement.provider))
+        let model = active.get(task)?;
+        Some(format!("{task}: {} {} on {}", model.name, model.version, model.placement.provider))
     });
     let answers = answers.collect::<Vec<_>>().join(", ");
     Ok(format!("ressort {} listens on http://{} ({answers})", env!("CARGO_PKG_VERSION"), listener.local_addr()?))

@@ -1,8 +1,12 @@
 //! The loaded models by name, and which of them answers for what. A request takes its models once, as an [`Assignment`],
-//! and uses them throughout.
+//! and uses them throughout; a change is made ready beside the models in use and then shown by one atomic switch, so that no
+//! request is lost and none sees half of it. What a change puts out of use is kept until the next one, for [`Registry::rollback`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 
 use crate::config::{ModelSpec, RunSettings};
 use crate::model::{LoadError, Model};
@@ -10,8 +14,19 @@ use crate::pipeline::{PredictError, PredictOptions, Prediction, Usage};
 use crate::task::{Task, Tasks};
 
 pub struct Registry {
+    state: ArcSwap<State>,
+    /// Held while a change is made: one at a time.
+    changing: Mutex<()>,
+    settings: RunSettings,
+}
+
+/// What requests see; never changed, only replaced.
+#[derive(Clone, Default)]
+struct State {
     models: BTreeMap<String, Arc<Model>>,
-    active: ByTask<String>,
+    active: Assignment,
+    /// What was active before the last switch.
+    previous: Option<Assignment>,
 }
 
 /// Something for each task: a model, or the name of one.
@@ -32,6 +47,10 @@ pub enum RegistryError {
     Duplicate(String),
     #[error(transparent)]
     Assign(#[from] AssignError),
+    #[error("model `{name}` is in use ({by}); make others active first")]
+    InUse { name: String, by: &'static str },
+    #[error("nothing was switched since the server started, so there is nothing to go back to")]
+    NothingBefore,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,55 +90,179 @@ impl Registry {
             if models.iter().any(|model| model.name == spec.name) {
                 return Err(RegistryError::Duplicate(spec.name.clone()));
             }
-            let load = Model::load(spec, settings).await;
-            models.push(Arc::new(
-                load.map_err(|source| RegistryError::Load { name: spec.name.clone(), source: Box::new(source) })?,
-            ));
+            models.push(load_model(spec, settings).await?);
         }
         let first_for = |task| models.iter().find(|model| model.answers(task)).map(|model| model.name.clone());
         let active = ByTask {
             topics: active.topics.or_else(|| first_for(Task::Topics)),
             entities: active.entities.or_else(|| first_for(Task::Entities)),
         };
-        let registry = Self { models: models.into_iter().map(|model| (model.name.clone(), model)).collect(), active };
-        registry.assign(None, &ByTask::default())?;
-        Ok(registry)
+        let models = models.into_iter().map(|model| (model.name.clone(), model)).collect();
+        let mut state = State { models, ..State::default() };
+        state.active = state.assign(None, &active)?;
+        Ok(Self { state: ArcSwap::from_pointee(state), changing: Mutex::default(), settings: settings.clone() })
     }
 
     /// All models by name.
-    pub fn models(&self) -> impl Iterator<Item = &Arc<Model>> {
-        self.models.values()
+    pub fn models(&self) -> Vec<Arc<Model>> {
+        self.state.load().models.values().cloned().collect()
     }
 
-    /// The names of the models that answer where a request names none.
-    pub fn active(&self) -> &ByTask<String> {
-        &self.active
+    /// The models that answer where a request names none.
+    pub fn active(&self) -> Assignment {
+        self.state.load().active.clone()
     }
 
     /// The models for a request: those that it names, else the active ones. Without `tasks` it gets all tasks that are served.
     pub fn assign(&self, tasks: Option<Tasks>, named: &ByTask<String>) -> Result<Assignment, AssignError> {
-        let model_for = |task: Task| match named.get(task).or(self.active.get(task)) {
-            Some(name) if tasks.is_none_or(|tasks| tasks.contains(task)) => self.model(name, task).map(Some),
-            None if tasks.is_some_and(|tasks| tasks.contains(task)) => Err(AssignError::NotServed { task }),
-            _ => Ok(None),
+        self.state.load().assign(tasks, named)
+    }
+
+    /// The loaded model of this name.
+    pub fn named(&self, name: &str) -> Result<Arc<Model>, AssignError> {
+        self.state.load().named(name)
+    }
+
+    /// Loads a model beside the others, or a new version in place of one of its name; where that one is active, the new one is
+    /// from then on. If it cannot be loaded, everything stays as it is.
+    pub async fn put(&self, spec: &ModelSpec) -> Result<Arc<Model>, RegistryError> {
+        let _changing = self.changing.lock().await;
+        let model = load_model(spec, &self.settings).await?;
+        self.change(|state| {
+            let active = state.active.replace(&model)?;
+            state.models.insert(model.name.clone(), Arc::clone(&model));
+            state.switch(active);
+            Ok(())
+        })?;
+        Ok(model)
+    }
+
+    /// Makes models active, both at once; a task that `names` leaves open keeps its model.
+    pub async fn activate(&self, names: &ByTask<String>) -> Result<Assignment, RegistryError> {
+        let _changing = self.changing.lock().await;
+        self.change(|state| {
+            let active = state.assign(None, names)?;
+            state.switch(active);
+            Ok(())
+        })
+    }
+
+    /// Goes back to what was active before the last switch; doing it twice undoes it.
+    pub async fn rollback(&self) -> Result<Assignment, RegistryError> {
+        let _changing = self.changing.lock().await;
+        self.change(|state| {
+            let previous = state.previous.take().ok_or(RegistryError::NothingBefore)?;
+            for model in [&previous.topics, &previous.entities].into_iter().flatten() {
+                state.models.insert(model.name.clone(), Arc::clone(model));
+            }
+            state.previous = Some(std::mem::replace(&mut state.active, previous));
+            Ok(())
+        })
+    }
+
+    /// Takes a model out that neither answers nor is what a rollback would bring back.
+    pub async fn remove(&self, name: &str) -> Result<(), RegistryError> {
+        let _changing = self.changing.lock().await;
+        self.change(|state| {
+            let model = state.named(name)?;
+            let uses = |assignment: &Assignment| assignment.iter().any(|used| Arc::ptr_eq(used, &model));
+            match () {
+                () if uses(&state.active) => Err(RegistryError::InUse { name: name.to_owned(), by: "it is active" }),
+                () if state.previous.as_ref().is_some_and(uses) => {
+                    Err(RegistryError::InUse { name: name.to_owned(), by: "a rollback would bring it back" })
+                }
+                () => {
+                    state.models.remove(name);
+                    Ok(())
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Makes a change to a copy of the state and shows it; on an error nothing changes. The caller holds `changing`.
+    fn change(&self, edit: impl FnOnce(&mut State) -> Result<(), RegistryError>) -> Result<Assignment, RegistryError> {
+        let mut state = State::clone(&self.state.load());
+        edit(&mut state)?;
+        let active = state.active.clone();
+        self.state.store(Arc::new(state));
+        Ok(active)
+    }
+}
+
+impl State {
+    fn assign(&self, tasks: Option<Tasks>, named: &ByTask<String>) -> Result<Assignment, AssignError> {
+        let model_for = |task: Task| {
+            let wanted = tasks.is_none_or(|tasks| tasks.contains(task));
+            match (named.get(task), self.active.get(task)) {
+                _ if !wanted => Ok(None),
+                (Some(name), _) => self.able(name, task).map(Some),
+                (None, Some(model)) => Ok(Some(Arc::clone(model))),
+                (None, None) if tasks.is_some() => Err(AssignError::NotServed { task }),
+                (None, None) => Ok(None),
+            }
         };
         Ok(ByTask { topics: model_for(Task::Topics)?, entities: model_for(Task::Entities)? })
     }
 
-    fn model(&self, name: &str, task: Task) -> Result<Arc<Model>, AssignError> {
-        let model = self.models.get(name).ok_or_else(|| AssignError::Unknown {
+    fn named(&self, name: &str) -> Result<Arc<Model>, AssignError> {
+        self.models.get(name).cloned().ok_or_else(|| AssignError::Unknown {
             name: name.to_owned(),
             loaded: self.models.keys().cloned().collect(),
-        })?;
-        if !model.answers(task) {
-            let gives = model.manifest.tasks().into_iter().map(Task::as_str).collect::<Vec<_>>().join(" and ");
-            return Err(AssignError::Unable { name: name.to_owned(), task, gives });
+        })
+    }
+
+    fn able(&self, name: &str, task: Task) -> Result<Arc<Model>, AssignError> {
+        let model = self.named(name)?;
+        check_able(&model, task)?;
+        Ok(model)
+    }
+
+    /// Makes `active` active and keeps what was; a switch to what is active already is none.
+    fn switch(&mut self, active: Assignment) {
+        if !active.is(&self.active) {
+            self.previous = Some(std::mem::replace(&mut self.active, active));
         }
-        Ok(Arc::clone(model))
     }
 }
 
+fn check_able(model: &Model, task: Task) -> Result<(), AssignError> {
+    if model.answers(task) {
+        return Ok(());
+    }
+    let gives = model.manifest.tasks().into_iter().map(Task::as_str).collect::<Vec<_>>().join(" and ");
+    Err(AssignError::Unable { name: model.name.clone(), task, gives })
+}
+
+async fn load_model(spec: &ModelSpec, settings: &RunSettings) -> Result<Arc<Model>, RegistryError> {
+    let load = Model::load(spec, settings).await;
+    load.map(Arc::new).map_err(|source| RegistryError::Load { name: spec.name.clone(), source: Box::new(source) })
+}
+
 impl Assignment {
+    /// The models, each task's own; one that gives both stands twice.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Model>> {
+        self.topics.iter().chain(&self.entities)
+    }
+
+    /// Whether both tasks are answered by the very same models.
+    fn is(&self, other: &Self) -> bool {
+        let same = |a: &Option<Arc<Model>>, b: &Option<Arc<Model>>| match (a, b) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        same(&self.topics, &other.topics) && same(&self.entities, &other.entities)
+    }
+
+    /// The same with `model` in place of an older version of it, which it must be able to replace.
+    fn replace(&self, model: &Arc<Model>) -> Result<Self, AssignError> {
+        let renewed = |used: &Option<Arc<Model>>, task| match used {
+            Some(used) if used.name == model.name => check_able(model, task).map(|()| Some(Arc::clone(model))),
+            used => Ok(used.clone()),
+        };
+        Ok(Self { topics: renewed(&self.topics, Task::Topics)?, entities: renewed(&self.entities, Task::Entities)? })
+    }
+
     /// Reads one document: once where one model gives both tasks, else with each of the two, side by side.
     ///
     /// The usage of two models is added up.

@@ -1,4 +1,5 @@
-//! The API key, where the operator set one: asked for as `Authorization: Bearer KEY` and compared in constant time.
+//! Keys, where the operator set them: one to use the API, one to change its models. Asked for as `Authorization: Bearer KEY`
+//! and compared in constant time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,17 +32,50 @@ impl fmt::Debug for ApiKey {
     }
 }
 
+/// Who may change models in the running server.
+#[derive(Debug, Clone)]
+pub enum AdminAccess {
+    /// Whoever has this key.
+    Key(ApiKey),
+    /// Whoever reaches the server: for one that listens on the loopback only.
+    Anyone,
+    /// Nobody: for one that others reach, started without an admin key.
+    Nobody,
+}
+
 /// Lets a request pass that has the key, or any where none is set.
 pub async fn require_key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let Some(key) = &app.api_key else { return next.run(request).await };
+    let passes = app.api_key.as_ref().map_or(Ok(()), |key| check_key(key, &request));
+    pass(passes, request, next).await
+}
+
+/// Lets a request pass that may change models.
+pub async fn require_admin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let passes = match &app.admin {
+        AdminAccess::Key(key) => check_key(key, &request),
+        AdminAccess::Anyone => Ok(()),
+        AdminAccess::Nobody => {
+            let detail = "this server listens beyond the loopback and was started without an admin key; set RESSORT_ADMIN_KEY or --admin-key-file";
+            Err(Problem::new(Code::Forbidden, detail))
+        }
+    };
+    pass(passes, request, next).await
+}
+
+async fn pass(passes: Result<(), Problem>, request: Request, next: Next) -> Response {
+    match passes {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn check_key(key: &ApiKey, request: &Request) -> Result<(), Problem> {
     let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     match given {
-        Some(given) if key.is(given) => next.run(request).await,
-        Some(_) => Problem::new(Code::Unauthorized, "the API key is not the one that this server was started with")
-            .into_response(),
+        Some(given) if key.is(given) => Ok(()),
+        Some(_) => Err(Problem::new(Code::Unauthorized, "the key is not the one that this server was started with")),
         None => {
-            Problem::new(Code::Unauthorized, "an API key is asked for; send the header `Authorization: Bearer KEY`")
-                .into_response()
+            Err(Problem::new(Code::Unauthorized, "a key is asked for; send the header `Authorization: Bearer KEY`"))
         }
     }
 }

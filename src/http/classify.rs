@@ -1,24 +1,23 @@
 //! `POST /v1/classify`: one text or many documents in, topics and entities out, in the order of the request.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 
 use super::App;
+use super::body::read_body;
 use super::error::{Code, Problem};
 use super::observe::count_document;
 use super::schema::{ClassifyRequest, DocumentBodyOut, FailureBody, Input, InputDocument, Options, ResultsBody};
 use crate::answer::{Answer, AnswerModels, AnswerStyle};
-use crate::config::RequestLimits;
-use crate::pipeline::PredictOptions;
+use crate::pipeline::{PredictOptions, Prediction};
 use crate::registry::Assignment;
 use crate::scheduler::Admission;
+use crate::shadow::{LiveAnswer, Shadow};
 use crate::task::Tasks;
 
 /// How many documents of one request are under way at a time: enough to fill every stream, few enough to let other requests in.
@@ -44,29 +43,13 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
     })
 }
 
-async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes, Problem> {
-    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence != "application/json" && !essence.ends_with("+json") {
-        let detail = format!("content-type `{media_type}` is not JSON; send `content-type: application/json`");
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
-    }
-    let max = limits.max_body_bytes;
-    to_bytes(request.into_body(), max).await.map_err(|error| {
-        let is_limit = std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-        match is_limit {
-            true => Problem::new(Code::BodyTooLarge, format!("the body has more than {max} bytes; send the documents in several requests, or start the server with a higher --max-body-bytes")),
-            false => Problem::new(Code::InvalidJson, format!("the body could not be read to its end: {error}")),
-        }
-    })
-}
-
 /// A request on its way: its models and how to read with them.
 struct Job {
     models: Assignment,
     options: Options,
     style: AnswerStyle,
     deadline: Instant,
+    shadow: Option<Arc<Shadow>>,
 }
 
 impl Job {
@@ -77,7 +60,7 @@ impl Job {
             offset_unit: options.offset_unit,
             label_language: options.label_language.clone(),
         };
-        Ok(Self { models, options, style, deadline })
+        Ok(Self { models, options, style, deadline, shadow: app.shadow.load_full() })
     }
 
     /// All documents, each with an answer or a problem in its place.
@@ -107,10 +90,25 @@ impl Job {
     }
 
     async fn answer(&self, id: Option<String>, text: Arc<str>, admission: Admission) -> Result<Answer, Problem> {
-        let prediction =
-            self.models.predict(Arc::clone(&text), self.predict_options(admission)).await.map_err(Problem::from);
+        let (started, options) = (Instant::now(), self.predict_options(admission));
+        let prediction = self.models.predict(Arc::clone(&text), options).await.map_err(Problem::from);
         count_document(prediction.as_ref().map(|prediction| prediction.usage).map_err(|problem| problem.code));
-        Ok(Answer::new(id, &text, prediction?, &self.models, &self.style))
+        let prediction = prediction?;
+        self.show_to_shadow(&text, &prediction, options, started.elapsed());
+        Ok(Answer::new(id, &text, prediction, &self.models, &self.style))
+    }
+
+    /// Lets the candidate in the shadow, if there is one, read along in its own time.
+    fn show_to_shadow(&self, text: &Arc<str>, prediction: &Prediction, options: PredictOptions, elapsed: Duration) {
+        let Some(shadow) = self.shadow.as_ref().filter(|shadow| shadow.wants_next()).map(Arc::clone) else { return };
+        let live = LiveAnswer {
+            text: Arc::clone(text),
+            prediction: prediction.clone(),
+            models: self.models.clone(),
+            options,
+            elapsed,
+        };
+        tokio::spawn(async move { shadow.observe(live).await });
     }
 
     fn predict_options(&self, admission: Admission) -> PredictOptions {

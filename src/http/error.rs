@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::pipeline::PredictError;
-use crate::registry::AssignError;
+use crate::registry::{AssignError, RegistryError};
 use crate::scheduler::ScheduleError;
 
 /// A problem with a request or one of its documents.
@@ -42,8 +42,12 @@ macro_rules! codes {
 
 codes! {
     InvalidJson = "invalid_json", BAD_REQUEST, "The body is not JSON";
+    Forbidden = "forbidden", FORBIDDEN, "Models are not changed from here";
     Unauthorized = "unauthorized", UNAUTHORIZED, "The API key is missing or wrong";
     UnknownModel = "unknown_model", NOT_FOUND, "No model has this name";
+    Conflict = "conflict", CONFLICT, "The models as they are do not allow this";
+    ModelRefused = "model_refused", UNPROCESSABLE_ENTITY, "The model cannot be served";
+    InsufficientMemory = "insufficient_memory", INSUFFICIENT_STORAGE, "There is no room for the model";
     NotFound = "not_found", NOT_FOUND, "There is nothing at this address";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This address takes another method";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
@@ -116,6 +120,23 @@ impl From<AssignError> for Problem {
         };
         Self::new(code, error.to_string())
     }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        let code = match error {
+            RegistryError::Assign(error) => return error.into(),
+            RegistryError::Load { .. } => Code::ModelRefused,
+            RegistryError::Duplicate(_) | RegistryError::InUse { .. } | RegistryError::NothingBefore => Code::Conflict,
+        };
+        Self::new(code, chain(&error))
+    }
+}
+
+/// An error's message with those of its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl From<PredictError> for Problem {

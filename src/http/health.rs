@@ -43,6 +43,7 @@ pub async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<ReadyBody>)
     let models: Vec<ReadyModel> = app
         .registry
         .models()
+        .iter()
         .map(|model| ReadyModel {
             name: model.name.clone(),
             version: model.version.clone(),

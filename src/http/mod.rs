@@ -1,6 +1,8 @@
 //! The HTTP API: routes, limits, one log line for a request. [`router`] makes the service, [`serve`] runs it on a listener.
 
+mod admin;
 mod auth;
+mod body;
 mod classify;
 mod error;
 mod health;
@@ -8,24 +10,27 @@ mod models;
 mod observe;
 mod schema;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::extract::OriginalUri;
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use auth::ApiKey;
+pub use auth::{AdminAccess, ApiKey};
 pub use error::{Code, Problem};
 
 use crate::config::RequestLimits;
 use crate::registry::Registry;
+use crate::shadow::Shadow;
 
 /// What every route may use.
 pub struct App {
@@ -33,6 +38,16 @@ pub struct App {
     pub limits: RequestLimits,
     /// When set, the routes under `/v1` ask for it.
     pub api_key: Option<ApiKey>,
+    /// Who may change models; without a key nobody from beyond the loopback.
+    pub admin: AdminAccess,
+    /// Where models are loaded from by name.
+    pub models_dir: Option<PathBuf>,
+    /// Where a switch is saved, so that a restart finds it.
+    pub saved_file: Option<PathBuf>,
+    /// A candidate that reads along.
+    pub shadow: ArcSwapOption<Shadow>,
+    /// Where texts are kept on which live models and candidate disagree; nowhere, unless the operator says so.
+    pub shadow_samples: Option<PathBuf>,
     /// When set, `/metrics` answers.
     pub metrics: Option<PrometheusHandle>,
     /// Set when the server stops taking requests; `/health/ready` then says so.
@@ -41,7 +56,18 @@ pub struct App {
 
 impl App {
     pub fn new(registry: Registry, limits: RequestLimits) -> Self {
-        Self { registry, limits, api_key: None, metrics: None, draining: AtomicBool::new(false) }
+        Self {
+            registry,
+            limits,
+            api_key: None,
+            admin: AdminAccess::Nobody,
+            models_dir: None,
+            saved_file: None,
+            shadow: ArcSwapOption::empty(),
+            shadow_samples: None,
+            metrics: None,
+            draining: AtomicBool::new(false),
+        }
     }
 }
 
@@ -51,8 +77,15 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/classify", post(classify::classify))
         .route("/v1/models", get(models::models))
         .route_layer(from_fn_with_state(Arc::clone(&app), auth::require_key));
+    let admin = Router::new()
+        .route("/v1/models/{name}", put(admin::put_model).delete(admin::remove_model))
+        .route("/v1/active", put(admin::activate))
+        .route("/v1/active/rollback", post(admin::rollback))
+        .route("/v1/shadow", get(admin::get_shadow).put(admin::put_shadow).delete(admin::remove_shadow))
+        .route_layer(from_fn_with_state(Arc::clone(&app), auth::require_admin));
     Router::new()
         .merge(api)
+        .merge(admin)
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(observe::metrics))
@@ -104,6 +137,8 @@ async fn no_route(OriginalUri(uri): OriginalUri) -> Problem {
 }
 
 async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
-    let other = if uri.path() == "/v1/classify" { "POST" } else { "GET" };
-    Problem::new(Code::MethodNotAllowed, format!("`{}` takes {other}, not {method}", uri.path()))
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!("`{}` does not take {method}; see the README for what it takes", uri.path()),
+    )
 }

@@ -1,6 +1,5 @@
 //! `GET /v1/models`: what is loaded, and which of it answers for what.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,21 +8,32 @@ use serde::Serialize;
 
 use super::App;
 use crate::inspect::Report;
+use crate::registry::Assignment;
 use crate::task::Task;
 
 #[derive(Serialize)]
 pub struct ModelsList {
     models: Vec<Report>,
-    /// The models that answer where a request names none.
-    active: BTreeMap<&'static str, String>,
+    active: ActiveBody,
+}
+
+/// The models that answer where a request names none.
+#[derive(Serialize)]
+pub struct ActiveBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topics: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entities: Option<String>,
+}
+
+impl ActiveBody {
+    pub fn of(active: &Assignment) -> Self {
+        let name = |task| active.get(task).map(|model| model.name.clone());
+        Self { topics: name(Task::Topics), entities: name(Task::Entities) }
+    }
 }
 
 pub async fn models(State(app): State<Arc<App>>) -> Json<ModelsList> {
-    let active = app.registry.active();
-    let active =
-        [Task::Topics, Task::Entities].into_iter().filter_map(|task| Some((task.as_str(), active.get(task)?.clone())));
-    Json(ModelsList {
-        models: app.registry.models().map(|model| Report::of(model)).collect(),
-        active: active.collect(),
-    })
+    let models = app.registry.models().iter().map(|model| Report::of(model)).collect();
+    Json(ModelsList { models, active: ActiveBody::of(&app.registry.active()) })
 }

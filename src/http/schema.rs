@@ -11,6 +11,7 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde::{Deserialize as Derive, Serialize};
 use serde_json::value::RawValue;
 
+use super::body::parse_json;
 use super::error::{Code, Problem, ProblemBody};
 use crate::answer::{Answer, AnswerModels};
 use crate::config::RequestLimits;
@@ -97,11 +98,18 @@ struct EachThreshold {
     entities: Option<f32>,
 }
 
+/// Names of models by task.
 #[derive(Derive)]
 #[serde(deny_unknown_fields)]
-struct ModelNames {
+pub struct ModelNames {
     topics: Option<String>,
     entities: Option<String>,
+}
+
+impl From<ModelNames> for ByTask<String> {
+    fn from(names: ModelNames) -> Self {
+        Self { topics: names.topics, entities: names.entities }
+    }
 }
 
 impl ClassifyRequest {
@@ -207,27 +215,8 @@ fn check_text(text: String, limits: &RequestLimits) -> Result<Arc<str>, Problem>
     Ok(text.into())
 }
 
-/// Reads JSON; what is no JSON and what is JSON of another form are different problems.
-fn parse_json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let at = error.path().to_string();
-        let field = if at == "." { String::new() } else { format!("{at}: ") };
-        match error.inner().classify() {
-            serde_json::error::Category::Data => invalid(format!("{field}{}", error.inner())),
-            _ => invalid_json(error.inner()),
-        }
-    })?;
-    deserializer.end().map_err(|error| invalid_json(&error))?;
-    Ok(value)
-}
-
 fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(Code::InvalidRequest, detail)
-}
-
-fn invalid_json(error: &serde_json::Error) -> Problem {
-    Problem::new(Code::InvalidJson, format!("{error}; send valid JSON in UTF-8, with surrogate escapes in pairs"))
 }
 
 impl FromStr for OffsetUnit {

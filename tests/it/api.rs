@@ -14,7 +14,7 @@ use tower::ServiceExt;
 
 use crate::support::{settings, spec};
 
-async fn registry(names: &[&str]) -> Registry {
+pub async fn registry(names: &[&str]) -> Registry {
     let specs: Vec<_> = names.iter().map(|name| spec(name)).collect();
     Registry::load(&specs, ByTask::default(), &settings()).await.unwrap()
 }
@@ -27,7 +27,7 @@ async fn service() -> Router {
     service_of(&["lexicon-topics", "lexicon-ner", "two-heads"], RequestLimits::default()).await
 }
 
-async fn send(service: &Router, request: Request<Body>) -> (StatusCode, Value) {
+pub async fn send(service: &Router, request: Request<Body>) -> (StatusCode, Value) {
     let response = service.clone().oneshot(request).await.unwrap();
     let status = response.status();
     assert!(response.headers().contains_key("x-request-id"));
@@ -53,18 +53,18 @@ fn post(body: impl Into<Body>) -> Request<Body> {
     Request::post("/v1/classify").header("content-type", "application/json").body(body.into()).unwrap()
 }
 
-fn get(path: &str) -> Request<Body> {
+pub fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).unwrap()
 }
 
-async fn classify(service: &Router, body: Value) -> Value {
+pub async fn classify(service: &Router, body: Value) -> Value {
     let (status, answer) = send(service, post(body.to_string())).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     answer
 }
 
 /// A problem's status and code.
-async fn problem(service: &Router, request: Request<Body>) -> (u16, String) {
+pub async fn problem(service: &Router, request: Request<Body>) -> (u16, String) {
     let (status, answer) = send(service, request).await;
     assert_eq!(answer["status"], status.as_u16(), "{answer}");
     for field in ["type", "title", "detail"] {

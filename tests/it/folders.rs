@@ -1,6 +1,6 @@
 //! Model folders: every family, precision and layout loads; broken ones are refused with the file, the value and the remedy.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ressort::config::{ModelSpec, Provider, RunSettings};
 use ressort::decode::tags::entity_labels;
@@ -8,7 +8,7 @@ use ressort::model::{LoadError, Model};
 use ressort::session::SessionError;
 use tempfile::TempDir;
 
-use crate::support::{found, load, model_names, models_dir, options, predict, refusal, settings, spec};
+use crate::support::{copy_of, found, load, model_names, options, predict, refusal, settings, spec, write};
 
 #[tokio::test]
 async fn every_family_precision_and_layout_answers() {
@@ -275,29 +275,6 @@ async fn what_ressort_toml_says_must_fit_the_model() {
     ] {
         check_refusal(model, toml(text), &[part]).await;
     }
-}
-
-/// A copy of a test model that may be broken.
-fn copy_of(model: &str) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    copy_files(&models_dir().join(model), folder.path());
-    folder
-}
-
-fn copy_files(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap().flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            std::fs::create_dir(&target).unwrap();
-            copy_files(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-fn write(folder: &TempDir, name: &str, text: &str) {
-    std::fs::write(folder.path().join(name), text).unwrap();
 }
 
 fn edit_config(folder: &TempDir, edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) {

@@ -9,3 +9,4 @@ mod folders;
 mod layers;
 mod parity;
 mod support;
+mod swap;

@@ -1,6 +1,6 @@
 //! What the tests share: models by name, one call to read a text, reference values.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use ressort::pipeline::{PredictOptions, Prediction};
 use ressort::scheduler::Admission;
 use ressort::task::{AggregationStrategy, Overflow, Tasks};
 use serde::de::DeserializeOwned;
+use tempfile::TempDir;
 
 pub fn models_dir() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/models")
@@ -86,4 +87,27 @@ pub fn reference<T: DeserializeOwned>(name: &str) -> T {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name);
     let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A copy of a test model that may be broken.
+pub fn copy_of(model: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy_files(&models_dir().join(model), folder.path());
+    folder
+}
+
+pub fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy_files(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+pub fn write(folder: &TempDir, name: &str, text: &str) {
+    std::fs::write(folder.path().join(name), text).unwrap();
 }

@@ -1,0 +1,63 @@
+//! Reading a body: the whole of it, as JSON, within the limit.
+
+use std::sync::Arc;
+
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use serde::de::{Deserialize, DeserializeOwned};
+
+use super::App;
+use super::error::{Code, Problem};
+use crate::config::RequestLimits;
+
+/// A body of a known form.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let body = read_body(request, &app.limits).await?;
+        parse_json(&body).map(Self)
+    }
+}
+
+/// Reads the whole body of a request that says it is JSON.
+pub async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes, Problem> {
+    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence != "application/json" && !essence.ends_with("+json") {
+        let detail = format!("content-type `{media_type}` is not JSON; send `content-type: application/json`");
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    let max = limits.max_body_bytes;
+    to_bytes(request.into_body(), max).await.map_err(|error| {
+        let is_limit = std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        match is_limit {
+            true => Problem::new(Code::BodyTooLarge, format!("the body has more than {max} bytes; send the documents in several requests, or start the server with a higher --max-body-bytes")),
+            false => Problem::new(Code::InvalidJson, format!("the body could not be read to its end: {error}")),
+        }
+    })
+}
+
+/// Reads JSON; what is no JSON and what is JSON of another form are different problems.
+pub fn parse_json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let at = error.path().to_string();
+        let field = if at == "." { String::new() } else { format!("{at}: ") };
+        match error.inner().classify() {
+            serde_json::error::Category::Data => {
+                Problem::new(Code::InvalidRequest, format!("{field}{}", error.inner()))
+            }
+            _ => invalid_json(error.inner()),
+        }
+    })?;
+    deserializer.end().map_err(|error| invalid_json(&error))?;
+    Ok(value)
+}
+
+fn invalid_json(error: &serde_json::Error) -> Problem {
+    Problem::new(Code::InvalidJson, format!("{error}; send valid JSON in UTF-8, with surrogate escapes in pairs"))
+}

@@ -1,0 +1,281 @@
+//! Changing models while they serve: nothing is lost, a change that fails changes nothing, and it can be undone.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use ressort::config::{ModelSpec, RequestLimits};
+use ressort::http::{AdminAccess, ApiKey, App, router};
+use ressort::registry::{ByTask, Registry};
+use ressort::saved::Saved;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::api::{classify, get, problem, registry, send};
+use crate::support::{copy_files, copy_of, models_dir, settings, spec, write};
+
+const TEXT: &str = "Angela Merkel sprach im Bundestag";
+
+/// A models folder with two models, and a server that has loaded the first.
+struct Desk {
+    models: TempDir,
+    app: Arc<App>,
+    service: Router,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let models = tempfile::tempdir().unwrap();
+        for (name, model) in [("alt", "two-heads"), ("neu", "two-heads-pooled")] {
+            std::fs::create_dir(models.path().join(name)).unwrap();
+            copy_files(&models_dir().join(model), &models.path().join(name));
+        }
+        let first = ModelSpec { name: "alt".into(), path: models.path().join("alt") };
+        let registry = Registry::load(&[first], ByTask::default(), &settings()).await.unwrap();
+        let mut app = App::new(registry, RequestLimits::default());
+        app.admin = AdminAccess::Anyone;
+        app.models_dir = Some(models.path().to_owned());
+        app.saved_file = Some(models.path().join(".active.json"));
+        let app = Arc::new(app);
+        Self { models, service: router(Arc::clone(&app)), app }
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+        send(&self.service, request(method, path, body)).await
+    }
+
+    async fn answering(&self) -> String {
+        let answer = classify(&self.service, json!({"text": TEXT})).await;
+        assert_eq!(answer["models"]["topics"], answer["models"]["entities"], "the answer is mixed: {answer}");
+        answer["models"]["topics"]["name"].as_str().unwrap().to_owned()
+    }
+}
+
+fn request(method: &str, path: &str, body: Value) -> Request<Body> {
+    let builder = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    builder.body(Body::from(body.to_string())).unwrap()
+}
+
+const NEW: fn() -> Value = || json!({"topics": "neu", "entities": "neu"});
+
+#[tokio::test]
+async fn a_model_is_loaded_switched_to_and_back() {
+    let desk = Desk::new().await;
+    let (status, body) = desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    assert_eq!(
+        (status, &body["model"]["name"], &body["active"]["topics"]),
+        (StatusCode::OK, &json!("neu"), &json!("alt"))
+    );
+    assert_eq!(desk.answering().await, "alt");
+    let (status, body) = desk.ask("PUT", "/v1/active", NEW()).await;
+    assert_eq!((status, &body["active"], &body["saved"]), (StatusCode::OK, &NEW(), &json!(true)), "{body}");
+    assert_eq!(desk.answering().await, "neu");
+    assert_eq!(desk.ask("POST", "/v1/active/rollback", json!(null)).await.0, StatusCode::OK);
+    assert_eq!(desk.answering().await, "alt");
+    assert_eq!(desk.ask("POST", "/v1/active/rollback", json!(null)).await.0, StatusCode::OK);
+    assert_eq!(desk.answering().await, "neu");
+}
+
+#[tokio::test]
+async fn a_switch_survives_a_restart() {
+    let desk = Desk::new().await;
+    let saved_file = desk.models.path().join(".active.json");
+    assert_eq!(Saved::read(&saved_file).unwrap(), None);
+    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    desk.ask("PUT", "/v1/active", json!({"entities": "neu"})).await;
+    let saved = Saved::read(&saved_file).unwrap().unwrap();
+    let again = Registry::load(&saved.specs(), saved.active(), &settings()).await.unwrap();
+    let names = again.active();
+    assert_eq!((names.topics.unwrap().name.as_str(), names.entities.unwrap().name.as_str()), ("alt", "neu"));
+    write(&desk.models, ".active.json", "{");
+    assert!(Saved::read(&saved_file).unwrap_err().to_string().contains("remove the file"));
+}
+
+#[tokio::test]
+async fn a_model_that_cannot_be_loaded_changes_nothing() {
+    let desk = Desk::new().await;
+    let alt = desk.models.path().join("alt/model.onnx");
+    let good = std::fs::read(&alt).unwrap();
+    std::fs::write(&alt, &good[..1000]).unwrap();
+    let (status, body) = desk.ask("PUT", "/v1/models/alt", json!(null)).await;
+    assert_eq!((status.as_u16(), body["code"].as_str()), (422, Some("model_refused")));
+    assert!(body["detail"].as_str().unwrap().contains("model.onnx"), "{body}");
+    assert_eq!(desk.answering().await, "alt");
+    for (name, code) in [
+        ("nobody", "model_refused"),
+        ("..", "invalid_request"),
+        ("a%2Fb", "invalid_request"),
+        (".hidden", "invalid_request"),
+    ] {
+        let request = request("PUT", &format!("/v1/models/{name}"), json!(null));
+        assert_eq!(problem(&desk.service, request).await, (422, code.to_owned()), "{name}");
+    }
+    assert_eq!(desk.ask("PUT", "/v1/active", json!({"topics": "nobody"})).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(desk.answering().await, "alt");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_outside_of_the_models_folder_is_loaded() {
+    let desk = Desk::new().await;
+    let outside = copy_of("two-heads");
+    let link = |target: &Path, name: &str| std::os::unix::fs::symlink(target, desk.models.path().join(name)).unwrap();
+    link(outside.path(), "folder-link");
+    std::fs::create_dir(desk.models.path().join("file-link")).unwrap();
+    link(&outside.path().join("model.onnx"), "file-link/model.onnx");
+    for name in ["folder-link", "file-link"] {
+        let (status, body) = desk.ask("PUT", &format!("/v1/models/{name}"), json!(null)).await;
+        assert_eq!((status.as_u16(), body["code"].as_str()), (422, Some("invalid_request")), "{body}");
+        assert!(body["detail"].as_str().unwrap().contains("outside of the models folder"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_version_takes_the_place_of_the_old_and_can_be_undone() {
+    let desk = Desk::new().await;
+    let version = |desk: &Desk| desk.app.registry.active().topics.unwrap().version.clone();
+    let first = version(&desk);
+    std::fs::write(desk.models.path().join("alt/NOTICE"), "neu").unwrap();
+    desk.ask("PUT", "/v1/models/alt", json!(null)).await;
+    assert_ne!(version(&desk), first);
+    desk.ask("POST", "/v1/active/rollback", json!(null)).await;
+    assert_eq!(version(&desk), first);
+    assert_eq!(desk.app.registry.named("alt").unwrap().version, first);
+}
+
+#[tokio::test]
+async fn a_model_in_use_stays_and_one_that_is_not_goes_with_its_memory() {
+    let desk = Desk::new().await;
+    let conflict = (409, "conflict".to_owned());
+    assert_eq!(problem(&desk.service, request("POST", "/v1/active/rollback", json!(null))).await, conflict);
+    assert_eq!(problem(&desk.service, request("DELETE", "/v1/models/alt", json!(null))).await, conflict);
+    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    desk.ask("PUT", "/v1/shadow", json!({"model": "neu", "share": 1.0})).await;
+    assert_eq!(problem(&desk.service, request("DELETE", "/v1/models/neu", json!(null))).await, conflict);
+    assert_eq!(desk.ask("DELETE", "/v1/shadow", json!(null)).await.0, StatusCode::NO_CONTENT);
+    let released = Arc::downgrade(&desk.app.registry.named("neu").unwrap());
+    assert_eq!(desk.ask("DELETE", "/v1/models/neu", json!(null)).await.0, StatusCode::NO_CONTENT);
+    assert!(released.upgrade().is_none());
+    assert_eq!(desk.ask("PUT", "/v1/active", NEW()).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_request_under_way_finishes_on_the_model_that_it_began_with() {
+    let registry = registry(&["two-heads"]).await;
+    let held = registry.assign(None, &ByTask::default()).unwrap();
+    registry.put(&ModelSpec { name: "two-heads".into(), path: models_dir().join("two-heads-pooled") }).await.unwrap();
+    let now = registry.assign(None, &ByTask::default()).unwrap();
+    let (old, new) = (held.topics.clone().unwrap(), now.topics.clone().unwrap());
+    assert_ne!(old.version, new.version);
+    let options = crate::support::options();
+    let (before, after) = tokio::join!(held.predict(TEXT.into(), options), now.predict(TEXT.into(), options));
+    assert_ne!(before.unwrap().topics, after.unwrap().topics);
+}
+
+#[tokio::test]
+async fn a_version_that_lacks_an_active_task_is_refused() {
+    let registry = registry(&["two-heads"]).await;
+    let error =
+        registry.put(&ModelSpec { name: "two-heads".into(), path: spec("lexicon-ner").path }).await.err().unwrap();
+    assert!(error.to_string().contains("does not give topics"), "{error}");
+    assert_eq!(registry.models().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_is_lost_or_mixed_while_models_are_switched() {
+    let desk = Arc::new(Desk::new().await);
+    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (desk, stop) = (Arc::clone(&desk), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut answered = std::collections::BTreeMap::<String, usize>::new();
+                while !stop.load(Ordering::Acquire) {
+                    *answered.entry(desk.answering().await).or_default() += 1;
+                }
+                answered
+            })
+        })
+        .collect();
+    std::fs::create_dir(desk.models.path().join("kaputt")).unwrap();
+    for _ in 0..25 {
+        for (name, other) in [("neu", "alt"), ("alt", "neu")] {
+            let (status, _) = desk.ask("PUT", "/v1/active", json!({"topics": name, "entities": name})).await;
+            assert_eq!(status, StatusCode::OK);
+            assert_eq!(desk.ask("PUT", &format!("/v1/models/{other}"), json!(null)).await.0, StatusCode::OK);
+            assert_eq!(desk.ask("PUT", "/v1/models/kaputt", json!(null)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+        }
+    }
+    stop.store(true, Ordering::Release);
+    let mut answered = std::collections::BTreeMap::<String, usize>::new();
+    for client in clients {
+        for (name, n) in client.await.unwrap() {
+            *answered.entry(name).or_default() += n;
+        }
+    }
+    assert!(answered["alt"] > 0 && answered["neu"] > 0, "{answered:?}");
+}
+
+#[tokio::test]
+async fn a_candidate_in_the_shadow_is_compared_and_never_answers() {
+    let desk = Desk::new().await;
+    let samples = desk.models.path().join("samples.jsonl");
+    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    assert_eq!(desk.ask("GET", "/v1/shadow", json!(null)).await.0, StatusCode::NOT_FOUND);
+    let shadow = ressort::shadow::Shadow::new(desk.app.registry.named("neu").unwrap(), 0.5, Some(samples.clone()));
+    desk.app.shadow.store(Some(Arc::new(shadow)));
+    for _ in 0..10 {
+        assert_eq!(desk.answering().await, "alt");
+        tokio::task::yield_now().await;
+    }
+    let counted = |report: &Value| {
+        let documents = &report["documents"];
+        ["compared", "skipped", "failed"].iter().map(|key| documents[key].as_u64().unwrap()).sum::<u64>()
+    };
+    let mut report = desk.ask("GET", "/v1/shadow", json!(null)).await.1;
+    while counted(&report) < 5 {
+        tokio::task::yield_now().await;
+        report = desk.ask("GET", "/v1/shadow", json!(null)).await.1;
+    }
+    assert_eq!(counted(&report), 5, "{report}");
+    assert!(report["documents"]["compared"].as_u64().unwrap() > 0);
+    assert_eq!(report["documents"]["failed"], 0);
+    assert!(report["latency_ms"]["candidate"].as_f64().unwrap() > 0.0);
+    // The two random models do not agree, and the operator asked for samples.
+    while std::fs::read_to_string(&samples).unwrap_or_default().lines().count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let sample: Value =
+        serde_json::from_str(std::fs::read_to_string(&samples).unwrap().lines().next().unwrap()).unwrap();
+    assert_eq!((&sample["text"], &sample["candidate"]["models"]["topics"]["name"]), (&json!(TEXT), &json!("neu")));
+    for share in [0.0, 1.5, -1.0] {
+        let body = json!({"model": "neu", "share": share});
+        assert_eq!(desk.ask("PUT", "/v1/shadow", body).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+}
+
+#[tokio::test]
+async fn models_are_changed_with_the_admin_key_alone() {
+    for (access, key, expected) in [
+        (AdminAccess::Nobody, None, (403, "forbidden")),
+        (AdminAccess::Nobody, Some("geheim"), (403, "forbidden")),
+        (AdminAccess::Key(ApiKey::new("geheim")), None, (401, "unauthorized")),
+        (AdminAccess::Key(ApiKey::new("geheim")), Some("falsch"), (401, "unauthorized")),
+        (AdminAccess::Key(ApiKey::new("geheim")), Some("geheim"), (409, "conflict")),
+        (AdminAccess::Anyone, None, (409, "conflict")),
+    ] {
+        let mut app = App::new(registry(&["two-heads"]).await, RequestLimits::default());
+        app.admin = access;
+        let service = router(Arc::new(app));
+        let mut request = request("POST", "/v1/active/rollback", json!(null));
+        if let Some(key) = key {
+            request.headers_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+        }
+        assert_eq!(problem(&service, request).await, (expected.0, expected.1.to_owned()));
+        assert_eq!(send(&service, get("/v1/models")).await.0, StatusCode::OK);
+    }
+}
