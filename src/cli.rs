@@ -27,6 +27,8 @@ pub enum Verb {
     Serve(ServeArgs),
     /// Say what a model folder holds, and whether and how it would be served
     Inspect(InspectArgs),
+    /// Change the models of a running server
+    Models(ModelsArgs),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -96,6 +98,49 @@ pub struct InspectArgs {
     pub json: bool,
     #[command(flatten)]
     run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// Address of the server
+    #[arg(long, default_value = "http://127.0.0.1:8080", env = "RESSORT_SERVER", value_name = "URL")]
+    pub server: String,
+    /// The server's admin key
+    #[arg(long, env = "RESSORT_ADMIN_KEY", hide_env_values = true)]
+    pub admin_key: Option<String>,
+    #[command(subcommand)]
+    pub change: ModelsChange,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsChange {
+    /// What is loaded, and what is active
+    List,
+    /// Load a folder of the server's models folder, or its new version
+    Load { name: String },
+    /// Make loaded models active, both tasks at once
+    Activate {
+        /// The model for topics
+        #[arg(long, required_unless_present = "entities")]
+        topics: Option<String>,
+        /// The model for entities
+        #[arg(long)]
+        entities: Option<String>,
+    },
+    /// Go back to what was active before the last switch
+    Rollback,
+    /// Take out a model that is not in use
+    Remove { name: String },
+    /// Let a loaded model read along with a share of the live traffic; without a name, report on it
+    Shadow {
+        name: Option<String>,
+        /// Share of the documents, above 0 and at most 1
+        #[arg(long, default_value_t = 0.1, requires = "name")]
+        share: f64,
+        /// End it
+        #[arg(long, conflicts_with = "name")]
+        stop: bool,
+    },
 }
 
 #[derive(Debug, Args)]

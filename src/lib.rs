@@ -15,7 +15,7 @@
 //!
 //! | layer | module | job |
 //! |---|---|---|
-//! | 11 | `main`, `cli` | the verbs of the command line |
+//! | 11 | `main`, `cli`, `remote` | the verbs of the command line; changing the models of a running server with it |
 //! | 10 | [`http`] | the API: routes, wire types, errors as callers see them |
 //! | 9 | [`shadow`] | a candidate that reads along, compared and counted |
 //! | 8 | [`answer`], [`saved`] | an answer as it is written, by the API and into files; what a restart finds again |

@@ -1,6 +1,7 @@
 //! `ressort`: the verbs, each as a list of its steps. Exit codes: 0 done, 1 failed, 2 bad usage.
 
 mod cli;
+mod remote;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use ressort::saved::Saved;
 use ressort::task::Task;
 use ressort::telemetry::{start_logging, start_metrics};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{Cli, InspectArgs, ServeArgs, Verb};
 
@@ -40,6 +41,10 @@ async fn run(verb: Verb) -> anyhow::Result<()> {
     match verb {
         Verb::Serve(args) => run_serve(&args).await,
         Verb::Inspect(args) => run_inspect(&args).await,
+        Verb::Models(args) => {
+            println!("{:#}", remote::change_models(&args)?);
+            Ok(())
+        }
     }
 }
 
@@ -62,8 +67,26 @@ async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.metrics = Some(metrics);
     warn_of_surprises(args, &app);
     println!("{}", listening_line(&listener, &app.registry)?);
-    serve(listener, Arc::new(app), stop_signal()?, PATIENCE).await?;
+    let app = Arc::new(app);
+    tokio::spawn(reload_on_hangup(Arc::clone(&app), signal(SignalKind::hangup())?));
+    serve(listener, app, stop_signal()?, PATIENCE).await?;
     Ok(())
+}
+
+/// On SIGHUP, loads the new versions of model folders that changed; one that cannot be loaded leaves the old in use.
+async fn reload_on_hangup(app: Arc<App>, mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        for (name, result) in app.registry.put_changed().await {
+            match result {
+                Ok(model) => tracing::info!(model = name, version = model.version, "new version loaded"),
+                Err(error) => tracing::error!(
+                    model = name,
+                    error = format!("{:#}", anyhow::Error::from(error)),
+                    "new version refused"
+                ),
+            }
+        }
+    }
 }
 
 fn admin_access(args: &ServeArgs) -> anyhow::Result<AdminAccess> {

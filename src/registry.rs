@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
 use crate::config::{ModelSpec, RunSettings};
+use crate::manifest::content_hash;
 use crate::model::{LoadError, Model};
 use crate::pipeline::{PredictError, PredictOptions, Prediction, Usage};
 use crate::task::{Task, Tasks};
@@ -135,6 +136,20 @@ impl Registry {
             Ok(())
         })?;
         Ok(model)
+    }
+
+    /// Loads anew every model whose folder holds another version now; gives each with what came of it.
+    pub async fn put_changed(&self) -> Vec<(String, Result<Arc<Model>, RegistryError>)> {
+        let mut results = Vec::new();
+        for model in self.models() {
+            // A folder that cannot be read has no new version to load.
+            let is_new = content_hash(&model.manifest.dir).is_ok_and(|version| version != model.version);
+            if is_new {
+                let spec = ModelSpec { name: model.name.clone(), path: model.manifest.dir.clone() };
+                results.push((model.name.clone(), self.put(&spec).await));
+            }
+        }
+        results
     }
 
     /// Makes models active, both at once; a task that `names` leaves open keeps its model.

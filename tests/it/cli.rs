@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::support::models_dir;
+use crate::support::{copy_files, models_dir};
 
 fn ressort() -> Command {
     Command::new(env!("CARGO_BIN_EXE_ressort"))
@@ -44,17 +44,24 @@ impl Server {
 
     /// The answer to one request, head and body.
     fn ask(&self, request: &str) -> String {
-        let address = self.line.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
-        let mut stream = TcpStream::connect(address).unwrap();
+        let mut stream = TcpStream::connect(self.url().trim_start_matches("http://")).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
     }
 
-    fn stop(mut self) -> i32 {
+    fn url(&self) -> String {
+        self.line.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned()
+    }
+
+    fn signal(&self, signal: &str) {
         let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    fn stop(mut self) -> i32 {
+        self.signal("-TERM");
         self.process.wait().unwrap().code().unwrap()
     }
 }
@@ -100,6 +107,44 @@ fn inspect_says_whether_and_how_a_folder_would_be_served() {
     let report: serde_json::Value = serde_json::from_slice(&bad.stdout).unwrap();
     assert_eq!((bad.status.code(), &report["servable"]), (Some(1), &false.into()));
     assert!(report["error"].as_str().unwrap().contains("no such model folder"));
+}
+
+#[test]
+fn the_models_of_a_running_server_are_changed_from_the_command_line() {
+    let models = tempfile::tempdir().unwrap();
+    for name in ["ressort", "neu"] {
+        std::fs::create_dir(models.path().join(name)).unwrap();
+        copy_files(&models_dir().join("two-heads"), &models.path().join(name));
+    }
+    let server = Server::start(&["--models-dir", &models.path().to_string_lossy(), "--providers", "cpu"]);
+    let url = server.url();
+    let change = |args: &[&str]| {
+        let output = ressort().args(["models", "--server", &url]).args(args).output().unwrap();
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let list = || serde_json::from_str::<serde_json::Value>(&change(&["list"]).1).unwrap();
+    assert_eq!(list()["active"]["topics"], "ressort");
+    assert_eq!(change(&["load", "neu"]).0, 0);
+    assert_eq!(change(&["activate", "--topics", "neu", "--entities", "neu"]).0, 0);
+    assert_eq!(list()["active"], serde_json::json!({"topics": "neu", "entities": "neu"}));
+    let (code, message) = change(&["remove", "neu"]);
+    assert!(code == 1 && message.contains("the server refused (409): model `neu` is in use"), "{message}");
+    assert_eq!(change(&["shadow", "ressort", "--share", "0.5"]).0, 0);
+    assert!(change(&["shadow"]).1.contains("\"share\": 0.5"));
+    assert_eq!(change(&["shadow", "--stop"]).0, 0);
+    assert_eq!(change(&["rollback"]).0, 0);
+    assert_eq!(list()["active"]["topics"], "ressort");
+    let version = || list()["models"][1]["version"].clone();
+    let before = version();
+    std::fs::write(models.path().join("ressort/NOTICE"), "neu").unwrap();
+    server.signal("-HUP");
+    while version() == before {
+        std::thread::yield_now();
+    }
+    assert_eq!(server.stop(), 0);
+    assert!(models.path().join(".active.json").exists());
+    let nobody = ressort().args(["models", "--server", "http://127.0.0.1:9", "list"]).output().unwrap();
+    assert!(text(&nobody.stderr).contains("is the server running?"), "{}", text(&nobody.stderr));
 }
 
 #[test]

@@ -26,6 +26,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("shadow", 9),
     ("http", 10),
     ("cli", 11),
+    ("remote", 11),
     ("main", 11),
     ("lib", 11),
 ];
@@ -37,7 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("axum", &["http"]),
     ("prost", &["manifest"]),
     ("clap", &["cli", "main"]),
-    ("anyhow", &["main"]),
+    ("anyhow", &["main", "remote"]),
     ("serde", &["answer", "http", "inspect", "manifest", "saved", "shadow"]),
 ];
 

@@ -147,6 +147,18 @@ async fn a_new_version_takes_the_place_of_the_old_and_can_be_undone() {
 }
 
 #[tokio::test]
+async fn only_folders_that_changed_are_loaded_anew() {
+    let desk = Desk::new().await;
+    assert!(desk.app.registry.put_changed().await.is_empty());
+    std::fs::write(desk.models.path().join("alt/NOTICE"), "neu").unwrap();
+    let results = desk.app.registry.put_changed().await;
+    assert_eq!(results[0].1.as_ref().unwrap().version, desk.app.registry.active().topics.unwrap().version);
+    std::fs::write(desk.models.path().join("alt/model.onnx"), "kaputt").unwrap();
+    assert!(desk.app.registry.put_changed().await[0].1.is_err());
+    assert_eq!(desk.answering().await, "alt");
+}
+
+#[tokio::test]
 async fn a_model_in_use_stays_and_one_that_is_not_goes_with_its_memory() {
     let desk = Desk::new().await;
     let conflict = (409, "conflict".to_owned());
