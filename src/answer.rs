@@ -60,6 +60,8 @@ pub struct AnswerUsage {
     pub tokens: usize,
     pub windows: usize,
     pub truncated: bool,
+    /// Whether the text was read for an earlier request.
+    pub cached: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -99,6 +101,7 @@ impl Answer {
                 tokens: prediction.usage.n_tokens,
                 windows: prediction.usage.n_windows,
                 truncated: prediction.usage.truncated,
+                cached: prediction.usage.cached,
             },
             models: AnswerModels::of(models),
         }

@@ -71,6 +71,9 @@ pub struct ServeArgs {
     /// Longest time from a request to its answer, in seconds
     #[arg(long, default_value_t = RequestLimits::default().timeout.as_secs(), env = "RESSORT_TIMEOUT_S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout_s: u64,
+    /// Memory for answers to texts that come again, in MB; 0 reads every text anew
+    #[arg(long, default_value_t = 64, env = "RESSORT_CACHE_MB", value_name = "MB")]
+    pub cache_mb: u64,
     /// Key that requests to /v1 must send as `Authorization: Bearer KEY`
     #[arg(long, env = "RESSORT_API_KEY", hide_env_values = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub api_key: Option<String>,

@@ -18,7 +18,7 @@
 //! | 11 | `main`, `cli`, `remote` | the verbs of the command line; changing the models of a running server with it |
 //! | 10 | [`http`] | the API: routes, wire types, errors as callers see them |
 //! | 9 | [`shadow`] | a candidate that reads along, compared and counted |
-//! | 8 | [`answer`], [`saved`] | an answer as it is written, by the API and into files; what a restart finds again |
+//! | 8 | [`answer`], [`cache`], [`saved`] | an answer as it is written, by the API and into files; answers kept for texts that come again; what a restart finds again |
 //! | 7 | [`registry`], [`inspect`] | loaded models by name and task; what a model is, as a report |
 //! | 6 | [`model`] | a folder made ready to serve, and refused where something is wrong with it |
 //! | 5 | [`pipeline`] | the data path for one document and one model |
@@ -47,6 +47,7 @@
 
 pub mod answer;
 pub mod batch;
+pub mod cache;
 pub mod config;
 pub mod decode;
 pub mod http;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use ressort::cache::PredictionCache;
 use ressort::http::{AdminAccess, ApiKey, App, serve};
 use ressort::inspect::Report;
 use ressort::model::Model;
@@ -60,6 +61,7 @@ async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     let registry = Registry::load(&args.models(saved), args.active(saved), &args.run_settings()).await?;
     let mut app = App::new(registry, args.limits());
     app.api_key = args.api_key.as_deref().map(ApiKey::new);
+    app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
     app.admin = admin_access(args)?;
     app.models_dir = Some(args.models_dir.clone());
     app.saved_file = Some(args.saved_file());

@@ -12,9 +12,9 @@ use crate::manifest::{
     EntityHead, GoldenExample, Manifest, ManifestError, TopicHead, TopicLabel, content_hash, default_label,
 };
 use crate::pipeline::{EntityTags, Pipeline, PredictError, PredictOptions, Prediction};
-use crate::scheduler::{Admission, Scheduler, SchedulerSettings};
+use crate::scheduler::{Admission, RequestId, Scheduler, SchedulerSettings, Turn};
 use crate::session::{OrtSession, Placement, SessionError, SharedWeights, place};
-use crate::task::{Overflow, Pooling, Task, Tasks};
+use crate::task::{Overflow, Pooling, Priority, Task, Tasks};
 use crate::tokenize::{TokenizeError, Tokenizer, Window, Windowing};
 
 /// A model that answers.
@@ -79,8 +79,12 @@ impl Model {
             entity_threshold: 0.0,
             aggregation: None,
             overflow: Overflow::Window,
-            admission: Admission::Wait,
-            deadline: Instant::now() + PATIENCE,
+            turn: Turn {
+                request: RequestId::next(),
+                priority: Priority::Normal,
+                admission: Admission::Wait,
+                deadline: Instant::now() + PATIENCE,
+            },
         };
         let text: Arc<str> = example.text.as_str().into();
         let answer = self.pipeline.predict(Arc::clone(&text), options).await;

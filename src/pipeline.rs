@@ -4,7 +4,6 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
 
 use ndarray::{Array2, Axis};
 
@@ -14,7 +13,7 @@ use crate::decode::tags::Tag;
 use crate::decode::topics::{Topic, decode_topics};
 use crate::manifest::TopicHead;
 use crate::normalize::{Normalized, normalize};
-use crate::scheduler::{Admission, ScheduleError, Scheduler};
+use crate::scheduler::{ScheduleError, Scheduler, Turn};
 use crate::stitch::{owners, pool, stitch};
 use crate::task::{AggregationStrategy, Overflow, Tasks};
 use crate::tokenize::{TokenizeError, Tokenizer, Tokens, Window, Windowing};
@@ -47,8 +46,7 @@ pub struct PredictOptions {
     /// `None`: the model's own.
     pub aggregation: Option<AggregationStrategy>,
     pub overflow: Overflow,
-    pub admission: Admission,
-    pub deadline: Instant,
+    pub turn: Turn,
 }
 
 /// What was read in a document.
@@ -69,6 +67,8 @@ pub struct Usage {
     pub n_windows: usize,
     /// Whether tokens of the text were left out, as the caller asked for.
     pub truncated: bool,
+    /// Whether the prediction was made for an earlier request, and nothing was run.
+    pub cached: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +107,7 @@ impl Pipeline {
         let mut reading = off_thread(move || pipeline.read(text, options.overflow)).await??;
         let windows = std::mem::take(&mut reading.windows);
         let ranges = windows.iter().map(|window| window.tokens.clone()).collect();
-        let logits = self.scheduler.run(windows, options.admission, options.deadline).await?;
+        let logits = self.scheduler.run(windows, options.turn).await?;
         let pipeline = Arc::clone(self);
         Ok(off_thread(move || pipeline.decode(&reading, ranges, &logits, options)).await?)
     }
@@ -128,6 +128,7 @@ impl Pipeline {
             n_tokens: tokens.ids.len(),
             n_windows: windows.len(),
             truncated: overflows && overflow == Overflow::Truncate,
+            cached: false,
         };
         Ok(Reading { text, normalized, tokens, windows, usage })
     }

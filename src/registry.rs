@@ -310,6 +310,7 @@ impl Usage {
             n_tokens: self.n_tokens + other.n_tokens,
             n_windows: self.n_windows + other.n_windows,
             truncated: self.truncated || other.truncated,
+            cached: self.cached && other.cached,
         }
     }
 }

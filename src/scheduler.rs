@@ -1,33 +1,38 @@
 //! One bounded queue of windows for each model, and the threads that run them.
 //!
-//! A worker thread owns its session, takes the first waiting window and those that may share its run, and answers each.
+//! A worker thread owns its session, takes the window whose turn it is and those that may share its run, and answers each.
 //! A window whose caller has gone or whose deadline has passed costs no run. A session that panics is replaced. Dropping
 //! the scheduler lets the workers finish what is queued and stop.
 
-use std::collections::VecDeque;
+mod queue;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::batch::{Batch, BatchLimits, Run, RunError, WindowLogits, select};
+use crate::batch::{Batch, BatchLimits, Run, RunError, WindowLogits};
+use crate::task::Priority;
 use crate::tokenize::Window;
+use queue::{Job, Queue};
 
 /// Makes a worker's session; called again after a panic.
 pub type MakeRun = Box<dyn Fn() -> Result<Box<dyn Run>, RunError> + Send + Sync>;
 
 pub struct Scheduler {
     shared: Arc<Shared>,
-    /// One permit for each window that may wait.
-    places: Arc<Semaphore>,
+    /// One permit for each window that may wait in a lane; each lane has its own, so that bulk work keeps nobody out.
+    normal_places: Arc<Semaphore>,
+    bulk_places: Arc<Semaphore>,
     n_places: usize,
 }
 
 /// What is fixed for a scheduler's life.
 #[derive(Debug, Clone, Copy)]
 pub struct SchedulerSettings {
+    /// In each of the two lanes.
     pub max_queued_windows: usize,
     pub limits: BatchLimits,
     pub pad_id: u32,
@@ -40,6 +45,19 @@ pub enum Admission {
     Try,
     /// Wait until the deadline: for the later documents of a request that was let in.
     Wait,
+}
+
+/// Which windows belong together: requests take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestId(u64);
+
+/// How a document stands in the queue.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    pub request: RequestId,
+    pub priority: Priority,
+    pub admission: Admission,
+    pub deadline: Instant,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -65,23 +83,6 @@ struct Shared {
     n_panics: AtomicUsize,
 }
 
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Job>,
-    /// Set when the scheduler is dropped: workers finish what waits, and stop.
-    closed: bool,
-}
-
-/// A window that waits for its run.
-struct Job {
-    window: Window,
-    deadline: Instant,
-    /// Closed by a caller that has gone.
-    reply: oneshot::Sender<Result<WindowLogits, ScheduleError>>,
-    /// The document's places in the queue, given back when its last window is answered.
-    _places: Arc<OwnedSemaphorePermit>,
-}
-
 impl Scheduler {
     /// Starts a worker for each of `sessions`; `make_run` makes a new one in place of one that panicked.
     pub fn start(settings: SchedulerSettings, sessions: Vec<Box<dyn Run>>, make_run: MakeRun) -> std::io::Result<Self> {
@@ -98,42 +99,35 @@ impl Scheduler {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new().name(format!("run-{number}")).spawn(move || shared.work(session))?;
         }
-        Ok(Self { shared, places: Arc::new(Semaphore::new(n_places)), n_places })
+        let places = || Arc::new(Semaphore::new(n_places));
+        Ok(Self { shared, normal_places: places(), bulk_places: places(), n_places })
     }
 
     /// Runs `windows` and gives their logits in the same order.
     ///
     /// A document of more windows than the queue has places takes them all and is still run.
-    pub async fn run(
-        &self,
-        windows: Vec<Window>,
-        admission: Admission,
-        deadline: Instant,
-    ) -> Result<Vec<WindowLogits>, ScheduleError> {
+    pub async fn run(&self, windows: Vec<Window>, turn: Turn) -> Result<Vec<WindowLogits>, ScheduleError> {
         if windows.is_empty() {
             return Ok(Vec::new());
         }
-        let places = Arc::new(self.admit(windows.len(), admission, deadline).await?);
-        let replies: Vec<_> = windows
-            .into_iter()
-            .map(|window| {
-                let (reply, receive) = oneshot::channel();
-                (Job { window, deadline, reply, _places: Arc::clone(&places) }, receive)
-            })
-            .collect();
-        let (jobs, replies): (Vec<_>, Vec<_>) = replies.into_iter().unzip();
+        let places = Arc::new(self.admit(windows.len(), turn).await?);
+        let job = |window| {
+            let (reply, receive) = oneshot::channel();
+            (Job { window, deadline: turn.deadline, reply, _places: Arc::clone(&places) }, receive)
+        };
+        let (jobs, replies): (Vec<_>, Vec<_>) = windows.into_iter().map(job).unzip();
         drop(places);
-        self.shared.enqueue(jobs);
+        self.shared.enqueue(turn, jobs);
         let mut logits = Vec::with_capacity(replies.len());
         for reply in replies {
-            logits.push(reply.await.map_err(|_| self.why_unanswered(deadline))??);
+            logits.push(reply.await.map_err(|_| self.why_unanswered(turn.deadline))??);
         }
         Ok(logits)
     }
 
     /// Windows that wait for a run.
     pub fn n_waiting(&self) -> usize {
-        self.shared.lock().waiting.len()
+        self.shared.lock().n_waiting()
     }
 
     /// Sessions that panicked and were replaced.
@@ -154,25 +148,31 @@ impl Scheduler {
         }
     }
 
-    async fn admit(
-        &self,
-        n_windows: usize,
-        admission: Admission,
-        deadline: Instant,
-    ) -> Result<OwnedSemaphorePermit, ScheduleError> {
+    async fn admit(&self, n_windows: usize, turn: Turn) -> Result<OwnedSemaphorePermit, ScheduleError> {
         if !self.is_alive() {
             return Err(ScheduleError::NoWorker);
         }
         let n = n_windows.min(self.n_places) as u32;
         let busy = || ScheduleError::Busy { max_queued_windows: self.n_places };
-        let places = Arc::clone(&self.places);
-        match admission {
+        let places = Arc::clone(match turn.priority {
+            Priority::Normal => &self.normal_places,
+            Priority::Bulk => &self.bulk_places,
+        });
+        match turn.admission {
             Admission::Try => places.try_acquire_many_owned(n).map_err(|_| busy()),
-            Admission::Wait => tokio::time::timeout_at(deadline.into(), places.acquire_many_owned(n))
+            Admission::Wait => tokio::time::timeout_at(turn.deadline.into(), places.acquire_many_owned(n))
                 .await
                 .map_err(|_| ScheduleError::DeadlineExceeded)?
                 .map_err(|_| busy()),
         }
+    }
+}
+
+impl RequestId {
+    /// An id that no other request of this process has.
+    pub fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -184,11 +184,11 @@ impl Drop for Scheduler {
 }
 
 impl Shared {
-    fn enqueue(&self, jobs: Vec<Job>) {
+    fn enqueue(&self, turn: Turn, jobs: Vec<Job>) {
         let mut queue = self.lock();
         // The last worker may have gone since the caller was let in; then the jobs are dropped, which answers them.
         if self.n_alive.load(Ordering::Acquire) > 0 {
-            queue.waiting.extend(jobs);
+            queue.push(turn.priority, turn.request, jobs);
         }
         drop(queue);
         self.wake.notify_all();
@@ -212,7 +212,7 @@ impl Shared {
             }
         }
         if self.n_alive.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.lock().waiting.clear();
+            self.lock().clear();
         }
     }
 
@@ -221,8 +221,9 @@ impl Shared {
         let mut queue = self.lock();
         loop {
             queue.drop_lost(Instant::now());
-            if !queue.waiting.is_empty() {
-                return Some(queue.take(self.settings.limits));
+            let jobs = queue.take(self.settings.limits);
+            if !jobs.is_empty() {
+                return Some(jobs);
             }
             if queue.closed {
                 return None;
@@ -251,20 +252,6 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Queue {
-    /// Drops windows that nobody waits for, and those that are too late.
-    fn drop_lost(&mut self, now: Instant) {
-        self.waiting.retain(|job| !job.reply.is_closed() && job.deadline > now);
-    }
-
-    fn take(&mut self, limits: BatchLimits) -> Vec<Job> {
-        /// How far behind the first a window may stand and still join it.
-        const LOOK_AHEAD: usize = 256;
-        let chosen = select(self.waiting.iter().take(LOOK_AHEAD).map(|job| job.window.len()), limits);
-        chosen.into_iter().enumerate().filter_map(|(n_taken, index)| self.waiting.remove(index - n_taken)).collect()
     }
 }
 

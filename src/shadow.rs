@@ -14,7 +14,7 @@ use crate::answer::{Answer, AnswerStyle};
 use crate::model::Model;
 use crate::pipeline::{PredictOptions, Prediction};
 use crate::registry::{Assignment, ByTask};
-use crate::scheduler::Admission;
+use crate::scheduler::{Admission, Turn};
 use crate::task::Task;
 
 /// A candidate under observation.
@@ -136,7 +136,8 @@ impl Shadow {
             return;
         }
         let started = Instant::now();
-        let options = PredictOptions { admission: Admission::Try, deadline: started + PATIENCE, ..live.options };
+        let turn = Turn { admission: Admission::Try, deadline: started + PATIENCE, ..live.options.turn };
+        let options = PredictOptions { turn, ..live.options };
         let prediction = self.model.pipeline.predict(Arc::clone(&live.text), options).await;
         self.under_way.store(false, Ordering::Release);
         let elapsed = started.elapsed();

@@ -67,6 +67,15 @@ pub enum Overflow {
     Error,
 }
 
+/// How soon a request wants its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Priority {
+    #[default]
+    Normal,
+    /// Batch jobs and the like: yields to all others.
+    Bulk,
+}
+
 /// A word that is not one of those expected; its message lists them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{found}` is not one of {expected}")]
@@ -118,6 +127,7 @@ words!(Task { Topics = "topics", Entities = "entities" });
 words!(ProblemType { SingleLabel = "single_label_classification", MultiLabel = "multi_label_classification" });
 words!(Pooling { Mean = "mean", Max = "max", First = "first", TokenMean = "token-mean" });
 words!(AggregationStrategy { None = "none", Simple = "simple", First = "first", Average = "average", Max = "max" });
+words!(Priority { Normal = "normal", Bulk = "bulk" });
 words!(Overflow { Window = "window", Truncate = "truncate", Error = "error" });
 
 #[cfg(test)]

@@ -14,9 +14,10 @@ use super::error::{Code, Problem};
 use super::observe::count_document;
 use super::schema::{ClassifyRequest, DocumentBodyOut, FailureBody, Input, InputDocument, Options, ResultsBody};
 use crate::answer::{Answer, AnswerModels, AnswerStyle};
-use crate::pipeline::{PredictOptions, Prediction};
+use crate::cache::{CacheKey, PredictionCache};
+use crate::pipeline::{PredictError, PredictOptions, Prediction};
 use crate::registry::Assignment;
-use crate::scheduler::Admission;
+use crate::scheduler::{Admission, RequestId, Turn};
 use crate::shadow::{LiveAnswer, Shadow};
 use crate::task::Tasks;
 
@@ -48,7 +49,9 @@ struct Job {
     models: Assignment,
     options: Options,
     style: AnswerStyle,
+    request: RequestId,
     deadline: Instant,
+    cache: Option<Arc<PredictionCache>>,
     shadow: Option<Arc<Shadow>>,
 }
 
@@ -60,7 +63,15 @@ impl Job {
             offset_unit: options.offset_unit,
             label_language: options.label_language.clone(),
         };
-        Ok(Self { models, options, style, deadline, shadow: app.shadow.load_full() })
+        Ok(Self {
+            models,
+            options,
+            style,
+            request: RequestId::next(),
+            deadline,
+            cache: app.cache.clone(),
+            shadow: app.shadow.load_full(),
+        })
     }
 
     /// All documents, each with an answer or a problem in its place.
@@ -91,11 +102,24 @@ impl Job {
 
     async fn answer(&self, id: Option<String>, text: Arc<str>, admission: Admission) -> Result<Answer, Problem> {
         let (started, options) = (Instant::now(), self.predict_options(admission));
-        let prediction = self.models.predict(Arc::clone(&text), options).await.map_err(Problem::from);
+        let prediction = self.predict(&text, options).await.map_err(Problem::from);
         count_document(prediction.as_ref().map(|prediction| prediction.usage).map_err(|problem| problem.code));
         let prediction = prediction?;
         self.show_to_shadow(&text, &prediction, options, started.elapsed());
         Ok(Answer::new(id, &text, prediction, &self.models, &self.style))
+    }
+
+    /// What the models say of the text, now or before.
+    async fn predict(&self, text: &Arc<str>, options: PredictOptions) -> Result<Prediction, PredictError> {
+        let cache = self.cache.as_ref().map(|cache| (cache, CacheKey::new(text, &self.models, &options)));
+        if let Some(known) = cache.as_ref().and_then(|(cache, key)| cache.get(key)) {
+            return Ok(known);
+        }
+        let prediction = self.models.predict(Arc::clone(text), options).await?;
+        if let Some((cache, key)) = cache {
+            cache.insert(key, &prediction);
+        }
+        Ok(prediction)
     }
 
     /// Lets the candidate in the shadow, if there is one, read along in its own time.
@@ -118,8 +142,7 @@ impl Job {
             entity_threshold: self.options.threshold.entities.unwrap_or(0.0),
             aggregation: self.options.aggregation,
             overflow: self.options.overflow,
-            admission,
-            deadline: self.deadline,
+            turn: Turn { request: self.request, priority: self.options.priority, admission, deadline: self.deadline },
         }
     }
 }

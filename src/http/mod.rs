@@ -28,6 +28,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use auth::{AdminAccess, ApiKey};
 pub use error::{Code, Problem};
 
+use crate::cache::PredictionCache;
 use crate::config::RequestLimits;
 use crate::registry::Registry;
 use crate::shadow::Shadow;
@@ -38,6 +39,8 @@ pub struct App {
     pub limits: RequestLimits,
     /// When set, the routes under `/v1` ask for it.
     pub api_key: Option<ApiKey>,
+    /// Answers to texts that come again; `None`: every text is read anew.
+    pub cache: Option<Arc<PredictionCache>>,
     /// Who may change models; without a key nobody from beyond the loopback.
     pub admin: AdminAccess,
     /// Where models are loaded from by name.
@@ -60,6 +63,7 @@ impl App {
             registry,
             limits,
             api_key: None,
+            cache: None,
             admin: AdminAccess::Nobody,
             models_dir: None,
             saved_file: None,

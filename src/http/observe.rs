@@ -36,6 +36,10 @@ pub fn count_document(usage: Result<Usage, Code>) {
     let outcome = usage.map_or_else(Code::as_str, |_| "ok");
     metrics::counter!("ressort_documents_total", "outcome" => outcome).increment(1);
     if let Ok(usage) = usage {
+        if usage.cached {
+            metrics::counter!("ressort_documents_cached_total").increment(1);
+            return;
+        }
         metrics::counter!("ressort_tokens_total").increment(usage.n_tokens as u64);
         metrics::counter!("ressort_windows_total").increment(usage.n_windows as u64);
     }

@@ -17,7 +17,7 @@ use crate::answer::{Answer, AnswerModels};
 use crate::config::RequestLimits;
 use crate::registry::ByTask;
 use crate::span::OffsetUnit;
-use crate::task::{AggregationStrategy, Overflow, Task, Tasks, UnknownWord};
+use crate::task::{AggregationStrategy, Overflow, Priority, Task, Tasks, UnknownWord};
 
 /// A request to classify, checked but for its documents.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ pub struct Options {
     pub aggregation: Option<AggregationStrategy>,
     pub offset_unit: OffsetUnit,
     pub overflow: Overflow,
+    pub priority: Priority,
     pub models: ByTask<String>,
     /// Language tag of topic labels; `None`: the labels themselves.
     pub label_language: Option<String>,
@@ -72,6 +73,8 @@ struct RequestBody<'b> {
     offset_unit: Option<OffsetUnit>,
     #[serde(default, deserialize_with = "word")]
     overflow: Option<Overflow>,
+    #[serde(default, deserialize_with = "word")]
+    priority: Option<Priority>,
     models: Option<ModelNames>,
     label_language: Option<String>,
 }
@@ -164,6 +167,7 @@ impl RequestBody<'_> {
             aggregation: self.aggregation,
             offset_unit: self.offset_unit.unwrap_or_default(),
             overflow: self.overflow.unwrap_or_default(),
+            priority: self.priority.unwrap_or_default(),
             models: ByTask {
                 topics: models.and_then(|names| names.topics.clone()),
                 entities: models.and_then(|names| names.entities.clone()),

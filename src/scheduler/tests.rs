@@ -34,8 +34,9 @@ fn logits(id: u32) -> WindowLogits {
     WindowLogits { topics: None, entities: Some(WindowHead::Token(ndarray::array![[id as f32]])) }
 }
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+fn turn(admission: Admission) -> Turn {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    Turn { request: RequestId::next(), priority: Priority::Normal, admission, deadline }
 }
 
 fn failed() -> RunError {
@@ -45,7 +46,7 @@ fn failed() -> RunError {
 #[tokio::test]
 async fn every_window_gets_its_own_logits_in_order() {
     let scheduler = scheduler(100, || |_: &Batch| Ok(()));
-    let answer = scheduler.run((0..50).map(window).collect(), Admission::Try, soon()).await.unwrap();
+    let answer = scheduler.run((0..50).map(window).collect(), turn(Admission::Try)).await.unwrap();
     assert_eq!(answer, (0..50).map(logits).collect::<Vec<_>>());
 }
 
@@ -53,7 +54,7 @@ async fn every_window_gets_its_own_logits_in_order() {
 async fn one_poisoned_input_fails_alone() {
     let poison = |batch: &Batch| if batch.input_ids.iter().any(|&id| id == 13) { Err(failed()) } else { Ok(()) };
     let scheduler = scheduler(100, move || poison);
-    let ask = |id| scheduler.run(vec![window(id)], Admission::Try, soon());
+    let ask = |id| scheduler.run(vec![window(id)], turn(Admission::Try));
     let (a, b, c) = tokio::join!(ask(12), ask(13), ask(14));
     assert_eq!((a.unwrap(), c.unwrap()), (vec![logits(12)], vec![logits(14)]));
     assert!(matches!(b, Err(ScheduleError::Run(_))));
@@ -63,8 +64,8 @@ async fn one_poisoned_input_fails_alone() {
 async fn a_session_that_panics_is_replaced() {
     let panic = |batch: &Batch| if batch.input_ids[[0, 0]] == 13 { panic!("as the test wants it") } else { Ok(()) };
     let scheduler = scheduler(100, move || panic);
-    assert!(matches!(scheduler.run(vec![window(13)], Admission::Try, soon()).await, Err(ScheduleError::Panicked)));
-    assert_eq!(scheduler.run(vec![window(1)], Admission::Try, soon()).await.unwrap(), vec![logits(1)]);
+    assert!(matches!(scheduler.run(vec![window(13)], turn(Admission::Try)).await, Err(ScheduleError::Panicked)));
+    assert_eq!(scheduler.run(vec![window(1)], turn(Admission::Try)).await.unwrap(), vec![logits(1)]);
     assert_eq!(scheduler.n_panics(), 1);
     assert!(scheduler.is_alive());
 }
@@ -72,7 +73,7 @@ async fn a_session_that_panics_is_replaced() {
 #[tokio::test]
 async fn a_deadline_that_has_passed_costs_no_run() {
     let scheduler = scheduler(100, || |_: &Batch| Err(failed()));
-    let answer = scheduler.run(vec![window(1)], Admission::Try, Instant::now()).await;
+    let answer = scheduler.run(vec![window(1)], Turn { deadline: Instant::now(), ..turn(Admission::Try) }).await;
     assert!(matches!(answer, Err(ScheduleError::DeadlineExceeded)), "{answer:?}");
 }
 
@@ -96,7 +97,7 @@ async fn a_full_queue_refuses_at_once_and_lets_those_inside_wait() {
     let scheduler = Arc::new(scheduler);
     let ask = |id, admission| {
         let scheduler = Arc::clone(&scheduler);
-        async move { scheduler.run(vec![window(id), window(id)], admission, soon()).await }
+        async move { scheduler.run(vec![window(id), window(id)], turn(admission)).await }
     };
     let first = tokio::spawn(ask(1, Admission::Try));
     tokio::task::yield_now().await;
@@ -122,7 +123,7 @@ async fn a_caller_that_has_gone_costs_no_run() {
     }));
     let ask = |id| {
         let scheduler = Arc::clone(&scheduler);
-        tokio::spawn(async move { scheduler.run(vec![window(id)], Admission::Try, soon()).await })
+        tokio::spawn(async move { scheduler.run(vec![window(id)], turn(Admission::Try)).await })
     };
     let first = ask(1);
     while runs.load(Ordering::SeqCst) == 0 {
@@ -136,14 +137,14 @@ async fn a_caller_that_has_gone_costs_no_run() {
     assert!(gone.await.unwrap_err().is_cancelled());
     drop(release);
     first.await.unwrap().unwrap();
-    scheduler.run(vec![window(3)], Admission::Try, soon()).await.unwrap();
+    scheduler.run(vec![window(3)], turn(Admission::Try)).await.unwrap();
     assert_eq!(runs.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
 async fn dropping_the_scheduler_answers_what_is_queued() {
     let (scheduler, release) = held();
-    let run = scheduler.run(vec![window(1)], Admission::Try, soon());
+    let run = scheduler.run(vec![window(1)], turn(Admission::Try));
     let mut run = Box::pin(run);
     assert!(futures_poll_once(run.as_mut()).await.is_none());
     drop(release);
@@ -158,4 +159,55 @@ async fn futures_poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Opti
         std::task::Poll::Pending => std::task::Poll::Ready(None),
     })
     .await
+}
+
+/// The order in which windows run whose requests were all in the queue before the second run: `first` alone goes before.
+async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<u32>)>) -> Vec<u32> {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let runs = Arc::new(Mutex::new(Vec::new()));
+    let (wait, seen) = (Arc::new(Mutex::new(wait)), Arc::clone(&runs));
+    let limits = BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
+    let settings = SchedulerSettings { max_queued_windows: 100, limits, pad_id: 0 };
+    let fake = move |batch: &Batch| {
+        seen.lock().unwrap().push(batch.input_ids[[0, 0]] as u32);
+        let _ = wait.lock().unwrap().recv();
+        Ok(())
+    };
+    let no_more: MakeRun = Box::new(|| Err(failed()));
+    let scheduler = Arc::new(Scheduler::start(settings, vec![Box::new(Fake(fake))], no_more).unwrap());
+    let ask = |priority, ids: Vec<u32>| {
+        let (scheduler, turn) = (Arc::clone(&scheduler), Turn { priority, ..turn(Admission::Try) });
+        tokio::spawn(async move { scheduler.run(ids.into_iter().map(window).collect(), turn).await })
+    };
+    let mut under_way = vec![ask(Priority::Normal, vec![first])];
+    while runs.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut n_waiting = 0;
+    for (priority, ids) in requests {
+        n_waiting += ids.len();
+        under_way.push(ask(priority, ids));
+        while scheduler.n_waiting() < n_waiting {
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(release);
+    for request in under_way {
+        request.await.unwrap().unwrap();
+    }
+    let order = runs.lock().unwrap();
+    order[1..].to_vec()
+}
+
+#[tokio::test]
+async fn a_large_request_and_a_small_one_take_turns() {
+    let requests =
+        vec![(Priority::Normal, vec![10, 11, 12, 13]), (Priority::Normal, vec![20]), (Priority::Normal, vec![30, 31])];
+    assert_eq!(order_of_runs(1, requests).await, [10, 20, 30, 11, 31, 12, 13]);
+}
+
+#[tokio::test]
+async fn bulk_work_yields_to_all_other() {
+    let requests = vec![(Priority::Bulk, vec![10, 11]), (Priority::Normal, vec![20]), (Priority::Normal, vec![30, 31])];
+    assert_eq!(order_of_runs(1, requests).await, [20, 30, 31, 10, 11]);
 }

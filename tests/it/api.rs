@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
+use ressort::cache::PredictionCache;
 use ressort::config::RequestLimits;
 use ressort::http::{ApiKey, App, router};
 use ressort::registry::{ByTask, Registry};
@@ -170,11 +171,11 @@ async fn what_overflows_a_window_is_reported() {
     let ask = |overflow: &str| json!({"text": text, "tasks": ["entities"], "overflow": overflow});
     assert_eq!(
         usage(&classify(&service, ask("window")).await),
-        json!({"characters": 500, "tokens": 100, "windows": 5, "truncated": false})
+        json!({"characters": 500, "tokens": 100, "windows": 5, "truncated": false, "cached": false})
     );
     assert_eq!(
         usage(&classify(&service, ask("truncate")).await),
-        json!({"characters": 500, "tokens": 30, "windows": 1, "truncated": true})
+        json!({"characters": 500, "tokens": 30, "windows": 1, "truncated": true, "cached": false})
     );
     assert_eq!(problem(&service, post(ask("error").to_string())).await, (422, "window_exceeded".into()));
 }
@@ -229,6 +230,26 @@ async fn a_request_that_takes_too_long_is_answered_all_the_same() {
     let limits = RequestLimits { timeout: Duration::ZERO, ..RequestLimits::default() };
     let service = service_of(&["lexicon-ner"], limits).await;
     assert_eq!(problem(&service, post(r#"{"text": "Berlin"}"#)).await, (504, "deadline_exceeded".into()));
+}
+
+#[tokio::test]
+async fn a_text_that_comes_again_is_answered_from_the_cache_until_the_model_changes() {
+    let mut app = App::new(registry(&["two-heads", "lexicon-ner"]).await, RequestLimits::default());
+    app.cache = Some(Arc::new(PredictionCache::new(1_000_000)));
+    let service = router(Arc::new(app));
+    let cached = async |body: Value| {
+        let mut answer = classify(&service, body).await;
+        let cached = answer["usage"]["cached"].take();
+        (cached == true, answer)
+    };
+    let (first, again) =
+        (cached(json!({"text": "Angela Merkel"})).await, cached(json!({"text": "Angela Merkel"})).await);
+    assert_eq!((first.0, again.0), (false, true));
+    assert_eq!(first.1, again.1);
+    assert!(!cached(json!({"text": "Angela Merkel "})).await.0);
+    assert!(!cached(json!({"text": "Angela Merkel", "aggregation": "max"})).await.0);
+    assert!(!cached(json!({"text": "Angela Merkel", "models": {"entities": "lexicon-ner"}})).await.0);
+    assert!(cached(json!({"text": "Angela Merkel", "offset_unit": "byte", "top_k": 1})).await.0);
 }
 
 #[tokio::test]

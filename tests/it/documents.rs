@@ -1,17 +1,15 @@
 //! Rules that hold for any text: places are slices, windows cover everything, company changes nothing.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use ressort::model::Model;
 use ressort::pipeline::{PredictError, PredictOptions, Prediction};
-use ressort::scheduler::Admission;
 use ressort::span::{OffsetConverter, OffsetUnit};
 use ressort::task::{AggregationStrategy, Overflow};
 use tokio::runtime::Runtime;
 
-use crate::support::{aggregated, found, load, options, predict};
+use crate::support::{aggregated, found, load, options, predict, turn};
 
 const STRATEGIES: [AggregationStrategy; 5] = [
     AggregationStrategy::None,
@@ -191,8 +189,7 @@ async fn per_token_topics_are_the_mean_over_the_tokens_of_the_text() {
     let text = "Angela Merkel sprach am Montag in München.";
     let tokens = model.pipeline.tokenizer.tokenize(text).unwrap();
     let windows = model.pipeline.tokenizer.windows(&tokens, model.pipeline.windowing);
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let logits = model.pipeline.scheduler.run(windows, Admission::Try, deadline).await.unwrap();
+    let logits = model.pipeline.scheduler.run(windows, turn()).await.unwrap();
     let rows = logits[0].topics.as_ref().unwrap().rows();
     assert_eq!(rows.nrows(), tokens.ids.len());
     for topic in predict(&model, text, options()).await.topics.unwrap() {

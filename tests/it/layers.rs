@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("registry", 7),
     ("inspect", 7),
     ("answer", 8),
+    ("cache", 8),
     ("saved", 8),
     ("shadow", 9),
     ("http", 10),

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use ressort::config::{ModelSpec, Provider, RunSettings};
 use ressort::model::{LoadError, Model};
 use ressort::pipeline::{PredictOptions, Prediction};
-use ressort::scheduler::Admission;
-use ressort::task::{AggregationStrategy, Overflow, Tasks};
+use ressort::scheduler::{Admission, RequestId, Turn};
+use ressort::task::{AggregationStrategy, Overflow, Priority, Tasks};
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
@@ -62,6 +62,15 @@ pub fn options() -> PredictOptions {
         entity_threshold: 0.0,
         aggregation: None,
         overflow: Overflow::Window,
+        turn: turn(),
+    }
+}
+
+/// A turn of a request of its own.
+pub fn turn() -> Turn {
+    Turn {
+        request: RequestId::next(),
+        priority: Priority::Normal,
         admission: Admission::Wait,
         deadline: Instant::now() + Duration::from_secs(120),
     }
