@@ -82,14 +82,7 @@ mod tests {
             admission: Admission::Try,
             deadline: Instant::now(),
         };
-        let options = PredictOptions {
-            tasks: Tasks::BOTH,
-            topic_threshold: None,
-            entity_threshold: 0.0,
-            aggregation: None,
-            overflow: Overflow::Window,
-            turn,
-        };
+        let options = PredictOptions::new(turn);
         let key = |text: &str, options: &PredictOptions| CacheKey::new(text, &ByTask::default(), options);
         let first = key("a", &options);
         assert_eq!(

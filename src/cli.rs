@@ -24,7 +24,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Serve the HTTP API
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Say what a model folder holds, and whether and how it would be served
     Inspect(InspectArgs),
     /// Change the models of a running server

@@ -14,7 +14,7 @@ use crate::manifest::{
 use crate::pipeline::{EntityTags, Pipeline, PredictError, PredictOptions, Prediction};
 use crate::scheduler::{Admission, RequestId, Scheduler, SchedulerSettings, Turn};
 use crate::session::{OrtSession, Placement, SessionError, SharedWeights, place};
-use crate::task::{Overflow, Pooling, Priority, Task, Tasks};
+use crate::task::{Pooling, Priority, Task};
 use crate::tokenize::{TokenizeError, Tokenizer, Window, Windowing};
 
 /// A model that answers.
@@ -73,19 +73,9 @@ impl Model {
 
     async fn check_golden(&self, example: &GoldenExample) -> Result<(), LoadError> {
         const PATIENCE: Duration = Duration::from_secs(60);
-        let options = PredictOptions {
-            tasks: Tasks::BOTH,
-            topic_threshold: None,
-            entity_threshold: 0.0,
-            aggregation: None,
-            overflow: Overflow::Window,
-            turn: Turn {
-                request: RequestId::next(),
-                priority: Priority::Normal,
-                admission: Admission::Wait,
-                deadline: Instant::now() + PATIENCE,
-            },
-        };
+        let deadline = Instant::now() + PATIENCE;
+        let (request, priority, admission) = (RequestId::next(), Priority::Normal, Admission::Wait);
+        let options = PredictOptions::new(Turn { request, priority, admission, deadline });
         let text: Arc<str> = example.text.as_str().into();
         let answer = self.pipeline.predict(Arc::clone(&text), options).await;
         let fault = match answer {

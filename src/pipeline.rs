@@ -96,6 +96,20 @@ struct Reading {
     usage: Usage,
 }
 
+impl PredictOptions {
+    /// Both tasks, every entity, the model's own thresholds and strategy, texts read whole.
+    pub fn new(turn: Turn) -> Self {
+        Self {
+            tasks: Tasks::BOTH,
+            topic_threshold: None,
+            entity_threshold: 0.0,
+            aggregation: None,
+            overflow: Overflow::Window,
+            turn,
+        }
+    }
+}
+
 impl Pipeline {
     /// Reads one document: the whole data path.
     pub async fn predict(

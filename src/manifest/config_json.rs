@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ressort_toml::RessortToml;
 use super::{CONFIG_REMEDY, ManifestError, default_label};
 use crate::task::{ProblemType, Task};
 
@@ -65,11 +64,11 @@ impl ConfigJson {
         Some(positions.saturating_sub(unused))
     }
 
-    /// The task that the architecture names.
-    pub fn task(&self, path: &Path, toml: &RessortToml) -> Result<Option<Task>, ManifestError> {
+    /// The task that `ressort.toml` declares alone, else the one that the architecture names.
+    pub fn task(&self, path: &Path, declared: Option<Task>) -> Result<Option<Task>, ManifestError> {
         let names = self.architectures.as_deref().unwrap_or_default();
         let ends = |suffix: &str| names.iter().any(|name| name.ends_with(suffix));
-        match (ends("ForSequenceClassification"), ends("ForTokenClassification"), toml.only_declared()) {
+        match (ends("ForSequenceClassification"), ends("ForTokenClassification"), declared) {
             (_, _, Some(task)) => Ok(Some(task)),
             (true, false, _) => Ok(Some(Task::Topics)),
             (false, true, _) => Ok(Some(Task::Entities)),

@@ -194,7 +194,7 @@ fn heads(
     let declares = |output: Option<&String>| output.is_some();
     let two_heads = declares(toml.topics.as_ref().and_then(|head| head.output.as_ref()))
         && declares(toml.entities.as_ref().and_then(|head| head.output.as_ref()));
-    let task = if two_heads { None } else { config.task(&dir.join("config.json"), toml)? };
+    let task = if two_heads { None } else { config.task(&dir.join("config.json"), toml.only_declared())? };
     let wants = |which| two_heads || task == Some(which);
     if let Some(stray) = toml.sections().into_iter().find(|&section| !wants(section)) {
         return Err(ManifestError::Invalid {

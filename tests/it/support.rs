@@ -8,7 +8,7 @@ use ressort::config::{ModelSpec, Provider, RunSettings};
 use ressort::model::{LoadError, Model};
 use ressort::pipeline::{PredictOptions, Prediction};
 use ressort::scheduler::{Admission, RequestId, Turn};
-use ressort::task::{AggregationStrategy, Overflow, Priority, Tasks};
+use ressort::task::{AggregationStrategy, Priority};
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
@@ -56,14 +56,7 @@ fn full_message(error: &LoadError) -> String {
 }
 
 pub fn options() -> PredictOptions {
-    PredictOptions {
-        tasks: Tasks::BOTH,
-        topic_threshold: None,
-        entity_threshold: 0.0,
-        aggregation: None,
-        overflow: Overflow::Window,
-        turn: turn(),
-    }
+    PredictOptions::new(turn())
 }
 
 /// A turn of a request of its own.
