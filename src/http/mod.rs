@@ -19,7 +19,9 @@ use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::extract::OriginalUri;
 use axum::http::Method;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -93,6 +95,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(observe::metrics))
+        .route("/openapi.json", get(openapi))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(CatchPanicLayer::custom(observe::panic_problem))
@@ -132,11 +135,13 @@ pub async fn serve(
     }
 }
 
+/// The API's description for machines; a test holds it against the routes, the options and the codes.
+async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
+}
+
 async fn no_route(OriginalUri(uri): OriginalUri) -> Problem {
-    let detail = format!(
-        "`{}` is no address of this service; it has /v1/classify, /v1/models, /health/live, /health/ready and /metrics",
-        uri.path()
-    );
+    let detail = format!("`{}` is no address of this service; /openapi.json lists those that it has", uri.path());
     Problem::new(Code::NotFound, detail)
 }
 

@@ -285,3 +285,36 @@ async fn health_pages_need_no_key_and_the_rest_does() {
     assert_eq!(send(&service, get("/health/ready")).await.0, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(send(&service, get("/health/live")).await.0, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn the_description_for_machines_names_every_route_option_and_code() {
+    let service = service().await;
+    let (status, spec) = send(&service, get("/openapi.json")).await;
+    assert_eq!(status, StatusCode::OK);
+    for (path, methods) in spec["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let request =
+                Request::builder().method(method.to_uppercase().as_str()).uri(path.replace("{name}", "nobody"));
+            let (status, answer) = send(&service, request.body(Body::empty()).unwrap()).await;
+            assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+            let is_unknown =
+                answer["detail"].as_str().is_some_and(|detail| detail.contains("no address of this service"));
+            assert!(!is_unknown, "{path}");
+        }
+    }
+    // An option that is not known is answered with those that are.
+    let (_, answer) = send(&service, post(r#"{"text": "a", "nope": 1}"#)).await;
+    let (_, known) = answer["detail"].as_str().unwrap().split_once("expected one of ").unwrap();
+    let known: Vec<&str> =
+        known.split('`').skip(1).step_by(2).filter(|word| !["text", "documents"].contains(word)).collect();
+    let schemas = &spec["components"]["schemas"];
+    for schema in ["OneText", "Documents"] {
+        let described = schemas[schema]["properties"].as_object().unwrap();
+        assert_eq!(described.len(), known.len() + 1, "{schema}");
+        assert!(known.iter().all(|option| described.contains_key(*option)), "{schema}");
+    }
+    let described = schemas["Problem"]["properties"]["code"]["enum"].as_array().unwrap();
+    let codes: Vec<Value> = ressort::http::Code::ALL.iter().map(|code| json!(code.as_str())).collect();
+    assert_eq!(described.len(), codes.len());
+    assert!(codes.iter().all(|code| described.contains(code)), "{codes:?}");
+}

@@ -61,7 +61,8 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).expect("readable").flatten() {
         match entry.path() {
             path if path.is_dir() => collect(&path, files),
-            path => files.push(path),
+            path if path.extension().is_some_and(|extension| extension == "rs") => files.push(path),
+            _ => {}
         }
     }
 }
