@@ -16,6 +16,8 @@ if [ -z "${ORT_DYLIB_PATH:-}" ]; then
   if [ ${#gpu[@]} -gt 0 ]; then export LD_LIBRARY_PATH="$(dirname "$ORT_DYLIB_PATH")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"; fi
 fi
 export ORT_DYLIB_PATH RESSORT_MODELS_DIR=${RESSORT_MODELS_DIR:-$root/models}
+binary=${CARGO_TARGET_DIR:-$root/target}/release/ressort
+[ -x "$binary" ] || echo "serve.sh: building ressort, which takes some minutes the first time" >&2
 # Built from inside the project, whose rust-toolchain.toml then applies.
 (cd "$root" && cargo build --release --locked --quiet)
-exec "${CARGO_TARGET_DIR:-$root/target}/release/ressort" serve ${flags[@]+"${flags[@]}"}
+exec "$binary" serve ${flags[@]+"${flags[@]}"}

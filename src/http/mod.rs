@@ -19,7 +19,7 @@ use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::extract::OriginalUri;
 use axum::http::Method;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
@@ -96,6 +96,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(observe::metrics))
         .route("/openapi.json", get(openapi))
+        .route("/", get(page))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(CatchPanicLayer::custom(observe::panic_problem))
@@ -138,6 +139,13 @@ pub async fn serve(
 /// The API's description for machines; a test holds it against the routes, the options and the codes.
 async fn openapi() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
+}
+
+/// A page to try the service with; it loads nothing from anywhere else.
+async fn page() -> impl IntoResponse {
+    const POLICY: &str =
+        "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'";
+    ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)], include_str!("page.html"))
 }
 
 async fn no_route(OriginalUri(uri): OriginalUri) -> Problem {

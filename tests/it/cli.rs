@@ -79,6 +79,11 @@ fn serve_says_in_one_line_where_it_listens_and_stops_when_told() {
         body.len()
     ));
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"topics\":["), "{answer}");
+    let page = server.ask("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert!(
+        page.contains("content-security-policy: default-src 'none'") && page.contains("<title>Ressort</title>"),
+        "{page}"
+    );
     let metrics = server.ask("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     assert!(metrics.contains("ressort_documents_total{outcome=\"ok\"} 1"), "{metrics}");
     assert_eq!(server.stop(), 0);
