@@ -185,16 +185,36 @@ struct RightEntity {
     text: String,
 }
 
+/// Entities as a cell of a table, white space made visible.
+fn cell(entities: impl IntoIterator<Item = (String, String)>) -> String {
+    let shown = |(label, text): (String, String)| format!("{label} {}", text.escape_debug());
+    let entities: Vec<String> = entities.into_iter().map(shown).collect();
+    if entities.is_empty() { "nothing".to_owned() } else { entities.join(", ") }
+}
+
 #[tokio::test]
 async fn where_the_reference_is_wrong_the_answer_is_right() {
     let reference: Differences = reference("pipeline_differences.json");
+    let mut table =
+        vec!["| text | strategy | transformers 5.23.0 | ressort |".to_owned(), "|---|---|---|---|".to_owned()];
     for Difference { model: name, text, why, right, transformers } in reference.cases {
-        let Some(right) = right else { continue };
         let model = load(&name).await;
-        let right: Vec<_> = right.iter().map(|entity| (entity.label.clone(), entity.text.as_str())).collect();
-        for word in transformers.keys() {
+        for (word, theirs) in transformers {
             let prediction = predict(&model, &text, aggregated(word.parse().unwrap())).await;
-            assert_eq!(found(&prediction, &text), right, "{name} {word}: {text:?} ({why})");
+            let ours = found(&prediction, &text);
+            if let Some(right) = &right {
+                let right: Vec<_> = right.iter().map(|entity| (entity.label.clone(), entity.text.as_str())).collect();
+                assert_eq!(ours, right, "{name} {word}: {text:?} ({why})");
+            }
+            let place = |entity: &Value, key: &str| entity[key].as_u64().unwrap() as usize;
+            let surface =
+                |entity: &Value| text.chars().take(place(entity, "end")).skip(place(entity, "start")).collect();
+            let theirs =
+                theirs.iter().map(|entity| (entity["entity_group"].as_str().unwrap().to_owned(), surface(entity)));
+            let ours = ours.into_iter().map(|(label, text)| (label, text.to_owned()));
+            let start: String = text.chars().take(60).collect();
+            table.push(format!("| {} | {word} | {} | {} |", start.escape_debug(), cell(theirs), cell(ours)));
         }
     }
+    insta::assert_snapshot!("pipeline_differences", table.join("\n"));
 }
