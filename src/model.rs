@@ -139,7 +139,7 @@ type Sessions = (Vec<Box<dyn Run>>, crate::scheduler::MakeRun);
 
 /// The streams of a model: on the CPU one thread each, on a GPU one stream, which is fed larger batches.
 fn sessions(manifest: &Manifest, placement: &Placement, settings: &RunSettings) -> Result<Sessions, LoadError> {
-    let weights = SharedWeights::new()?;
+    let weights = SharedWeights::read(manifest, placement.provider)?;
     let n_streams = if placement.provider.is_gpu() { 1 } else { settings.n_streams.max(1) };
     let open = {
         let (manifest, provider) = (manifest.clone(), placement.provider);

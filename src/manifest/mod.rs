@@ -8,12 +8,14 @@ mod config_json;
 mod graph;
 mod ressort_toml;
 mod version;
+mod weights;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use graph::{Graph, Precision};
 pub use version::content_hash;
+pub use weights::{Weight, WeightKind, large_weights};
 
 use crate::task::{AggregationStrategy, Pooling, ProblemType, Task};
 use config_json::{ConfigJson, TokenizerConfigJson};

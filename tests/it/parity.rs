@@ -70,7 +70,9 @@ fn ids_and_logits_are_those_of_pytorch_for_every_family() {
         let manifest = Manifest::read(&models_dir().join(&model)).unwrap();
         let tokenizer = Tokenizer::from_file(&manifest.tokenizer_file()).unwrap();
         let windowing = Windowing::new(manifest.max_length, manifest.stride, 2).unwrap();
-        let mut session = OrtSession::open(&manifest, Provider::Cpu, 1, &SharedWeights::new().unwrap()).unwrap();
+        let mut session =
+            OrtSession::open(&manifest, Provider::Cpu, 1, &SharedWeights::read(&manifest, Provider::Cpu).unwrap())
+                .unwrap();
         for case in cases {
             let text = case["text"].as_str().unwrap();
             let tokens = tokenizer.tokenize(&normalize(text).text).unwrap();
