@@ -13,6 +13,8 @@ from .metrics import topic_figures
 GRID = np.arange(0.10, 0.81, 0.01)
 LEANING = 8.0  # a label with so many (weighted) positives takes half of its own best threshold, half of the common one
 
+STEADINESS = 0.5  # how much F1 a threshold must gain to lie away from the common one: this times the distance squared
+
 
 def main() -> None:
     config, _ = parse_arguments(__doc__)
@@ -59,14 +61,16 @@ def choose_temperature(targets: np.ndarray, logits: np.ndarray, weights: np.ndar
 def choose_thresholds(targets: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """For each label the threshold with the best F1, drawn to the one that is best for all labels together."""
 
-    def best(columns: slice) -> float:
-        figures = [_weighted_f1(targets[:, columns], score[:, columns] >= t, weights) for t in GRID]
-        # F1 is ragged over so few documents: the middle of what comes near the best is the steadier choice.
-        return float(np.median(GRID[np.array(figures) >= max(figures) - 0.01]))
+    def best(columns: slice, near: float | None = None) -> float:
+        figures = np.array([_weighted_f1(targets[:, columns], score[:, columns] >= t, weights) for t in GRID])
+        if near is not None:
+            # F1 is ragged over so few documents: where it is nearly flat the common threshold is the steadier choice.
+            figures = figures - STEADINESS * (GRID - near) ** 2
+        return float(GRID[figures.argmax()])
 
     common = best(slice(None))
     n = (targets * weights[:, None]).sum(0)
-    own = np.array([best(slice(i, i + 1)) if n[i] else common for i in range(len(TOPICS))])
+    own = np.array([best(slice(i, i + 1), common) if n[i] else common for i in range(len(TOPICS))])
     return (own * n + common * LEANING) / (n + LEANING)
 
 

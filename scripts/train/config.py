@@ -98,6 +98,7 @@ class Export:
     name: str
     description: str
     stride: int
+    full_precision: str
 
 
 @dataclass(frozen=True)

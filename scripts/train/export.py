@@ -1,6 +1,7 @@
 """Step 5: the model folder. One ONNX graph with both heads, checked against PyTorch, then int8."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def main() -> None:
     full_precision = config.paths.work / "model.fp32.onnx"
     export_graph(model, full_precision, config.export.opset)
     check_logits(model, tokenizer, full_precision)
-    quantise(full_precision, config.paths.model / "model.onnx")
+    quantise(full_precision, config.paths.model / "model.onnx", config.export.full_precision)
     write_folder(model, config)
     report_sizes(config.paths.model)
 
@@ -85,10 +86,12 @@ def check_logits(model: TwoHeads, tokenizer: Tokenizer, file: Path) -> None:
         raise SystemExit(f"the export differs by {worst}, more than {TOLERANCE}")
 
 
-def quantise(source: Path, target: Path) -> None:
-    """int8 weights per channel, embeddings too; the two heads are left as they are: small, and they decide."""
-    heads = [node.name for node in load_onnx(source).graph.node if "_head" in node.name]
-    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8, nodes_to_exclude=heads)
+def quantise(source: Path, target: Path, kept_pattern: str) -> None:
+    """int8 weights per channel, embeddings too. Left as they are: the two heads (small, and they decide) and the matrix
+    products whose names match `kept_pattern`."""
+    kept = re.compile(f"_head|{kept_pattern}" if kept_pattern else "_head")
+    names = [node.name for node in load_onnx(source).graph.node if kept.search(node.name)]
+    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8, nodes_to_exclude=names)
 
 
 def write_folder(model: TwoHeads, config: Config) -> None:
