@@ -1,0 +1,5 @@
+//! Models compared on labelled data, before one is swapped in.
+
+pub mod document;
+pub mod gold;
+pub mod labels;
