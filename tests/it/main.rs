@@ -5,6 +5,8 @@
 mod api;
 mod cli;
 mod documents;
+mod evaluate;
+mod evaluate_metrics;
 mod folders;
 mod layers;
 mod parity;
