@@ -1,5 +1,7 @@
 //! The command line: what was said, as `clap` reads it, and what it means.
 
+mod evaluate;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use ressort::config::{ModelSpec, Provider, RequestLimits, RunSettings};
 use ressort::registry::ByTask;
 use ressort::saved::Saved;
 use ressort::telemetry::LogFormat;
+
+pub use evaluate::EvaluateArgs;
 
 /// Reads German text and returns its topics and named entities, with any transformer exported to ONNX.
 #[derive(Debug, Parser)]
@@ -29,6 +33,8 @@ pub enum Verb {
     Inspect(InspectArgs),
     /// Change the models of a running server
     Models(ModelsArgs),
+    /// Compare models on labelled data
+    Evaluate(Box<EvaluateArgs>),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

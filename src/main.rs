@@ -1,8 +1,10 @@
-//! `ressort`: the verbs, each as a list of its steps. Exit codes: 0 done, 1 failed, 2 bad usage.
+//! `ressort`: the verbs, each as a list of its steps. Exit codes: 0 done, 1 failed, 2 bad usage, 4 a requirement
+//! of `evaluate` fell short.
 
 mod cli;
 mod remote;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use ressort::cache::PredictionCache;
+use ressort::evaluate::evaluate;
+use ressort::evaluate::progress::{ProgressBar, ScratchDir};
+use ressort::evaluate::report::html::page;
 use ressort::http::{AdminAccess, ApiKey, App, serve};
 use ressort::inspect::Report;
 use ressort::model::Model;
@@ -20,16 +25,18 @@ use ressort::telemetry::{start_logging, start_metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::{Cli, InspectArgs, ServeArgs, Verb};
+use crate::cli::{Cli, EvaluateArgs, InspectArgs, ServeArgs, Verb};
 
 /// How long requests under way may take once the server was told to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Exit code where a requirement of `evaluate` is not met.
+const FELL_SHORT: u8 = 4;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(cli.log_format.into());
     match run(cli.verb) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("ressort: {error:#}");
             ExitCode::FAILURE
@@ -38,15 +45,14 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(verb: Verb) -> anyhow::Result<()> {
+async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
-        Verb::Serve(args) => run_serve(&args).await,
-        Verb::Inspect(args) => run_inspect(&args).await,
-        Verb::Models(args) => {
-            println!("{:#}", remote::change_models(&args)?);
-            Ok(())
-        }
+        Verb::Serve(args) => run_serve(&args).await?,
+        Verb::Inspect(args) => run_inspect(&args).await?,
+        Verb::Models(args) => println!("{:#}", remote::change_models(&args)?),
+        Verb::Evaluate(args) => return run_evaluate(&args).await,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
@@ -119,6 +125,27 @@ async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
     if !args.json {
         println!("{}would be served", Report::of(&model));
     }
+    Ok(())
+}
+
+async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitCode> {
+    let scratch = ScratchDir::new();
+    let progress = ProgressBar::new();
+    let report = evaluate(&args.settings(&scratch.path)?, &|model, n_done, n| progress.show(model, n_done, n)).await?;
+    progress.clear();
+    print!("{report}");
+    if let Some(file) = &args.json {
+        write_report(file, &format!("{:#}\n", serde_json::to_value(&report)?))?;
+    }
+    if let Some(file) = &args.html {
+        write_report(file, &page(&report))?;
+    }
+    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(FELL_SHORT) })
+}
+
+fn write_report(file: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(file, text).with_context(|| format!("cannot write {}; give another place", file.display()))?;
+    println!("\nreport: {}", file.display());
     Ok(())
 }
 

@@ -291,7 +291,7 @@ fn unfit(manifest: &Manifest, message: String) -> LoadError {
 }
 
 /// Bytes of memory that the process holds, where `/proc` says it.
-fn resident_bytes() -> Option<u64> {
+pub(crate) fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)

@@ -23,6 +23,19 @@ pub enum ErrorKind {
     Spurious,
 }
 
+impl ErrorKind {
+    /// As a reader is told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Boundary => "bounds",
+            Self::Label => "label",
+            Self::BoundaryAndLabel => "bounds and label",
+            Self::Missed => "missed",
+            Self::Spurious => "made up",
+        }
+    }
+}
+
 /// One wrong entity; `None` on the side where there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpanError<'d> {
