@@ -177,13 +177,17 @@ fn write_comparison(f: &mut fmt::Formatter<'_>, comparison: &Comparison) -> fmt:
         writeln!(f, "{name:24} {difference:+.4}  [{:+.4}, {:+.4}]", interval.low, interval.high)?;
     }
     if let Some(entities) = &comparison.entities {
-        writeln!(f, "entities F1 differs by chance with p = {:.4} (approximate randomisation)", entities.p_value)?;
+        writeln!(
+            f,
+            "as large a difference of entities F1 comes by chance with p = {:.4} (approximate randomisation)",
+            entities.p_value
+        )?;
     }
     if let Some(topics) = &comparison.topics {
         let test = topics.mcnemar;
         writeln!(
             f,
-            "best topic right with {} only: {}, with {} only: {}; by chance with p = {:.4} (McNemar)",
+            "best topic right with {} only: {}, with {} only: {}; comes by chance with p = {:.4} (McNemar)",
             comparison.baseline, test.only_baseline, comparison.candidate, test.only_candidate, test.p_value
         )?;
     }
