@@ -1,6 +1,6 @@
 """Writes tests/reference/metrics.json: figures of entities and topics as seqeval, nervaluate and scikit-learn compute them.
 
-    pip install seqeval nervaluate scikit-learn
+    pip install -r scripts/reference/metrics-requirements.txt
     python -m scripts.reference.make_metrics          # writes the file
     python -m scripts.reference.make_metrics --check  # computes anew and compares
 """

@@ -30,6 +30,7 @@ use crate::config::{ModelSpec, RunSettings};
 use crate::decode::tags::entity_labels;
 use crate::manifest::{ManifestError, content_hash};
 use crate::model::{LoadError, Model};
+use crate::session::Runtime;
 use crate::task::Task;
 use compare::Resampling;
 use comparison::Comparison;
@@ -199,6 +200,8 @@ async fn run_where_needed(
     if store.n_done == n {
         return Ok(());
     }
+    // Loads ONNX Runtime, which is no model's memory and would else count as the first one's.
+    Runtime::get().map_err(|error| load_error(error.into()))?;
     let before = size_now();
     let model = Arc::new(Model::load(spec, &settings.run).await.map_err(load_error)?);
     let tags = model.pipeline.entities.as_ref().map_or(&[][..], |head| &head.tags);

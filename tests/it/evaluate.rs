@@ -255,3 +255,32 @@ fn what_cannot_be_evaluated_is_said() {
     assert_eq!(workplace.run("--data gold.jsonl").status.code(), Some(2));
     assert_eq!(workplace.run("--data gold.jsonl --model x --map PERSON").status.code(), Some(2));
 }
+
+#[test]
+fn the_script_goes_from_a_folder_to_the_command_that_makes_it_live() {
+    let workplace = Workplace::new();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/evaluate.sh");
+    let run = |condition: &str| {
+        let mut command = Command::new(&script);
+        command.args([models_dir().join("lexicon-ner").to_str().unwrap(), "gold.jsonl", "--providers", "cpu"]);
+        command.args(["--map", "PERSON=PER", "--require", condition]).current_dir(&workplace.dir);
+        command.env("RESSORT_BIN", env!("CARGO_BIN_EXE_ressort")).env("RESSORT_REPORTS", workplace.dir.path());
+        command.env("RESSORT_IN_USE", models_dir().join("two-heads")).output().unwrap()
+    };
+    let output = run("entities.f1 > baseline + 50");
+    let told = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for part in [
+        "would be served",
+        "holds: candidate: ",
+        "/lexicon-ner/report.html",
+        "To make it live:\n  scripts/serve.sh --model candidate=",
+    ] {
+        assert!(told.contains(part), "{part} is missing in: {told}");
+    }
+    assert!(workplace.read("lexicon-ner/report.html").contains("candidate against in-use"));
+    let output = run("entities.f1 > 0.9");
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("A requirement falls short."));
+    assert_eq!(Command::new(&script).output().unwrap().status.code(), Some(2));
+}
