@@ -104,11 +104,10 @@ fn bound_as_fraction(bound: &str) -> String {
 
 /// Everything but speed, counts and log loss lies in 0..=1.
 fn is_fraction(figure: &str) -> bool {
+    const OTHERS: [&str; 8] =
+        ["log_loss", "support", "predicted", "correct", "incorrect", "partial", "missed", "spurious"];
     let last = figure.rsplit('.').next().unwrap_or_default();
-    !figure.starts_with("speed.")
-        && !last.starts_with("n_")
-        && !["log_loss", "support", "predicted", "correct", "incorrect", "missed", "spurious"].contains(&last)
-        && !(last == "partial" && figure.contains(".partial."))
+    !(figure.starts_with("speed.") || last.starts_with("n_") || OTHERS.contains(&last))
 }
 
 impl Requirement {

@@ -204,6 +204,7 @@ fn labels_confine_the_figures_and_what_has_no_counterpart_is_named() {
     let table = text(&output.stdout);
     assert!(table.contains("no document has (map them with --map): PER\n"), "{table}");
     assert!(table.contains("the model does not give: PERSON\n"), "{table}");
+    assert!(table.contains("ner: wrong entities: 2 label"), "{table}");
     workplace.write("map.txt", "# names of another scheme\nPERSON=PER\n\nORG=\n");
     let entities =
         workplace.report("--data gold.jsonl --model ner=@/lexicon-ner --map-file map.txt")["models"][0]["entities"]
@@ -213,6 +214,16 @@ fn labels_confine_the_figures_and_what_has_no_counterpart_is_named() {
     let entities = workplace.report(&format!("{NER} --labels PER,ORG"))["models"][0]["entities"].clone();
     assert_eq!((&entities["micro"]["precision"], &entities["micro"]["recall"]), (&json!(1.0), &json!(0.75)));
     assert!(workplace.failure(&format!("{NER} --labels PRE")).contains("no label is called [\"PRE\"]"));
+}
+
+#[test]
+fn topics_can_be_compared_in_another_language() {
+    let workplace = Workplace::new();
+    workplace.write("gold.jsonl", r#"{"text": "Der FC Bayern gewann.", "topics": ["sport"]}"#);
+    let topics =
+        workplace.report("--data gold.jsonl --model two=@/two-heads --label-language en")["models"][0]["topics"]
+            .clone();
+    assert_eq!((&topics["per_label"]["sport"]["support"], &topics["unmatched"]["only_gold"]), (&json!(1), &json!([])));
 }
 
 #[test]

@@ -108,7 +108,9 @@ impl Sentence {
 mod tests {
     use super::*;
 
-    fn check(file: &str, expected: &[(&str, &[(usize, usize, &str)])]) {
+    type Spans = [(usize, usize, &'static str)];
+
+    fn check(file: &str, expected: &[(&str, &Spans)]) {
         let documents = read(file).unwrap();
         let found: Vec<_> =
             documents.iter().map(|document| (&*document.text, document.entities.clone().unwrap())).collect();

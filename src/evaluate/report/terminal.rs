@@ -157,6 +157,11 @@ fn write_remarks(f: &mut fmt::Formatter<'_>, model: &ModelReport) -> fmt::Result
             )?;
         }
     }
+    if let Some(entities) = model.entities.as_ref().filter(|entities| !entities.errors.counts.is_empty()) {
+        let counts: Vec<String> =
+            entities.errors.counts.iter().map(|(kind, n)| format!("{n} {}", kind.name())).collect();
+        writeln!(f, "\n{}: wrong entities: {} (examples stand in the reports)", model.name, counts.join(", "))?;
+    }
     if let Some(first) = model.failures.first() {
         writeln!(
             f,
