@@ -144,7 +144,11 @@ async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn write_report(file: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(file, text).with_context(|| format!("cannot write {}; give another place", file.display()))?;
+    let write = || {
+        file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(file, text)
+    };
+    write().with_context(|| format!("cannot write {}; give another place", file.display()))?;
     println!("\nreport: {}", file.display());
     Ok(())
 }

@@ -216,6 +216,54 @@ fn labels_confine_the_figures_and_what_has_no_counterpart_is_named() {
     assert!(workplace.failure(&format!("{NER} --labels PRE")).contains("no label is called [\"PRE\"]"));
 }
 
+/// The names and kinds of all fields; of an array, those of its first item.
+fn shape(value: &Value, path: &str, lines: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| shape(value, &format!("{path}.{name}"), lines)),
+        Value::Array(items) => match items.first() {
+            Some(item) => shape(item, &format!("{path}[]"), lines),
+            None => lines.push(format!("{path}[]")),
+        },
+        Value::Null => lines.push(format!("{path}: null")),
+        Value::Bool(_) => lines.push(format!("{path}: boolean")),
+        Value::Number(_) => lines.push(format!("{path}: number")),
+        Value::String(_) => lines.push(format!("{path}: string")),
+    }
+}
+
+#[test]
+fn the_keys_of_the_json_report_are_stable() {
+    let workplace = Workplace::new();
+    let report = workplace.report(&format!(
+        "--data gold.jsonl --model a=@/two-heads --model b=@/two-heads --map PERSON=PER --require topics.ece<=1"
+    ));
+    let mut lines = Vec::new();
+    shape(&report, "", &mut lines);
+    // The same for every label, so that one of each kind is enough.
+    let known = |line: &String| {
+        ["LOC", "ORG", "OTH", "Kultur", "Wirtschaft", "Sport"]
+            .iter()
+            .any(|label| line.contains(&format!(".per_label.{label}.")))
+    };
+    lines.retain(|line| !known(line));
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_document_without_an_answer_counts_as_answered_with_nothing() {
+    let workplace = Workplace::new();
+    let entities = r#"[{"start":0,"end":13,"label":"PERSON","score":0.9,"text":"Angela Merkel"}]"#;
+    let answer = |id: &str| format!(r#"{{"id":"{id}","error":{{"detail":"too long"}}}}"#);
+    let answers = [format!(r#"{{"id":"a","entities":{entities}}}"#), answer("b"), answer("c"), answer("d")];
+    workplace.write("old.jsonl", &answers.join("\n"));
+    let model = workplace.report("--data gold.jsonl --model old.jsonl")["models"][0].clone();
+    assert_eq!(
+        (&model["name"], &model["n_failed"], &model["failures"][0]["reason"]),
+        (&json!("old"), &json!(3), &json!("too long"))
+    );
+    assert_eq!(model["entities"]["micro"]["recall"], json!(1.0 / 6.0));
+}
+
 #[test]
 fn topics_can_be_compared_in_another_language() {
     let workplace = Workplace::new();

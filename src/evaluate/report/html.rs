@@ -28,7 +28,7 @@ pub fn page(report: &Report) -> String {
     page += &figures(report);
     page += &plots(report);
     report.comparison.iter().for_each(|comparison| page += &comparison_section(comparison));
-    report.models.iter().for_each(|model| page += &model_section(model));
+    report.models.iter().enumerate().for_each(|(index, model)| page += &model_section(model, index));
     page + "</body></html>\n"
 }
 
@@ -171,7 +171,7 @@ fn marked(text: &str, entities: &[PlacedText]) -> String {
     html + &slice(at, characters.len()) + ellipsis
 }
 
-fn model_section(model: &ModelReport) -> String {
+fn model_section(model: &ModelReport, index: usize) -> String {
     let mut html = format!("<h2>{}</h2>", escape(&model.name));
     let (entities, topics) = (model.entities.as_ref(), model.topics.as_ref());
     for unmatched in entities.map(|e| &e.unmatched).into_iter().chain(topics.map(|t| &t.unmatched)) {
@@ -191,7 +191,7 @@ fn model_section(model: &ModelReport) -> String {
         html += &errors(&entities.errors);
     }
     if let Some(topics) = topics {
-        html += &topic_section(topics);
+        html += &topic_section(topics, index);
     }
     html
 }
@@ -230,13 +230,13 @@ fn errors(errors: &EntityErrors) -> String {
     html + "</table></details>"
 }
 
-fn topic_section(topics: &TopicReport) -> String {
+fn topic_section(topics: &TopicReport, index: usize) -> String {
     let figures = &topics.figures;
     let mut html = format!(
         "<h3>Reliability</h3><div class=\"plots\"><figure>{}<figcaption>best label, ECE {:.4}</figcaption></figure><figure>{}<figcaption>all labels, ECE {:.4}</figcaption></figure></div><h3>Topics</h3><div class=\"scroll\"><table><tr><th>label<th class=\"n\">documents<th class=\"n\">precision<th class=\"n\">recall<th class=\"n\">F1<th class=\"n\">average precision<th class=\"n\">best threshold<th class=\"n\">F1 with it",
-        reliability_svg(&figures.reliability, 0),
+        reliability_svg(&figures.reliability, index),
         figures.ece,
-        reliability_svg(&figures.reliability_all, 0),
+        reliability_svg(&figures.reliability_all, index),
         figures.ece_all
     );
     let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
