@@ -43,8 +43,20 @@ if [ -t 1 ] && [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && command -v xdg-open 
   xdg-open "$out/report.html" > /dev/null 2>&1 &
 fi
 
+# What the new model gives is switched to it; for the rest the old one stays.
+folder=$(cd "$candidate" && pwd)
+name=$(basename "$folder")
+tasks=$("$RESSORT_BIN" inspect --json "$candidate" | tr -d ' \n' | grep -o '"tasks":\[[^]]*\]')
+switch=
+for task in topics entities; do
+  case $tasks in *"\"$task\""*) switch+=" --$task $name" ;; esac
+done
 echo
-if [ "$code" -eq 4 ]; then echo 'A requirement falls short. If it is to go live all the same:'; else echo 'To make it live:'; fi
-# For each task the first model that gives it answers, so that the old one goes on with what the new one cannot do.
-printf '  scripts/serve.sh --model candidate=%q --model in-use=%q\n' "$candidate" "$in_use"
+if [ "$code" -eq 4 ]; then
+  echo 'A requirement falls short. If it is to go live all the same:'
+else
+  echo 'To make it live:'
+fi
+if [ "$folder" != "$root/models/$name" ]; then printf '  cp -R %q %q\n' "$folder" "$root/models/$name"; fi
+printf '  %q models load %q && %q models activate%s\n' "$RESSORT_BIN" "$name" "$RESSORT_BIN" "$switch"
 exit "$code"

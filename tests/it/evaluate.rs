@@ -333,7 +333,9 @@ fn the_script_goes_from_a_folder_to_the_command_that_makes_it_live() {
         "would be served",
         "holds: candidate: ",
         "/lexicon-ner/report.html",
-        "To make it live:\n  scripts/serve.sh --model candidate=",
+        "To make it live:\n  cp -R ",
+        " models load lexicon-ner && ",
+        " models activate --entities lexicon-ner\n",
     ] {
         assert!(told.contains(part), "{part} is missing in: {told}");
     }
