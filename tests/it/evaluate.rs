@@ -234,9 +234,9 @@ fn shape(value: &Value, path: &str, lines: &mut Vec<String>) {
 #[test]
 fn the_keys_of_the_json_report_are_stable() {
     let workplace = Workplace::new();
-    let report = workplace.report(&format!(
-        "--data gold.jsonl --model a=@/two-heads --model b=@/two-heads --map PERSON=PER --require topics.ece<=1"
-    ));
+    let report = workplace.report(
+        "--data gold.jsonl --model a=@/two-heads --model b=@/two-heads --map PERSON=PER --require topics.ece<=1",
+    );
     let mut lines = Vec::new();
     shape(&report, "", &mut lines);
     // The same for every label, so that one of each kind is enough.

@@ -19,41 +19,66 @@ struct Sentence {
 }
 
 pub(super) fn read(text: &str) -> Result<Vec<GoldDocument>, Fault> {
+    let layout = Layout::of(text);
     let mut documents = Vec::new();
     let mut sentence = Sentence::default();
     for (index, line) in text.lines().chain([""]).enumerate() {
+        let fault = |message| Fault::Line(index + 1, message);
         if line.trim().is_empty() {
             sentence.finish(&mut documents);
-        } else if !is_comment(line) {
-            let (token, tag) = token_and_tag(line).ok_or_else(|| {
-                Fault::Line(
-                    index + 1,
-                    format!("`{line}` has no tag; a token and its tag are read, with tabs or spaces between"),
-                )
+        } else if !layout.is_comment(line) {
+            let (token, tag) = layout.token_and_tag(line).ok_or_else(|| {
+                fault(format!("`{line}` has no tag; a token and its tag are read, with tabs or spaces between"))
             })?;
-            sentence.push(token, tag).map_err(|message| Fault::Line(index + 1, message))?;
+            sentence.push(token, tag).map_err(fault)?;
         }
     }
     Ok(documents)
 }
 
-/// GermEval's source lines and CoNLL's document bounds; a token `#` has a tag behind it and no white space within.
-fn is_comment(line: &str) -> bool {
-    line.starts_with("-DOCSTART-") || (line.starts_with('#') && token_and_tag(line).is_none_or(|(_, tag)| !is_tag(tag)))
+/// Where token and tag stand, told by the whole file: a single line that begins with a number may begin with a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// Number in the sentence, token, outer tag, and more, with tabs between.
+    Numbered,
+    /// The token first and the tag last.
+    Outermost,
 }
 
-fn token_and_tag(line: &str) -> Option<(&str, &str)> {
-    // A token of GermEval may hold a no-break space, so tabs go before white space of any kind.
-    let columns: Vec<&str> = match line.contains('\t') {
-        true => line.split('\t').map(str::trim).collect(),
-        false => line.split_ascii_whitespace().collect(),
-    };
-    match columns.as_slice() {
-        [number, token, tag, _] if line.contains('\t') && number.parse::<u32>().is_ok() && is_tag(tag) => {
-            Some((token, tag))
+impl Layout {
+    fn of(text: &str) -> Self {
+        let mut number = 0;
+        let mut has_tokens = false;
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            if line.trim().is_empty() {
+                number = 0;
+                continue;
+            }
+            (number, has_tokens) = (number + 1, true);
+            let mut columns = line.split('\t');
+            if columns.next().and_then(|first| first.parse().ok()) != Some(number) || columns.count() < 2 {
+                return Self::Outermost;
+            }
         }
-        [token, .., tag] => Some((token, tag)),
-        _ => None,
+        if has_tokens { Self::Numbered } else { Self::Outermost }
+    }
+
+    /// GermEval's source lines and CoNLL's document bounds. A token `#` has a tag behind it.
+    fn is_comment(self, line: &str) -> bool {
+        let is_tagged = |line| self.token_and_tag(line).is_some_and(|(_, tag)| is_tag(tag));
+        line.starts_with("-DOCSTART-") || (line.starts_with('#') && (self == Self::Numbered || !is_tagged(line)))
+    }
+
+    fn token_and_tag(self, line: &str) -> Option<(&str, &str)> {
+        // A token may hold a no-break space, so tabs go before white space of any kind.
+        let columns: Vec<&str> = match line.contains('\t') {
+            true => line.split('\t').map(str::trim).collect(),
+            false => line.split_ascii_whitespace().collect(),
+        };
+        match (self, columns.as_slice()) {
+            (Self::Numbered, [_, token, tag, ..]) | (Self::Outermost, [token, .., tag]) => Some((token, tag)),
+            _ => None,
+        }
     }
 }
 
@@ -133,6 +158,12 @@ mod tests {
         let file =
             "-DOCSTART- -X- O O\n\nEU NNP I-NP I-ORG\nBerlin NNP I-NP I-LOC\nBonn NNP I-NP B-LOC\n# NN O O\n\n\n";
         check(file, &[("EU Berlin Bonn #", &[(0, 2, "ORG"), (3, 9, "LOC"), (10, 14, "LOC")])]);
+    }
+
+    #[test]
+    fn a_number_at_the_beginning_of_a_line_may_be_a_token() {
+        check("1\tCD\tI-NP\tO\nFC\tNN\tI-NP\tI-ORG\n", &[("1 FC", &[(2, 4, "ORG")])]);
+        check("1\tBonn\tB-LOC\n2\tist\tO\n", &[("Bonn ist", &[(0, 4, "LOC")])]);
     }
 
     #[test]
