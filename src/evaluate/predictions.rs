@@ -165,7 +165,7 @@ impl Store {
 
     /// Notes how fast the model was.
     pub fn finish(&mut self, speed: Option<Speed>) -> Result<(), StoreError> {
-        self.record.speed = speed.or(self.record.speed);
+        self.record.speed = speed.or(self.record.speed.take());
         self.write_record()
     }
 

@@ -16,11 +16,15 @@ use crate::scheduler::{Admission, RequestId, Turn};
 use crate::task::{AggregationStrategy, Priority, Task};
 
 /// What a model's answers cost on this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Speed {
     /// Documents that were read for `documents_per_s`, many at a time.
     pub n_documents: usize,
     pub documents_per_s: f64,
+    /// Where the model ran.
+    pub execution_provider: String,
+    /// Runs that happened at the same time.
+    pub streams: usize,
     /// From a document to its answer, one document at a time.
     pub p50_ms: f64,
     pub p95_ms: f64,
@@ -85,6 +89,8 @@ pub async fn run_model(
     Ok(Some(Speed {
         n_documents: open.len(),
         documents_per_s: open.len() as f64 / seconds.max(f64::EPSILON),
+        execution_provider: model.placement.provider.to_string(),
+        streams: model.n_streams,
         p50_ms: percentile_ms(&times, 0.50),
         p95_ms: percentile_ms(&times, 0.95),
         resident_bytes: None,

@@ -21,6 +21,9 @@ pub fn page(report: &Report) -> String {
         report.ressort,
         file = escape(&data.file)
     );
+    if !data.labels.is_empty() {
+        let _ = write!(page, "<p>Figures are confined to {}.</p>", escape(&data.labels.join(", ")));
+    }
     for outcome in &report.verdict {
         let class = if outcome.holds { "good" } else { "bad" };
         let _ = write!(page, "<p class=\"{class}\">{}</p>", escape(&outcome.to_string()));

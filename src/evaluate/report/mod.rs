@@ -124,7 +124,7 @@ impl ModelReport {
             version: answers.version.clone(),
             entities,
             topics,
-            speed: answers.speed,
+            speed: answers.speed.clone(),
             n_failed: failed().count(),
             failures: failed().take(MAX_EXAMPLES).map(failure).collect(),
         }

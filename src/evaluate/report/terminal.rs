@@ -103,10 +103,14 @@ pub(super) fn label_rows(models: &[ModelReport]) -> Vec<Row> {
 
 pub(super) fn speed_rows(models: &[ModelReport]) -> Vec<Row> {
     kept(vec![
-        row(models, "documents/s", |model| Some(format!("{:.1}", model.speed?.documents_per_s))),
-        row(models, "p50 ms, alone", |model| Some(format!("{:.1}", model.speed?.p50_ms))),
-        row(models, "p95 ms, alone", |model| Some(format!("{:.1}", model.speed?.p95_ms))),
-        row(models, "resident MB", |model| Some(format!("{:.0}", model.speed?.resident_bytes? as f64 / 1e6))),
+        row(models, "ran on", |model| {
+            let speed = model.speed.as_ref()?;
+            Some(format!("{} x {}", speed.streams, speed.execution_provider))
+        }),
+        row(models, "documents/s", |model| Some(format!("{:.1}", model.speed.as_ref()?.documents_per_s))),
+        row(models, "p50 ms, alone", |model| Some(format!("{:.1}", model.speed.as_ref()?.p50_ms))),
+        row(models, "p95 ms, alone", |model| Some(format!("{:.1}", model.speed.as_ref()?.p95_ms))),
+        row(models, "resident MB", |model| Some(format!("{:.0}", model.speed.as_ref()?.resident_bytes? as f64 / 1e6))),
     ])
 }
 
