@@ -121,8 +121,12 @@ pub fn log_loss(hits: &[bool], scores: &[f64]) -> f64 {
     ratio(hits.iter().zip(scores).map(loss).sum(), hits.len() as f64)
 }
 
-/// Places of the labels by falling score; equal scores in the order of the labels.
+/// Places of the labels by falling score; equal scores in the order of the labels; none where every score is 0, as of a
+/// document without an answer.
 pub fn ranking(scores: ArrayView1<'_, f64>) -> Vec<usize> {
+    if scores.iter().all(|score| *score == 0.0) {
+        return Vec::new();
+    }
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
     order
@@ -174,7 +178,8 @@ impl TopicTable {
     /// The best score of each document, and whether its label is right.
     fn best(&self) -> (Vec<f64>, Vec<bool>) {
         let rows = self.scores.rows().into_iter().zip(self.gold.rows());
-        rows.filter_map(|(scores, gold)| ranking(scores).first().map(|best| (scores[*best], gold[*best]))).unzip()
+        rows.map(|(scores, gold)| ranking(scores).first().map_or((0.0, false), |best| (scores[*best], gold[*best])))
+            .unzip()
     }
 
     /// Every score, and whether its label is right.
@@ -240,6 +245,19 @@ mod tests {
         let figures = topic_figures(&table);
         assert_eq!((figures.precision_at_1, figures.micro_precision, figures.accuracy), (1.0, 0.5, None));
         assert_eq!((figures.confusion.counts, figures.subset_accuracy), (vec![vec![1, 0], vec![0, 0]], 0.5));
+    }
+
+    #[test]
+    fn a_document_without_an_answer_has_no_best_label_that_could_be_right() {
+        let table = TopicTable {
+            labels: vec!["a".into(), "b".into()],
+            gold: array![[true, false], [true, false]],
+            scores: array![[0.0, 0.0], [0.9, 0.0]],
+            accepted: array![[false, false], [true, false]],
+        };
+        let figures = topic_figures(&table);
+        assert_eq!((figures.accuracy, figures.precision_at_1), (Some(0.5), 0.5));
+        assert_eq!(figures.confusion.counts[0], [1, 0]);
     }
 
     #[test]
