@@ -88,7 +88,7 @@ pub(super) fn reliability_svg(bins: &[ReliabilityBin], model: usize) -> String {
             "<text class=\"tick\" x=\"{x}\" y=\"256\">{text}</text><text class=\"name\" x=\"-6\" y=\"{y}\">{text}</text>"
         );
     }
-    svg + "<text class=\"tick\" x=\"120\" y=\"274\">score; bars: share of labels; dots: share that is right</text></svg>"
+    svg + "<text class=\"tick\" x=\"120\" y=\"274\">bars: how many; dots: share that is right</text></svg>"
 }
 
 /// Colours that the page's style has for models.
