@@ -34,7 +34,7 @@ pub struct GoldSource {
     pub topics_field: Option<String>,
 }
 
-/// Labelled data, checked: at least one document, no id twice, every place within its text.
+/// Labelled data, checked: at least one document, every place within its text; ids differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gold {
     pub documents: Vec<GoldDocument>,
@@ -79,12 +79,13 @@ impl Gold {
             None => GoldFormat::of(&source.path)?,
         };
         let topics_field = source.topics_field.as_deref();
-        let documents = match format {
+        let mut documents = match format {
             GoldFormat::JsonLines => jsonl::read(text, topics_field)?,
             GoldFormat::Columns => columns::read(text)?,
             GoldFormat::Table => table::read(text, topics_field)?,
         };
         check(&documents)?;
+        tell_apart(&mut documents);
         let hash = Sha256::new().chain_update(topics_field.unwrap_or_default()).chain_update(bytes).finalize();
         Ok(Self { documents, version: hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect() })
     }
@@ -137,10 +138,19 @@ fn check(documents: &[GoldDocument]) -> Result<(), Fault> {
             "no document has topics or entities to compare with; name the field with --topics-field".to_owned(),
         ));
     }
-    let mut ids = HashSet::new();
-    match documents.iter().find(|document| !ids.insert(document.id.as_str())) {
-        Some(document) => Err(Fault::File(format!("two documents have the id `{}`; ids must differ", document.id))),
-        None => Ok(()),
+    Ok(())
+}
+
+/// Makes ids differ, by which answers are found: the second `x` is called `x (2)`.
+fn tell_apart(documents: &mut [GoldDocument]) {
+    let mut ids: HashSet<String> = HashSet::new();
+    for document in documents {
+        let mut number = 2;
+        let id = document.id.clone();
+        while !ids.insert(document.id.clone()) {
+            document.id = format!("{id} ({number})");
+            number += 1;
+        }
     }
 }
 
@@ -158,8 +168,14 @@ mod tests {
         assert!(fault("a.jsonl", "\n\n").contains("holds no document"));
         assert!(fault("a.jsonl", r#"{"text": "a"}"#).contains("--topics-field"));
         assert!(fault("a.xml", "").contains("--format"));
-        let twice = "{\"id\": \"x\", \"text\": \"a\", \"topics\": []}\n{\"id\": \"x\", \"text\": \"b\"}";
-        assert!(fault("a.jsonl", twice).contains("the id `x`"));
+    }
+
+    #[test]
+    fn documents_of_one_id_are_told_apart() {
+        let source = GoldSource { path: "a.csv".into(), format: None, topics_field: None };
+        let gold = Gold::parse(&source, b"id,text,topic\nx,a,A\nx,b,A\nx (2),c,A\nx,d,A\n").unwrap();
+        let ids: Vec<&str> = gold.documents.iter().map(|document| document.id.as_str()).collect();
+        assert_eq!(ids, ["x", "x (2)", "x (2) (2)", "x (3)"]);
     }
 
     #[test]

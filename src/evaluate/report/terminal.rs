@@ -87,7 +87,7 @@ pub(super) fn label_rows(models: &[ModelReport]) -> Vec<Row> {
     for label in labels {
         rows.push(row(models, &format!("F1 {label}"), |model| {
             let figures = model.entities.as_ref()?.figures.per_label.get(label)?;
-            Some(format!("{} of {}", fraction(figures.prf.f1), figures.support))
+            Some(format!("{} of {:>4}", fraction(figures.prf.f1), figures.support))
         }));
     }
     let topics = models.iter().filter_map(|model| model.topics.as_ref());
@@ -95,7 +95,7 @@ pub(super) fn label_rows(models: &[ModelReport]) -> Vec<Row> {
     for label in labels {
         rows.push(row(models, &format!("F1 {label}"), |model| {
             let figures = model.topics.as_ref()?.figures.per_label.get(label)?;
-            Some(format!("{} of {}", fraction(figures.prf.f1), figures.support))
+            Some(format!("{} of {:>4}", fraction(figures.prf.f1), figures.support))
         }));
     }
     rows
