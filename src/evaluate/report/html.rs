@@ -142,36 +142,50 @@ fn comparison_section(comparison: &Comparison) -> String {
 
 fn disagreement(document: &Disagreement, baseline: &str, candidate: &str) -> String {
     let mut html = format!("<p class=\"pale\">document {}</p><div class=\"side\">", escape(&document.document));
+    let from = excerpt_start(document);
     for (name, view) in [("gold", &document.gold), (baseline, &document.baseline), (candidate, &document.candidate)] {
-        let _ = write!(html, "<div><b>{name}</b>{}</div>", show(&document.text, view));
+        let topics = view.topics.as_ref().map(|topics| format!("<br>topics: {}", escape(&topics.join(", "))));
+        let text = marked(&document.text, view.entities.as_deref().unwrap_or_default(), from);
+        let _ = write!(html, "<div><b>{name}</b>{}<br>{text}</div>", topics.unwrap_or_default());
     }
     html + "</div>"
 }
 
-fn show(text: &str, view: &View) -> String {
-    let topics = view.topics.as_ref().map(|topics| format!("<br>topics: {}", escape(&topics.join(", "))));
-    let entities = view.entities.as_deref().unwrap_or_default();
-    format!("{}<br>{}", topics.unwrap_or_default(), marked(text, entities))
+/// Characters of a text that are shown.
+const MAX_CHARACTERS: usize = 600;
+
+/// From where a text is shown: its beginning, unless it is long and the models disagree further on.
+fn excerpt_start(document: &Disagreement) -> usize {
+    const BEFORE: usize = 200;
+    let spans = |view: &View| view.entities.clone().unwrap_or_default();
+    let (baseline, candidate) = (spans(&document.baseline), spans(&document.candidate));
+    let only =
+        |a: &[PlacedText], b: &[PlacedText]| a.iter().filter(|span| !b.contains(span)).map(|one| one.span.start).min();
+    let first = only(&baseline, &candidate).into_iter().chain(only(&candidate, &baseline)).min().unwrap_or(0);
+    match document.text.chars().nth(MAX_CHARACTERS) {
+        Some(_) => first.saturating_sub(BEFORE),
+        None => 0,
+    }
 }
 
-/// The beginning of the text, entities marked; of entities that overlap, the first.
-fn marked(text: &str, entities: &[PlacedText]) -> String {
-    const MAX_CHARACTERS: usize = 600;
-    let characters: Vec<char> = text.chars().take(MAX_CHARACTERS).collect();
+/// The text from the character `from` on, entities marked; of entities that overlap, the first.
+fn marked(text: &str, entities: &[PlacedText], from: usize) -> String {
+    let end = from + MAX_CHARACTERS;
+    let characters: Vec<char> = text.chars().take(end).collect();
     let slice = |start: usize, end: usize| {
         let end = end.min(characters.len());
         escape(&characters[start.min(end)..end].iter().collect::<String>())
     };
-    let (mut html, mut at) = (String::new(), 0);
-    for PlacedText { span, .. } in entities.iter().filter(|entity| entity.span.end <= MAX_CHARACTERS) {
+    let (mut html, mut at) = (String::new(), from);
+    for PlacedText { span, .. } in entities.iter().filter(|entity| entity.span.end <= end) {
         if span.start >= at {
             let (before, name) = (slice(at, span.start), slice(span.start, span.end));
             let _ = write!(html, "{before}<mark>{name}<sub>{}</sub></mark>", escape(&span.label));
             at = span.end;
         }
     }
-    let ellipsis = if text.chars().nth(MAX_CHARACTERS).is_some() { "…" } else { "" };
-    html + &slice(at, characters.len()) + ellipsis
+    let ellipsis = |is_cut| if is_cut { "…" } else { "" };
+    ellipsis(from > 0).to_owned() + &html + &slice(at, characters.len()) + ellipsis(text.chars().nth(end).is_some())
 }
 
 fn model_section(model: &ModelReport, index: usize) -> String {
@@ -278,7 +292,24 @@ mod tests {
         let text = "Zoë <b> Köln";
         let placed = |start, end| PlacedText::new(text, &LabelledSpan::new(start, end, "L&C"));
         let expected = "<mark>Zoë<sub>L&amp;C</sub></mark> &lt;b&gt; <mark>Köln<sub>L&amp;C</sub></mark>";
-        assert_eq!(marked(text, &[placed(0, 3), placed(1, 3), placed(8, 12)]), expected);
-        assert_eq!(marked(&"ä".repeat(601), &[placed(599, 601)]), "ä".repeat(600) + "…");
+        assert_eq!(marked(text, &[placed(0, 3), placed(1, 3), placed(8, 12)], 0), expected);
+        assert_eq!(marked(&"ä".repeat(601), &[placed(599, 601)], 0), "ä".repeat(600) + "…");
+    }
+
+    #[test]
+    fn a_long_text_is_shown_from_shortly_before_the_first_disagreement() {
+        let text = "ö".repeat(900);
+        let placed = |start| PlacedText::new(&text, &LabelledSpan::new(start, start + 2, "LOC"));
+        let view =
+            |starts: &[usize]| View { topics: None, entities: Some(starts.iter().map(|at| placed(*at)).collect()) };
+        let [gold, baseline, candidate] = [view(&[]), view(&[3, 500]), view(&[3])];
+        let document = Disagreement { document: "x".into(), text: text.clone(), n: 1, gold, baseline, candidate };
+        assert_eq!(excerpt_start(&document), 300);
+        let shown = marked(&text, &[placed(3), placed(500)], 300);
+        assert!(
+            shown.starts_with(&format!("…{}<mark>öö<sub>LOC", "ö".repeat(200))) && !shown.ends_with('…'),
+            "{shown}"
+        );
+        assert_eq!(excerpt_start(&Disagreement { text: "ö".repeat(600), ..document }), 0);
     }
 }
