@@ -1,5 +1,7 @@
 //! The command line: what was said, as `clap` reads it, and what it means.
 
+mod score;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ressort::config::{ModelSpec, Provider, RequestLimits, RunSettings};
 use ressort::registry::ByTask;
 use ressort::telemetry::LogFormat;
+
+pub use score::ScoreArgs;
 
 /// Reads German text and returns its topics and named entities, with any transformer exported to ONNX.
 #[derive(Debug, Parser)]
@@ -24,6 +28,8 @@ pub struct Cli {
 pub enum Verb {
     /// Serve the HTTP API
     Serve(ServeArgs),
+    /// Score files: read texts, write their topics and entities
+    Score(ScoreArgs),
     /// Say what a model folder holds, and whether and how it would be served
     Inspect(InspectArgs),
 }
@@ -42,18 +48,8 @@ pub struct ServeArgs {
     /// Port to listen on; 0 takes a free one
     #[arg(long, default_value_t = 8080, env = "RESSORT_PORT")]
     pub port: u16,
-    /// A model folder to serve, repeatable; without any, the model `ressort` of --models-dir
-    #[arg(long = "model", value_name = "[NAME=]PATH")]
-    models: Vec<ModelSpec>,
-    /// Folder of the models that ship
-    #[arg(long, default_value = "models", env = "RESSORT_MODELS_DIR", value_name = "DIR")]
-    models_dir: PathBuf,
-    /// The model that gives topics; default: the first that can
-    #[arg(long, value_name = "NAME")]
-    topics: Option<String>,
-    /// The model that gives entities; default: the first that can
-    #[arg(long, value_name = "NAME")]
-    entities: Option<String>,
+    #[command(flatten)]
+    models: ModelArgs,
     #[command(flatten)]
     run: RunArgs,
     /// Longest text that is read, in Unicode code points
@@ -85,6 +81,23 @@ pub struct InspectArgs {
     run: RunArgs,
 }
 
+/// Which models are loaded, and which of them answers for what.
+#[derive(Debug, Args)]
+struct ModelArgs {
+    /// A model folder to load, repeatable; without any, the model `ressort` of --models-dir
+    #[arg(long = "model", value_name = "[NAME=]PATH")]
+    models: Vec<ModelSpec>,
+    /// Folder of the models that ship
+    #[arg(long, default_value = "models", env = "RESSORT_MODELS_DIR", value_name = "DIR")]
+    models_dir: PathBuf,
+    /// The model that gives topics; default: the first that can
+    #[arg(long, value_name = "NAME")]
+    topics: Option<String>,
+    /// The model that gives entities; default: the first that can
+    #[arg(long, value_name = "NAME")]
+    entities: Option<String>,
+}
+
 #[derive(Debug, Args)]
 struct RunArgs {
     /// Execution providers in the order in which they are tried (cuda, cpu); the CPU stands behind them all
@@ -102,17 +115,12 @@ struct RunArgs {
 }
 
 impl ServeArgs {
-    /// The models to load: those named, else the one that ships.
     pub fn models(&self) -> Vec<ModelSpec> {
-        const SHIPPED: &str = "ressort";
-        match self.models.is_empty() {
-            false => self.models.clone(),
-            true => vec![ModelSpec { name: SHIPPED.to_owned(), path: self.models_dir.join(SHIPPED) }],
-        }
+        self.models.specs()
     }
 
     pub fn active(&self) -> ByTask<String> {
-        ByTask { topics: self.topics.clone(), entities: self.entities.clone() }
+        self.models.active()
     }
 
     pub fn limits(&self) -> RequestLimits {
@@ -135,6 +143,21 @@ impl InspectArgs {
     }
 }
 
+impl ModelArgs {
+    /// The models to load: those named, else the one that ships.
+    fn specs(&self) -> Vec<ModelSpec> {
+        const SHIPPED: &str = "ressort";
+        match self.models.is_empty() {
+            false => self.models.clone(),
+            true => vec![ModelSpec { name: SHIPPED.to_owned(), path: self.models_dir.join(SHIPPED) }],
+        }
+    }
+
+    fn active(&self) -> ByTask<String> {
+        ByTask { topics: self.topics.clone(), entities: self.entities.clone() }
+    }
+}
+
 impl RunArgs {
     fn settings(&self) -> RunSettings {
         RunSettings {
@@ -142,6 +165,7 @@ impl RunArgs {
             require_gpu: self.require_gpu,
             n_streams: self.streams.unwrap_or(RunSettings::default().n_streams),
             max_queued_windows: self.max_queued_windows,
+            ..RunSettings::default()
         }
     }
 }

@@ -16,7 +16,7 @@
 //! | layer | module | job |
 //! |---|---|---|
 //! | 10 | `main`, `cli` | the verbs of the command line |
-//! | 9 | [`http`] | the API: routes, wire types, errors as callers see them |
+//! | 9 | [`http`], [`score`] | the API: routes, wire types, errors as callers see them; batch scoring of files |
 //! | 8 | [`answer`] | an answer as it is written, by the API and into files |
 //! | 7 | [`registry`], [`inspect`] | loaded models by name and task; what a model is, as a report |
 //! | 6 | [`model`] | a folder made ready to serve, and refused where something is wrong with it |
@@ -28,7 +28,8 @@
 //! | 0 | [`span`], [`task`], [`telemetry`] | places, the words of a task, logs and metrics |
 //!
 //! What stands in one room only: `ort` in [`session`], `tokenizers` in [`tokenize`], `axum` in [`http`], `prost` in
-//! [`manifest`], `clap` and `anyhow` in the binary. Wire types (`serde`) live at the edges: [`http`], [`answer`],
+//! [`manifest`], `clap` and `anyhow` in the binary,
+//! `arrow`, `parquet` and `csv` in [`score`]. Wire types (`serde`) live at the edges: [`http`], [`score`], [`answer`],
 //! [`inspect`], [`manifest`].
 //!
 //! # What always holds
@@ -56,6 +57,7 @@ pub mod normalize;
 pub mod pipeline;
 pub mod registry;
 pub mod scheduler;
+pub mod score;
 pub mod session;
 pub mod span;
 pub mod stitch;

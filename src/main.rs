@@ -1,4 +1,5 @@
-//! `ressort`: the verbs, each as a list of its steps. Exit codes: 0 done, 1 failed, 2 bad usage.
+//! `ressort`: the verbs, each as a list of its steps. Exit codes: 0 done, 1 failed, 2 bad usage,
+//! 3 scored but for some rows.
 
 mod cli;
 
@@ -11,34 +12,41 @@ use clap::Parser;
 use ressort::http::{ApiKey, App, serve};
 use ressort::inspect::Report;
 use ressort::model::Model;
-use ressort::registry::Registry;
+use ressort::registry::{ByTask, Registry};
+use ressort::score::{ScoreError, prepare};
 use ressort::task::Task;
 use ressort::telemetry::{start_logging, start_metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Cli, InspectArgs, ServeArgs, Verb};
+use crate::cli::{Cli, InspectArgs, ScoreArgs, ServeArgs, Verb};
 
 /// How long requests under way may take once the server was told to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What `clap` ends with too.
+const BAD_USAGE: u8 = 2;
+const SOME_ROWS_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(cli.log_format.into());
     match run(cli.verb) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("ressort: {error:#}");
-            ExitCode::FAILURE
+            let is_usage = error.downcast_ref::<ScoreError>().is_some_and(ScoreError::is_usage);
+            if is_usage { BAD_USAGE.into() } else { ExitCode::FAILURE }
         }
     }
 }
 
 #[tokio::main]
-async fn run(verb: Verb) -> anyhow::Result<()> {
+async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
-        Verb::Serve(args) => run_serve(&args).await,
-        Verb::Inspect(args) => run_inspect(&args).await,
+        Verb::Serve(args) => run_serve(&args).await.map(|()| ExitCode::SUCCESS),
+        Verb::Score(args) => run_score(&args).await,
+        Verb::Inspect(args) => run_inspect(&args).await.map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -57,6 +65,20 @@ async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     println!("{}", listening_line(&listener, &app.registry)?);
     serve(listener, Arc::new(app), stop_signal()?, PATIENCE).await?;
     Ok(())
+}
+
+async fn run_score(args: &ScoreArgs) -> anyhow::Result<ExitCode> {
+    // Before the models: what is wrong with the files shows at once.
+    let prepared = prepare(args.job())?;
+    let registry = Registry::load(&args.models(), args.active(), &args.run_settings()).await?;
+    let models = registry.assign(args.tasks(), &ByTask::default())?;
+    let summary = prepared.run(models).await?;
+    eprint!("{summary}");
+    if let Some(path) = &args.summary {
+        let json = serde_json::to_string_pretty(&summary)? + "\n";
+        std::fs::write(path, json).with_context(|| format!("{}: the summary cannot be written", path.display()))?;
+    }
+    Ok(if summary.counts.errors > 0 { SOME_ROWS_FAILED.into() } else { ExitCode::SUCCESS })
 }
 
 async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {

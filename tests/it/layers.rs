@@ -23,6 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("inspect", 7),
     ("answer", 8),
     ("http", 9),
+    ("score", 9),
     ("cli", 10),
     ("main", 10),
     ("lib", 10),
@@ -36,7 +37,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("prost", &["manifest"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["main"]),
-    ("serde", &["answer", "http", "inspect", "manifest"]),
+    ("arrow", &["score"]),
+    ("parquet", &["score"]),
+    ("csv", &["score"]),
+    ("serde", &["answer", "http", "inspect", "manifest", "score"]),
 ];
 
 /// Source files with their top-level module and their code above the tests, comments taken out.
