@@ -85,7 +85,12 @@ fn fields_of(line: &[u8], is_first: bool) -> Result<Fields, Fault> {
     }
     let line = utf8(line)?;
     let line = if is_first { line.trim_start_matches('\u{feff}') } else { line };
-    object_fields(line.as_bytes()).map_err(|error| Fault::InvalidJson(error.to_string()))
+    object_fields(line.as_bytes()).map_err(|error| {
+        // The error knows of this line alone, and calls it the first.
+        let message = error.to_string();
+        let what = message.split(" at line ").next().unwrap_or_default();
+        Fault::InvalidJson(format!("{what} at byte {}", error.column()))
+    })
 }
 
 /// The fields of one object in their order.

@@ -22,6 +22,12 @@ pub struct ReadSettings {
     pub section: bool,
 }
 
+/// The mark at the start of an Arrow file.
+const ARROW_FILE: &[u8] = b"ARROW1";
+
+/// Bytes of the longest mark that a file is told by.
+const LONGEST_MARK: usize = ARROW_FILE.len();
+
 /// Bytes, decompressed.
 pub type Bytes = Box<dyn BufRead + Send>;
 
@@ -60,7 +66,7 @@ fn read_as(
         Format::Csv => Box::new(SeparatedReader::new(bytes, settings.delimiter.unwrap_or(b','), name)?),
         Format::Tsv => Box::new(SeparatedReader::new(bytes, settings.delimiter.unwrap_or(b'\t'), name)?),
         Format::Arrow | Format::ArrowStream => match path {
-            Some(path) if bytes.fill_buf()?.starts_with(b"ARROW1") => {
+            Some(path) if bytes.fill_buf()?.starts_with(ARROW_FILE) => {
                 Box::new(ColumnarReader::of_arrow_file(File::open(path)?, name, count.clone())?)
             }
             _ => Box::new(ColumnarReader::of_arrow_stream(bytes, name, path.is_none())?),
@@ -72,7 +78,7 @@ fn read_as(
 /// `source` without the compression that its first bytes tell of.
 pub fn decompressed(source: impl Read + Send + 'static, count: &ByteCount) -> io::Result<Bytes> {
     let mut counted = Counted { inner: source, count: count.clone() };
-    let mut start = [0; 4];
+    let mut start = [0; LONGEST_MARK];
     let mut n = 0;
     while n < start.len() {
         match counted.read(&mut start[n..])? {
