@@ -127,7 +127,9 @@ fn paths_of(input: &str, format: Option<Format>) -> Result<Vec<PathBuf>, ScoreEr
             false => Err(ScoreError::usage(format!("{input}: no such file or folder"))),
         };
     }
-    let matches = glob::glob(input).map_err(|error| ScoreError::usage(format!("{input}: {error}")))?;
+    // As a shell reads patterns: hidden files are named or left out.
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::default() };
+    let matches = glob::glob_with(input, options).map_err(|error| ScoreError::usage(format!("{input}: {error}")))?;
     let paths = matches
         .map(|path| path.map_err(|error| ScoreError::read(input, io::Error::from(error))))
         .filter(|path| path.as_ref().map_or(true, |path| path.is_file()))

@@ -92,10 +92,10 @@ pub struct Prepared {
 /// Finds the input, checks its columns, and checks that the output can be written.
 pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
     let sources = find_sources(&job.inputs, job.input_format)?;
-    let (format, compression) = output_format(&job, &sources)?;
     if let Target::File { path, overwrite } = &job.target {
         check_output(path, *overwrite)?;
     }
+    let (format, compression) = output_format(&job, &sources)?;
     let count = ByteCount::default();
     let mut piped = None;
     let mut columns = Vec::new();

@@ -137,7 +137,8 @@ impl Parts {
         renamed(self.checkpoint.whole.as_deref().unwrap_or(ROWS), &self.output)?;
         sync_dir(&parent(&self.output))?;
         // The checkpoint goes after all that it speaks of, and the plan after the checkpoint.
-        for name in [ROWS, ASSEMBLED, ERRORS, CHECKPOINT, PLAN, LOCK] {
+        let fresh = fresh_name(CHECKPOINT);
+        for name in [ROWS, ASSEMBLED, ERRORS, &fresh, CHECKPOINT, PLAN, LOCK] {
             remove(&self.dir.join(name))?;
         }
         // Anything else in it was put there by somebody else.
@@ -162,11 +163,16 @@ pub fn beside(output: &Path, ending: &str) -> PathBuf {
 
 /// Writes a file of JSON whole or not at all.
 pub fn write_json(dir: &Path, name: &str, value: &impl Serialize) -> Result<(), ScoreError> {
-    let (path, fresh) = (dir.join(name), dir.join(format!("{name}.new")));
+    let (path, fresh) = (dir.join(name), dir.join(fresh_name(name)));
     let bytes = serde_json::to_vec_pretty(value).map_err(|error| ScoreError::write(&path, error.into()))?;
     let written = File::create(&fresh).and_then(|mut file| add(&mut file, &bytes));
     written.and_then(|()| std::fs::rename(&fresh, &path)).map_err(|error| ScoreError::write(&path, error))?;
     sync_dir(dir)
+}
+
+/// What a file is called until it takes its place.
+fn fresh_name(name: &str) -> String {
+    format!("{name}.new")
 }
 
 fn parts_dir(output: &Path) -> PathBuf {
@@ -251,4 +257,122 @@ fn sync_dir(dir: &Path) -> Result<(), ScoreError> {
 /// Takes an error of one kind for success.
 fn ignore(kind: io::ErrorKind) -> impl FnOnce(io::Error) -> io::Result<()> {
     move |error| if error.kind() == kind { Ok(()) } else { Err(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    type Assemble = fn(&Path, &Path) -> Result<(), ScoreError>;
+
+    struct Case {
+        dir: tempfile::TempDir,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            Self { dir: tempfile::tempdir().unwrap() }
+        }
+
+        fn at(&self, name: &str) -> PathBuf {
+            self.dir.path().join(name)
+        }
+
+        fn open(&self) -> Parts {
+            Parts::open(&self.at("out"), &json!({"top-k": 5}), false).unwrap()
+        }
+
+        /// Two rows and an error that count.
+        fn started(&self) -> Parts {
+            let mut parts = self.open();
+            let counts = Counts { documents: 2, errors: 1, ..Counts::default() };
+            parts.append(b"a\nb\n", b"e\n", Position { source: 0, record: 3 }, &counts).unwrap();
+            parts
+        }
+
+        fn read(&self, name: &str) -> String {
+            std::fs::read_to_string(self.at(name)).unwrap_or_else(|error| format!("{name}: {error}"))
+        }
+
+        fn check_published(&self) {
+            assert_eq!((self.read("out"), self.read("errors")), ("a\nb\nend".to_owned(), "e\n".to_owned()));
+            assert!(!self.at("out.parts").exists());
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_the_checkpoint_is_cut_off() {
+        let case = Case::new();
+        drop(case.started());
+        std::fs::write(case.at("out.parts/rows"), "a\nb\nc\nhal").unwrap();
+        std::fs::write(case.at("out.parts/errors.jsonl"), "e\nf").unwrap();
+        std::fs::write(case.at("out.parts/checkpoint.json.new"), "{\"posit").unwrap();
+        let mut parts = case.open();
+        assert_eq!(parts.checkpoint.position, Position { source: 0, record: 3 });
+        parts.complete(b"end", None::<Assemble>).unwrap();
+        parts.publish(&case.at("errors")).unwrap();
+        case.check_published();
+    }
+
+    #[test]
+    fn a_run_that_died_while_it_finished_is_finished_by_the_next() {
+        // With the footer written, whole, with the errors moved, and with the output moved.
+        for n_steps in 0..4 {
+            let case = Case::new();
+            let mut parts = case.started();
+            match n_steps {
+                0 => std::fs::write(case.at("out.parts/rows"), "a\nb\nend").unwrap(),
+                _ => parts.complete(b"end", None::<Assemble>).unwrap(),
+            }
+            drop(parts);
+            if n_steps > 1 {
+                std::fs::rename(case.at("out.parts/errors.jsonl"), case.at("errors")).unwrap();
+            }
+            if n_steps > 2 {
+                std::fs::rename(case.at("out.parts/rows"), case.at("out")).unwrap();
+            }
+            assert_eq!(is_whole(&case.at("out")).unwrap(), n_steps > 0);
+            let mut parts = case.open();
+            parts.complete(b"end", None::<Assemble>).unwrap();
+            parts.publish(&case.at("errors")).unwrap();
+            case.check_published();
+        }
+    }
+
+    #[test]
+    fn an_assembled_output_takes_the_place_of_the_rows() {
+        let case = Case::new();
+        let assemble = |rows: &Path, whole: &Path| {
+            std::fs::copy(rows, whole).map(|_| ()).map_err(|error| ScoreError::write(whole, error))
+        };
+        // A process that died while it assembled has left half of it.
+        drop(case.started());
+        std::fs::write(case.at("out.parts/assembled"), "half").unwrap();
+        let mut parts = case.open();
+        parts.complete(b"end", Some(assemble)).unwrap();
+        parts.publish(&case.at("errors")).unwrap();
+        case.check_published();
+    }
+
+    #[test]
+    fn rows_that_count_and_are_gone_are_said() {
+        let case = Case::new();
+        drop(case.started());
+        std::fs::write(case.at("out.parts/rows"), "a").unwrap();
+        let error = Parts::open(&case.at("out"), &json!({"top-k": 5}), false).err().unwrap().to_string();
+        assert!(error.contains("has 1 bytes where the checkpoint counts 4; remove the folder"), "{error}");
+        assert!(Parts::open(&case.at("out"), &json!({"top-k": 5}), true).is_ok(), "a new run does not care");
+    }
+
+    #[test]
+    fn errors_of_an_earlier_run_go_when_there_are_none_any_more() {
+        let case = Case::new();
+        std::fs::write(case.at("errors"), "old").unwrap();
+        let mut parts = case.open();
+        parts.complete(b"", None::<Assemble>).unwrap();
+        parts.publish(&case.at("errors")).unwrap();
+        assert_eq!((case.read("out").as_str(), case.at("errors").exists()), ("", false));
+    }
 }

@@ -8,4 +8,6 @@ mod documents;
 mod folders;
 mod layers;
 mod parity;
+mod resume;
+mod score;
 mod support;
