@@ -1,8 +1,8 @@
 """Kills one of two Ray workers in the middle of a job, and holds the rows against those of a single run.
 
-    python scripts/bench/kill_ray.py RESSORT MODEL INPUT.parquet
+    python scripts/bench/kill_ray.py RESSORT MODEL INPUT.parquet...
 
-Ends with 1 where rows are missing, doubled or different.
+Takes several files, so that both workers have some. Ends with 1 where rows are missing, doubled or different.
 """
 
 import subprocess
@@ -29,13 +29,13 @@ def workers(model: str) -> list[int]:
     return found
 
 
-def main(ressort: str, model: str, source: str) -> int:
+def main(ressort: str, model: str, *sources: str) -> int:
     flags = ["--model", model, "--providers", "cpu", "--streams", "1"]
     with tempfile.TemporaryDirectory() as folder:
         single = f"{folder}/single.parquet"
-        code = subprocess.run([ressort, "score", source, "--output", single, *flags], check=False).returncode
+        code = subprocess.run([ressort, "score", *sources, "--output", single, *flags], check=False).returncode
         assert code in (0, 3), f"the single run ended with {code}"
-        command = [sys.executable, str(SCRIPT), source, "--output", f"{folder}/ray", "--ressort", ressort]
+        command = [sys.executable, str(SCRIPT), *sources, "--output", f"{folder}/ray", "--ressort", ressort]
         job = subprocess.Popen([*command, "--workers", "2", "--cpus", "0.5", "--batch-size", "64", "--", *flags])
         killed = None
         while job.poll() is None and killed is None:
