@@ -40,9 +40,9 @@ def main(ressort: str, model: str, *sources: str) -> int:
         killed = None
         while job.poll() is None and killed is None:
             found = workers(model)
-            # Both are there, and the first has had time to take a batch.
-            if len(found) == 2:
-                time.sleep(1.0)
+            if found:
+                # Time to take some batches.
+                time.sleep(2.0)
                 killed = found[0]
                 subprocess.run(["kill", "-KILL", str(killed)], check=False)
             time.sleep(0.05)

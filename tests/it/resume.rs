@@ -101,8 +101,9 @@ fn killed_run(dir: &TempDir) {
 fn a_run_does_not_go_on_with_something_else_and_names_it() {
     let dir = tempfile::tempdir().unwrap();
     killed_run(&dir);
-    let other_model =
-        ["--model", &crate::support::models_dir().join("lexicon-ner").to_string_lossy(), "--entities", "lexicon-ner"];
+    let lexicon = crate::support::models_dir().join("lexicon-ner");
+    let lexicon = lexicon.to_string_lossy();
+    let other_model = ["--model", &*lexicon, "--entities", "lexicon-ner"];
     for (flags, part) in [
         (&["--top-k", "2"][..], "parameters top-k was 5 and is 2"),
         (&["--overflow", "truncate"], "parameters overflow was \"window\" and is \"truncate\""),
