@@ -5,8 +5,8 @@
 
 Partitions of the input go to actors, each of which keeps one `ressort score` open over Arrow IPC on standard input and
 output, so that its model is loaded once. Ray retries what a lost actor or machine had in hand. The rows are those of a
-single run, in the input's order; rows that cannot be scored go to OUTPUT/errors. What stands after `--` is handed to
-`ressort score`. Paths, also on object storage, are read and written by Ray's own file systems; the binary and the model
+single run, but not always in the input's order (an id tells them apart); rows that cannot be scored go to
+OUTPUT/errors. What stands after `--` is handed to `ressort score`. Paths, also on object storage, are read and written by Ray's own file systems; the binary and the model
 folder must be there on every machine.
 """
 
@@ -25,6 +25,9 @@ import ray.data
 
 READERS = {"parquet": "read_parquet", "jsonl": "read_json", "csv": "read_csv"}
 WRITERS = {"parquet": "write_parquet", "jsonl": "write_json"}
+
+# Few enough that the blocks of a small input reach every actor, and that little is done again when one is lost.
+BATCHES_OF_A_BLOCK = 8
 
 
 class Scorer:
@@ -94,10 +97,10 @@ def local(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
 
 
 def run(options: argparse.Namespace) -> None:
-    context = ray.data.DataContext.get_current()
-    context.execution_options.preserve_order = True
     rows = getattr(ray.data, READERS[options.format])(options.inputs)
-    scored = rows.map_batches(
+    # Small files are read as one block, which would be one actor's alone.
+    blocks = rows.repartition(target_num_rows_per_block=BATCHES_OF_A_BLOCK * options.batch_size)
+    scored = blocks.map_batches(
         Scorer,
         fn_constructor_args=(options.ressort, options.flags, f"{options.output}/errors"),
         batch_format="pyarrow",

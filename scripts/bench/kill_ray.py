@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 SCRIPT = Path(__file__).parents[1] / "score_ray.py"
@@ -27,6 +28,11 @@ def workers(model: str) -> list[int]:
         if b"arrow-stream" in arguments and model.encode() in arguments and b"score" in arguments:
             found.append(int(cmdline.parent.name))
     return found
+
+
+def rows(table: pa.Table) -> list[dict]:
+    """In the order of their ids, since Ray gives blocks as they are done."""
+    return sorted(table.to_pylist(), key=lambda row: row["id"])
 
 
 def main(ressort: str, model: str, *sources: str) -> int:
@@ -52,7 +58,7 @@ def main(ressort: str, model: str, *sources: str) -> int:
         lines = lambda path: sorted(path.read_text().splitlines()) if path.exists() else []
         n_failed = sum(len(lines(path)) for path in Path(f"{folder}/ray/errors").glob("*.jsonl"))
         n_expected = len(lines(Path(f"{single}.errors.jsonl")))
-        same = expected.to_pylist() == found.to_pylist() and n_failed == n_expected
+        same = rows(expected) == rows(found) and n_failed == n_expected
         print(f"killed {killed}: {found.num_rows} rows, {n_failed} failed; identical to the single run: {same}")
         return 0 if same else 1
 
