@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::ScoreError;
 use super::format::Format;
+use super::parts::PARTS;
 
 /// One thing that rows are read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +141,7 @@ fn paths_of(input: &str, format: Option<Format>) -> Result<Vec<PathBuf>, ScoreEr
     }
 }
 
-/// All files below `dir` in the order of their paths, hidden ones left out.
+/// All files below `dir` in the order of their paths, hidden ones and what an unfinished run has written left out.
 fn collect_files(dir: &Path, known_only: bool, files: &mut Vec<PathBuf>) -> Result<(), ScoreError> {
     let failed = |source: io::Error| ScoreError::read(&dir.to_string_lossy(), source);
     let entries = std::fs::read_dir(dir).map_err(failed)?;
@@ -148,8 +149,10 @@ fn collect_files(dir: &Path, known_only: bool, files: &mut Vec<PathBuf>) -> Resu
         entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?;
     paths.sort();
     for path in paths {
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        match (hidden, path.is_dir()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_dir = path.is_dir();
+        let passed_over = name.starts_with('.') || (is_dir && name.ends_with(PARTS));
+        match (passed_over, is_dir) {
             (true, _) => {}
             (false, true) => collect_files(&path, known_only, files)?,
             (false, false) if known_only && Format::of_path(&path).is_none() => {}
@@ -183,7 +186,9 @@ mod tests {
     fn folders_patterns_and_files_are_found_in_the_order_of_their_paths() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("b")).unwrap();
-        for name in ["c.txt", "b/2.txt", "b/1.txt", ".hidden.txt", "a.jsonl", "notes.md", "[x].csv"] {
+        std::fs::create_dir(dir.path().join("o.parts")).unwrap();
+        for name in ["o.parts/x.jsonl", "c.txt", "b/2.txt", "b/1.txt", ".hidden.txt", "a.jsonl", "notes.md", "[x].csv"]
+        {
             std::fs::write(dir.path().join(name), "x").unwrap();
         }
         let at = |name: &str| dir.path().join(name).to_string_lossy().into_owned();

@@ -1,9 +1,9 @@
 //! Batch scoring: files in, scored files out. [`prepare`] finds and checks everything that can be checked before a model is
 //! loaded, [`Prepared::run`] scores.
 //!
-//! Three stages overlap: a thread reads blocks of rows, their documents run side by side ([`flow`]), a thread writes
+//! Three stages overlap: a thread reads blocks of rows, their documents run side by side (`flow`), a thread writes
 //! finished blocks in the input's order. Only a few blocks exist at a time, however long the input is. A block is also
-//! what is forced to the disk and counted in one step ([`parts`]); which rows make a block depends on the input alone, so
+//! what is forced to the disk and counted in one step (`parts`); which rows make a block depends on the input alone, so
 //! that a run that was killed and gone on with gives the same bytes as one that was not.
 
 mod error;

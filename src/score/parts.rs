@@ -47,10 +47,14 @@ pub struct Parts {
     _lock: File,
 }
 
+/// What the folder's name has behind that of the output.
+pub const PARTS: &str = ".parts";
+
+// No name has an extension that tells a format, lest a folder that is read take them for input.
 const PLAN: &str = "plan.json";
 const CHECKPOINT: &str = "checkpoint.json";
 const ROWS: &str = "rows";
-const ERRORS: &str = "errors.jsonl";
+const ERRORS: &str = "errors";
 const ASSEMBLED: &str = "assembled";
 const LOCK: &str = "lock";
 
@@ -176,7 +180,7 @@ fn fresh_name(name: &str) -> String {
 }
 
 fn parts_dir(output: &Path) -> PathBuf {
-    beside(output, ".parts")
+    beside(output, PARTS)
 }
 
 fn parent(path: &Path) -> PathBuf {
@@ -307,7 +311,7 @@ mod tests {
         let case = Case::new();
         drop(case.started());
         std::fs::write(case.at("out.parts/rows"), "a\nb\nc\nhal").unwrap();
-        std::fs::write(case.at("out.parts/errors.jsonl"), "e\nf").unwrap();
+        std::fs::write(case.at("out.parts/errors"), "e\nf").unwrap();
         std::fs::write(case.at("out.parts/checkpoint.json.new"), "{\"posit").unwrap();
         let mut parts = case.open();
         assert_eq!(parts.checkpoint.position, Position { source: 0, record: 3 });
@@ -328,7 +332,7 @@ mod tests {
             }
             drop(parts);
             if n_steps > 1 {
-                std::fs::rename(case.at("out.parts/errors.jsonl"), case.at("errors")).unwrap();
+                std::fs::rename(case.at("out.parts/errors"), case.at("errors")).unwrap();
             }
             if n_steps > 2 {
                 std::fs::rename(case.at("out.parts/rows"), case.at("out")).unwrap();
