@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use ressort::config::{Batching, RunSettings};
+use ressort::model::Model;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::score::{TEXTS, outcome, run, score};
+use crate::support::{models_dir, settings, spec};
 
 const N_ROWS: usize = 400;
 
@@ -80,7 +83,7 @@ fn the_bytes_do_not_depend_on_streams() {
     let dir = tempfile::tempdir().unwrap();
     write_rows(&dir);
     for (output, streams) in [("one.jsonl", "1"), ("four.jsonl", "4")] {
-        let model = crate::support::models_dir().join("two-heads");
+        let model = models_dir().join("two-heads");
         let mut command = Command::new(env!("CARGO_BIN_EXE_ressort"));
         command.current_dir(dir.path()).args(["score", "in.jsonl", "--providers", "cpu", "--streams", streams]);
         let ended = command.arg("--model").arg(model).args(["--output", output]).output().unwrap();
@@ -101,7 +104,7 @@ fn killed_run(dir: &TempDir) {
 fn a_run_does_not_go_on_with_something_else_and_names_it() {
     let dir = tempfile::tempdir().unwrap();
     killed_run(&dir);
-    let lexicon = crate::support::models_dir().join("lexicon-ner");
+    let lexicon = models_dir().join("lexicon-ner");
     let lexicon = lexicon.to_string_lossy();
     let other_model = ["--model", &*lexicon, "--entities", "lexicon-ner"];
     for (flags, part) in [
@@ -185,4 +188,13 @@ fn a_folder_that_cannot_be_written_and_a_full_disk_are_said() {
     assert_eq!(command(&dir, "whole.jsonl", &[]).output().unwrap().status.code(), Some(3));
     let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
     assert!(read("whole.jsonl") == read("out.jsonl"));
+}
+
+#[tokio::test]
+async fn a_window_that_is_to_run_alone_has_no_company() {
+    let of = |batching| RunSettings { batching, ..settings() };
+    for (batching, is_alone) in [(Batching::Alone, true), (Batching::Shared, false)] {
+        let model = Model::load(&spec("two-heads"), &of(batching)).await.unwrap();
+        assert_eq!(model.batch_limits.max_windows == 1, is_alone, "{batching:?}");
+    }
 }
