@@ -1,5 +1,5 @@
-//! `ressort`: the verbs, each as a list of its steps. Exit codes: 0 done, 1 failed, 2 bad usage, 4 a requirement
-//! of `evaluate` fell short.
+//! `ressort`: the verbs, each as a list of its steps. Exit codes: 0 done, 1 failed, 2 bad usage, 3 scored but for some
+//! rows, 4 a requirement of `evaluate` fell short.
 
 mod cli;
 mod remote;
@@ -18,19 +18,24 @@ use ressort::evaluate::report::html::page;
 use ressort::http::{AdminAccess, ApiKey, App, serve};
 use ressort::inspect::Report;
 use ressort::model::Model;
-use ressort::registry::Registry;
+use ressort::registry::{ByTask, Registry};
 use ressort::saved::Saved;
+use ressort::score::{ScoreError, prepare};
 use ressort::task::Task;
 use ressort::telemetry::{start_logging, start_metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::{Cli, EvaluateArgs, InspectArgs, ServeArgs, Verb};
+use crate::cli::{Cli, EvaluateArgs, InspectArgs, ScoreArgs, ServeArgs, Verb};
 
 /// How long requests under way may take once the server was told to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Exit code where a requirement of `evaluate` is not met.
 const FELL_SHORT: u8 = 4;
+
+/// What `clap` ends with too.
+const BAD_USAGE: u8 = 2;
+const SOME_ROWS_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -39,7 +44,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("ressort: {error:#}");
-            ExitCode::FAILURE
+            let is_usage = error.downcast_ref::<ScoreError>().is_some_and(ScoreError::is_usage);
+            if is_usage { BAD_USAGE.into() } else { ExitCode::FAILURE }
         }
     }
 }
@@ -48,6 +54,7 @@ fn main() -> ExitCode {
 async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Serve(args) => run_serve(&args).await?,
+        Verb::Score(args) => return run_score(&args).await,
         Verb::Inspect(args) => run_inspect(&args).await?,
         Verb::Models(args) => println!("{:#}", remote::change_models(&args)?),
         Verb::Evaluate(args) => return run_evaluate(&args).await,
@@ -69,7 +76,7 @@ async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.api_key = args.api_key.as_deref().map(ApiKey::new);
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
     app.admin = admin_access(args)?;
-    app.models_dir = Some(args.models_dir.clone());
+    app.models_dir = Some(args.models_dir().to_owned());
     app.saved_file = Some(args.saved_file());
     app.shadow_samples = args.shadow_samples.clone();
     app.metrics = Some(metrics);
@@ -110,6 +117,20 @@ fn admin_access(args: &ServeArgs) -> anyhow::Result<AdminAccess> {
         None if args.host.is_loopback() => AdminAccess::Anyone,
         None => AdminAccess::Nobody,
     })
+}
+
+async fn run_score(args: &ScoreArgs) -> anyhow::Result<ExitCode> {
+    // Before the models: what is wrong with the files shows at once.
+    let prepared = prepare(args.job())?;
+    let registry = Registry::load(&args.models(), args.active(), &args.run_settings()).await?;
+    let models = registry.assign(args.tasks(), &ByTask::default())?;
+    let summary = prepared.run(models).await?;
+    eprint!("{summary}");
+    if let Some(path) = &args.summary {
+        let json = serde_json::to_string_pretty(&summary)? + "\n";
+        std::fs::write(path, json).with_context(|| format!("{}: the summary cannot be written", path.display()))?;
+    }
+    Ok(if summary.counts.errors > 0 { SOME_ROWS_FAILED.into() } else { ExitCode::SUCCESS })
 }
 
 async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {

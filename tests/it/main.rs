@@ -10,5 +10,7 @@ mod evaluate_metrics;
 mod folders;
 mod layers;
 mod parity;
+mod resume;
+mod score;
 mod support;
 mod swap;
