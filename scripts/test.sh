@@ -26,5 +26,12 @@ step 'scripts'
 for script in scripts/*.sh; do bash -n "$script"; done
 python3 -m compileall -q scripts
 
+step 'figures of `ressort evaluate` against seqeval, nervaluate and scikit-learn'
+if python3 -m venv target/metrics-venv && target/metrics-venv/bin/pip install --quiet -r scripts/reference/metrics-requirements.txt; then
+  target/metrics-venv/bin/python -m scripts.reference.make_metrics --check
+else
+  echo 'left out: the Python packages cannot be installed here; the tests use the stored values'
+fi
+
 step 'tests'
 cargo test --locked

@@ -1,7 +1,10 @@
 //! The command line: what was said, as `clap` reads it, and what it means.
 
+mod evaluate;
+mod score;
+
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,6 +12,9 @@ use ressort::config::{ModelSpec, Provider, RequestLimits, RunSettings};
 use ressort::registry::ByTask;
 use ressort::saved::Saved;
 use ressort::telemetry::LogFormat;
+
+pub use evaluate::EvaluateArgs;
+pub use score::ScoreArgs;
 
 /// Reads German text and returns its topics and named entities, with any transformer exported to ONNX.
 #[derive(Debug, Parser)]
@@ -25,10 +31,14 @@ pub struct Cli {
 pub enum Verb {
     /// Serve the HTTP API
     Serve(Box<ServeArgs>),
+    /// Score files: read texts, write their topics and entities
+    Score(Box<ScoreArgs>),
     /// Say what a model folder holds, and whether and how it would be served
     Inspect(InspectArgs),
     /// Change the models of a running server
     Models(ModelsArgs),
+    /// Compare models on labelled data
+    Evaluate(Box<EvaluateArgs>),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -45,18 +55,8 @@ pub struct ServeArgs {
     /// Port to listen on; 0 takes a free one
     #[arg(long, default_value_t = 8080, env = "RESSORT_PORT")]
     pub port: u16,
-    /// A model folder to serve, repeatable; without any, the model `ressort` of --models-dir
-    #[arg(long = "model", value_name = "[NAME=]PATH")]
-    models: Vec<ModelSpec>,
-    /// Folder of the models that ship
-    #[arg(long, default_value = "models", env = "RESSORT_MODELS_DIR", value_name = "DIR")]
-    pub models_dir: PathBuf,
-    /// The model that gives topics; default: the first that can
-    #[arg(long, value_name = "NAME")]
-    topics: Option<String>,
-    /// The model that gives entities; default: the first that can
-    #[arg(long, value_name = "NAME")]
-    entities: Option<String>,
+    #[command(flatten)]
+    models: ModelArgs,
     #[command(flatten)]
     run: RunArgs,
     /// Longest text that is read, in Unicode code points
@@ -101,6 +101,23 @@ pub struct InspectArgs {
     pub json: bool,
     #[command(flatten)]
     run: RunArgs,
+}
+
+/// Which models are loaded, and which of them answers for what.
+#[derive(Debug, Args)]
+struct ModelArgs {
+    /// A model folder to load, repeatable; without any, the model `ressort` of --models-dir
+    #[arg(long = "model", value_name = "[NAME=]PATH")]
+    models: Vec<ModelSpec>,
+    /// Folder of the models that ship
+    #[arg(long, default_value = "models", env = "RESSORT_MODELS_DIR", value_name = "DIR")]
+    models_dir: PathBuf,
+    /// The model that gives topics; default: the first that can
+    #[arg(long, value_name = "NAME")]
+    topics: Option<String>,
+    /// The model that gives entities; default: the first that can
+    #[arg(long, value_name = "NAME")]
+    entities: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -165,22 +182,25 @@ struct RunArgs {
 impl ServeArgs {
     /// The models to load: those named, else those that were active when models were last switched, else the one that ships.
     pub fn models(&self, saved: Option<&Saved>) -> Vec<ModelSpec> {
-        const SHIPPED: &str = "ressort";
-        match (self.models.is_empty(), saved) {
-            (false, _) => self.models.clone(),
-            (true, Some(saved)) => saved.specs(),
-            (true, None) => vec![ModelSpec { name: SHIPPED.to_owned(), path: self.models_dir.join(SHIPPED) }],
+        match saved.filter(|_| self.models.is_default()) {
+            Some(saved) => saved.specs(),
+            None => self.models.specs(),
         }
     }
 
     /// Which model answers for what: as named, else as saved, where the models are those that were saved.
     pub fn active(&self, saved: Option<&Saved>) -> ByTask<String> {
-        let saved = saved.filter(|_| self.models.is_empty()).map(Saved::active).unwrap_or_default();
-        ByTask { topics: self.topics.clone().or(saved.topics), entities: self.entities.clone().or(saved.entities) }
+        let saved = saved.filter(|_| self.models.is_default()).map(Saved::active).unwrap_or_default();
+        let named = self.models.active();
+        ByTask { topics: named.topics.or(saved.topics), entities: named.entities.or(saved.entities) }
+    }
+
+    pub fn models_dir(&self) -> &Path {
+        &self.models.models_dir
     }
 
     pub fn saved_file(&self) -> PathBuf {
-        self.saved_file.clone().unwrap_or_else(|| self.models_dir.join(".active.json"))
+        self.saved_file.clone().unwrap_or_else(|| self.models_dir().join(".active.json"))
     }
 
     pub fn limits(&self) -> RequestLimits {
@@ -203,6 +223,26 @@ impl InspectArgs {
     }
 }
 
+impl ModelArgs {
+    /// The models to load: those named, else the one that ships.
+    fn specs(&self) -> Vec<ModelSpec> {
+        const SHIPPED: &str = "ressort";
+        match self.models.is_empty() {
+            false => self.models.clone(),
+            true => vec![ModelSpec { name: SHIPPED.to_owned(), path: self.models_dir.join(SHIPPED) }],
+        }
+    }
+
+    fn active(&self) -> ByTask<String> {
+        ByTask { topics: self.topics.clone(), entities: self.entities.clone() }
+    }
+
+    /// Whether no model was named.
+    fn is_default(&self) -> bool {
+        self.models.is_empty()
+    }
+}
+
 impl RunArgs {
     fn settings(&self) -> RunSettings {
         RunSettings {
@@ -210,6 +250,7 @@ impl RunArgs {
             require_gpu: self.require_gpu,
             n_streams: self.streams.unwrap_or(RunSettings::default().n_streams),
             max_queued_windows: self.max_queued_windows,
+            ..RunSettings::default()
         }
     }
 }

@@ -25,6 +25,19 @@ pub struct RunSettings {
     pub n_streams: usize,
     /// Windows that may wait for a run before a request is refused; at least 1.
     pub max_queued_windows: usize,
+    pub batching: Batching,
+}
+
+/// Whether windows may share a run.
+///
+/// The same window gives the same bits in every run of one shape; in runs of another shape the last digit of a score may
+/// differ. Which windows meet in a queue depends on time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batching {
+    /// Those that meet in the queue do, as far as the model allows it.
+    Shared,
+    /// Each window has a run of its own, so that its scores are the same to the last bit every time.
+    Alone,
 }
 
 /// What one request may ask for.
@@ -63,6 +76,7 @@ impl Default for RunSettings {
             require_gpu: false,
             n_streams: usable_cores(),
             max_queued_windows: 1024,
+            batching: Batching::Shared,
         }
     }
 }
@@ -101,6 +115,18 @@ impl FromStr for Provider {
             "cuda" => Ok(Self::Cuda),
             "cpu" => Ok(Self::Cpu),
             _ => Err(UnknownWord { found: word.to_owned(), expected: "`cuda`, `cpu`".to_owned() }),
+        }
+    }
+}
+
+impl FromStr for Batching {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "shared" => Ok(Self::Shared),
+            "alone" => Ok(Self::Alone),
+            _ => Err(UnknownWord { found: word.to_owned(), expected: "`shared`, `alone`".to_owned() }),
         }
     }
 }

@@ -16,7 +16,7 @@
 //! | layer | module | job |
 //! |---|---|---|
 //! | 11 | `main`, `cli`, `remote` | the verbs of the command line; changing the models of a running server with it |
-//! | 10 | [`http`] | the API: routes, wire types, errors as callers see them |
+//! | 10 | [`http`], [`evaluate`], [`score`] | the API: routes, wire types, errors as callers see them; models compared on labelled data; batch scoring of files |
 //! | 9 | [`shadow`] | a candidate that reads along, compared and counted |
 //! | 8 | [`answer`], [`cache`], [`saved`] | an answer as it is written, by the API and into files; answers kept for texts that come again; what a restart finds again |
 //! | 7 | [`registry`], [`inspect`] | loaded models by name and task; what a model is, as a report |
@@ -29,8 +29,8 @@
 //! | 0 | [`span`], [`task`], [`telemetry`] | places, the words of a task, logs and metrics |
 //!
 //! What stands in one room only: `ort` in [`session`], `tokenizers` in [`tokenize`], `axum` in [`http`], `prost` in
-//! [`manifest`], `clap` and `anyhow` in the binary. Wire types (`serde`) live at the edges: [`http`], [`answer`],
-//! [`saved`], [`shadow`], [`inspect`], [`manifest`].
+//! [`manifest`], `clap` and `anyhow` in the binary, `arrow` and `parquet` in [`score`]. Wire types (`serde`) live at the
+//! edges: [`http`], [`evaluate`], [`score`], [`answer`], [`saved`], [`shadow`], [`inspect`], [`manifest`].
 //!
 //! # What always holds
 //!
@@ -50,6 +50,7 @@ pub mod batch;
 pub mod cache;
 pub mod config;
 pub mod decode;
+pub mod evaluate;
 pub mod http;
 pub mod inspect;
 pub mod manifest;
@@ -59,6 +60,7 @@ pub mod pipeline;
 pub mod registry;
 pub mod saved;
 pub mod scheduler;
+pub mod score;
 pub mod session;
 pub mod shadow;
 pub mod span;

@@ -1,8 +1,10 @@
-//! `ressort`: the verbs, each as a list of its steps. Exit codes: 0 done, 1 failed, 2 bad usage.
+//! `ressort`: the verbs, each as a list of its steps. Exit codes: 0 done, 1 failed, 2 bad usage, 3 scored but for some
+//! rows, 4 a requirement of `evaluate` fell short.
 
 mod cli;
 mod remote;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,43 +12,54 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use ressort::cache::PredictionCache;
+use ressort::evaluate::evaluate;
+use ressort::evaluate::progress::{ProgressBar, ScratchDir};
+use ressort::evaluate::report::html::page;
 use ressort::http::{AdminAccess, ApiKey, App, serve};
 use ressort::inspect::Report;
 use ressort::model::Model;
-use ressort::registry::Registry;
+use ressort::registry::{ByTask, Registry};
 use ressort::saved::Saved;
+use ressort::score::{ScoreError, prepare};
 use ressort::task::Task;
 use ressort::telemetry::{start_logging, start_metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::{Cli, InspectArgs, ServeArgs, Verb};
+use crate::cli::{Cli, EvaluateArgs, InspectArgs, ScoreArgs, ServeArgs, Verb};
 
 /// How long requests under way may take once the server was told to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Exit code where a requirement of `evaluate` is not met.
+const FELL_SHORT: u8 = 4;
+
+/// What `clap` ends with too.
+const BAD_USAGE: u8 = 2;
+const SOME_ROWS_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(cli.log_format.into());
     match run(cli.verb) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("ressort: {error:#}");
-            ExitCode::FAILURE
+            let is_usage = error.downcast_ref::<ScoreError>().is_some_and(ScoreError::is_usage);
+            if is_usage { BAD_USAGE.into() } else { ExitCode::FAILURE }
         }
     }
 }
 
 #[tokio::main]
-async fn run(verb: Verb) -> anyhow::Result<()> {
+async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
-        Verb::Serve(args) => run_serve(&args).await,
-        Verb::Inspect(args) => run_inspect(&args).await,
-        Verb::Models(args) => {
-            println!("{:#}", remote::change_models(&args)?);
-            Ok(())
-        }
+        Verb::Serve(args) => run_serve(&args).await?,
+        Verb::Score(args) => return run_score(&args).await,
+        Verb::Inspect(args) => run_inspect(&args).await?,
+        Verb::Models(args) => println!("{:#}", remote::change_models(&args)?),
+        Verb::Evaluate(args) => return run_evaluate(&args).await,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
@@ -63,7 +76,7 @@ async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.api_key = args.api_key.as_deref().map(ApiKey::new);
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
     app.admin = admin_access(args)?;
-    app.models_dir = Some(args.models_dir.clone());
+    app.models_dir = Some(args.models_dir().to_owned());
     app.saved_file = Some(args.saved_file());
     app.shadow_samples = args.shadow_samples.clone();
     app.metrics = Some(metrics);
@@ -106,6 +119,20 @@ fn admin_access(args: &ServeArgs) -> anyhow::Result<AdminAccess> {
     })
 }
 
+async fn run_score(args: &ScoreArgs) -> anyhow::Result<ExitCode> {
+    // Before the models: what is wrong with the files shows at once.
+    let prepared = prepare(args.job())?;
+    let registry = Registry::load(&args.models(), args.active(), &args.run_settings()).await?;
+    let models = registry.assign(args.tasks(), &ByTask::default())?;
+    let summary = prepared.run(models).await?;
+    eprint!("{summary}");
+    if let Some(path) = &args.summary {
+        let json = serde_json::to_string_pretty(&summary)? + "\n";
+        std::fs::write(path, json).with_context(|| format!("{}: the summary cannot be written", path.display()))?;
+    }
+    Ok(if summary.counts.errors > 0 { SOME_ROWS_FAILED.into() } else { ExitCode::SUCCESS })
+}
+
 async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
     let load = Model::load(&args.model, &args.run_settings()).await.map_err(anyhow::Error::from);
     if args.json {
@@ -119,6 +146,31 @@ async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
     if !args.json {
         println!("{}would be served", Report::of(&model));
     }
+    Ok(())
+}
+
+async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitCode> {
+    let scratch = ScratchDir::new();
+    let progress = ProgressBar::new();
+    let report = evaluate(&args.settings(&scratch.path)?, &|model, n_done, n| progress.show(model, n_done, n)).await?;
+    progress.clear();
+    print!("{report}");
+    if let Some(file) = &args.json {
+        write_report(file, &format!("{:#}\n", serde_json::to_value(&report)?))?;
+    }
+    if let Some(file) = &args.html {
+        write_report(file, &page(&report))?;
+    }
+    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(FELL_SHORT) })
+}
+
+fn write_report(file: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || {
+        file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(file, text)
+    };
+    write().with_context(|| format!("cannot write {}; give another place", file.display()))?;
+    println!("\nreport: {}", file.display());
     Ok(())
 }
 

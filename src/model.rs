@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, BatchLimits, HeadOutput, Run, RunError};
-use crate::config::{ModelSpec, RunSettings};
+use crate::config::{Batching, ModelSpec, RunSettings};
 use crate::decode::tags::parse_tags;
 use crate::manifest::{
     EntityHead, GoldenExample, Manifest, ManifestError, TopicHead, TopicLabel, content_hash, default_label,
@@ -117,7 +117,7 @@ fn open(spec: &ModelSpec, settings: &RunSettings) -> Result<Model, LoadError> {
     let placement = place(&manifest, &settings.providers, settings.require_gpu)?;
     let (mut sessions, make_run) = sessions(&manifest, &placement, settings)?;
     let trial = Trial::run(&manifest, &tokenizer, windowing, pad_id, &mut sessions)?;
-    let batch_limits = batch_limits(&manifest, &placement);
+    let batch_limits = batch_limits(&manifest, &placement, settings.batching);
     let scheduler = SchedulerSettings { max_queued_windows: settings.max_queued_windows, limits: batch_limits, pad_id };
     let topics = manifest.topics.clone().map(|head| trial.fit_topics(&manifest, head)).transpose()?;
     let entities = manifest.entities.clone().map(|head| trial.fit_entities(&manifest, head)).transpose()?;
@@ -156,8 +156,8 @@ fn sessions(manifest: &Manifest, placement: &Placement, settings: &RunSettings) 
 
 /// Which windows share a run. On the CPU, batches of long windows lose more by padding and cache misses than they win, so
 /// that only short windows of nearly one length meet; a GPU wants them large.
-fn batch_limits(manifest: &Manifest, placement: &Placement) -> BatchLimits {
-    if manifest.graph.precision.depends_on_batch() {
+fn batch_limits(manifest: &Manifest, placement: &Placement, batching: Batching) -> BatchLimits {
+    if manifest.graph.precision.depends_on_batch() || batching == Batching::Alone {
         return BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
     }
     match placement.provider.is_gpu() {
@@ -291,7 +291,7 @@ fn unfit(manifest: &Manifest, message: String) -> LoadError {
 }
 
 /// Bytes of memory that the process holds, where `/proc` says it.
-fn resident_bytes() -> Option<u64> {
+pub(crate) fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)

@@ -1,10 +1,11 @@
 """Tiny models and reference values for the tests of Ressort.
 
-Two commands, both run from the repository's root with the packages of
+Three commands, all run from the repository's root with the packages of
 `scripts/requirements.txt`:
 
     python -m scripts.reference.make_models     # writes tests/models/NAME/
     python -m scripts.reference.make_reference  # writes tests/reference/*.json
+    python -m scripts.reference.make_metrics    # writes tests/reference/metrics.json
 
 `make_models` makes model folders as `optimum-cli export onnx` writes them, with
 random weights (fixed seeds) and tokenizers trained on the German text in
@@ -24,4 +25,6 @@ The files, in reading order:
     make_models.py       writes and checks all of them
     pipeline_cases.py    texts on which the transformers pipeline goes wrong
     make_reference.py    writes the reference values
+    make_metrics.py      writes figures of random answers as seqeval, nervaluate
+                         and scikit-learn compute them (metrics-requirements.txt)
 """

@@ -26,6 +26,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("saved", 8),
     ("shadow", 9),
     ("http", 10),
+    ("evaluate", 10),
+    ("score", 10),
     ("cli", 11),
     ("remote", 11),
     ("main", 11),
@@ -40,7 +42,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("prost", &["manifest"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["main", "remote"]),
-    ("serde", &["answer", "http", "inspect", "manifest", "saved", "shadow"]),
+    ("arrow", &["score"]),
+    ("parquet", &["score"]),
+    ("serde", &["answer", "evaluate", "http", "inspect", "manifest", "saved", "score", "shadow"]),
 ];
 
 /// Source files with their top-level module and their code above the tests, comments taken out.

@@ -5,8 +5,12 @@
 mod api;
 mod cli;
 mod documents;
+mod evaluate;
+mod evaluate_metrics;
 mod folders;
 mod layers;
 mod parity;
+mod resume;
+mod score;
 mod support;
 mod swap;

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# From a new model folder to the decision: inspects it, measures it against the model in use on labelled data, shows the
+# report, and says how it goes live.
+#
+#   scripts/evaluate.sh MODEL_FOLDER GOLD [flags of `ressort evaluate`]
+#
+# The model in use is models/ressort, or the folder that RESSORT_IN_USE names. The report goes to evaluations/MODEL/
+# (RESSORT_REPORTS names another place).
+# Ends with 0; with 4 where a --require of yours falls short.
+set -euo pipefail
+
+if [ $# -lt 2 ]; then
+  sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}" >&2
+  exit 2
+fi
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+candidate=$1 gold=$2
+shift 2
+in_use=${RESSORT_IN_USE:-$root/models/ressort}
+out=${RESSORT_REPORTS:-$root/evaluations}/$(basename "$(cd "$candidate" && pwd)")
+
+command -v cargo > /dev/null || { echo "evaluate.sh: cargo is missing; install Rust from https://rustup.rs" >&2; exit 1; }
+ORT_DYLIB_PATH=${ORT_DYLIB_PATH:-$("$root/scripts/onnxruntime.sh")}
+export ORT_DYLIB_PATH
+if [ -z "${RESSORT_BIN:-}" ]; then
+  (cd "$root" && cargo build --release --locked --quiet)
+  RESSORT_BIN=${CARGO_TARGET_DIR:-$root/target}/release/ressort
+fi
+
+echo "== $candidate"
+"$RESSORT_BIN" inspect "$candidate"
+
+echo
+echo "== against $in_use on $gold"
+mkdir -p "$out"
+code=0
+"$RESSORT_BIN" evaluate --data "$gold" --model "in-use=$in_use" --model "candidate=$candidate" \
+  --json "$out/report.json" --html "$out/report.html" "$@" || code=$?
+# 4: measured, and a requirement falls short.
+if [ "$code" -ne 0 ] && [ "$code" -ne 4 ]; then exit "$code"; fi
+
+if [ -t 1 ] && [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && command -v xdg-open > /dev/null; then
+  xdg-open "$out/report.html" > /dev/null 2>&1 &
+fi
+
+# What the new model gives is switched to it; for the rest the old one stays.
+folder=$(cd "$candidate" && pwd)
+name=$(basename "$folder")
+tasks=$("$RESSORT_BIN" inspect --json "$candidate" | tr -d ' \n' | grep -o '"tasks":\[[^]]*\]')
+switch=
+for task in topics entities; do
+  case $tasks in *"\"$task\""*) switch+=" --$task $name" ;; esac
+done
+echo
+if [ "$code" -eq 4 ]; then
+  echo 'A requirement falls short. If it is to go live all the same:'
+else
+  echo 'To make it live:'
+fi
+if [ "$folder" != "$root/models/$name" ]; then printf '  cp -R %q %q\n' "$folder" "$root/models/$name"; fi
+printf '  %q models load %q && %q models activate%s\n' "$RESSORT_BIN" "$name" "$RESSORT_BIN" "$switch"
+exit "$code"

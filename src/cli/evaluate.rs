@@ -1,0 +1,105 @@
+//! The arguments of `ressort evaluate`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ressort::config::ModelSpec;
+use ressort::evaluate::EvaluateSettings;
+use ressort::evaluate::compare::Resampling;
+use ressort::evaluate::gold::{GoldFormat, GoldSource};
+use ressort::evaluate::labels::{LabelError, LabelMap, Mapping};
+use ressort::evaluate::require::Requirement;
+use ressort::evaluate::speed::ReadSettings;
+use ressort::task::AggregationStrategy;
+
+use super::RunArgs;
+
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// Labelled documents: JSON lines, CoNLL columns or CSV
+    #[arg(long, value_name = "GOLD")]
+    data: PathBuf,
+    /// A model folder, or a file of its answers (JSON lines), repeatable; the first is the baseline
+    #[arg(long = "model", required = true, value_name = "[NAME=]PATH")]
+    models: Vec<ModelSpec>,
+    /// What --data holds (jsonl, conll, csv); default: as its name ends
+    #[arg(long)]
+    format: Option<GoldFormat>,
+    /// Field or column of --data with the topics
+    #[arg(long, value_name = "NAME")]
+    topics_field: Option<String>,
+    /// Rename a label of models and data, repeatable; `OLD=` leaves it out
+    #[arg(long, value_name = "OLD=NEW")]
+    map: Vec<Mapping>,
+    /// A file of such renamings, one a line
+    #[arg(long, value_name = "FILE")]
+    map_file: Option<PathBuf>,
+    /// Confine the figures to these labels
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    labels: Vec<String>,
+    /// A condition that must hold, repeatable: `topics.macro_f1 >= 0.6`, `entities.f1 >= baseline - 0.5` (points);
+    /// exit code 4 when one falls short
+    #[arg(long, value_name = "CONDITION")]
+    require: Vec<Requirement>,
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the report as one page of HTML
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Keep the models' answers here; default: beside the report, in REPORT-predictions
+    #[arg(long, value_name = "DIR")]
+    predictions: Option<PathBuf>,
+    /// How tokens become entities (none, simple, first, average, max); default: the model's own way
+    #[arg(long)]
+    aggregation: Option<AggregationStrategy>,
+    /// Compare topic labels in this language, where the model has them
+    #[arg(long, value_name = "TAG")]
+    label_language: Option<String>,
+    /// How often documents are drawn for intervals and tests
+    #[arg(long, default_value_t = Resampling::default().n_resamples, value_parser = super::positive, value_name = "N")]
+    resamples: usize,
+    /// Where the drawing begins
+    #[arg(long, default_value_t = Resampling::default().seed, value_name = "N")]
+    seed: u64,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+impl EvaluateArgs {
+    /// What was said, with the map file read; `scratch` is where answers go that nobody asked to keep.
+    pub fn settings(&self, scratch: &Path) -> Result<EvaluateSettings, LabelError> {
+        let mut mappings = self.map_file.as_deref().map(LabelMap::read).transpose()?.unwrap_or_default();
+        mappings.extend(self.map.iter().cloned());
+        Ok(EvaluateSettings {
+            gold: GoldSource { path: self.data.clone(), format: self.format, topics_field: self.topics_field.clone() },
+            models: self.models.iter().map(named_after_stem).collect(),
+            map: LabelMap::new(mappings),
+            labels: self.labels.clone(),
+            read: ReadSettings { aggregation: self.aggregation, label_language: self.label_language.clone() },
+            predictions: self.predictions().unwrap_or_else(|| scratch.to_owned()),
+            run: self.run.settings(),
+            resampling: Resampling { n_resamples: self.resamples, seed: self.seed },
+            requirements: self.require.clone(),
+        })
+    }
+
+    /// Where answers are kept; `None` where neither a folder nor a report was asked for.
+    pub fn predictions(&self) -> Option<PathBuf> {
+        let beside = |report: &PathBuf| {
+            let stem = report.file_stem().unwrap_or_default().to_string_lossy();
+            report.with_file_name(format!("{stem}-predictions"))
+        };
+        self.predictions.clone().or_else(|| self.html.as_ref().or(self.json.as_ref()).map(beside))
+    }
+}
+
+/// A file of answers without a name is called as its file, without the ending.
+fn named_after_stem(spec: &ModelSpec) -> ModelSpec {
+    match (spec.path.file_name(), spec.path.file_stem()) {
+        (Some(file), Some(stem)) if spec.path.is_file() && spec.name == file.to_string_lossy() => {
+            ModelSpec { name: stem.to_string_lossy().into_owned(), path: spec.path.clone() }
+        }
+        _ => spec.clone(),
+    }
+}

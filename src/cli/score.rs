@@ -1,0 +1,181 @@
+//! `ressort score` as it is said on the command line, and what it means.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use ressort::answer::AnswerStyle;
+use ressort::config::{Batching, ModelSpec, RequestLimits, RunSettings};
+use ressort::registry::ByTask;
+use ressort::score::{ColumnChoice, Format, Job, ReadSettings, Target};
+use ressort::span::OffsetUnit;
+use ressort::task::{AggregationStrategy, Overflow, Task, Tasks};
+
+use super::{ModelArgs, RunArgs, positive};
+
+#[derive(Debug, Args)]
+pub struct ScoreArgs {
+    /// Files, patterns such as 'archive/*.parquet', folders, or `-` for standard input; read in this order
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+    /// The file to write, or `-` for standard output; until it is whole, all is kept in OUT.parts, and the same command
+    /// goes on from there
+    #[arg(short, long, value_name = "OUT")]
+    output: String,
+    /// How the input is read; default: by extension (jsonl, csv, tsv, parquet, arrow, arrow-stream, txt)
+    #[arg(long)]
+    format: Option<Format>,
+    /// How the output is written; default: by extension
+    #[arg(long, value_name = "FORMAT")]
+    output_format: Option<Format>,
+    /// The column that holds the text, repeatable (title and body): those with anything in them are joined by an empty line
+    #[arg(long = "text-column", value_name = "NAME", default_value = "text")]
+    text_columns: Vec<String>,
+    /// The column that tells rows apart, written as `id`; default: `id`, where there is one
+    #[arg(long, value_name = "NAME")]
+    id_column: Option<String>,
+    /// What stands between the values of a CSV; default: a comma
+    #[arg(long, value_parser = delimiter, value_name = "CHAR")]
+    delimiter: Option<u8>,
+    /// Where a plain text names its section: `last-line` takes it off the text and carries it as a column
+    #[arg(long, value_enum)]
+    section: Option<SectionArg>,
+    #[command(flatten)]
+    models: ModelArgs,
+    #[command(flatten)]
+    run: RunArgs,
+    /// Whether windows share runs: `shared` is faster on a GPU, and may change the last digit of a score from run to run
+    #[arg(long, default_value = "alone", value_name = "alone|shared")]
+    batching: Batching,
+    #[command(flatten)]
+    answers: AnswerArgs,
+    /// Longest text that is read, in Unicode code points
+    #[arg(long, default_value_t = RequestLimits::default().max_characters, env = "RESSORT_MAX_CHARACTERS", value_parser = positive)]
+    max_characters: usize,
+    /// Stop when more rows than this could not be scored; default: never
+    #[arg(long, value_name = "N")]
+    max_errors: Option<u64>,
+    /// Rows that are sorted by length, and written and counted in one step
+    #[arg(long, default_value_t = 512, value_parser = positive, value_name = "N")]
+    look_ahead: usize,
+    /// Replace OUT where it is there already
+    #[arg(long)]
+    overwrite: bool,
+    /// With `--output -`: a file for the rows that could not be scored; default: the log
+    #[arg(long, value_name = "FILE")]
+    errors: Option<PathBuf>,
+    /// Write the figures of the run to a file of JSON too
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
+}
+
+/// What is asked of the models.
+#[derive(Debug, Args)]
+struct AnswerArgs {
+    /// What is asked for (topics, entities); default: all that the models give
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    tasks: Vec<Task>,
+    /// How many topics are listed
+    #[arg(long, default_value_t = 5, value_parser = positive)]
+    top_k: usize,
+    /// From which score on topics are accepted and entities kept: 0.4, or topics=0.4,entities=0.2
+    #[arg(long, value_delimiter = ',', value_name = "SCORE")]
+    threshold: Vec<Threshold>,
+    /// How tokens become entities (none, simple, first, average, max); default: the model's
+    #[arg(long, value_name = "STRATEGY")]
+    aggregation: Option<AggregationStrategy>,
+    /// What start and end count: codepoint, utf16, byte
+    #[arg(long, default_value = "codepoint", value_name = "UNIT")]
+    offset_unit: OffsetUnit,
+    /// What happens to a text longer than one window: window (it is read whole), truncate, error
+    #[arg(long, default_value = "window", value_name = "HOW")]
+    overflow: Overflow,
+    /// Topic labels in another language, by its tag, where the model has them
+    #[arg(long, value_name = "TAG")]
+    label_language: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum SectionArg {
+    LastLine,
+}
+
+/// A threshold for one task, or for both.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Threshold {
+    task: Option<Task>,
+    score: f32,
+}
+
+impl ScoreArgs {
+    pub fn models(&self) -> Vec<ModelSpec> {
+        self.models.specs()
+    }
+
+    pub fn active(&self) -> ByTask<String> {
+        self.models.active()
+    }
+
+    pub fn run_settings(&self) -> RunSettings {
+        RunSettings { batching: self.batching, ..self.run.settings() }
+    }
+
+    /// `None`: all that the models give.
+    pub fn tasks(&self) -> Option<Tasks> {
+        let tasks = &self.answers.tasks;
+        let asked = Tasks { topics: tasks.contains(&Task::Topics), entities: tasks.contains(&Task::Entities) };
+        (!tasks.is_empty()).then_some(asked)
+    }
+
+    pub fn job(&self) -> Job {
+        let answers = &self.answers;
+        let threshold_of = |task: Task| {
+            answers.threshold.iter().rev().find(|it| it.task.is_none_or(|only| only == task)).map(|it| it.score)
+        };
+        Job {
+            inputs: self.inputs.clone(),
+            input_format: self.format,
+            reading: ReadSettings { delimiter: self.delimiter, section: self.section.is_some() },
+            columns: ColumnChoice { text: self.text_columns.clone(), id: self.id_column.clone() },
+            target: match self.output.as_str() {
+                "-" => Target::Stdout { errors_file: self.errors.clone() },
+                path => Target::File { path: path.into(), overwrite: self.overwrite },
+            },
+            output_format: self.output_format,
+            style: AnswerStyle {
+                top_k: answers.top_k,
+                offset_unit: answers.offset_unit,
+                label_language: answers.label_language.clone(),
+            },
+            threshold: ByTask { topics: threshold_of(Task::Topics), entities: threshold_of(Task::Entities) },
+            aggregation: answers.aggregation,
+            overflow: answers.overflow,
+            max_characters: self.max_characters,
+            max_errors: self.max_errors,
+            look_ahead: self.look_ahead,
+        }
+    }
+}
+
+impl FromStr for Threshold {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (task, score) = match text.split_once('=') {
+            Some((task, score)) => (Some(task.parse().map_err(|error| format!("{error}"))?), score),
+            None => (None, text),
+        };
+        match score.parse::<f32>() {
+            Ok(score) if (0.0..=1.0).contains(&score) => Ok(Self { task, score }),
+            _ => Err(format!("`{score}` is not a number from 0 to 1, as scores are")),
+        }
+    }
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        [b'\\', b't'] => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() => Ok(*byte),
+        _ => Err("give one ASCII character that is no letter or digit, or \\t".to_owned()),
+    }
+}

@@ -1,0 +1,99 @@
+//! Gold as JSON lines: `{"id": …, "text": …, "topics": […], "entities": [{"start": …, "end": …, "label": …}, …]}`, places
+//! in Unicode code points. Other fields are passed over.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::Fault;
+use crate::evaluate::document::{GoldDocument, LabelledSpan, in_order};
+
+#[derive(Deserialize)]
+struct Record {
+    id: Option<Value>,
+    text: String,
+    entities: Option<Vec<LabelledSpan>>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// Reads all documents; topics stand in `topics_field`, else in `topics`.
+pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDocument>, Fault> {
+    let topics_field = topics_field.unwrap_or("topics");
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let read = |(number, (index, line)): (usize, (usize, &str))| {
+        parse(line, number + 1, topics_field).map_err(|message| Fault::Line(index + 1, message))
+    };
+    lines.enumerate().map(read).collect()
+}
+
+fn parse(line: &str, number: usize, topics_field: &str) -> Result<GoldDocument, String> {
+    let record: Record = serde_json::from_str(line).map_err(|error| format!("{error}; one object a line is read"))?;
+    let topics = record.others.get(topics_field).filter(|value| !value.is_null());
+    let topics = topics.map(|value| topic_set(value, topics_field)).transpose()?;
+    let n_characters = record.text.chars().count();
+    let entities = record.entities.map(|entities| check_places(entities, n_characters)).transpose()?;
+    let id = match record.id {
+        None | Some(Value::Null) => number.to_string(),
+        Some(Value::String(id)) => id,
+        Some(other) => other.to_string(),
+    };
+    Ok(GoldDocument { id, text: record.text.into(), topics, entities })
+}
+
+/// A list of labels, or one label alone.
+fn topic_set(value: &Value, field: &str) -> Result<BTreeSet<String>, String> {
+    let fault = || format!("`{field}` is {value}; give a list of labels, or one label");
+    match value {
+        Value::String(label) => Ok([label.clone()].into()),
+        Value::Array(labels) => {
+            labels.iter().map(|label| label.as_str().map(str::to_owned).ok_or_else(fault)).collect()
+        }
+        _ => Err(fault()),
+    }
+}
+
+fn check_places(entities: Vec<LabelledSpan>, n_characters: usize) -> Result<Vec<LabelledSpan>, String> {
+    match entities.iter().find(|span| span.start >= span.end || span.end > n_characters) {
+        Some(LabelledSpan { start, end, label }) => Err(format!(
+            "entity {label} from {start} to {end} does not lie in the text of {n_characters} characters; places are half-open, in Unicode code points"
+        )),
+        None => Ok(in_order(entities)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_labelled_differs_from_what_has_no_label() {
+        let text = "{\"text\": \"Zoë\", \"entities\": [{\"start\": 0, \"end\": 3, \"label\": \"PER\"}]}\n\n{\"id\": 7, \"text\": \"\", \"topics\": []}\n";
+        let documents = read(text, None).unwrap();
+        assert_eq!((documents[0].id.as_str(), &documents[0].topics), ("1", &None));
+        assert_eq!(documents[0].entities, Some(vec![LabelledSpan::new(0, 3, "PER")]));
+        assert_eq!((documents[1].id.as_str(), &documents[1].entities), ("7", &None));
+        assert_eq!(documents[1].topics, Some(BTreeSet::new()));
+    }
+
+    #[test]
+    fn topics_may_stand_in_another_field_and_alone() {
+        let documents = read(r#"{"text": "a", "topics": ["x"], "iptc": "sport"}"#, Some("iptc")).unwrap();
+        assert_eq!(documents[0].topics, Some(["sport".to_owned()].into()));
+    }
+
+    #[test]
+    fn a_bad_line_is_told_by_its_number() {
+        for (line, part) in [
+            ("{", "one object a line"),
+            (r#"{"topics": []}"#, "missing field `text`"),
+            (r#"{"text": "a", "topics": 3}"#, "`topics` is 3"),
+            (r#"{"text": "ab", "entities": [{"start": 0, "end": 3, "label": "X"}]}"#, "text of 2 characters"),
+            (r#"{"text": "ab", "entities": [{"start": 1, "end": 1, "label": "X"}]}"#, "from 1 to 1"),
+        ] {
+            let fault = read(&format!("\n{line}"), None).unwrap_err();
+            assert!(matches!(&fault, Fault::Line(2, message) if message.contains(part)), "{fault:?}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Gold as a table (CSV) for topics: a header, then a document a row. Columns are `text`, `topics` (or `topic`, `label`,
+//! `labels`) and, if there is one, `id`; several topics stand in one field with `|` between. Commas, semicolons or tabs
+//! separate, whichever the header has.
+
+use super::Fault;
+use crate::evaluate::document::GoldDocument;
+
+const TOPIC_COLUMNS: &[&str] = &["topics", "topic", "labels", "label"];
+
+/// Reads all documents; topics stand in the column `topics_field`, else in one of the usual names.
+pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDocument>, Fault> {
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(text)).from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|error| Fault::File(error.to_string()))?.clone();
+    let column = |names: &[&str]| header.iter().position(|name| names.contains(&name.trim()));
+    let missing = |names: &[&str]| {
+        Fault::File(format!(
+            "no column is called {}; there are {:?}",
+            names.join(" or "),
+            header.iter().collect::<Vec<_>>()
+        ))
+    };
+    let text_column = column(&["text"]).ok_or_else(|| missing(&["text"]))?;
+    let names = topics_field.as_ref().map_or(TOPIC_COLUMNS, std::slice::from_ref);
+    let topics_column = column(names).ok_or_else(|| missing(names))?;
+    let id_column = column(&["id"]);
+    let mut documents = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| match error.position() {
+            Some(position) => Fault::Line(position.line() as usize, error.to_string()),
+            None => Fault::File(error.to_string()),
+        })?;
+        let field = |column: usize| record.get(column).unwrap_or_default();
+        let topics = field(topics_column).split('|').map(str::trim).filter(|label| !label.is_empty());
+        documents.push(GoldDocument {
+            id: id_column.map_or_else(|| (documents.len() + 1).to_string(), |column| field(column).to_owned()),
+            text: field(text_column).into(),
+            topics: Some(topics.map(str::to_owned).collect()),
+            entities: None,
+        });
+    }
+    Ok(documents)
+}
+
+fn delimiter(text: &str) -> u8 {
+    let header = text.lines().next().unwrap_or_default();
+    let count = |delimiter: u8| header.bytes().filter(|byte| *byte == delimiter).count();
+    // The last of equals is taken, so that a comma wins where there is neither.
+    [b'\t', b';', b','].into_iter().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_says_what_stands_where() {
+        for file in [
+            "text,topic\n\"Tore, Tore\nTore\",Sport | Kultur\n,\n",
+            "id;label;text\n1;Sport|Kultur;\"Tore, Tore\nTore\"\n2;;\n",
+            "topics\ttext\nSport|Kultur\t\"Tore, Tore\nTore\"\n\t\n",
+        ] {
+            let documents = read(file, None).unwrap();
+            assert_eq!(documents.len(), 2, "{file}");
+            assert_eq!((&*documents[0].text, documents[0].id.as_str()), ("Tore, Tore\nTore", "1"));
+            assert_eq!(documents[0].topics, Some(["Kultur".to_owned(), "Sport".to_owned()].into()));
+            assert_eq!(documents[1].topics, Some([].into()));
+        }
+        assert_eq!(read("text,desk\na,Sport\n", Some("desk")).unwrap()[0].topics, Some(["Sport".to_owned()].into()));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert!(
+            matches!(read("text,x\n", None).unwrap_err(), Fault::File(message) if message.contains("topics or topic"))
+        );
+        assert!(matches!(read("text,topic\na\n", None).unwrap_err(), Fault::Line(2, _)));
+    }
+}

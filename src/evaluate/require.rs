@@ -1,0 +1,227 @@
+//! Conditions that a model must meet: `entities.f1 >= baseline - 0.5`, `topics.macro_f1 >= 0.6`.
+//!
+//! Figures are told as in the JSON report, as fractions. What is added to or taken from `baseline` is told as people tell
+//! differences of such figures, in points: hundredths of a fraction, and plain units for everything else (`speed.p95_ms`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// `FIGURE OPERATOR BOUND`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Requirement {
+    pub text: String,
+    /// Path in a model's part of the JSON report, dots between.
+    figure: String,
+    operator: Operator,
+    bound: Bound,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    AtLeast,
+    MoreThan,
+    AtMost,
+    LessThan,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Bound {
+    Number(f64),
+    /// The baseline's figure, plus a margin.
+    BaselinePlus(f64),
+    /// The baseline's figure, times a factor.
+    BaselineTimes(f64),
+}
+
+/// Whether a model meets a requirement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    pub model: String,
+    pub requirement: String,
+    pub value: f64,
+    /// What the value was held against.
+    pub bound: f64,
+    pub holds: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequireError {
+    #[error(
+        "`{0}` is not a requirement; write FIGURE OPERATOR BOUND, like `entities.f1 >= baseline - 0.5` or `topics.macro_f1 >= 0.6`"
+    )]
+    Form(String),
+    #[error("`{figure}` is not a figure; it begins with `entities.`, `topics.` or `speed.`")]
+    Figure { figure: String },
+    #[error("{figure} is a fraction, and {bound} does not lie in 0 to 1; write {suggestion}", suggestion = bound_as_fraction(bound))]
+    NotAFraction { figure: String, bound: String },
+    #[error("model `{model}` has no figure `{figure}`; there are {there_are}")]
+    Missing { model: String, figure: String, there_are: String },
+    #[error("`{0}` speaks of a baseline, and one model alone has none; give a second --model")]
+    NoBaseline(String),
+}
+
+impl FromStr for Requirement {
+    type Err = RequireError;
+
+    fn from_str(text: &str) -> Result<Self, RequireError> {
+        let form = || RequireError::Form(text.to_owned());
+        const OPERATORS: [(&str, Operator); 4] =
+            [(">=", Operator::AtLeast), ("<=", Operator::AtMost), (">", Operator::MoreThan), ("<", Operator::LessThan)];
+        let split = OPERATORS.iter().find_map(|(word, operator)| Some((text.split_once(word)?, *operator)));
+        let ((figure, bound), operator) = split.ok_or_else(form)?;
+        let (figure, bound) = (figure.trim().to_owned(), parse_bound(bound).ok_or_else(form)?);
+        if !["entities.", "topics.", "speed."].iter().any(|section| figure.starts_with(section)) {
+            return Err(RequireError::Figure { figure });
+        }
+        match bound {
+            Bound::Number(number) if is_fraction(&figure) && !(0.0..=1.0).contains(&number) => {
+                Err(RequireError::NotAFraction { figure, bound: number.to_string() })
+            }
+            _ => Ok(Self { text: text.trim().to_owned(), figure, operator, bound }),
+        }
+    }
+}
+
+fn parse_bound(text: &str) -> Option<Bound> {
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+    let Some(rest) = text.trim().strip_prefix("baseline") else { return number(text).map(Bound::Number) };
+    let rest = rest.trim();
+    match rest.chars().next() {
+        None => Some(Bound::BaselinePlus(0.0)),
+        Some('+') => number(&rest[1..]).map(Bound::BaselinePlus),
+        Some('-') => number(&rest[1..]).map(|margin| Bound::BaselinePlus(-margin)),
+        Some('*') => number(&rest[1..]).map(Bound::BaselineTimes),
+        Some(_) => None,
+    }
+}
+
+fn bound_as_fraction(bound: &str) -> String {
+    bound.parse::<f64>().map_or_else(|_| bound.to_owned(), |number| (number / 100.0).to_string())
+}
+
+/// Everything but speed, counts and log loss lies in 0..=1.
+fn is_fraction(figure: &str) -> bool {
+    const OTHERS: [&str; 8] =
+        ["log_loss", "support", "predicted", "correct", "incorrect", "partial", "missed", "spurious"];
+    let last = figure.rsplit('.').next().unwrap_or_default();
+    !(figure.starts_with("speed.") || last.starts_with("n_") || OTHERS.contains(&last))
+}
+
+impl Requirement {
+    pub fn needs_baseline(&self) -> bool {
+        !matches!(self.bound, Bound::Number(_))
+    }
+
+    /// Holds `model` against the requirement; both are models' parts of the JSON report.
+    pub fn check(&self, name: &str, model: &Value, baseline: Option<(&str, &Value)>) -> Result<Outcome, RequireError> {
+        let value = self.figure_of(name, model)?;
+        let of_baseline = || {
+            let (name, baseline) = baseline.ok_or_else(|| RequireError::NoBaseline(self.text.clone()))?;
+            self.figure_of(name, baseline)
+        };
+        let bound = match self.bound {
+            Bound::Number(number) => number,
+            Bound::BaselineTimes(factor) => factor * of_baseline()?,
+            Bound::BaselinePlus(points) if is_fraction(&self.figure) => of_baseline()? + points / 100.0,
+            Bound::BaselinePlus(margin) => of_baseline()? + margin,
+        };
+        /// 0.8 - 0.5 points is not below 0.795, whatever the last digits say.
+        const ROUNDING: f64 = 1e-12;
+        let holds = match self.operator {
+            Operator::AtLeast => value >= bound - ROUNDING,
+            Operator::MoreThan => value > bound + ROUNDING,
+            Operator::AtMost => value <= bound + ROUNDING,
+            Operator::LessThan => value < bound - ROUNDING,
+        };
+        Ok(Outcome { model: name.to_owned(), requirement: self.text.clone(), value, bound, holds })
+    }
+
+    fn figure_of(&self, name: &str, model: &Value) -> Result<f64, RequireError> {
+        let found = find(model, &self.figure).or_else(|| {
+            // `entities.f1` is short for `entities.micro.f1`.
+            find(model, &self.figure.replacen("entities.", "entities.micro.", 1))
+        });
+        found.ok_or_else(|| {
+            let section = self.figure.split('.').next().unwrap_or_default();
+            let mut numbers = Vec::new();
+            list_numbers(model.get(section).unwrap_or(&Value::Null), section, &mut numbers);
+            let there_are = if numbers.is_empty() { format!("no {section} figures") } else { numbers.join(", ") };
+            RequireError::Missing { model: name.to_owned(), figure: self.figure.clone(), there_are }
+        })
+    }
+}
+
+/// The number at `path`. Names may hold dots themselves, so each name that fits is tried.
+fn find(value: &Value, path: &str) -> Option<f64> {
+    value.as_object()?.iter().find_map(|(name, value)| match path.strip_prefix(name.as_str())? {
+        "" => value.as_f64(),
+        rest => find(value, rest.strip_prefix('.')?),
+    })
+}
+
+/// The paths of all numbers, those of single labels and schemes left out.
+fn list_numbers(value: &Value, path: &str, numbers: &mut Vec<String>) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        match value {
+            Value::Number(_) => numbers.push(format!("{path}.{name}")),
+            Value::Object(_) if name != "per_label" && name != "schemes" => {
+                list_numbers(value, &format!("{path}.{name}"), numbers);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.holds { "holds" } else { "FALLS SHORT" };
+        write!(f, "{word}: {}: {} (is {:.4}, bound {:.4})", self.model, self.requirement, self.value, self.bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_margin_is_in_points_and_a_bound_in_fractions() {
+        let model = |f1: f64| json!({"entities": {"micro": {"f1": f1}, "per_label": {"a.b": {"f1": f1}}}, "speed": {"p95_ms": 100.0 * f1}});
+        let (better, worse) = (model(0.80), model(0.795));
+        for (text, holds) in [
+            ("entities.f1 >= baseline - 0.5", true),
+            ("entities.f1 >= baseline - 0.4", false),
+            ("entities.micro.f1>=0.79", true),
+            ("entities.micro.f1 > 0.795", false),
+            ("entities.per_label.a.b.f1 < 0.8", true),
+            ("speed.p95_ms <= baseline + 0", true),
+            ("speed.p95_ms <= baseline * 0.9", false),
+            ("entities.f1 < baseline", true),
+        ] {
+            let outcome = text.parse::<Requirement>().unwrap().check("b", &worse, Some(("a", &better))).unwrap();
+            assert_eq!(outcome.holds, holds, "{outcome}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_checked_says_why() {
+        for (text, part) in [
+            ("entities.f1", "FIGURE OPERATOR BOUND"),
+            ("entities.f1 >= much", "FIGURE OPERATOR BOUND"),
+            ("entities.f1 >= baseline / 2", "FIGURE OPERATOR BOUND"),
+            ("f1 >= 0.5", "`entities.`"),
+            ("entities.f1 >= 84.5", "write 0.845"),
+        ] {
+            let error = text.parse::<Requirement>().unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        let model = json!({"topics": {"macro_f1": 0.5, "per_label": {"x": {"f1": 1.0}}}});
+        let missing = "topics.f2 >= 0.5".parse::<Requirement>().unwrap().check("b", &model, None).unwrap_err();
+        assert!(missing.to_string().ends_with("there are topics.macro_f1"), "{missing}");
+        let alone = "topics.macro_f1 >= baseline".parse::<Requirement>().unwrap().check("b", &model, None);
+        assert!(matches!(alone, Err(RequireError::NoBaseline(_))));
+    }
+}

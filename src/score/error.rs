@@ -1,0 +1,137 @@
+//! Why a scoring run ends before its end, and why one row cannot be scored.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::pipeline::PredictError;
+use crate::scheduler::ScheduleError;
+
+/// What ends a run. What was written until then is kept, and the same command goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum ScoreError {
+    /// What was asked for cannot be done whatever the files hold.
+    #[error("{0}")]
+    Usage(String),
+    #[error("{name}: cannot be read")]
+    Read { name: String, source: ReadError },
+    #[error("{path}: cannot be written{remedy}", path = path.display(), remedy = remedy_of(source))]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{path}: the rows cannot be written in this format", path = path.display())]
+    Encode { path: PathBuf, source: ReadError },
+    #[error("{path} is there already; take it away, name another, or give --overwrite", path = .0.display())]
+    OutputExists(PathBuf),
+    #[error("{path}: another `ressort score` is writing there; wait for it, or stop it", path = .0.display())]
+    Locked(PathBuf),
+    #[error(
+        "{parts} holds a run that was started with something else, and cannot go on with it: {differences}; give the same again, or remove {parts} to start anew",
+        parts = parts.display()
+    )]
+    Changed { parts: PathBuf, differences: String },
+    #[error("{path}: {message}; remove the folder {parts} to start anew", path = path.display(), parts = parts.display())]
+    Damaged { path: PathBuf, message: String, parts: PathBuf },
+    #[error(
+        "{n_errors} rows could not be scored, and --max-errors is {max_errors}; see {errors} for which and why, then mend the input, or run the same command with a higher --max-errors to go on"
+    )]
+    TooManyErrors { n_errors: u64, max_errors: u64, errors: String },
+    #[error("{origin}: the model cannot answer")]
+    Predict { origin: String, source: PredictError },
+    #[error("a thread of the run broke down; the log says why")]
+    Broken,
+}
+
+/// What can be wrong with the bytes of a file, by the library that found it.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Csv(#[from] csv::Error),
+    #[error(transparent)]
+    Arrow(#[from] arrow::error::ArrowError),
+    #[error(transparent)]
+    Parquet(#[from] parquet::errors::ParquetError),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+/// Why one row was not scored. It goes to the errors file, and the run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("not JSON: {0}")]
+    InvalidJson(String),
+    #[error("byte {0} is not UTF-8; convert the file, for instance with `iconv -f WINDOWS-1252 -t UTF-8`")]
+    NotUtf8(usize),
+    #[error("no text: {0}")]
+    NoText(String),
+    #[error("{0}")]
+    InvalidRow(String),
+    #[error("the text holds NUL (U+0000) at character {0}; take it out")]
+    Nul(usize),
+    #[error(
+        "the text has {n_characters} characters, and at most {max_characters} are read; split it, or raise --max-characters"
+    )]
+    TooLong { n_characters: usize, max_characters: usize },
+    #[error("{0}")]
+    WindowExceeded(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl ScoreError {
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
+    }
+
+    /// Whether the command line is at fault, and not what it led to.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Usage(_))
+    }
+
+    pub fn read(name: &str, source: impl Into<ReadError>) -> Self {
+        Self::Read { name: name.to_owned(), source: source.into() }
+    }
+
+    pub fn write(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Write { path: path.into(), source }
+    }
+}
+
+fn remedy_of(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            " (make room and run the same command again: it goes on where it was)"
+        }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => " (the folder must be there)",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            " (choose a folder in which you may write)"
+        }
+        _ => "",
+    }
+}
+
+impl Fault {
+    /// A stable word for the errors file.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidJson(_) => "invalid_json",
+            Self::NotUtf8(_) => "not_utf8",
+            Self::NoText(_) => "no_text",
+            Self::InvalidRow(_) => "invalid_row",
+            Self::Nul(_) => "invalid_text",
+            Self::TooLong { .. } => "text_too_long",
+            Self::WindowExceeded(_) => "window_exceeded",
+            Self::Failed(_) => "internal",
+        }
+    }
+
+    /// What of a prediction's failure lies with its document; the rest ends the run.
+    pub fn of_prediction(error: PredictError) -> Result<Self, PredictError> {
+        match error {
+            PredictError::Overflow { .. } => Ok(Self::WindowExceeded(error.to_string())),
+            PredictError::Tokenize(_) | PredictError::Schedule(ScheduleError::Run(_) | ScheduleError::Panicked) => {
+                Ok(Self::Failed(error.to_string()))
+            }
+            PredictError::Schedule(_) | PredictError::Broken(_) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The formats of files, by name and by extension.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::task::UnknownWord;
+
+/// How rows stand in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line.
+    Jsonl,
+    /// Separated values with a header, by `,` unless another delimiter is given.
+    Csv,
+    /// Separated values with a header, by tabulators.
+    Tsv,
+    Parquet,
+    /// Arrow IPC; read as file or stream, whichever it is, and written as a file (Feather version 2).
+    Arrow,
+    /// Arrow IPC as a stream.
+    ArrowStream,
+    /// One plain text a file.
+    Text,
+}
+
+/// A compression that may stand around a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    Gzip,
+    Zstd,
+}
+
+/// Name, variant and extensions, in one table.
+const FORMATS: [(&str, Format, &[&str]); 7] = [
+    ("jsonl", Format::Jsonl, &["jsonl", "ndjson"]),
+    ("csv", Format::Csv, &["csv"]),
+    ("tsv", Format::Tsv, &["tsv", "tab"]),
+    ("parquet", Format::Parquet, &["parquet", "pq"]),
+    ("arrow", Format::Arrow, &["arrow", "feather", "ipc"]),
+    ("arrow-stream", Format::ArrowStream, &["arrows"]),
+    ("txt", Format::Text, &["txt"]),
+];
+
+impl Format {
+    /// The format that the extension of `path` tells, `.gz` and `.zst` passed over.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        let extension =
+            |path: &Path| path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+        let known = match Compression::of_path(path) {
+            Some(_) => extension(Path::new(path.file_stem()?))?,
+            None => extension(path)?,
+        };
+        FORMATS.iter().find(|(_, _, extensions)| extensions.contains(&known.as_str())).map(|(_, format, _)| *format)
+    }
+
+    /// Whether rows are kept as typed columns.
+    pub fn is_columnar(self) -> bool {
+        matches!(self, Self::Parquet | Self::Arrow | Self::ArrowStream)
+    }
+
+    pub fn is_separated(self) -> bool {
+        matches!(self, Self::Csv | Self::Tsv)
+    }
+
+    /// All names, for messages.
+    pub fn names() -> String {
+        FORMATS.map(|(name, _, _)| format!("`{name}`")).join(", ")
+    }
+}
+
+impl Compression {
+    pub fn of_path(path: &Path) -> Option<Self> {
+        match path.extension()?.to_string_lossy().to_ascii_lowercase().as_str() {
+            "gz" => Some(Self::Gzip),
+            "zst" | "zstd" => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    /// The compression of which `bytes` are the beginning.
+    pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        const GZIP: &[u8] = &[0x1f, 0x8b];
+        const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+        match bytes {
+            _ if bytes.starts_with(GZIP) => Some(Self::Gzip),
+            _ if bytes.starts_with(ZSTD) => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = FORMATS.iter().find(|(_, format, _)| format == self).map_or("", |(name, _, _)| name);
+        f.write_str(name)
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        let known = FORMATS.iter().find(|(name, _, _)| *name == word).map(|(_, format, _)| *format);
+        known.ok_or_else(|| UnknownWord { found: word.to_owned(), expected: Self::names() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_told_by_the_extension_under_the_compression() {
+        for (path, format) in [
+            ("a.jsonl", Some(Format::Jsonl)),
+            ("a.b/c.NDJSON.gz", Some(Format::Jsonl)),
+            ("a.csv.zst", Some(Format::Csv)),
+            ("a.tsv", Some(Format::Tsv)),
+            ("a.parquet", Some(Format::Parquet)),
+            ("a.feather", Some(Format::Arrow)),
+            ("a.arrows", Some(Format::ArrowStream)),
+            ("a.txt", Some(Format::Text)),
+            ("a.gz", None),
+            ("jsonl", None),
+            ("", None),
+        ] {
+            assert_eq!(Format::of_path(Path::new(path)), format, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_format_is_called_as_it_is_read() {
+        for (name, format, _) in FORMATS {
+            assert_eq!((name.parse(), format.to_string().as_str()), (Ok(format), name));
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! From what was named on the command line (files, patterns, folders, `-`) to the sources that are read, in their order.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::error::ScoreError;
+use super::format::Format;
+use super::parts::PARTS;
+
+/// One thing that rows are read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// As messages and the errors file call it.
+    pub name: String,
+    pub format: Format,
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    Stdin,
+    File(PathBuf),
+    /// Plain texts, one article a file.
+    Texts(Vec<PathBuf>),
+}
+
+/// Finds the sources that `inputs` name. A folder gives the files in it and below it that have a known extension, or all
+/// of them where `format` is given; folders and patterns are read in the order of their paths.
+pub fn find_sources(inputs: &[String], format: Option<Format>) -> Result<Vec<Source>, ScoreError> {
+    let mut sources: Vec<Source> = Vec::new();
+    for input in inputs {
+        if input == "-" {
+            sources.push(stdin_source(format)?);
+            continue;
+        }
+        for path in paths_of(input, format)? {
+            let format = format.or_else(|| Format::of_path(&path)).ok_or_else(|| unknown_format(&path))?;
+            match sources.last_mut() {
+                Some(Source { place: Place::Texts(texts), .. }) if format == Format::Text => texts.push(path),
+                _ => sources.push(Source::of_file(path, format, input)),
+            }
+        }
+    }
+    if sources.iter().filter(|source| source.place == Place::Stdin).count() > 1 {
+        return Err(ScoreError::usage("standard input (`-`) is named twice; it can be read once"));
+    }
+    Ok(sources)
+}
+
+impl Source {
+    fn of_file(path: PathBuf, format: Format, input: &str) -> Self {
+        match format {
+            Format::Text => Self { name: input.to_owned(), format, place: Place::Texts(vec![path]) },
+            _ => Self { name: path.to_string_lossy().into_owned(), format, place: Place::File(path) },
+        }
+    }
+
+    /// Size of the files in bytes; `None` for standard input.
+    pub fn n_bytes(&self) -> Result<Option<u64>, ScoreError> {
+        match &self.place {
+            Place::Stdin => Ok(None),
+            Place::File(path) => Ok(Some(stat(path)?.0)),
+            Place::Texts(paths) => {
+                paths.iter().map(|path| stat(path).map(|(n_bytes, _)| n_bytes)).sum::<Result<u64, _>>().map(Some)
+            }
+        }
+    }
+
+    /// What tells that the source is the same as in an earlier run: sizes and times of change.
+    pub fn mark(&self) -> Result<Value, ScoreError> {
+        match &self.place {
+            Place::Stdin => Ok(Value::Null),
+            Place::File(path) => {
+                let (n_bytes, changed) = stat(path)?;
+                Ok(json!({"bytes": n_bytes, "changed": changed}))
+            }
+            Place::Texts(paths) => {
+                let mut hash = Sha256::new();
+                for path in paths {
+                    let (n_bytes, changed) = stat(path)?;
+                    hash.update(format!("{}\0{n_bytes}\0{changed}\0", path.display()));
+                }
+                let digest: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+                Ok(json!({"files": paths.len(), "digest": digest}))
+            }
+        }
+    }
+}
+
+/// Size in bytes, and the time of the last change in seconds since 1970.
+fn stat(path: &Path) -> Result<(u64, String), ScoreError> {
+    let failed = |source: io::Error| ScoreError::read(&path.to_string_lossy(), source);
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    let changed = metadata.modified().map_err(failed)?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok((metadata.len(), format!("{}.{:09}", changed.as_secs(), changed.subsec_nanos())))
+}
+
+fn stdin_source(format: Option<Format>) -> Result<Source, ScoreError> {
+    let name = "standard input".to_owned();
+    match format {
+        None => Err(ScoreError::usage("standard input (`-`) has no extension that tells its format; give --format")),
+        Some(format @ (Format::Parquet | Format::Text)) => Err(ScoreError::usage(format!(
+            "{format} cannot be read from standard input; write it to a file and name that"
+        ))),
+        Some(format) => Ok(Source { name, format, place: Place::Stdin }),
+    }
+}
+
+/// The files that one input names.
+fn paths_of(input: &str, format: Option<Format>) -> Result<Vec<PathBuf>, ScoreError> {
+    let path = Path::new(input);
+    if path.is_dir() {
+        let mut paths = Vec::new();
+        collect_files(path, format.is_none(), &mut paths)?;
+        return match paths.is_empty() {
+            false => Ok(paths),
+            true => Err(ScoreError::usage(format!("{input}: no file with a known extension in this folder"))),
+        };
+    }
+    // A file may be called like a pattern.
+    if path.exists() || !input.contains(['*', '?', '[']) {
+        return match path.exists() {
+            true => Ok(vec![path.to_owned()]),
+            false => Err(ScoreError::usage(format!("{input}: no such file or folder"))),
+        };
+    }
+    // As a shell reads patterns: hidden files are named or left out.
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::default() };
+    let matches = glob::glob_with(input, options).map_err(|error| ScoreError::usage(format!("{input}: {error}")))?;
+    let paths = matches
+        .map(|path| path.map_err(|error| ScoreError::read(input, io::Error::from(error))))
+        .filter(|path| path.as_ref().map_or(true, |path| path.is_file()))
+        .collect::<Result<Vec<_>, _>>()?;
+    match paths.is_empty() {
+        false => Ok(paths),
+        true => Err(ScoreError::usage(format!("{input}: no file matches this pattern"))),
+    }
+}
+
+/// All files below `dir` in the order of their paths, hidden ones and what an unfinished run has written left out.
+fn collect_files(dir: &Path, known_only: bool, files: &mut Vec<PathBuf>) -> Result<(), ScoreError> {
+    let failed = |source: io::Error| ScoreError::read(&dir.to_string_lossy(), source);
+    let entries = std::fs::read_dir(dir).map_err(failed)?;
+    let mut paths =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?;
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_dir = path.is_dir();
+        let passed_over = name.starts_with('.') || (is_dir && name.ends_with(PARTS));
+        match (passed_over, is_dir) {
+            (true, _) => {}
+            (false, true) => collect_files(&path, known_only, files)?,
+            (false, false) if known_only && Format::of_path(&path).is_none() => {}
+            (false, false) => files.push(path),
+        }
+    }
+    Ok(())
+}
+
+fn unknown_format(path: &Path) -> ScoreError {
+    ScoreError::usage(format!(
+        "{}: the extension tells no format; give --format, one of {}",
+        path.display(),
+        Format::names()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(inputs: &[String], format: Option<Format>) -> Vec<String> {
+        let names = |source: Source| match source.place {
+            Place::Texts(paths) => paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+            _ => vec![source.name],
+        };
+        find_sources(inputs, format).unwrap().into_iter().flat_map(names).collect()
+    }
+
+    #[test]
+    fn folders_patterns_and_files_are_found_in_the_order_of_their_paths() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("b")).unwrap();
+        std::fs::create_dir(dir.path().join("o.parts")).unwrap();
+        for name in ["o.parts/x.jsonl", "c.txt", "b/2.txt", "b/1.txt", ".hidden.txt", "a.jsonl", "notes.md", "[x].csv"]
+        {
+            std::fs::write(dir.path().join(name), "x").unwrap();
+        }
+        let at = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+        let all = |names: &[&str]| names.iter().map(|name| at(name)).collect::<Vec<_>>();
+        let folder = dir.path().to_string_lossy().into_owned();
+        assert_eq!(found(&[folder], None), all(&["[x].csv", "a.jsonl", "b/1.txt", "b/2.txt", "c.txt"]));
+        assert_eq!(found(&[at("*.txt")], None), all(&["c.txt"]));
+        assert_eq!(found(&[at("**/*.txt")], None), all(&["b/1.txt", "b/2.txt", "c.txt"]));
+        assert_eq!(found(&[at("[x].csv"), at("a.jsonl")], None), all(&["[x].csv", "a.jsonl"]));
+        assert_eq!(found(&[at("notes.md")], Some(Format::Jsonl)), all(&["notes.md"]));
+    }
+
+    #[test]
+    fn what_names_nothing_or_no_format_is_bad_usage() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.doc"), "x").unwrap();
+        let at = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+        for (input, format, part) in [
+            (at("a.doc"), None, "tells no format"),
+            (at("b.csv"), None, "no such file"),
+            (at("*.csv"), None, "no file matches"),
+            (at(""), None, "no file with a known extension"),
+            ("-".to_owned(), None, "give --format"),
+            ("-".to_owned(), Some(Format::Parquet), "cannot be read from standard input"),
+        ] {
+            let error = find_sources(std::slice::from_ref(&input), format).unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains(part), "{input}: {error}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Which columns of the input are the text, which is the id, and which are carried into the output, under which name and
+//! type.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use super::error::ScoreError;
+use super::format::Format;
+use super::row::ID;
+
+/// Which columns are what, as said on the command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnChoice {
+    /// Joined by an empty line; none: `text`.
+    pub text: Vec<String>,
+    /// None: `id`, where there is one.
+    pub id: Option<String>,
+}
+
+/// The columns of one source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceColumns {
+    pub name: String,
+    pub columns: Columns,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Columns {
+    /// Every row has its own.
+    Free,
+    /// Every row has these.
+    Fixed(Vec<Field>),
+    /// A row may lack some of these, and has no others.
+    Optional(Vec<Field>),
+    /// The text is a whole file; these stand beside it.
+    Beside(Vec<Field>),
+}
+
+/// How a row is taken apart.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    pub text: Vec<String>,
+    /// The id column as the input calls it.
+    pub id: String,
+    /// The columns beside the answer, as the output has them; `None` where each row brings its own.
+    pub carried: Option<SchemaRef>,
+    /// Whether rows of typed batches stay such, because the output has typed columns too.
+    pub keep_typed: bool,
+    /// Names that the output gives to parts of the answer.
+    taken: &'static [&'static str],
+}
+
+/// The answer's fields in JSON lines and typed columns.
+pub const NESTED_NAMES: [&str; 4] = ["topics", "entities", "usage", "models"];
+
+/// The answer's columns in separated values.
+pub const FLAT_NAMES: [&str; 10] = [
+    "topic",
+    "topic_score",
+    "topics",
+    "entities",
+    "characters",
+    "tokens",
+    "windows",
+    "truncated",
+    "topics_model",
+    "entities_model",
+];
+
+const TEXT: &str = "text";
+
+impl Layout {
+    /// Checks `choice` against the columns that there are.
+    pub fn new(sources: &[SourceColumns], choice: &ColumnChoice, output: Format) -> Result<Self, ScoreError> {
+        let text = if choice.text.is_empty() { vec![TEXT.to_owned()] } else { choice.text.clone() };
+        let id = choice.id.clone().unwrap_or_else(|| ID.to_owned());
+        let taken = if output.is_separated() { &FLAT_NAMES[..] } else { &NESTED_NAMES[..] };
+        let mut layout = Self { text, id, carried: None, keep_typed: output.is_columnar(), taken };
+        for source in sources {
+            layout.check(source, choice)?;
+        }
+        // JSON lines take any columns as they come, so that those of the input need not be known before.
+        if output != Format::Jsonl {
+            layout.carried = Some(Arc::new(layout.carried_schema(sources)?));
+        }
+        Ok(layout)
+    }
+
+    /// What the output calls a column of the input; `None` for one that is not carried.
+    pub fn output_name(&self, column: &str) -> Option<String> {
+        if column == self.id {
+            return Some(ID.to_owned());
+        }
+        if self.text.iter().any(|text| text == column) {
+            return None;
+        }
+        let is_taken = column == ID || self.taken.contains(&column);
+        Some(if is_taken { format!("input_{column}") } else { column.to_owned() })
+    }
+
+    fn check(&self, source: &SourceColumns, choice: &ColumnChoice) -> Result<(), ScoreError> {
+        let Columns::Fixed(fields) = &source.columns else { return Ok(()) };
+        let missing = |column: &&String| !fields.iter().any(|field| field.name() == *column);
+        let names = || fields.iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
+        let lacks = |column: &str, flag: &str| {
+            let has = names();
+            ScoreError::usage(format!("{}: no column `{column}`; it has: {has}. Name one with {flag}", source.name))
+        };
+        if let Some(column) = self.text.iter().find(missing) {
+            return Err(lacks(column, "--text-column"));
+        }
+        if let Some(column) = choice.id.iter().find(missing) {
+            return Err(lacks(column, "--id-column"));
+        }
+        let not_text = fields.iter().find(|field| self.text.contains(field.name()) && !is_text(field.data_type()));
+        match not_text {
+            None => Ok(()),
+            Some(field) => Err(ScoreError::usage(format!(
+                "{}: column `{}` holds {}, and not text; name another with --text-column",
+                source.name,
+                field.name(),
+                field.data_type()
+            ))),
+        }
+    }
+
+    /// The carried columns of all sources: the id first, then in the order in which they are first met.
+    fn carried_schema(&self, sources: &[SourceColumns]) -> Result<Schema, ScoreError> {
+        let mut fields: Vec<Field> = Vec::new();
+        for source in sources {
+            let columns = match &source.columns {
+                Columns::Free => continue,
+                Columns::Fixed(columns) | Columns::Optional(columns) | Columns::Beside(columns) => columns,
+            };
+            let mut seen: Vec<String> = Vec::new();
+            for column in columns {
+                let name = match &source.columns {
+                    // The texts' own columns are called as in the output already.
+                    Columns::Beside(_) => Some(column.name().clone()),
+                    _ => self.output_name(column.name()),
+                };
+                let Some(name) = name else { continue };
+                if seen.contains(&name) {
+                    return Err(ScoreError::usage(format!(
+                        "{}: two columns would be called `{name}` in the output; rename one",
+                        source.name
+                    )));
+                }
+                seen.push(name.clone());
+                let kind = plain_type(column.data_type());
+                match fields.iter_mut().find(|field| *field.name() == name) {
+                    None => fields.push(Field::new(name, kind, true).with_metadata(column.metadata().clone())),
+                    Some(field) => *field = merge(field, &kind, &source.name)?,
+                }
+            }
+        }
+        fields.sort_by_key(|field| field.name() != ID);
+        Ok(Schema::new(fields))
+    }
+}
+
+/// A column that has `kind` in another source too.
+fn merge(field: &Field, kind: &DataType, source: &str) -> Result<Field, ScoreError> {
+    let merged = match (field.data_type(), kind) {
+        (a, b) if a == b => a.clone(),
+        (DataType::Null, other) | (other, DataType::Null) => other.clone(),
+        (DataType::Int64, DataType::Float64) | (DataType::Float64, DataType::Int64) => DataType::Float64,
+        (known, other) => {
+            return Err(ScoreError::usage(format!(
+                "column `{}` holds {known} in one input and {other} in {source}; make them one type, or score them apart",
+                field.name()
+            )));
+        }
+    };
+    Ok(Field::new(field.name(), merged, true).with_metadata(field.metadata().clone()))
+}
+
+/// A type without dictionary, which the parts of an Arrow file could not share.
+pub fn plain_type(kind: &DataType) -> DataType {
+    match kind {
+        DataType::Dictionary(_, value) => value.as_ref().clone(),
+        other => other.clone(),
+    }
+}
+
+fn is_text(kind: &DataType) -> bool {
+    use DataType::{Binary, BinaryView, LargeBinary, LargeUtf8, Null, Utf8, Utf8View};
+    matches!(plain_type(kind), Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView | Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixed(name: &str, columns: &[(&str, DataType)]) -> SourceColumns {
+        let fields = columns.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true)).collect();
+        SourceColumns { name: name.to_owned(), columns: Columns::Fixed(fields) }
+    }
+
+    fn names(layout: &Layout) -> Vec<String> {
+        layout.carried.as_ref().unwrap().fields().iter().map(|field| field.name().clone()).collect()
+    }
+
+    #[test]
+    fn carried_columns_are_those_of_all_inputs_with_the_id_first() {
+        let a = fixed("a", &[("title", DataType::Utf8), ("text", DataType::Utf8), ("id", DataType::Int64)]);
+        let b = fixed("b", &[("text", DataType::Utf8), ("topics", DataType::Utf8), ("title", DataType::Utf8)]);
+        let layout = Layout::new(&[a, b], &ColumnChoice::default(), Format::Parquet).unwrap();
+        assert_eq!(names(&layout), ["id", "title", "input_topics"]);
+    }
+
+    #[test]
+    fn another_id_column_takes_the_name_and_an_old_id_gives_way() {
+        let a = fixed("a", &[("id", DataType::Utf8), ("nr", DataType::Int64), ("text", DataType::Utf8)]);
+        let choice = ColumnChoice { id: Some("nr".into()), ..ColumnChoice::default() };
+        let layout = Layout::new(&[a], &choice, Format::Csv).unwrap();
+        assert_eq!(names(&layout), ["id", "input_id"]);
+        assert_eq!(layout.carried.unwrap().field(0).data_type(), &DataType::Int64);
+    }
+
+    #[test]
+    fn a_column_that_is_not_there_or_not_text_is_bad_usage() {
+        let with = |columns: &[(&str, DataType)], text: &str, id: Option<&str>| {
+            let choice = ColumnChoice { text: vec![text.into()], id: id.map(Into::into) };
+            Layout::new(&[fixed("a", columns)], &choice, Format::Csv).unwrap_err().to_string()
+        };
+        let columns = [("body", DataType::Utf8), ("n", DataType::Int64)];
+        for (text, id, part) in [
+            ("text", None, "a: no column `text`; it has: body, n. Name one with --text-column"),
+            ("body", Some("nr"), "a: no column `nr`; it has: body, n. Name one with --id-column"),
+            ("n", None, "a: column `n` holds Int64, and not text"),
+        ] {
+            let message = with(&columns, text, id);
+            assert!(message.contains(part), "{message}");
+        }
+        let twice = [("text", DataType::Utf8), ("topics", DataType::Utf8), ("input_topics", DataType::Utf8)];
+        assert!(with(&twice, "text", None).contains("two columns would be called `input_topics`"));
+    }
+
+    #[test]
+    fn a_column_of_two_types_is_bad_usage_unless_both_are_numbers() {
+        let of = |kind: DataType| fixed("a", &[("text", DataType::Utf8), ("x", kind)]);
+        let both = |a, b| Layout::new(&[of(a), of(b)], &ColumnChoice::default(), Format::Parquet);
+        let numbers = both(DataType::Int64, DataType::Float64).unwrap().carried.unwrap();
+        assert_eq!(numbers.field(0).data_type(), &DataType::Float64);
+        let error = both(DataType::Int64, DataType::Utf8).unwrap_err().to_string();
+        assert!(error.contains("`x` holds Int64 in one input and Utf8 in a"), "{error}");
+    }
+}

@@ -1,0 +1,93 @@
+//! What a run is tied to: its input, its models, its parameters. A run goes on only with the same.
+
+use serde_json::{Map, Value, json};
+
+use super::Job;
+use super::error::ScoreError;
+use super::format::Format;
+use super::inputs::Source;
+use crate::model::Model;
+use crate::registry::Assignment;
+
+/// Everything that the bytes of the output depend on.
+pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignment) -> Result<Value, ScoreError> {
+    let mut inputs = Map::new();
+    for source in sources {
+        inputs.insert(source.name.clone(), source.mark()?);
+    }
+    let order: Vec<_> = sources.iter().map(|source| format!("{} ({})", source.name, source.format)).collect();
+    let model = |model: Option<&std::sync::Arc<Model>>| model.map(|model| model_mark(model));
+    Ok(json!({
+        "ressort": env!("CARGO_PKG_VERSION"),
+        "inputs": inputs,
+        "order": order,
+        "models": {"topics": model(models.topics.as_ref()), "entities": model(models.entities.as_ref())},
+        "parameters": {
+            "output-format": output.to_string(),
+            "text-column": job.columns.text,
+            "id-column": job.columns.id,
+            "delimiter": job.reading.delimiter.map(char::from),
+            "section": job.reading.section,
+            "top-k": job.style.top_k,
+            "offset-unit": format!("{:?}", job.style.offset_unit).to_lowercase(),
+            "label-language": job.style.label_language,
+            "threshold": {"topics": job.threshold.topics, "entities": job.threshold.entities},
+            "aggregation": job.aggregation.map(|strategy| strategy.as_str()),
+            "overflow": job.overflow.as_str(),
+            "max-characters": job.max_characters,
+            "look-ahead": job.look_ahead,
+        },
+    }))
+}
+
+/// Name, content, and what else its scores depend on.
+fn model_mark(model: &Model) -> Value {
+    json!({
+        "name": model.name,
+        "version": model.version,
+        "provider": model.placement.provider.to_string(),
+        "windows of a run": model.batch_limits.max_windows,
+    })
+}
+
+/// Each value that differs, as `path: OLD then, NEW now`.
+pub fn differences(old: &Value, new: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    collect_differences("", old, new, &mut found);
+    found
+}
+
+fn collect_differences(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
+    let (Value::Object(old_fields), Value::Object(new_fields)) = (old, new) else {
+        if old != new {
+            found.push(format!("{path} was {old} and is {new}"));
+        }
+        return;
+    };
+    let mut names: Vec<&String> = old_fields.keys().chain(new_fields.keys()).collect();
+    names.sort();
+    names.dedup();
+    for name in names {
+        let path = if path.is_empty() { name.clone() } else { format!("{path} {name}") };
+        let value = |fields: &Map<String, Value>| fields.get(name).cloned().unwrap_or(Value::Null);
+        collect_differences(&path, &value(old_fields), &value(new_fields), found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_named_with_both_values() {
+        let old = json!({"inputs": {"a.csv": {"bytes": 5}}, "parameters": {"top-k": 3, "overflow": "window"}});
+        let new = json!({"inputs": {"b.csv": {"bytes": 5}}, "parameters": {"top-k": 5, "overflow": "window"}});
+        let expected = [
+            "inputs a.csv was {\"bytes\":5} and is null",
+            "inputs b.csv was null and is {\"bytes\":5}",
+            "parameters top-k was 3 and is 5",
+        ];
+        assert_eq!(differences(&old, &new), expected);
+        assert!(differences(&old, &old).is_empty());
+    }
+}

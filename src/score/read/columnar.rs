@@ -1,0 +1,220 @@
+//! Files of typed columns: Parquet, and Arrow IPC as a file or a stream.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::ipc::reader::{FileReader, StreamReader};
+use arrow::json::writer::{LineDelimited, WriterBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::open::Bytes;
+use super::{ByteCount, Reader, joined, utf8};
+use crate::score::error::{Fault, ReadError, ScoreError};
+use crate::score::layout::{Columns, Layout, plain_type};
+use crate::score::row::{Carried, Fields, ID, Origin, Record, RowPlace};
+
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + Send>;
+
+pub struct ColumnarReader {
+    batches: Batches,
+    schema: SchemaRef,
+    name: Arc<str>,
+    /// Rows of `current` and of batches before it that were read.
+    n_read: u64,
+    /// Rows that are still to be passed over.
+    n_to_skip: u64,
+    current: Option<Batch>,
+    is_piped: bool,
+}
+
+/// A batch taken apart.
+struct Batch {
+    texts: Vec<ArrayRef>,
+    carried: CarriedBatch,
+    n_rows: usize,
+    next: usize,
+}
+
+enum CarriedBatch {
+    Fields(Vec<Fields>),
+    Rows(Arc<RecordBatch>),
+}
+
+impl ColumnarReader {
+    pub fn of_parquet(file: File, name: &str, count: ByteCount) -> Result<Self, ReadError> {
+        const ROWS: usize = 1024;
+        let n_bytes = file.metadata()?.len();
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(ROWS);
+        let n_rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
+        let schema = Arc::clone(builder.schema());
+        let batches = builder.build()?.map(|batch| batch.map_err(ReadError::from));
+        Ok(Self::new(Box::new(counted(batches, n_bytes, n_rows, count)), schema, name, false))
+    }
+
+    pub fn of_arrow_file(file: File, name: &str, count: ByteCount) -> Result<Self, ReadError> {
+        let n_bytes = file.metadata()?.len();
+        let reader = FileReader::try_new(BufReader::new(file), None)?;
+        let (schema, n_batches) = (reader.schema(), reader.num_batches() as u64);
+        let batches = reader.map(move |batch| {
+            count.add(n_bytes / n_batches.max(1));
+            batch.map_err(ReadError::from)
+        });
+        Ok(Self::new(Box::new(batches), schema, name, false))
+    }
+
+    /// `is_piped`: whoever writes the stream may wait for answers before it goes on.
+    pub fn of_arrow_stream(bytes: Bytes, name: &str, is_piped: bool) -> Result<Self, ReadError> {
+        let reader = StreamReader::try_new(bytes, None)?;
+        let schema = reader.schema();
+        Ok(Self::new(Box::new(reader.map(|batch| batch.map_err(ReadError::from))), schema, name, is_piped))
+    }
+
+    fn new(batches: Batches, schema: SchemaRef, name: &str, is_piped: bool) -> Self {
+        Self { batches, schema, name: name.into(), n_read: 0, n_to_skip: 0, current: None, is_piped }
+    }
+
+    /// Makes `current` a batch with rows left, where there is one.
+    fn fill(&mut self, layout: &Layout) -> Result<(), ScoreError> {
+        while self.current.as_ref().is_none_or(|batch| batch.next >= batch.n_rows) {
+            self.current = None;
+            let failed = |error| ScoreError::Read { name: self.name.to_string(), source: error };
+            let Some(batch) = self.batches.next() else { return Ok(()) };
+            let batch = batch.map_err(failed)?;
+            let n_rows = batch.num_rows() as u64;
+            if self.n_to_skip >= n_rows {
+                self.n_to_skip -= n_rows;
+                continue;
+            }
+            let next = std::mem::take(&mut self.n_to_skip) as usize;
+            self.current = Some(Batch { next, ..Batch::new(&batch, layout).map_err(failed)? });
+        }
+        Ok(())
+    }
+}
+
+impl Reader for ColumnarReader {
+    fn columns(&self) -> Columns {
+        Columns::Fixed(self.schema.fields().iter().map(|field| field.as_ref().clone()).collect())
+    }
+
+    fn skip(&mut self, n: u64) -> Result<(), ScoreError> {
+        self.n_to_skip += n;
+        self.n_read += n;
+        Ok(())
+    }
+
+    fn next(&mut self, layout: &Layout) -> Result<Option<Record>, ScoreError> {
+        self.fill(layout)?;
+        let Some(batch) = &mut self.current else { return Ok(None) };
+        let (text, carried) = batch.take(layout);
+        self.n_read += 1;
+        let origin = Origin { file: Arc::clone(&self.name), place: RowPlace::Row(self.n_read) };
+        Ok(Some(Record { origin, text, carried }))
+    }
+
+    fn n_read(&self) -> u64 {
+        self.n_read
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.is_piped && self.current.as_ref().is_some_and(|batch| batch.next >= batch.n_rows)
+    }
+}
+
+impl Batch {
+    fn new(batch: &RecordBatch, layout: &Layout) -> Result<Self, ReadError> {
+        let texts = layout.text.iter().filter_map(|column| batch.column_by_name(column));
+        let texts = texts.map(readable).collect::<Result<_, _>>()?;
+        let carried = match (&layout.carried, layout.keep_typed) {
+            (Some(schema), true) => CarriedBatch::Rows(Arc::new(carried_columns(batch, layout, schema)?)),
+            _ => CarriedBatch::Fields(carried_fields(batch, layout)?),
+        };
+        Ok(Self { texts, carried, n_rows: batch.num_rows(), next: 0 })
+    }
+
+    fn take(&mut self, layout: &Layout) -> (Result<Arc<str>, Fault>, Carried) {
+        let row = self.next;
+        self.next += 1;
+        let parts = self.texts.iter().map(|column| text_at(column, row)).collect::<Result<Vec<_>, _>>();
+        let carried = match &mut self.carried {
+            CarriedBatch::Rows(batch) => Carried::Row { batch: Arc::clone(batch), row },
+            CarriedBatch::Fields(fields) => {
+                Carried::Fields(fields.get_mut(row).map(std::mem::take).unwrap_or_default())
+            }
+        };
+        (parts.and_then(|parts| joined(&parts, layout)), carried)
+    }
+}
+
+/// Counts the bytes of a file as its rows come.
+fn counted<E>(
+    batches: impl Iterator<Item = Result<RecordBatch, E>>,
+    n_bytes: u64,
+    n_rows: u64,
+    count: ByteCount,
+) -> impl Iterator<Item = Result<RecordBatch, E>> {
+    batches.inspect(move |batch| {
+        let n = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+        count.add((u128::from(n_bytes) * u128::from(n) / u128::from(n_rows.max(1))) as u64);
+    })
+}
+
+/// A column of text in one of two types: `LargeUtf8`, or `LargeBinary` where nobody has checked that it is text.
+fn readable(column: &ArrayRef) -> Result<ArrayRef, ReadError> {
+    use DataType::{Binary, BinaryView, LargeBinary, LargeUtf8};
+    let kind = match plain_type(column.data_type()) {
+        Binary | LargeBinary | BinaryView => LargeBinary,
+        _ => LargeUtf8,
+    };
+    Ok(cast(column, &kind)?)
+}
+
+fn text_at(column: &ArrayRef, row: usize) -> Result<Option<String>, Fault> {
+    if column.is_null(row) {
+        return Ok(None);
+    }
+    match column.data_type() {
+        DataType::LargeBinary => utf8(column.as_binary::<i64>().value(row)).map(|text| Some(text.to_owned())),
+        _ => Ok(Some(column.as_string::<i64>().value(row).to_owned())),
+    }
+}
+
+/// The columns of `schema`, null where the batch lacks one.
+fn carried_columns(batch: &RecordBatch, layout: &Layout, schema: &SchemaRef) -> Result<RecordBatch, ReadError> {
+    let names: Vec<_> = batch.schema().fields().iter().map(|field| layout.output_name(field.name())).collect();
+    let columns =
+        schema.fields().iter().map(|field| match names.iter().position(|name| name.as_ref() == Some(field.name())) {
+            Some(at) => cast(batch.column(at), field.data_type()),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
+/// The carried columns of each row as JSON.
+fn carried_fields(batch: &RecordBatch, layout: &Layout) -> Result<Vec<Fields>, ReadError> {
+    let schema = batch.schema();
+    let mut named: Vec<_> = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .filter_map(|(field, column)| Some((layout.output_name(field.name())?, field, column)))
+        .collect();
+    named.sort_by_key(|(name, _, _)| name != ID);
+    if named.is_empty() {
+        return Ok(vec![Fields::new(); batch.num_rows()]);
+    }
+    let fields: Vec<_> = named.iter().map(|(name, field, _)| field.as_ref().clone().with_name(name)).collect();
+    let columns = named.iter().map(|(_, _, column)| Arc::clone(column)).collect();
+    let renamed = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
+    writer.write(&renamed)?;
+    let lines = writer.into_inner();
+    let object = |line: &[u8]| super::jsonl::object_fields(line).map_err(ReadError::from);
+    lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(object).collect()
+}

@@ -1,0 +1,116 @@
+//! Plain texts, one article a file: its path is its id, and its last line may be the section that it was filed under.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::{DataType, Field};
+use serde_json::value::RawValue;
+
+use super::open::decompressed;
+use super::{ByteCount, MAX_ROW_BYTES, Reader, utf8};
+use crate::score::error::{Fault, ScoreError};
+use crate::score::layout::{Columns, Layout};
+use crate::score::row::{Carried, Fields, ID, Origin, Record, RowPlace, json_string};
+
+/// The column in which the section is carried.
+const SECTION: &str = "section";
+
+pub struct TextsReader {
+    paths: Vec<PathBuf>,
+    n_read: usize,
+    section: bool,
+    count: ByteCount,
+}
+
+impl TextsReader {
+    pub fn new(paths: Vec<PathBuf>, section: bool, count: ByteCount) -> Self {
+        Self { paths, n_read: 0, section, count }
+    }
+}
+
+impl Reader for TextsReader {
+    fn columns(&self) -> Columns {
+        let names: &[&str] = if self.section { &[ID, SECTION] } else { &[ID] };
+        Columns::Beside(names.iter().map(|&name| Field::new(name, DataType::Utf8, true)).collect())
+    }
+
+    fn skip(&mut self, n: u64) -> Result<(), ScoreError> {
+        self.n_read += usize::try_from(n).unwrap_or(usize::MAX);
+        Ok(())
+    }
+
+    fn next(&mut self, _: &Layout) -> Result<Option<Record>, ScoreError> {
+        let Some(path) = self.paths.get(self.n_read) else { return Ok(None) };
+        self.n_read += 1;
+        let name = path.to_string_lossy();
+        let mut carried: Fields = vec![(ID.to_owned(), json_string(&name))];
+        let mut text = read_text(path, &self.count)?;
+        if self.section {
+            let section = text.as_mut().ok().and_then(take_section);
+            carried.push((
+                SECTION.to_owned(),
+                section.map_or_else(|| RawValue::NULL.to_owned(), |slug| json_string(&slug)),
+            ));
+        }
+        let text = text.and_then(|text| match text.trim().is_empty() {
+            true => Err(Fault::NoText("the file is empty".to_owned())),
+            false => Ok(text.into()),
+        });
+        let origin = Origin { file: name.into(), place: RowPlace::Whole };
+        Ok(Some(Record { origin, text, carried: Carried::Fields(carried) }))
+    }
+
+    fn n_read(&self) -> u64 {
+        self.n_read as u64
+    }
+}
+
+fn read_text(path: &Path, count: &ByteCount) -> Result<Result<String, Fault>, ScoreError> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).and_then(|file| decompressed(file, count));
+    file.and_then(|file| file.take(MAX_ROW_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| ScoreError::read(&path.to_string_lossy(), error))?;
+    if bytes.len() > MAX_ROW_BYTES {
+        return Ok(Err(Fault::InvalidRow(format!("the file has more than {MAX_ROW_BYTES} bytes; split it"))));
+    }
+    Ok(utf8(&bytes).map(|text| text.trim_start_matches('\u{feff}').to_owned()))
+}
+
+/// Takes the section off the end of an article: its last line that is not blank, where that is a single word in small
+/// letters such as `toi-allgemeines`.
+fn take_section(text: &mut String) -> Option<String> {
+    let end = text.trim_end();
+    let start = end.rfind('\n').map_or(0, |at| at + 1);
+    let last = end.get(start..).unwrap_or_default().trim();
+    let is_slug = last.starts_with(char::is_alphanumeric)
+        && last.chars().all(|c| c.is_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '/'));
+    if !is_slug {
+        return None;
+    }
+    let section = last.to_owned();
+    text.truncate(text.get(..start).unwrap_or_default().trim_end().len());
+    Some(section)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_line_that_is_a_slug_is_the_section() {
+        for (text, article, section) in [
+            ("Ein Text.\n\ntoi-allgemeines\n", "Ein Text.", Some("toi-allgemeines")),
+            ("Ein Text.\r\nöl_2/ost", "Ein Text.", Some("öl_2/ost")),
+            ("sport", "", Some("sport")),
+            ("Ein Text.\nDas Ende", "Ein Text.\nDas Ende", None),
+            ("Ein Text.\n- dpa", "Ein Text.\n- dpa", None),
+            ("Ein Text.\n---", "Ein Text.\n---", None),
+            ("Ein Text.\nEnde", "Ein Text.\nEnde", None),
+            ("", "", None),
+        ] {
+            let mut rest = text.to_owned();
+            let found = take_section(&mut rest);
+            assert_eq!((rest.as_str(), found.as_deref()), (article, section), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A row on its way: read, scored, written.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use serde_json::value::RawValue;
+
+use super::error::Fault;
+use crate::answer::Answer;
+
+/// One row as it was read.
+#[derive(Debug)]
+pub struct Record {
+    pub origin: Origin,
+    /// The text to read, or why there is none.
+    pub text: Result<Arc<str>, Fault>,
+    pub carried: Carried,
+}
+
+/// Where a row stands, for messages.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub file: Arc<str>,
+    pub place: RowPlace,
+}
+
+/// Both count from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowPlace {
+    Line(u64),
+    Row(u64),
+    /// The file is the row.
+    Whole,
+}
+
+/// The columns of a row that are written beside its answer, under the names that they have in the output.
+#[derive(Debug, Clone)]
+pub enum Carried {
+    Fields(Fields),
+    /// A row of a batch that has exactly the carried columns.
+    Row {
+        batch: Arc<RecordBatch>,
+        row: usize,
+    },
+}
+
+/// Names and values as JSON, in their order.
+pub type Fields = Vec<(String, Box<RawValue>)>;
+
+/// One row as it is written: carried columns beside the answer.
+#[derive(Debug)]
+pub struct ScoredRow {
+    pub carried: Carried,
+    pub answer: Answer,
+}
+
+/// The name under which the id column is written.
+pub const ID: &str = "id";
+
+impl Carried {
+    /// The row's id, where it has one.
+    pub fn id(&self) -> Option<String> {
+        match self {
+            Self::Fields(fields) => fields.iter().find(|(name, _)| name == ID).and_then(|(_, id)| plain_text(id)),
+            Self::Row { batch, row } => {
+                let column = batch.column_by_name(ID)?;
+                column.is_valid(*row).then(|| arrow::util::display::array_value_to_string(column, *row).ok()).flatten()
+            }
+        }
+    }
+}
+
+/// A JSON value as plain text: a string without quotes, nothing for `null`, anything else as it is spelled.
+pub fn plain_text(value: &RawValue) -> Option<String> {
+    match value.get() {
+        "null" => None,
+        text if text.starts_with('"') => serde_json::from_str(text).ok(),
+        text => Some(text.to_owned()),
+    }
+}
+
+/// A string as JSON.
+pub fn json_string(text: &str) -> Box<RawValue> {
+    serde_json::value::to_raw_value(text).expect("a string is always JSON")
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            RowPlace::Line(line) => write!(f, "{}, line {line}", self.file),
+            RowPlace::Row(row) => write!(f, "{}, row {row}", self.file),
+            RowPlace::Whole => f.write_str(&self.file),
+        }
+    }
+}

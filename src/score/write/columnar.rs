@@ -1,0 +1,142 @@
+//! Typed columns: an Arrow stream of which every chunk is one record batch.
+//!
+//! `topics` is a `list<struct<label, score, accepted, code>>`, `entities` a `list<struct<label, score, text, start, end>>`,
+//! `usage` and `models` are structs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::{concat_batches, interleave_record_batch};
+use arrow::datatypes::{DataType, Field, Fields as SchemaFields, Schema, SchemaRef};
+use arrow::ipc::writer::StreamWriter;
+use arrow::json::ReaderBuilder;
+use serde_json::Value;
+
+use crate::registry::Assignment;
+use crate::score::error::ReadError;
+use crate::score::row::{Carried, Fields, ScoredRow, plain_text};
+
+/// How an Arrow stream ends: the continuation mark and a length of zero.
+pub const END_OF_STREAM: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+
+pub struct ColumnarEncoder {
+    carried: SchemaRef,
+    answers: SchemaRef,
+    /// Both side by side.
+    all: SchemaRef,
+    /// The stream's first message, which says the schema.
+    header: Vec<u8>,
+}
+
+impl ColumnarEncoder {
+    pub fn new(carried: &SchemaRef, models: &Assignment) -> Result<Self, ReadError> {
+        let answers = Arc::new(answer_schema(models));
+        let all =
+            Arc::new(Schema::new(carried.fields().iter().chain(answers.fields()).cloned().collect::<SchemaFields>()));
+        let header = StreamWriter::try_new(Vec::new(), &all)?.get_ref().clone();
+        Ok(Self { carried: Arc::clone(carried), answers, all, header })
+    }
+
+    pub fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    /// One record batch as a message of the stream.
+    pub fn rows(&self, rows: &[ScoredRow]) -> Result<Vec<u8>, ReadError> {
+        let answers: Vec<_> = rows.iter().map(|row| &row.answer).collect();
+        let answers = batch_of(&answers, &self.answers)?;
+        let carried = self.carried_batch(rows)?;
+        let columns = carried.iter().flat_map(|batch| batch.columns()).chain(answers.columns()).cloned().collect();
+        let batch = RecordBatch::try_new(Arc::clone(&self.all), columns)?;
+        let mut writer = StreamWriter::try_new(Vec::new(), &self.all)?;
+        writer.write(&batch)?;
+        writer.flush()?;
+        // The schema stands at the stream's start already.
+        Ok(writer.get_ref()[self.header.len()..].to_vec())
+    }
+
+    /// The carried columns; `None` where there are none.
+    fn carried_batch(&self, rows: &[ScoredRow]) -> Result<Option<RecordBatch>, ReadError> {
+        if self.carried.fields().is_empty() {
+            return Ok(None);
+        }
+        let mut batches = Vec::new();
+        for run in rows.chunk_by(|a, b| is_typed(a) == is_typed(b)) {
+            batches.push(match run.first().is_some_and(is_typed) {
+                true => gathered(run)?,
+                false => self.built(run)?,
+            });
+        }
+        Ok(Some(concat_batches(&self.carried, &batches)?))
+    }
+
+    /// Columns out of fields that came as JSON or text.
+    fn built(&self, rows: &[ScoredRow]) -> Result<RecordBatch, ReadError> {
+        let none = Fields::new();
+        let objects = rows.iter().map(|row| {
+            let fields = match &row.carried {
+                Carried::Fields(fields) => fields,
+                Carried::Row { .. } => &none,
+            };
+            let value = |field: &Arc<Field>| {
+                let raw = fields.iter().find(|(name, _)| name == field.name()).map(|(_, value)| value);
+                Ok((field.name().clone(), raw.map_or(Ok(Value::Null), |raw| value_of(raw, field.data_type()))?))
+            };
+            self.carried.fields().iter().map(value).collect::<serde_json::Result<BTreeMap<String, Value>>>()
+        });
+        batch_of(&objects.collect::<Result<Vec<_>, _>>()?, &self.carried)
+    }
+}
+
+fn is_typed(row: &ScoredRow) -> bool {
+    matches!(row.carried, Carried::Row { .. })
+}
+
+/// Rows of the batches that were read, side by side.
+fn gathered(rows: &[ScoredRow]) -> Result<RecordBatch, ReadError> {
+    let mut batches: Vec<&Arc<RecordBatch>> = Vec::new();
+    let mut places = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Carried::Row { batch, row } = &row.carried else { continue };
+        if !batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
+            batches.push(batch);
+        }
+        places.push((batches.len() - 1, *row));
+    }
+    let batches: Vec<&RecordBatch> = batches.into_iter().map(AsRef::as_ref).collect();
+    Ok(interleave_record_batch(&batches, &places)?)
+}
+
+/// A value for a column of `kind`: text holds strings as they are and anything else as its JSON.
+fn value_of(raw: &serde_json::value::RawValue, kind: &DataType) -> serde_json::Result<Value> {
+    match kind {
+        DataType::Utf8 => Ok(plain_text(raw).map_or(Value::Null, Value::String)),
+        _ => serde_json::from_str(raw.get()),
+    }
+}
+
+fn batch_of<T: serde::Serialize>(rows: &[T], schema: &SchemaRef) -> Result<RecordBatch, ReadError> {
+    let mut decoder = ReaderBuilder::new(Arc::clone(schema)).build_decoder()?;
+    decoder.serialize(rows)?;
+    Ok(decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(schema))))
+}
+
+/// The columns of an answer; a task that no model answers has none.
+fn answer_schema(models: &Assignment) -> Schema {
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let count = |name: &str| Field::new(name, DataType::Int64, true);
+    let score = || Field::new("score", DataType::Float32, true);
+    let flag = |name: &str| Field::new(name, DataType::Boolean, true);
+    let group = |name: &str, fields: Vec<Field>| Field::new(name, DataType::Struct(fields.into()), true);
+    let list = |name: &str, fields| Field::new(name, DataType::List(Arc::new(group("element", fields))), true);
+    let topics = || list("topics", vec![text("label"), score(), flag("accepted"), text("code")]);
+    let entities = || list("entities", vec![text("label"), score(), text("text"), count("start"), count("end")]);
+    let usage =
+        group("usage", vec![count("characters"), count("tokens"), count("windows"), flag("truncated"), flag("cached")]);
+    let model = |name: &str| group(name, vec![text("name"), text("version")]);
+    let named = [models.topics.as_ref().map(|_| model("topics")), models.entities.as_ref().map(|_| model("entities"))];
+    let lists = [models.topics.as_ref().map(|_| topics()), models.entities.as_ref().map(|_| entities())];
+    let models = group("models", named.into_iter().flatten().collect());
+    Schema::new(lists.into_iter().flatten().chain([usage, models]).collect::<Vec<_>>())
+}

@@ -1,0 +1,45 @@
+//! JSON lines: the carried fields as they were spelled, then the answer in the API's shape.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::answer::Answer;
+use crate::score::error::ReadError;
+use crate::score::row::{Carried, Fields, ScoredRow};
+
+pub fn rows(rows: &[ScoredRow]) -> Result<Vec<u8>, ReadError> {
+    let none = Fields::new();
+    let mut bytes = Vec::new();
+    for row in rows {
+        let fields = match &row.carried {
+            Carried::Fields(fields) => fields,
+            Carried::Row { .. } => &none,
+        };
+        serde_json::to_writer(&mut bytes, &Line { fields, answer: &row.answer })?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes)
+}
+
+struct Line<'r> {
+    fields: &'r Fields,
+    answer: &'r Answer,
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.fields {
+            map.serialize_entry(name, value)?;
+        }
+        // The answer's own fields, named in `layout::NESTED_NAMES`.
+        if let Some(topics) = &self.answer.topics {
+            map.serialize_entry("topics", topics)?;
+        }
+        if let Some(entities) = &self.answer.entities {
+            map.serialize_entry("entities", entities)?;
+        }
+        map.serialize_entry("usage", &self.answer.usage)?;
+        map.serialize_entry("models", &self.answer.models)?;
+        map.end()
+    }
+}

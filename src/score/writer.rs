@@ -1,0 +1,193 @@
+//! The last stage: finished blocks are encoded, written and counted, in the input's order.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::error::{Fault, ScoreError};
+use super::parts::{Checkpoint, Parts, Position};
+use super::progress::Progress;
+use super::row::{Carried, Origin, RowPlace, ScoredRow};
+use super::summary::Counts;
+use super::write::Encoder;
+use crate::answer::Answer;
+
+/// A block whose documents are all done.
+pub struct Chunk {
+    pub outcomes: Vec<Outcome>,
+    pub end: Position,
+    pub n_bytes: u64,
+}
+
+/// What became of a row.
+pub struct Outcome {
+    pub origin: Origin,
+    pub carried: Carried,
+    pub result: Result<Answer, Fault>,
+}
+
+/// Where chunks go.
+pub enum Sink {
+    Parts(Parts),
+    Pipe(Pipe),
+}
+
+/// Standard output. Nothing of it can be gone on with.
+pub struct Pipe {
+    errors: Option<(PathBuf, File)>,
+    checkpoint: Checkpoint,
+}
+
+pub struct Writer {
+    pub sink: Sink,
+    pub encoder: Encoder,
+    /// Those of earlier processes.
+    pub counts: Counts,
+    pub progress: Progress,
+    pub max_errors: Option<u64>,
+}
+
+/// A line of the errors file.
+#[derive(Serialize)]
+struct ErrorLine<'o> {
+    file: &'o str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    code: &'static str,
+    reason: String,
+}
+
+impl Writer {
+    /// Writes all chunks; gives back where they went, and what stands behind the last row.
+    pub fn write_all(mut self, mut chunks: mpsc::Receiver<Chunk>) -> Result<(Sink, &'static [u8]), ScoreError> {
+        let (start, seconds_before) = (Instant::now(), self.counts.seconds);
+        if self.sink.checkpoint().rows_bytes == 0 {
+            let header = self.encoder.header().map_err(|source| self.encode_error(source))?;
+            let position = self.sink.checkpoint().position;
+            self.sink.append(&header, &[], position, &self.counts)?;
+        }
+        self.check_errors()?;
+        while let Some(chunk) = chunks.blocking_recv() {
+            let n_bytes = chunk.n_bytes;
+            self.write(chunk, seconds_before, start)?;
+            self.progress.show(&self.counts, n_bytes);
+            self.check_errors()?;
+        }
+        Ok(self.finished())
+    }
+
+    /// The sink, when there is nothing to write any more.
+    pub fn finished(self) -> (Sink, &'static [u8]) {
+        self.progress.end();
+        (self.sink, self.encoder.footer())
+    }
+
+    fn write(&mut self, chunk: Chunk, seconds_before: f64, start: Instant) -> Result<(), ScoreError> {
+        let mut rows = Vec::new();
+        let mut errors = Vec::new();
+        for outcome in chunk.outcomes {
+            match outcome.result {
+                Ok(answer) => {
+                    self.counts.add(&answer);
+                    rows.push(ScoredRow { carried: outcome.carried, answer });
+                }
+                Err(fault) => {
+                    self.counts.add_error(fault.code());
+                    let line = ErrorLine::new(&outcome.origin, outcome.carried.id(), &fault);
+                    serde_json::to_writer(&mut errors, &line).map_err(|error| self.encode_error(error))?;
+                    errors.push(b'\n');
+                }
+            }
+        }
+        self.counts.seconds = seconds_before + start.elapsed().as_secs_f64();
+        let rows = self.encoder.rows(&rows).map_err(|source| self.encode_error(source))?;
+        self.sink.append(&rows, &errors, chunk.end, &self.counts)
+    }
+
+    fn check_errors(&self) -> Result<(), ScoreError> {
+        let n_errors = self.counts.errors;
+        match self.max_errors.filter(|&max| n_errors > max) {
+            None => Ok(()),
+            Some(max_errors) => {
+                self.progress.end();
+                Err(ScoreError::TooManyErrors { n_errors, max_errors, errors: self.sink.errors_name() })
+            }
+        }
+    }
+
+    fn encode_error(&self, source: impl Into<super::error::ReadError>) -> ScoreError {
+        ScoreError::Encode { path: "the output".into(), source: source.into() }
+    }
+}
+
+impl Sink {
+    pub fn checkpoint(&self) -> &Checkpoint {
+        match self {
+            Self::Parts(parts) => &parts.checkpoint,
+            Self::Pipe(pipe) => &pipe.checkpoint,
+        }
+    }
+
+    fn append(&mut self, rows: &[u8], errors: &[u8], position: Position, counts: &Counts) -> Result<(), ScoreError> {
+        match self {
+            Self::Parts(parts) => parts.append(rows, errors, position, counts),
+            Self::Pipe(pipe) => pipe.append(rows, errors, counts),
+        }
+    }
+
+    /// Where rows that failed are listed so far.
+    fn errors_name(&self) -> String {
+        match self {
+            Self::Parts(parts) => parts.errors_path().display().to_string(),
+            Self::Pipe(Pipe { errors: Some((path, _)), .. }) => path.display().to_string(),
+            Self::Pipe(_) => "the log".to_owned(),
+        }
+    }
+}
+
+impl Pipe {
+    /// Rows that fail go to `errors_file`, or else to the log.
+    pub fn open(errors_file: Option<&Path>) -> Result<Self, ScoreError> {
+        let create = |path: &Path| match File::create(path) {
+            Ok(file) => Ok((path.to_owned(), file)),
+            Err(error) => Err(ScoreError::write(path, error)),
+        };
+        Ok(Self { errors: errors_file.map(create).transpose()?, checkpoint: Checkpoint::default() })
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), ScoreError> {
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        self.checkpoint.rows_bytes += bytes.len() as u64;
+        written.map_err(|error| ScoreError::write("standard output", error))
+    }
+
+    /// Errors first: whoever reads the rows then finds what became of the others.
+    fn append(&mut self, rows: &[u8], errors: &[u8], counts: &Counts) -> Result<(), ScoreError> {
+        match &mut self.errors {
+            Some((path, file)) => file.write_all(errors).map_err(|error| ScoreError::write(path.clone(), error))?,
+            None => String::from_utf8_lossy(errors).lines().for_each(|row| tracing::warn!(row, "a row was not scored")),
+        }
+        self.checkpoint.counts = counts.clone();
+        self.write(rows)
+    }
+}
+
+impl<'o> ErrorLine<'o> {
+    fn new(origin: &'o Origin, id: Option<String>, fault: &Fault) -> Self {
+        let (line, row) = match origin.place {
+            RowPlace::Line(line) => (Some(line), None),
+            RowPlace::Row(row) => (None, Some(row)),
+            RowPlace::Whole => (None, None),
+        };
+        Self { file: &origin.file, line, row, id, code: fault.code(), reason: fault.to_string() }
+    }
+}
