@@ -17,6 +17,7 @@ use ressort::evaluate::progress::{ProgressBar, ScratchDir};
 use ressort::evaluate::report::html::page;
 use ressort::http::{AdminAccess, ApiKey, App, serve};
 use ressort::inspect::Report;
+use ressort::memory::tame_allocator;
 use ressort::model::Model;
 use ressort::registry::{ByTask, Registry};
 use ressort::saved::Saved;
@@ -38,6 +39,7 @@ const BAD_USAGE: u8 = 2;
 const SOME_ROWS_FAILED: u8 = 3;
 
 fn main() -> ExitCode {
+    tame_allocator();
     let cli = Cli::parse();
     start_logging(cli.log_format.into());
     match run(cli.verb) {

@@ -14,6 +14,7 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::batch::{Batch, BatchLimits, Run, RunError, WindowLogits};
+use crate::memory::GiveBack;
 use crate::task::Priority;
 use crate::tokenize::Window;
 use queue::{Job, Queue};
@@ -81,6 +82,8 @@ struct Shared {
     make_run: MakeRun,
     n_alive: AtomicUsize,
     n_panics: AtomicUsize,
+    /// Last, so that it is dropped after the sessions' weights.
+    _give_back: GiveBack,
 }
 
 impl Scheduler {
@@ -94,6 +97,7 @@ impl Scheduler {
             make_run,
             n_alive: AtomicUsize::new(sessions.len()),
             n_panics: AtomicUsize::new(0),
+            _give_back: GiveBack,
         });
         for (number, session) in sessions.into_iter().enumerate() {
             let shared = Arc::clone(&shared);

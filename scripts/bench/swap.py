@@ -28,7 +28,7 @@ def main() -> None:
         shutil.copytree(arguments.model, models / "ressort")
         shutil.copytree(arguments.candidate, models / "candidate")
         shutil.copytree(arguments.model, models / "broken")
-        (models / "broken/config.json").write_text("{}")
+        (models / "broken/tokenizer.json").write_text("{}")
         with server.serving("--models-dir", folder) as (port, process):
             asyncio.run(_measure(port, process, arguments.seconds))
 

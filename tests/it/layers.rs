@@ -9,6 +9,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("task", 0),
     ("config", 1),
     ("telemetry", 0),
+    ("memory", 0),
     ("normalize", 1),
     ("manifest", 1),
     ("tokenize", 2),

@@ -1,0 +1,31 @@
+//! Freed memory goes back to the system. glibc's allocator keeps what a model that was taken out has freed, spread over one
+//! arena for each thread, so that a server whose models are switched would grow with every switch.
+
+/// Holds the allocator to few arenas, and lets it map large blocks, which it then unmaps when they are freed. For the start
+/// of `main`, before there are threads; does nothing where the allocator is not glibc's.
+pub fn tame_allocator() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        const LARGE_BYTES: libc::c_int = 256 * 1024;
+        const N_ARENAS: libc::c_int = 2;
+        // SAFETY: `mallopt` only sets parameters of the allocator; it takes no pointers.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BYTES);
+            libc::mallopt(libc::M_ARENA_MAX, N_ARENAS);
+        }
+    }
+}
+
+/// Gives freed memory back when it is dropped: the last field of what held a lot.
+#[derive(Debug, Default)]
+pub struct GiveBack;
+
+impl Drop for GiveBack {
+    fn drop(&mut self) {
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        // SAFETY: `malloc_trim` may be called at any time; it moves nothing that is in use.
+        unsafe {
+            libc::malloc_trim(0);
+        }
+    }
+}
