@@ -123,10 +123,10 @@ struct ModelArgs {
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
     /// Address of the server
-    #[arg(long, default_value = "http://127.0.0.1:8080", env = "RESSORT_SERVER", value_name = "URL")]
+    #[arg(long, global = true, default_value = "http://127.0.0.1:8080", env = "RESSORT_SERVER", value_name = "URL")]
     pub server: String,
     /// The server's admin key
-    #[arg(long, env = "RESSORT_ADMIN_KEY", hide_env_values = true)]
+    #[arg(long, global = true, env = "RESSORT_ADMIN_KEY", hide_env_values = true)]
     pub admin_key: Option<String>,
     #[command(subcommand)]
     pub change: ModelsChange,

@@ -66,6 +66,8 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
 
 async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     let metrics = start_metrics()?;
+    // Before the port opens: a signal that comes early must find its handler.
+    let (stop, hangup) = (stop_signal()?, signal(SignalKind::hangup())?);
     // Bound first: a port that is taken shows before a model is loaded, and no request is refused meanwhile.
     let address = (args.host, args.port);
     let listener = TcpListener::bind(address).await.with_context(|| {
@@ -73,7 +75,17 @@ async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     })?;
     let saved = Saved::read(&args.saved_file())?;
     let saved = saved.as_ref();
-    let registry = Registry::load(&args.models(saved), args.active(saved), &args.run_settings()).await?;
+    let registry = Registry::load(&args.models(saved), args.active(saved), &args.run_settings()).await;
+    let registry = match saved {
+        Some(_) => registry.with_context(|| {
+            let file = args.saved_file();
+            format!(
+                "models as last switched are not there (saved in {}; remove that file to start without)",
+                file.display()
+            )
+        })?,
+        None => registry?,
+    };
     let mut app = App::new(registry, args.limits());
     app.api_key = args.api_key.as_deref().map(ApiKey::new);
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
@@ -85,8 +97,8 @@ async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     warn_of_surprises(args, &app);
     println!("{}", listening_line(&listener, &app.registry)?);
     let app = Arc::new(app);
-    tokio::spawn(reload_on_hangup(Arc::clone(&app), signal(SignalKind::hangup())?));
-    serve(listener, app, stop_signal()?, PATIENCE).await?;
+    tokio::spawn(reload_on_hangup(Arc::clone(&app), hangup));
+    serve(listener, app, stop, PATIENCE).await?;
     Ok(())
 }
 

@@ -130,6 +130,10 @@ impl Pipeline {
     fn read(&self, text: Arc<str>, overflow: Overflow) -> Result<Reading, PredictError> {
         let normalized = normalize(&text).into_owned();
         let mut tokens = self.tokenizer.tokenize(&normalized.text)?;
+        if tokens.spans.iter().all(|span| span.is_empty()) {
+            // Some tokenizers make a token of white space, which says nothing.
+            tokens = Tokens::default();
+        }
         let (n_tokens, room) = (tokens.ids.len(), self.windowing.room());
         let overflows = n_tokens > room;
         match overflow {

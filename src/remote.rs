@@ -1,5 +1,6 @@
 //! `ressort models`: the administration routes of a running server, from the command line.
 
+use ressort::config::ModelSpec;
 use serde_json::{Value, json};
 
 use crate::cli::{ModelsArgs, ModelsChange};
@@ -10,6 +11,10 @@ use crate::cli::{ModelsArgs, ModelsChange};
 /// The server's own words where it refuses.
 pub fn change_models(args: &ModelsArgs) -> anyhow::Result<Value> {
     let call = |method, path: &str, body| ask(args, method, path, body);
+    if let ModelsChange::Load { name } | ModelsChange::Remove { name } = &args.change {
+        // A name that is none would become another address.
+        format!("{name}=.").parse::<ModelSpec>()?;
+    }
     match &args.change {
         ModelsChange::List => call("GET", "/v1/models", None),
         ModelsChange::Load { name } => call("PUT", &format!("/v1/models/{name}"), None),

@@ -13,7 +13,7 @@ pub fn words(text: &str) -> Vec<ByteSpan> {
     let mut words: Vec<ByteSpan> = Vec::new();
     // Whether the last word ends in a joiner that waits for its right half.
     let mut joining = false;
-    let mut segments = text.split_word_bound_indices().peekable();
+    let mut segments = segments(text).peekable();
     while let Some((start, segment)) = segments.next() {
         // White space that carries a combining mark is a segment with it.
         let span = ByteSpan::new(start, start + segment.len()).trim(text);
@@ -42,6 +42,26 @@ pub fn words(text: &str) -> Vec<ByteSpan> {
         }
     }
     words
+}
+
+/// The segments of the annex, cut again at white space that it counts as part of words (U+202F, the narrow no-break space).
+fn segments(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.split_word_bound_indices().flat_map(|(start, segment)| {
+        let is_cut = segment.contains('\u{202f}') && segment.chars().count() > 1;
+        let parts: Vec<(usize, &str)> = match is_cut {
+            true => segment
+                .split_inclusive('\u{202f}')
+                .flat_map(|part| {
+                    let word = part.trim_end_matches('\u{202f}');
+                    let at = start + (part.as_ptr() as usize - segment.as_ptr() as usize);
+                    [(at, word), (at + word.len(), &part[word.len()..])]
+                })
+                .filter(|(_, part)| !part.is_empty())
+                .collect(),
+            false => vec![(start, segment)],
+        };
+        parts
+    })
 }
 
 /// Whether a word is one of letters or digits, rather than a punctuation mark or symbol.
@@ -86,6 +106,7 @@ mod tests {
         check("(Berlin)", &["(", "Berlin", ")"]);
         check("„München“ »Köln«", &["„", "München", "“", "»", "Köln", "«"]);
         check("Berlin\nMünchen\u{a0}Ulm\r\nHof", &["Berlin", "München", "Ulm", "Hof"]);
+        check("in\u{202f}Berlin\u{202f}gut", &["in", "Berlin", "gut"]);
         check("Merkel, SPD/CDU.", &["Merkel", ",", "SPD", "/", "CDU", "."]);
         check("", &[]);
         check(" \n", &[]);

@@ -2,10 +2,11 @@
 //! and compared in constant time.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
@@ -45,7 +46,9 @@ pub enum AdminAccess {
 
 /// Lets a request pass that has the key, or any where none is set.
 pub async fn require_key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let passes = app.api_key.as_ref().map_or(Ok(()), |key| check_key(key, &request));
+    // Whoever may change models may also use them.
+    let is_admin = matches!(&app.admin, AdminAccess::Key(key) if check_key(key, &request).is_ok());
+    let passes = app.api_key.as_ref().filter(|_| !is_admin).map_or(Ok(()), |key| check_key(key, &request));
     pass(passes, request, next).await
 }
 
@@ -53,7 +56,7 @@ pub async fn require_key(State(app): State<Arc<App>>, request: Request, next: Ne
 pub async fn require_admin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let passes = match &app.admin {
         AdminAccess::Key(key) => check_key(key, &request),
-        AdminAccess::Anyone => Ok(()),
+        AdminAccess::Anyone => check_local(&request),
         AdminAccess::Nobody => {
             let detail = "this server listens beyond the loopback and was started without an admin key; set RESSORT_ADMIN_KEY or --admin-key-file";
             Err(Problem::new(Code::Forbidden, detail))
@@ -69,8 +72,26 @@ async fn pass(passes: Result<(), Problem>, request: Request, next: Next) -> Resp
     }
 }
 
+/// Without a key, a page of another site must not change models through its visitor's browser: no request that names an
+/// origin, and none that was sent to another name than the loopback's.
+fn check_local(request: &Request) -> Result<(), Problem> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let host = header(HOST).unwrap_or("localhost");
+    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let is_loopback = name == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    if is_loopback && header(ORIGIN).is_none() {
+        return Ok(());
+    }
+    let detail = "without an admin key, models are changed from this machine only, and not by a web page; set RESSORT_ADMIN_KEY or --admin-key-file";
+    Err(Problem::new(Code::Forbidden, detail))
+}
+
 fn check_key(key: &ApiKey, request: &Request) -> Result<(), Problem> {
-    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given =
+        given.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let given = given.map(|(_, key)| key);
     match given {
         Some(given) if key.is(given) => Ok(()),
         Some(_) => Err(Problem::new(Code::Unauthorized, "the key is not the one that this server was started with")),

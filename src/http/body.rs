@@ -43,6 +43,10 @@ pub async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes
 
 /// Reads JSON; what is no JSON and what is JSON of another form are different problems.
 pub fn parse_json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
+    // A Rust struct may be read from an array too, by position; the API has no such form.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Problem::new(Code::InvalidRequest, "an array stands where an object is expected: {…}"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let at = error.path().to_string();

@@ -1,5 +1,6 @@
 //! `POST /v1/classify`: one text or many documents in, topics and entities out, in the order of the request.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,18 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
     })
 }
 
+/// The language of topic labels as the model spells it: `EN` and `en-GB` are `en`.
+fn known_language(models: &Assignment, tag: &str) -> Result<String, Problem> {
+    let labels = models.topics.as_ref().map_or(&[][..], |model| model.topic_labels());
+    let known: BTreeSet<&String> = labels.iter().flat_map(|label| label.names.keys()).collect();
+    let primary = tag.split('-').next().unwrap_or_default();
+    let found = known.iter().find(|known| known.eq_ignore_ascii_case(tag) || known.eq_ignore_ascii_case(primary));
+    found.map(|known| (*known).clone()).ok_or_else(|| {
+        let detail = format!("label_language `{tag}` is not one that the model's topics have ({known:?}); leave it out for the labels themselves");
+        Problem::new(Code::InvalidRequest, detail)
+    })
+}
+
 /// A request on its way: its models and how to read with them.
 struct Job {
     models: Assignment,
@@ -58,11 +71,8 @@ struct Job {
 impl Job {
     fn new(app: &App, options: Options, deadline: Instant) -> Result<Self, Problem> {
         let models = app.registry.assign(options.tasks, &options.models)?;
-        let style = AnswerStyle {
-            top_k: options.top_k,
-            offset_unit: options.offset_unit,
-            label_language: options.label_language.clone(),
-        };
+        let label_language = options.label_language.as_deref().map(|tag| known_language(&models, tag)).transpose()?;
+        let style = AnswerStyle { top_k: options.top_k, offset_unit: options.offset_unit, label_language };
         Ok(Self {
             models,
             options,

@@ -291,7 +291,7 @@ mod tests {
             (r#"{"text": "\ud83d"}"#, Code::InvalidJson, "surrogate"),
             (r#"{"text": "\ud83dx"}"#, Code::InvalidJson, "surrogate"),
             (r#"{"text": "a"} x"#, Code::InvalidJson, "trailing"),
-            (r#"[]"#, Code::InvalidRequest, "invalid"),
+            (r#"[]"#, Code::InvalidRequest, "an array"),
             (r#"{"text": 5}"#, Code::InvalidRequest, "text: invalid type: integer `5`"),
             (r#"{"txt": "a"}"#, Code::InvalidRequest, "unknown field `txt`"),
             (r#"{}"#, Code::InvalidRequest, "neither"),

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use prost::Message;
 
-use super::{CONFIG_REMEDY, ManifestError};
+use super::{ManifestError, ONNX_REMEDY};
 use crate::task::Task;
 
 /// The facts of an ONNX graph that decide how it is served.
@@ -80,6 +80,7 @@ impl Graph {
             })?;
         let mut n_bytes = bytes.len() as u64;
         for location in graph.external_files() {
+            check_inside(Path::new(&location), path)?;
             let file = path.with_file_name(&location);
             n_bytes += std::fs::metadata(&file)
                 .map_err(|_| ManifestError::Missing {
@@ -139,6 +140,7 @@ pub fn find_onnx(dir: &Path, asked: Option<&Path>) -> Result<(PathBuf, Vec<PathB
     files.sort_by_key(rank);
     let chosen = match asked {
         Some(file) => {
+            check_inside(file, &dir.join("ressort.toml"))?;
             let file = dir.join(file);
             super::require(&file, "`file` in ressort.toml names it; put it there or name another")?;
             file
@@ -146,10 +148,24 @@ pub fn find_onnx(dir: &Path, asked: Option<&Path>) -> Result<(PathBuf, Vec<PathB
         None => files
             .first()
             .cloned()
-            .ok_or_else(|| ManifestError::Missing { path: dir.join("model.onnx"), remedy: CONFIG_REMEDY })?,
+            .ok_or_else(|| ManifestError::Missing { path: dir.join("model.onnx"), remedy: ONNX_REMEDY })?,
     };
     files.retain(|file| *file != chosen);
     Ok((chosen, files))
+}
+
+/// A model's files lie in its folder: only these are part of its version.
+fn check_inside(file: &Path, named_by: &Path) -> Result<(), ManifestError> {
+    match file.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        true => Ok(()),
+        false => Err(ManifestError::Invalid {
+            path: named_by.to_owned(),
+            message: format!(
+                "it names `{}`, which leads out of the model folder; put the file into the folder",
+                file.display()
+            ),
+        }),
+    }
 }
 
 fn onnx_files(folder: &Path) -> Vec<PathBuf> {

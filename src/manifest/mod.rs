@@ -107,6 +107,9 @@ const TOKENIZER_REMEDY: &str =
     "a fast tokenizer is needed: write it with transformers, AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)";
 const CONFIG_REMEDY: &str = "the folder must hold what `optimum-cli export onnx --model CHECKPOINT DIR` writes; copy the checkpoint's config.json into it";
 
+const ONNX_REMEDY: &str =
+    "the folder must hold an ONNX file, as `optimum-cli export onnx --model CHECKPOINT DIR` writes it";
+
 impl Manifest {
     /// Reads the folder `dir` and checks all that can be checked without running the model.
     ///
@@ -174,10 +177,16 @@ fn max_length(
     toml: &RessortToml,
 ) -> Result<usize, ManifestError> {
     const USUAL: usize = 512;
+    const SHORTEST: usize = 8;
     let positions = config.max_positions();
     let found = [positions, tokenizer_config.max_length()].into_iter().flatten().min();
     let max_length = toml.model.max_length.or(found).unwrap_or(USUAL);
     let invalid = |message: String| ManifestError::Invalid { path: dir.join("ressort.toml"), message };
+    if max_length < SHORTEST {
+        return Err(invalid(format!(
+            "max_length {max_length} leaves no room for a sentence; set it to at least {SHORTEST}, better to 128 or more"
+        )));
+    }
     if let Some(positions) = positions.filter(|&positions| max_length > positions) {
         return Err(invalid(format!(
             "max_length {max_length} is more than the {positions} positions of the model (config.json); set it to at most {positions}"

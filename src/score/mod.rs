@@ -94,6 +94,7 @@ pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
     let sources = find_sources(&job.inputs, job.input_format)?;
     if let Target::File { path, overwrite } = &job.target {
         check_output(path, *overwrite)?;
+        check_apart(path, &sources)?;
     }
     let (format, compression) = output_format(&job, &sources)?;
     let count = ByteCount::default();
@@ -227,6 +228,20 @@ fn output_format(job: &Job, sources: &[Source]) -> Result<(Format, Option<Compre
             "{name}: `{format}` is not compressed as a whole; leave the last extension away"
         ))),
         Some(format) => Ok((format, compression)),
+    }
+}
+
+/// Refuses to write over what is read, by whatever name.
+fn check_apart(path: &Path, sources: &[Source]) -> Result<(), ScoreError> {
+    let Ok(output) = path.canonicalize() else { return Ok(()) };
+    let is_output = |source: &&Source| matches!(&source.place, inputs::Place::File(file) if file.canonicalize().is_ok_and(|file| file == output));
+    match sources.iter().find(is_output) {
+        None => Ok(()),
+        Some(source) => Err(ScoreError::usage(format!(
+            "{}: is also an input ({}), which would be lost; name another output",
+            path.display(),
+            source.name
+        ))),
     }
 }
 

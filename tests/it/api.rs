@@ -151,7 +151,7 @@ async fn tasks_models_thresholds_and_languages_are_chosen_by_the_request() {
     let only_topics = classify(&service, json!({"text": text, "tasks": ["topics"]})).await;
     assert!(only_topics.get("entities").is_none() && only_topics["models"].get("entities").is_none());
     let two_heads = json!({"topics": "two-heads", "entities": "two-heads"});
-    let answer = classify(&service, json!({"text": text, "models": two_heads, "label_language": "en"})).await;
+    let answer = classify(&service, json!({"text": text, "models": two_heads, "label_language": "EN"})).await;
     assert_eq!(answer["models"]["topics"]["name"], "two-heads");
     let labels: Vec<&str> =
         answer["topics"].as_array().unwrap().iter().filter_map(|topic| topic["label"].as_str()).collect();
@@ -208,6 +208,8 @@ async fn bad_requests_get_their_status_and_code_and_the_service_goes_on() {
         (ask(json!({"text": "a", "models": {"entities": "nobody"}})), 404, "unknown_model"),
         (ask(json!({"text": "a", "models": {"topics": "lexicon-ner"}, "tasks": ["topics"]})), 422, "task_not_served"),
         (ask(json!({"text": "a", "tasks": ["topics"]})), 422, "task_not_served"),
+        (ask(json!({"text": "a", "label_language": "fr"})), 422, "invalid_request"),
+        (ask(json!(["a"])), 422, "invalid_request"),
         (Request::post("/v1/classify").body(Body::from("{}")).unwrap(), 415, "unsupported_media_type"),
         (get("/v1/classify"), 405, "method_not_allowed"),
         (get("/v2"), 404, "not_found"),

@@ -173,6 +173,18 @@ fn bad_usage_ends_with_2_and_what_fails_with_1() {
 }
 
 #[test]
+fn an_input_is_never_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.jsonl");
+    std::fs::write(&file, "{\"text\": \"Berlin\"}\n").unwrap();
+    let path = file.to_string_lossy();
+    let output = run(&["score", &path, "--output", &path, "--overwrite", "--model", &model("lexicon-ner")]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("is also an input"), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"text\": \"Berlin\"}\n");
+}
+
+#[test]
 fn a_missing_onnx_runtime_is_said_with_the_remedy() {
     let output = ressort()
         .args(["inspect", &model("lexicon-ner")])

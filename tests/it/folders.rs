@@ -272,6 +272,8 @@ async fn what_ressort_toml_says_must_fit_the_model() {
         ("lexicon-topics", "[entities]\naggregation = \"max\"\n", "[entities] does not fit"),
         ("lexicon-ner", "[entities]\nlabels = [\"O\", \"PER\"]\n", "the folder names 2 labels"),
         ("lexicon-topics", "[topics]\nproblem_type = \"regression\"\n", "`regression` is not one of"),
+        ("lexicon-topics", "[model]\nfile = \"../lexicon-topics/model.onnx\"\n", "leads out of the model folder"),
+        ("lexicon-topics", "[model]\nmax_length = 0\n", "max_length 0 leaves no room"),
     ] {
         check_refusal(model, toml(text), &[part]).await;
     }

@@ -271,6 +271,22 @@ async fn a_candidate_in_the_shadow_is_compared_and_never_answers() {
 }
 
 #[tokio::test]
+async fn without_a_key_no_web_page_changes_models() {
+    let desk = Desk::new().await;
+    for (header, value) in [("origin", "http://evil.example"), ("host", "evil.example"), ("host", "evil.example:8080")]
+    {
+        let mut request = request("POST", "/v1/active/rollback", json!(null));
+        request.headers_mut().insert(header, value.parse().unwrap());
+        assert_eq!(problem(&desk.service, request).await, (403, "forbidden".to_owned()), "{header}: {value}");
+    }
+    for host in ["localhost:8080", "127.0.0.1", "[::1]:8080"] {
+        let mut request = request("POST", "/v1/active/rollback", json!(null));
+        request.headers_mut().insert("host", host.parse().unwrap());
+        assert_eq!(problem(&desk.service, request).await, (409, "conflict".to_owned()), "{host}");
+    }
+}
+
+#[tokio::test]
 async fn models_are_changed_with_the_admin_key_alone() {
     for (access, key, expected) in [
         (AdminAccess::Nobody, None, (403, "forbidden")),
