@@ -1,14 +1,13 @@
-//! What an ONNX file says of itself: inputs, outputs, precision. Read from the file without ONNX Runtime, weights skipped.
-//!
-//! Field numbers are those of `onnx.proto3` (ONNX 1.x); only the fields used here are declared, the rest is passed over.
+//! What an ONNX file says of itself: inputs, outputs, precision. Read from the file without ONNX Runtime.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use prost::Message;
+use prost::bytes::Bytes;
 
-use super::{ManifestError, ONNX_REMEDY};
+use super::{ManifestError, ONNX_REMEDY, proto};
 use crate::task::Task;
 
 /// The facts of an ONNX graph that decide how it is served.
@@ -70,8 +69,8 @@ impl Graph {
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
         let io = |source| ManifestError::Io { path: path.to_owned(), source };
         let invalid = |message| ManifestError::Invalid { path: path.to_owned(), message };
-        let bytes = std::fs::read(path).map_err(io)?;
-        let graph = proto::Model::decode(bytes.as_slice())
+        let bytes = Bytes::from(std::fs::read(path).map_err(io)?);
+        let graph = proto::Model::decode(bytes.clone())
             .ok()
             .and_then(|model| model.graph)
             .filter(|graph| !graph.node.is_empty())
@@ -241,82 +240,4 @@ impl proto::Tensor {
     fn n_elements(&self) -> i64 {
         self.dims.iter().product()
     }
-}
-
-/// The few messages and fields of `onnx.proto3` that are read.
-mod proto {
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Model {
-        #[prost(message, optional, tag = "7")]
-        pub graph: Option<Graph>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Graph {
-        #[prost(message, repeated, tag = "1")]
-        pub node: Vec<Node>,
-        #[prost(message, repeated, tag = "5")]
-        pub initializer: Vec<Tensor>,
-        #[prost(message, repeated, tag = "11")]
-        pub input: Vec<ValueInfo>,
-        #[prost(message, repeated, tag = "12")]
-        pub output: Vec<ValueInfo>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Node {
-        #[prost(string, tag = "4")]
-        pub op_type: String,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Tensor {
-        #[prost(int64, repeated, tag = "1")]
-        pub dims: Vec<i64>,
-        #[prost(int32, tag = "2")]
-        pub data_type: i32,
-        #[prost(string, tag = "8")]
-        pub name: String,
-        #[prost(message, repeated, tag = "13")]
-        pub external_data: Vec<StringEntry>,
-        #[prost(int32, tag = "14")]
-        pub data_location: i32,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct StringEntry {
-        #[prost(string, tag = "1")]
-        pub key: String,
-        #[prost(string, tag = "2")]
-        pub value: String,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct ValueInfo {
-        #[prost(string, tag = "1")]
-        pub name: String,
-        #[prost(message, optional, tag = "2")]
-        pub r#type: Option<Type>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Type {
-        #[prost(message, optional, tag = "1")]
-        pub tensor_type: Option<TensorType>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct TensorType {
-        #[prost(message, optional, tag = "2")]
-        pub shape: Option<Shape>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Shape {
-        #[prost(message, repeated, tag = "1")]
-        pub dim: Vec<Dimension>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Dimension {}
 }

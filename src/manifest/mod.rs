@@ -6,6 +6,7 @@
 
 mod config_json;
 mod graph;
+mod proto;
 mod ressort_toml;
 mod version;
 mod weights;

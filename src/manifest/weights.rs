@@ -5,7 +5,7 @@ use std::path::Path;
 use prost::Message;
 use prost::bytes::Bytes;
 
-use super::ManifestError;
+use super::{ManifestError, proto};
 
 /// A tensor as it lies in the file: little-endian, row by row.
 #[derive(Debug, Clone)]
@@ -49,34 +49,5 @@ impl proto::Tensor {
         let n_elements = usize::try_from(self.dims.iter().product::<i64>()).ok()?;
         let whole = n_elements * size == self.raw_data.len();
         whole.then_some(Weight { name: self.name, shape: self.dims, kind, bytes: self.raw_data })
-    }
-}
-
-/// The few messages and fields of `onnx.proto3` that are read, with the tensors' data.
-mod proto {
-    use prost::bytes::Bytes;
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Model {
-        #[prost(message, optional, tag = "7")]
-        pub graph: Option<Graph>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Graph {
-        #[prost(message, repeated, tag = "5")]
-        pub initializer: Vec<Tensor>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Tensor {
-        #[prost(int64, repeated, tag = "1")]
-        pub dims: Vec<i64>,
-        #[prost(int32, tag = "2")]
-        pub data_type: i32,
-        #[prost(string, tag = "8")]
-        pub name: String,
-        #[prost(bytes = "bytes", tag = "9")]
-        pub raw_data: Bytes,
     }
 }
