@@ -26,7 +26,7 @@
 //! | 3 | [`batch`] | windows side by side as tensors; the seam [`batch::Run`] behind which a run happens |
 //! | 2 | [`tokenize`] | text to tokens to overlapping windows |
 //! | 1 | [`normalize`], [`manifest`], [`config`] | what the tokenizer sees, and the way back; what a model folder says; what an operator sets |
-//! | 0 | [`span`], [`task`], [`telemetry`], [`memory`] | places, the words of a task, logs and metrics, freed memory |
+//! | 0 | [`span`], [`task`], [`telemetry`], [`memory`], [`background`] | places, the words of a task, logs and metrics, freed memory, work that yields |
 //!
 //! What stands in one room only: `ort` in [`session`], `tokenizers` in [`tokenize`], `axum` in [`http`], `prost` in
 //! [`manifest`], `clap` and `anyhow` in the binary, `arrow` and `parquet` in [`score`]. Wire types (`serde`) live at the
@@ -46,6 +46,7 @@
 //!   otherwise.
 
 pub mod answer;
+pub mod background;
 pub mod batch;
 pub mod cache;
 pub mod config;

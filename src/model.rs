@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::background::{self, BackgroundError};
 use crate::batch::{Batch, BatchLimits, HeadOutput, Run, RunError};
 use crate::config::{Batching, ModelSpec, RunSettings};
 use crate::decode::tags::parse_tags;
@@ -48,14 +49,16 @@ pub enum LoadError {
     #[error("a worker thread cannot be started")]
     Thread(#[from] std::io::Error),
     #[error("loading broke down")]
-    Broken(#[from] tokio::task::JoinError),
+    Background(#[from] BackgroundError),
 }
 
 impl Model {
     /// Loads a folder and checks all that can be checked before the first request.
     pub async fn load(spec: &ModelSpec, settings: &RunSettings) -> Result<Self, LoadError> {
         let (spec, settings) = (spec.clone(), settings.clone());
-        let model = tokio::task::spawn_blocking(move || open(&spec, &settings)).await??;
+        let start = background::run(move || open(&spec, &settings)).await??;
+        // Here and not there: the threads that answer must not have the low priority of the one that loads.
+        let model = start()?;
         for example in &model.manifest.golden {
             model.check_golden(example).await?;
         }
@@ -106,7 +109,11 @@ impl Model {
     }
 }
 
-fn open(spec: &ModelSpec, settings: &RunSettings) -> Result<Model, LoadError> {
+/// Reads, opens and tries a model; what is given back starts its threads.
+fn open(
+    spec: &ModelSpec,
+    settings: &RunSettings,
+) -> Result<impl FnOnce() -> Result<Model, LoadError> + Send + use<>, LoadError> {
     let before = resident_bytes();
     let manifest = Manifest::read(&spec.path)?;
     let tokenizer = Tokenizer::from_file(&manifest.tokenizer_file())?;
@@ -121,17 +128,12 @@ fn open(spec: &ModelSpec, settings: &RunSettings) -> Result<Model, LoadError> {
     let scheduler = SchedulerSettings { max_queued_windows: settings.max_queued_windows, limits: batch_limits, pad_id };
     let topics = manifest.topics.clone().map(|head| trial.fit_topics(&manifest, head)).transpose()?;
     let entities = manifest.entities.clone().map(|head| trial.fit_entities(&manifest, head)).transpose()?;
-    let n_streams = sessions.len();
-    let scheduler = Scheduler::start(scheduler, sessions, make_run)?;
-    Ok(Model {
-        name: spec.name.clone(),
-        version: content_hash(&manifest.dir)?,
-        resident_bytes: before.zip(resident_bytes()).map(|(before, after)| after.saturating_sub(before)),
-        pipeline: Arc::new(Pipeline { tokenizer, windowing, scheduler, topics, entities }),
-        manifest,
-        placement,
-        n_streams,
-        batch_limits,
+    let (name, version, n_streams) = (spec.name.clone(), content_hash(&manifest.dir)?, sessions.len());
+    let resident_bytes = before.zip(resident_bytes()).map(|(before, after)| after.saturating_sub(before));
+    Ok(move || {
+        let scheduler = Scheduler::start(scheduler, sessions, make_run)?;
+        let pipeline = Arc::new(Pipeline { tokenizer, windowing, scheduler, topics, entities });
+        Ok(Model { name, version, manifest, placement, n_streams, batch_limits, resident_bytes, pipeline })
     })
 }
 

@@ -10,6 +10,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("config", 1),
     ("telemetry", 0),
     ("memory", 0),
+    ("background", 0),
     ("normalize", 1),
     ("manifest", 1),
     ("tokenize", 2),

@@ -1,0 +1,48 @@
+//! Work that takes seconds and must not slow what is live: on a thread of its own, which yields to all others.
+
+use tokio::sync::oneshot;
+
+/// A thread that could not be started, or that broke down before it had an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum BackgroundError {
+    #[error("a thread cannot be started")]
+    Start(#[from] std::io::Error),
+    #[error("the thread broke down; the log says why")]
+    Broken,
+}
+
+/// Runs `work` at low priority and gives what it gives. Threads that `work` starts have the same low priority.
+pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BackgroundError> {
+    let (send, receive) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("background".to_owned());
+    thread.spawn(move || {
+        lower_priority();
+        // A caller that has gone needs no answer.
+        let _ = send.send(work());
+    })?;
+    receive.await.map_err(|_| BackgroundError::Broken)
+}
+
+/// On Linux a thread has a priority of its own; elsewhere it keeps that of the process.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    {
+        const CALLING_THREAD: libc::id_t = 0;
+        const LESS_THAN_LIVE: libc::c_int = 10;
+        // SAFETY: `setpriority` takes no pointers; where it is refused, the priority stays what it was.
+        unsafe {
+            libc::setpriority(libc::PRIO_PROCESS, CALLING_THREAD, LESS_THAN_LIVE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_answer_comes_back_and_a_panic_is_an_error() {
+        assert_eq!(run(|| 7).await.unwrap(), 7);
+        assert!(matches!(run(|| panic!("as the test wants it")).await, Err::<(), _>(BackgroundError::Broken)));
+    }
+}
