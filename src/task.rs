@@ -53,6 +53,8 @@ pub enum AggregationStrategy {
     Average,
     /// A word has the tag of its most certain token.
     Max,
+    /// As `First`, but of all words together the likeliest sequence of tags that is sound.
+    Viterbi,
 }
 
 /// What happens to a text that is longer than one window.
@@ -126,7 +128,14 @@ macro_rules! words {
 words!(Task { Topics = "topics", Entities = "entities" });
 words!(ProblemType { SingleLabel = "single_label_classification", MultiLabel = "multi_label_classification" });
 words!(Pooling { Mean = "mean", Max = "max", First = "first", TokenMean = "token-mean" });
-words!(AggregationStrategy { None = "none", Simple = "simple", First = "first", Average = "average", Max = "max" });
+words!(AggregationStrategy {
+    None = "none",
+    Simple = "simple",
+    First = "first",
+    Average = "average",
+    Max = "max",
+    Viterbi = "viterbi",
+});
 words!(Priority { Normal = "normal", Bulk = "bulk" });
 words!(Overflow { Window = "window", Truncate = "truncate", Error = "error" });
 
@@ -137,6 +146,6 @@ mod tests {
     #[test]
     fn an_unknown_word_is_answered_with_the_known_ones() {
         let error = "best".parse::<AggregationStrategy>().unwrap_err().to_string();
-        assert_eq!(error, "`best` is not one of `none`, `simple`, `first`, `average`, `max`");
+        assert_eq!(error, "`best` is not one of `none`, `simple`, `first`, `average`, `max`, `viterbi`");
     }
 }

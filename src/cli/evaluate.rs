@@ -50,7 +50,7 @@ pub struct EvaluateArgs {
     /// Keep the models' answers here; default: beside the report, in REPORT-predictions
     #[arg(long, value_name = "DIR")]
     predictions: Option<PathBuf>,
-    /// How tokens become entities (none, simple, first, average, max); default: the model's own way
+    /// How tokens become entities (none, simple, first, average, max, viterbi); default: the model's own way
     #[arg(long)]
     aggregation: Option<AggregationStrategy>,
     /// Compare topic labels in this language, where the model has them

@@ -81,7 +81,7 @@ struct AnswerArgs {
     /// From which score on topics are accepted and entities kept: 0.4, or topics=0.4,entities=0.2
     #[arg(long, value_delimiter = ',', value_name = "SCORE")]
     threshold: Vec<Threshold>,
-    /// How tokens become entities (none, simple, first, average, max); default: the model's
+    /// How tokens become entities (none, simple, first, average, max, viterbi); default: the model's
     #[arg(long, value_name = "STRATEGY")]
     aggregation: Option<AggregationStrategy>,
     /// What start and end count: codepoint, utf16, byte

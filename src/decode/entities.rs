@@ -1,11 +1,12 @@
 //! From a document's token logits to entities with places: scores of tokens, words with tags, tags joined to entities.
 //!
-//! The strategies are those of `transformers`' `TokenClassificationPipeline`; words are those of [`super::words`], where the
-//! reference asks for spaces.
+//! The strategies are those of `transformers`' `TokenClassificationPipeline`, and [`super::viterbi`]; words are those of
+//! [`super::words`], where the reference asks for spaces.
 
 use ndarray::{ArrayView1, ArrayView2};
 
 use crate::decode::tags::{Position, Tag};
+use crate::decode::viterbi::Transitions;
 use crate::decode::words::{is_alphanumeric, words};
 use crate::decode::{argmax, softmax};
 use crate::span::ByteSpan;
@@ -53,6 +54,7 @@ pub fn decode_entities(
         AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => {
             join(text, tagged_words(text, tokens, logits, tags, strategy))
         }
+        AggregationStrategy::Viterbi => join(text, soundly_tagged_words(text, tokens, logits, tags)),
     }
 }
 
@@ -91,6 +93,22 @@ fn tagged_words<'m>(
         Tagged { tag: &tags[index], score, span: word.span }
     };
     words_of_tokens(text, tokens).iter().map(tagged).collect()
+}
+
+/// Words with the tags of their likeliest sound sequence, each by the scores of its first token.
+fn soundly_tagged_words<'m>(
+    text: &str,
+    tokens: &Tokens,
+    logits: ArrayView2<'_, f32>,
+    tags: &'m [Tag],
+) -> Vec<Tagged<'m>> {
+    let words = words_of_tokens(text, tokens);
+    let first_scores = |word: &Word| word.tokens.first().map(|&token| softmax(logits.row(token).iter().copied()));
+    let (spans, scores): (Vec<ByteSpan>, Vec<Vec<f32>>) =
+        words.iter().filter_map(|word| Some((word.span, first_scores(word)?))).unzip();
+    let sequence = Transitions::of(tags).best_sequence(&scores);
+    let tagged = |((tag, row), span): ((usize, &Vec<f32>), ByteSpan)| Tagged { tag: &tags[tag], score: row[tag], span };
+    sequence.into_iter().zip(&scores).zip(spans).map(tagged).collect()
 }
 
 /// A word and the tokens that begin in it.
@@ -281,6 +299,23 @@ mod tests {
         assert_eq!(decode("I-LOC"), [found("LOC", "St. Pauli", 0.8)]);
         assert_eq!(decode("B-LOC"), [found("LOC", "St", 0.8), found("LOC", "Pauli", 0.8)]);
         assert_eq!(decode("O"), [found("LOC", "St", 0.8)]);
+    }
+
+    #[test]
+    fn viterbi_keeps_a_name_whole_where_its_words_best_tags_would_cut_it() {
+        let tags: Vec<String> = BIO.map(str::to_owned).to_vec();
+        let text = "Angela Merkel";
+        let spans = vec![ByteSpan::new(0, 6), ByteSpan::new(7, 13)];
+        let tokens = Tokens { ids: vec![0, 1], spans, word_ids: vec![None, None] };
+        let logits = ndarray::array![[0.01, 0.9, 0.03, 0.03, 0.03], [0.05, 0.05, 0.4, 0.05, 0.45]].mapv(f32::ln);
+        let decode = |strategy| {
+            let entities = decode_entities(text, &tokens, logits.view(), &parse_tags(&tags), strategy);
+            entities.into_iter().map(|e| (e.label, e.span.slice(text).unwrap().to_owned(), e.score)).collect::<Vec<_>>()
+        };
+        assert_eq!(decode(AggregationStrategy::First).len(), 2);
+        let found = decode(AggregationStrategy::Viterbi);
+        assert_eq!((found[0].0.as_str(), found[0].1.as_str(), found.len()), ("PER", "Angela Merkel", 1));
+        assert!((found[0].2 - 0.65).abs() < 1e-5, "the mean of 0.9 and 0.4, not {}", found[0].2);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub mod entities;
 pub mod tags;
 pub mod topics;
+pub mod viterbi;
 pub mod words;
 
 /// Softmax of one row of logits, computed against the largest so that no logit overflows.

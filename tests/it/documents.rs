@@ -11,12 +11,13 @@ use tokio::runtime::Runtime;
 
 use crate::support::{aggregated, found, load, options, predict, turn};
 
-const STRATEGIES: [AggregationStrategy; 5] = [
+const STRATEGIES: [AggregationStrategy; 6] = [
     AggregationStrategy::None,
     AggregationStrategy::Simple,
     AggregationStrategy::First,
     AggregationStrategy::Average,
     AggregationStrategy::Max,
+    AggregationStrategy::Viterbi,
 ];
 
 /// One runtime and a few models of different tokenizers, for properties that run many times.
