@@ -19,18 +19,22 @@ class Examples:
 
     def __init__(self, file: Path):
         arrays = dict(np.load(file))
+        for labelled in sorted(file.parent.glob(f"{file.stem}.*.npy")):  # by teachers, see label.py
+            arrays[labelled.name.split(".")[1]] = np.load(labelled, mmap_mode="r")
         self.lengths = arrays.pop("lengths")
         self._ends = np.cumsum(self.lengths)
         self.flat = {name: array for name, array in arrays.items() if len(array) == self._ends[-1]}
         self.whole = {name: array for name, array in arrays.items() if name not in self.flat}
 
     def padded(self, name: str, indices: list[int], fill: int) -> Tensor:
-        """A per-token array of the chosen examples, `[batch, longest]`."""
+        """A per-token array of the chosen examples, `[batch, longest]` or `[batch, longest, …]`."""
         width = int(self.lengths[indices].max())
-        rows = np.full((len(indices), width), fill, np.int64)
+        array = self.flat[name]
+        kind = np.float32 if array.dtype == np.float16 else np.int64
+        rows = np.full((len(indices), width, *array.shape[1:]), fill, kind)
         for row, index in zip(rows, indices):
             end = self._ends[index]
-            row[: self.lengths[index]] = self.flat[name][end - self.lengths[index] : end]
+            row[: self.lengths[index]] = array[end - self.lengths[index] : end]
         return torch.from_numpy(rows)
 
 
@@ -45,6 +49,8 @@ class Batch:
         tensors = {"input_ids": input_ids, "attention_mask": (input_ids != PAD).long()}
         if self.task == "entities":
             tensors["tags"] = own.padded("tags", self.indices, UNLABELLED)
+        if "soft" in own.flat:
+            tensors["soft"] = own.padded("soft", self.indices, 0)
         for name, array in own.whole.items():
             tensors[name] = torch.from_numpy(array[self.indices])
         return tensors

@@ -6,15 +6,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PATH_OPTIONS = ("data", "work", "model", "name")
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where things lie: `data` is read, `work` holds everything in between, `model` is the folder that ships."""
+    """Where things lie: `data` is read, `work` holds everything in between (what only one training needs in a folder of
+    its `name`), `model` is the folder that ships."""
 
     data: Path
     work: Path
     model: Path
+    name: str
 
     @property
     def base(self) -> Path:
@@ -25,16 +28,23 @@ class Paths:
         return self.work / "pruned"
 
     @property
+    def truecase(self) -> Path:
+        return self.work / "truecase.txt"
+
+    @property
     def examples(self) -> Path:
-        return self.work / "examples"
+        return self.work / self.name / "examples"
 
     @property
     def checkpoint(self) -> Path:
-        return self.work / "checkpoint.pt"
+        return self.work / self.name / "checkpoint.pt"
 
     @property
     def trained(self) -> Path:
-        return self.work / "trained.pt"
+        return self.trained_by(self.name)
+
+    def trained_by(self, name: str) -> Path:
+        return self.work / name / "trained.pt"
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,22 @@ class Topics:
 
 
 @dataclass(frozen=True)
+class Labelling:
+    teachers: list
+    topics: bool
+    wiki_paragraphs: int
+    window_tokens: int
+
+
+@dataclass(frozen=True)
+class Encoder:
+    start: str
+    layers: list
+
+
+@dataclass(frozen=True)
 class Training:
+    tasks: list
     batch_tokens: int
     encoder_lr: float
     head_lr: float
@@ -115,28 +140,36 @@ class Config:
     vocabulary: Vocabulary
     entities: Entities
     topics: Topics
+    labelling: Labelling
+    encoder: Encoder
     training: Training
     export: Export
     calibration: Calibration
 
 
 def parse_arguments(description: str, add_options=None) -> tuple[Config, argparse.Namespace]:
-    """Every step's command line: `--config FILE`, and `--data`, `--work`, `--model` to put a path elsewhere."""
+    """Every step's command line: `--config FILE`, `--data`, `--work`, `--model` to put a path elsewhere, and `--seed` and
+    `--name` for one more training of the same kind."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", type=Path, default=REPOSITORY / "scripts/train/ressort.toml")
-    for name in ("data", "work", "model"):
+    for name in PATH_OPTIONS:
         parser.add_argument(f"--{name}", help=f"instead of paths.{name} of the configuration")
+    parser.add_argument("--seed", type=int, help="instead of the configuration's")
     if add_options:
         add_options(parser)
     arguments = parser.parse_args()
-    return load_config(arguments.config, {n: getattr(arguments, n) for n in ("data", "work", "model")}), arguments
+    paths = {name: getattr(arguments, name) for name in PATH_OPTIONS}
+    return load_config(arguments.config, paths, arguments.seed), arguments
 
 
-def load_config(file: Path, path_overrides: dict | None = None) -> Config:
+def load_config(file: Path, path_overrides: dict | None = None, seed: int | None = None) -> Config:
     """Reads `file`; an unknown or missing key is an error that names it."""
-    raw = tomllib.loads(file.read_text())
+    raw = _read_with_parents(file)
+    raw["seed"] = raw["seed"] if seed is None else seed
     given = {name: path for name, path in (path_overrides or {}).items() if path}
-    raw["paths"] = {name: _absolute(path) for name, path in {**raw["paths"], **given}.items()}
+    raw["paths"] = {
+        name: value if name == "name" else _absolute(value) for name, value in {**raw["paths"], **given}.items()
+    }
     sections = {field.name: field.type for field in fields(Config)}
     unknown = raw.keys() - sections.keys()
     if unknown:
@@ -148,6 +181,17 @@ def load_config(file: Path, path_overrides: dict | None = None) -> Config:
         except (KeyError, TypeError) as error:
             raise SystemExit(f"{file}: section [{name}]: {error}") from error
     return Config(**values)
+
+
+def _read_with_parents(file: Path) -> dict:
+    """The file's tables laid over those of the file that `extends` names."""
+    own = tomllib.loads(file.read_text())
+    if "extends" not in own:
+        return own
+    merged = _read_with_parents(file.parent / own.pop("extends"))
+    for name, value in own.items():
+        merged[name] = {**merged[name], **value} if isinstance(value, dict) and name in merged else value
+    return merged
 
 
 def _absolute(path: str) -> Path:

@@ -1,6 +1,7 @@
 """Entity examples: GermEval 2014 sentences alone and in windows, some altered, tagged on first pieces."""
 
 import random
+import re
 from dataclasses import dataclass
 
 from tokenizers import Encoding, Tokenizer
@@ -9,7 +10,10 @@ from .alter import alter, draw_alteration
 from .config import Config
 from .labels import ENTITY_INDEX, UNLABELLED
 from .records import read_training_records
+from .truecase import Truecaser
 
+# The service's words: letters and digits with what joins them in German, or one mark.
+WORD = re.compile(r"\w+(?:(?:[-‐‑'’.:·*&]|(?<=\d)[,;](?=\d))\w+)*(?:-(?=\s))?|[^\w\s]")
 MAX_TOKENS = 510  # what the encoder takes, less `<s>` and `</s>`
 SEPARATORS = [" ", " ", " ", "\n", "\n\n"]
 
@@ -29,7 +33,18 @@ class EntityExample:
     tags: list  # an index into ENTITY_TAGS for a word's first piece, else UNLABELLED
 
 
-def entity_examples(tokenizer: Tokenizer, config: Config, rng: random.Random) -> list[EntityExample]:
+@dataclass(frozen=True)
+class Encoder:
+    """Text to pieces, as the service does it."""
+
+    tokenizer: Tokenizer
+    truecaser: Truecaser
+
+    def encode(self, text: str) -> Encoding:
+        return self.tokenizer.encode(self.truecaser.restore(text))
+
+
+def entity_examples(encoder: Encoder, config: Config, rng: random.Random) -> list[EntityExample]:
     """`passes` differently cut and altered copies of the training set, the copies one after the other."""
     settings = config.entities
     sentences = [
@@ -41,7 +56,7 @@ def entity_examples(tokenizer: Tokenizer, config: Config, rng: random.Random) ->
             tagged = join(group, rng)
             if rng.random() < settings.alteration_share:
                 tagged = alter_tagged(tagged, draw_alteration(rng), rng)
-            examples.append(encode_tagged(tagged, tokenizer))
+            examples.append(encode_tagged(tagged, encoder))
     return examples
 
 
@@ -88,16 +103,27 @@ def alter_tagged(tagged: TaggedText, name: str, rng: random.Random | None = None
     return TaggedText(altered.text, [word for word, _ in left], [tag for _, tag in left])
 
 
-def encode_tagged(tagged: TaggedText, tokenizer: Tokenizer) -> EntityExample:
-    encoding = tokenizer.encode(tagged.text)
+def encode_tagged(tagged: TaggedText, encoder: Encoder) -> EntityExample:
+    encoding = encoder.encode(tagged.text)
     tags = [UNLABELLED] * len(encoding.ids)
-    for piece, tag in zip(first_pieces(encoding, tagged), tagged.tags):
+    served = split_as_served(tagged)
+    for piece, tag in zip(first_pieces(encoding, served), served.tags):
         if piece is not None and tags[piece] == UNLABELLED:
             tags[piece] = ENTITY_INDEX[tag]
     ids = encoding.ids
     if len(ids) > MAX_TOKENS + 2:
         ids, tags = ids[: MAX_TOKENS + 1] + ids[-1:], tags[: MAX_TOKENS + 1] + tags[-1:]
     return EntityExample(ids, tags)
+
+
+def split_as_served(tagged: TaggedText) -> TaggedText:
+    """The words that the service tags, where a gold token is several of them: `Inc.` is a word and a mark."""
+    words, tags = [], []
+    for (start, end), tag in zip(tagged.words, tagged.tags):
+        for match in WORD.finditer(tagged.text, start, end):
+            words.append(match.span())
+            tags.append("I-" + tag[2:] if tag != "O" and match.start() > start else tag)
+    return TaggedText(tagged.text, words, tags)
 
 
 def first_pieces(encoding: Encoding, tagged: TaggedText) -> list[int | None]:

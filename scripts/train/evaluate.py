@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .alter import ALTERATIONS
+from .alter import ALTERATIONS, alter
 from .config import Config, parse_arguments
 from .devsets import document_logits, topic_set
 from .entities import TaggedText, alter_tagged, tag_words
@@ -15,12 +15,13 @@ from .manifest import GOLDEN
 from .metrics import label_f1, span_f1, topic_figures
 from .records import read_records
 
+SIB200_LANGUAGES = ("ces", "dan", "deu", "eng", "fra", "ita", "nld", "pol", "por", "spa", "swe", "tur")
 DEV_TOPIC_SETS = {
     "denews.de.dev": None,
     "denews.en.dev": None,
     "currentevents.dev": None,
     "dip.dev": 1000,
-    "sib200.deu_Latn.dev": None,
+    **{f"sib200.{language}_Latn.dev": None for language in SIB200_LANGUAGES},
 }
 TEST_TOPIC_SETS = {"dip.test": 2000}
 
@@ -34,6 +35,8 @@ def main() -> None:
         evaluate_entities(config, predictor, part, arguments.clean_only)
     if arguments.task != "entities":
         evaluate_topics(config, predictor, TEST_TOPIC_SETS if arguments.test else DEV_TOPIC_SETS)
+        if not (arguments.test or arguments.clean_only):
+            evaluate_altered_topics(config, predictor)
     check_golden(predictor)
     print(f"\n{time.monotonic() - begin:.0f} s")
 
@@ -90,6 +93,15 @@ def evaluate_topics(config: Config, predictor: Predictor, sets: dict) -> None:
             german_news = targets, score
     if "denews.de.dev" in sets:
         print_labels(*german_news, thresholds)
+
+
+def evaluate_altered_topics(config: Config, predictor: Predictor) -> None:
+    thresholds = np.array(predictor.manifest.thresholds)
+    texts, targets = topic_set(config, "denews.de.dev")
+    print("\n| denews.de.dev, altered | n | P@1 | micro F1 | macro F1 | ECE best | ECE all |\n|---|---|---|---|---|---|---|")
+    for name in ALTERATIONS:
+        logits = document_logits(predictor, [alter(text, name).text for text in texts])
+        print(f"| {name} | {topic_figures(targets, scores(logits, predictor.manifest.temperature), thresholds)} |", flush=True)
 
 
 def print_labels(targets: np.ndarray, score: np.ndarray, thresholds: np.ndarray) -> None:

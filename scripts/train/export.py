@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from .config import Config, parse_arguments
 from .manifest import Manifest
-from .model import EncoderOptions, TwoHeads, load_encoder
+from .model import TwoHeads, trained_model
 
 TOLERANCE = 1e-4
 CHECKED_TEXTS = [
@@ -45,10 +45,8 @@ def _add_options(parser) -> None:
 
 
 def load_trained(config: Config, source: Path) -> TwoHeads:
-    model = TwoHeads(load_encoder(config.paths.pruned, EncoderOptions(dropout=0.0, attention="eager")))
     state = torch.load(source, weights_only=False, map_location="cpu")
-    model.load_state_dict(state.get("model", state))
-    return model.eval()
+    return trained_model(config, state.get("model", state))
 
 
 def export_graph(model: TwoHeads, file: Path, opset: int) -> None:
@@ -106,6 +104,7 @@ def write_folder(model: TwoHeads, config: Config) -> None:
     settings = {name: settings[name] for name in kept if name in settings}
     _write_json(folder / "config.json", settings)
     shutil.copy(config.paths.pruned / "tokenizer.json", folder / "tokenizer.json")
+    shutil.copy(config.paths.truecase, folder / "truecase.txt")
     special = {
         "bos_token": "<s>",
         "eos_token": "</s>",

@@ -1,6 +1,5 @@
 """Runs a model folder's ONNX file as the service does: one text at a time, long ones in windows."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +7,11 @@ import numpy as np
 import onnxruntime
 from tokenizers import Encoding, Tokenizer
 
-from .entities import TaggedText, first_pieces
+from .entities import WORD, TaggedText, first_pieces
 from .labels import ENTITY_TAGS
 from .manifest import read_manifest
+from .truecase import read_truecaser
 
-WORD = re.compile(r"\w+(?:[-'’]\w+)*|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Predictor:
     def __init__(self, folder: Path, file: Path | None = None):
         self.manifest = read_manifest(folder)
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.truecaser = read_truecaser(folder / "truecase.txt")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # one text a run is too little to share
         self.session = onnxruntime.InferenceSession(
@@ -43,7 +43,7 @@ class Predictor:
 
     def token_logits(self, text: str) -> TokenLogits:
         """Windows are stitched by most context: a token is taken where it lies farthest from an edge."""
-        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        encoding = self.tokenizer.encode(self.truecaser.restore(text), add_special_tokens=False)
         capacity, n_tokens = self.manifest.max_length - 2, len(encoding.ids)
         entities, topics, context = None, None, np.full(n_tokens, -1)
         for begin in window_begins(n_tokens, capacity, self.manifest.stride):
@@ -89,20 +89,40 @@ def scores(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def word_tags(logits: TokenLogits, words: TaggedText) -> list[str]:
-    """One tag a word, by its first piece; an `I-` with nothing to go on from begins an entity."""
-    best = logits.entities.argmax(1) if len(logits.entities) else []
+    """One tag a word, by its first piece: together the likeliest sequence that is sound IOB2. Words without a piece of
+    their own are outside of everything."""
     pieces = first_pieces(logits.encoding, words)
-    return repair(["O" if piece is None else ENTITY_TAGS[best[piece]] for piece in pieces])
+    outside = np.where(np.array(ENTITY_TAGS) == "O", 0.0, -1e4)
+    rows = [outside if piece is None else _log_softmax(logits.entities[piece]) for piece in pieces]
+    return [ENTITY_TAGS[tag] for tag in best_sequence(np.array(rows))] if rows else []
 
 
-def repair(tags: list[str]) -> list[str]:
-    repaired, previous = [], "O"
-    for tag in tags:
-        if tag.startswith("I-") and previous[2:] != tag[2:]:
-            tag = "B-" + tag[2:]
-        repaired.append(tag)
-        previous = tag
-    return repaired
+def best_sequence(rows: np.ndarray) -> list[int]:
+    """Viterbi's: the sequence of tags with the largest sum over `[words, tags]` in which each `I-` goes on from its kind."""
+    sums = rows[0] + FIRST
+    ways = []
+    for row in rows[1:]:
+        paths = sums[:, None] + FOLLOWS
+        ways.append(paths.argmax(0))
+        sums = paths.max(0) + row
+    sequence = [int(sums.argmax())]
+    for way in reversed(ways):
+        sequence.append(int(way[sequence[-1]]))
+    return sequence[::-1]
+
+
+def _may_follow(previous: str, tag: str) -> bool:
+    return not tag.startswith("I-") or (previous != "O" and previous[2:] == tag[2:])
+
+
+# 0 where a tag may come first, or (column) follow another (row); far below zero where it may not.
+FIRST = np.array([0.0 if _may_follow("O", tag) else -1e9 for tag in ENTITY_TAGS])
+FOLLOWS = np.array([[0.0 if _may_follow(before, tag) else -1e9 for tag in ENTITY_TAGS] for before in ENTITY_TAGS])
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max()
+    return shifted - np.log(np.exp(shifted).sum())
 
 
 def spans(tags: list[str]) -> list[tuple[int, int, str]]:

@@ -76,6 +76,7 @@ description = {description}
 file = "model.onnx"
 max_length = {max_length}
 stride = {stride}            # tokens shared by neighbouring windows
+truecase = "truecase.txt"   # the usual letter case of words, for texts in capitals or without any
 
 [topics]
 output = "topic_logits"
@@ -88,6 +89,7 @@ labels = [              # in the order of the logits; the threshold is on the sc
 
 [entities]
 output = "entity_logits"
+aggregation = "viterbi"
 labels = [{tags}]
 {golden}"""
 

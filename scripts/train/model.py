@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertModel
 
+from .config import Config
 from .labels import ENTITY_TAGS, TOPICS
 
 
@@ -27,15 +28,6 @@ class TwoHeads(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         states = self.states(input_ids, attention_mask)
         return self.entity_head(states), self.topic_head(states)
-
-    def entity_logits(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """`[batch, sequence, tags]`."""
-        return self.entity_head(self.dropout(self.states(input_ids, attention_mask)))
-
-    def document_logits(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """`[batch, topics]`."""
-        states = self.states(input_ids, attention_mask)
-        return self.topic_head(self.dropout(mean_of_text(states, attention_mask)))
 
 
 def mean_of_text(states: Tensor, attention_mask: Tensor) -> Tensor:
@@ -64,3 +56,30 @@ def load_encoder(folder: Path, options: EncoderOptions = EncoderOptions()) -> Be
         attention_probs_dropout_prob=options.attention_dropout,
         attn_implementation=options.attention,
     )
+
+
+def starting_model(config: Config, dropout: float) -> TwoHeads:
+    """What a training starts from: the pruned base with fresh heads, or the weights of another training; of either, the
+    chosen layers."""
+    model = TwoHeads(load_encoder(config.paths.pruned, EncoderOptions(dropout)), dropout)
+    if config.encoder.start != "pruned":
+        model.load_state_dict(torch.load(config.paths.trained_by(config.encoder.start)))
+    keep_layers(model, config.encoder.layers)
+    return model
+
+
+def trained_model(config: Config, state: dict) -> TwoHeads:
+    """A finished training's model, to be run and not trained on."""
+    model = TwoHeads(load_encoder(config.paths.pruned, EncoderOptions(dropout=0.0)))
+    n_layers = 1 + max(int(name.split(".")[3]) for name in state if name.startswith("encoder.encoder.layer."))
+    keep_layers(model, list(range(n_layers)))
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def keep_layers(model: TwoHeads, layers: list[int]) -> None:
+    """Leaves only these layers, in this order; an empty list leaves all."""
+    if layers:
+        encoder = model.encoder.encoder
+        encoder.layer = nn.ModuleList([encoder.layer[index] for index in layers])
+        model.encoder.config.num_hidden_layers = len(layers)

@@ -5,18 +5,26 @@ import random
 import numpy as np
 from tokenizers import Tokenizer
 
-from .config import parse_arguments
-from .entities import entity_examples
+from .config import Config, parse_arguments
+from .entities import Encoder, entity_examples
 from .labels import TOPICS
 from .topics import topic_examples
+from .truecase import read_truecaser
 
 
 def main() -> None:
     config, _ = parse_arguments(__doc__)
     config.paths.examples.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.from_file(str(config.paths.pruned / "tokenizer.json"))
+    encoder = Encoder(tokenizer, read_truecaser(config.paths.truecase))
+    if "entities" in config.training.tasks:
+        prepare_entities(config, encoder)
+    if "topics" in config.training.tasks:
+        prepare_topics(config, encoder)
 
-    entities = entity_examples(tokenizer, config, random.Random(config.seed))
+
+def prepare_entities(config: Config, encoder: Encoder) -> None:
+    entities = entity_examples(encoder, config, random.Random(config.seed))
     lengths = [len(example.input_ids) for example in entities]
     np.savez(
         config.paths.examples / "entities.npz",
@@ -26,13 +34,16 @@ def main() -> None:
     )
     print(f"entities: {len(entities)} examples, {sum(lengths)} tokens, longest {max(lengths)}")
 
-    topics = topic_examples(tokenizer, config, random.Random(config.seed + 1))
+
+def prepare_topics(config: Config, encoder: Encoder) -> None:
+    topics = topic_examples(encoder, config, random.Random(config.seed + 1))
     lengths = [len(example.input_ids) for example in topics]
     targets = np.stack([example.targets for example in topics])
     np.savez(
         config.paths.examples / "topics.npz",
         lengths=lengths,
         input_ids=np.concatenate([example.input_ids for example in topics]).astype(np.int32),
+        asked=np.concatenate([example.asked for example in topics]).astype(np.int8),
         targets=targets,
         weights=np.stack([example.weights for example in topics]),
     )

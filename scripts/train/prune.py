@@ -12,6 +12,7 @@ from transformers import BertModel
 
 from .config import Config, parse_arguments
 from .records import read_texts
+from .speeches import undo_latin1
 from .tokenizer import SPECIAL_PIECES, build_tokenizer
 
 GERMAN_DEV_SETS = ["entities/germeval2014.dev", "topics/denews.de.dev", "topics/dip.dev"]
@@ -64,7 +65,7 @@ def counted_texts(config: Config) -> Iterator[str]:
         yield from read_texts(data, name)
     yield from (part for text in read_texts(data, "text/wiki", vocabulary.wiki_articles) for part in text.split("\n"))
     for text in read_texts(data, "text/bundestag", vocabulary.bundestag_speeches):
-        yield from _undo_latin1(text).splitlines()
+        yield from undo_latin1(text).splitlines()
 
 
 def choose_pieces(pieces: list[tuple[str, float]], counts: Counter, limit: int) -> list[int]:
@@ -97,14 +98,6 @@ def batched(items: Iterator[str], size: int) -> Iterator[list[str]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
-
-
-def _undo_latin1(text: str) -> str:
-    """The speeches were read as Latin-1 though they are UTF-8 with some Windows-1252."""
-    try:
-        return text.encode("cp1252").decode("utf-8")
-    except UnicodeError:
-        return text.encode("cp1252", "ignore").decode("utf-8", "ignore")
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Encoding
 
 from .alter import alter, draw_alteration
 from .config import Config
+from .entities import WORD, Encoder, TaggedText, first_pieces
 from .labels import SIB200_TOPICS, TOPIC_INDEX, TOPICS
-from .records import read_training_records
+from .records import read_texts, read_training_records
 
+WIKI_LINES = [1, 1, 2, 4, 8]  # mostly sentences, one a line
 SHORT_CHARACTERS = 400  # up to here an item is one that may be joined with others
 
 
@@ -25,11 +27,12 @@ class TopicItem:
 @dataclass(frozen=True)
 class TopicExample:
     input_ids: list
+    asked: list  # 1 for the first piece of each word, else 0: where teachers may tag
     targets: np.ndarray  # [n_topics], 0 or 1
     weights: np.ndarray  # [n_topics], of each label in the loss
 
 
-def topic_examples(tokenizer: Tokenizer, config: Config, rng: random.Random) -> list[TopicExample]:
+def topic_examples(encoder: Encoder, config: Config, rng: random.Random) -> list[TopicExample]:
     settings = config.topics
     items = [
         *denews_items(config, rng),
@@ -41,8 +44,10 @@ def topic_examples(tokenizer: Tokenizer, config: Config, rng: random.Random) -> 
     ]
     rng.shuffle(items)
     items = join_short_items(items, settings.joined_share, rng)
+    items += wiki_items(config, rng)
+    rng.shuffle(items)
     return [
-        encode_item(alter_item(item, settings.alteration_share, rng), tokenizer, settings.max_tokens) for item in items
+        encode_item(alter_item(item, settings.alteration_share, rng), encoder, settings.max_tokens) for item in items
     ]
 
 
@@ -100,6 +105,18 @@ def klexikon_items(config: Config, rng: random.Random) -> list[TopicItem]:
     return [TopicItem(r["text"], _topics(r), weight) for r in sample_balanced(records, config.topics.klexikon_cap, rng)]
 
 
+def wiki_items(config: Config, rng: random.Random) -> list[TopicItem]:
+    """Paragraphs and runs of sentences of an encyclopaedia, without topics: for the teachers to label entities in."""
+    articles = read_texts(config.paths.data, "text/wiki")
+    items = []
+    for _ in range(config.labelling.wiki_paragraphs):
+        lines = rng.choice(articles).split("\n")
+        begin = rng.randrange(len(lines))
+        text = "\n".join(lines[begin : begin + rng.choice(WIKI_LINES)]).strip()
+        items += [TopicItem(text, frozenset(), 0.0)] if text else []
+    return items
+
+
 def sample_balanced(records: list[dict], cap: int, rng: random.Random) -> list[dict]:
     """Takes a record, in random order, while one of its labels has been taken less than `cap` times."""
     counts, chosen = Counter(), []
@@ -140,13 +157,24 @@ def alter_item(item: TopicItem, share: float, rng: random.Random) -> TopicItem:
     return TopicItem(alter(item.text, draw_alteration(rng), rng).text, item.topics, item.absent_weight)
 
 
-def encode_item(item: TopicItem, tokenizer: Tokenizer, max_tokens: int) -> TopicExample:
-    ids = tokenizer.encode(item.text).ids
+def encode_item(item: TopicItem, encoder: Encoder, max_tokens: int) -> TopicExample:
+    encoding = encoder.encode(item.text)
+    ids, asked = encoding.ids, mark_words(encoding, item.text)
     if len(ids) > max_tokens:
-        ids = ids[: max_tokens - 1] + ids[-1:]
+        ids, asked = ids[: max_tokens - 1] + ids[-1:], asked[: max_tokens - 1] + [0]
     targets = np.zeros(len(TOPICS), np.float32)
     targets[[TOPIC_INDEX[topic] for topic in item.topics]] = 1
-    return TopicExample(ids, targets, np.where(targets == 1, 1.0, item.absent_weight).astype(np.float32))
+    weights = np.where(targets == 1, 1.0, item.absent_weight).astype(np.float32)
+    return TopicExample(ids, asked, targets, weights)
+
+
+def mark_words(encoding: Encoding, text: str) -> list[int]:
+    asked = [0] * len(encoding.ids)
+    words = TaggedText(text, [match.span() for match in WORD.finditer(text)], [])
+    for piece in first_pieces(encoding, words):
+        if piece is not None:
+            asked[piece] = 1
+    return asked
 
 
 def _take(pool: list, n: int) -> list:

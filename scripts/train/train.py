@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from .batches import Batch, Examples, plan_batches
 from .config import Config, Training, parse_arguments
 from .labels import UNLABELLED
-from .model import EncoderOptions, TwoHeads, load_encoder
+from .model import TwoHeads, mean_of_text, starting_model
+from .precision import MixedPrecision, pool_dropout
 from .threads import ThreadGovernor
 
 
@@ -25,9 +26,9 @@ def main() -> None:
     if config.paths.checkpoint.exists() and not arguments.restart:
         run.resume(torch.load(config.paths.checkpoint, weights_only=False))
     train(run)
-    torch.save(run.model.state_dict(), config.paths.trained)
+    torch.save(run.precision.state_dict(), config.paths.trained)
     config.paths.checkpoint.unlink(missing_ok=True)
-    (config.paths.work / "training.json").write_text(json.dumps(run.summary(), indent=1))
+    config.paths.trained.with_name("training.json").write_text(json.dumps(run.summary(), indent=1))
 
 
 def _add_options(parser) -> None:
@@ -43,6 +44,7 @@ class Run:
     examples: dict[str, Examples]
     plan: list[Batch]
     model: TwoHeads
+    precision: MixedPrecision
     optimizer: torch.optim.Optimizer
     device: torch.device
     budget_s: float
@@ -59,7 +61,7 @@ class Run:
 
     def checkpoint(self) -> None:
         state = {
-            "model": self.model.state_dict(),
+            "model": self.precision.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "rng": torch.get_rng_state(),
             **self._counters(),
@@ -69,7 +71,7 @@ class Run:
         unfinished.rename(self.config.paths.checkpoint)
 
     def resume(self, state: dict) -> None:
-        self.model.load_state_dict(state["model"])
+        self.precision.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
         for name in self._counters():
@@ -86,32 +88,35 @@ class Run:
 def start_run(config: Config, minutes: float | None) -> Run:
     training = config.training
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    examples = {task: Examples(config.paths.examples / f"{task}.npz") for task in ("entities", "topics")}
+    examples = {task: Examples(config.paths.examples / f"{task}.npz") for task in training.tasks}
     plan = plan_batches(examples, training.batch_tokens, config.seed)
-    model = TwoHeads(load_encoder(config.paths.pruned, EncoderOptions(training.dropout)), training.dropout).to(device)
+    model = starting_model(config, training.dropout).to(device)
+    pool_dropout(model, device)
     model.encoder.embeddings.word_embeddings.weight.requires_grad = not training.frozen_embeddings
-    optimizer = torch.optim.AdamW(parameter_groups(model, training), betas=(0.9, 0.98), eps=1e-6, fused=True)
+    for task, head in (("entities", model.entity_head), ("topics", model.topic_head)):
+        head.requires_grad_(task in training.tasks)
+    precision = MixedPrecision(model, model.encoder.embeddings)
+    optimizer = torch.optim.AdamW(parameter_groups(precision, training), betas=(0.9, 0.98), eps=1e-6, fused=True)
     budget_s = 60 * (training.time_budget_minutes if minutes is None else minutes)
     n_tokens = sum(int(own.lengths.sum()) for own in examples.values())
     print(f"{len(plan)} steps, {n_tokens} tokens, budget {budget_s / 60:.0f} min, on {device}", flush=True)
-    return Run(config, examples, plan, model, optimizer, device, budget_s)
+    return Run(config, examples, plan, model, precision, optimizer, device, budget_s)
 
 
-def parameter_groups(model: TwoHeads, training: Training) -> list[dict]:
-    """Encoder and heads at their rates; no decay on biases and layer norms."""
-    groups = []
-    for module, lr in (
-        (model.encoder, training.encoder_lr),
-        (model.entity_head, training.head_lr),
-        (model.topic_head, training.head_lr),
-    ):
-        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        for decayed in (True, False):
-            parameters = [parameter for parameter in trained if (parameter.dim() > 1) == decayed]
-            groups.append(
-                {"params": parameters, "peak_lr": lr, "weight_decay": training.weight_decay if decayed else 0.0}
-            )
-    return groups
+def parameter_groups(precision: MixedPrecision, training: Training) -> list[dict]:
+    """Encoder and heads at their rates; no decay on biases, layer norms and embeddings."""
+    groups: dict[tuple[bool, bool], list] = {}
+    for name, master in precision.masters.items():
+        decayed = master.dim() > 1 and "embeddings" not in name
+        groups.setdefault(("_head" in name, decayed), []).append(master)
+    return [
+        {
+            "params": masters,
+            "peak_lr": training.head_lr if is_head else training.encoder_lr,
+            "weight_decay": training.weight_decay if decayed else 0.0,
+        }
+        for (is_head, decayed), masters in groups.items()
+    ]
 
 
 def train(run: Run) -> None:
@@ -143,12 +148,13 @@ def set_rate(optimizer: torch.optim.Optimizer, progress: float, warmup: float) -
 
 def take_step(run: Run, batch: Batch) -> None:
     tensors = {name: tensor.to(run.device) for name, tensor in batch.load(run.examples).items()}
-    with torch.autocast(run.device.type, torch.bfloat16):
-        loss = batch_loss(run.model, batch.task, tensors, run.config.training)
+    loss = batch_loss(run.model, batch.task, tensors, run.config.training)
     loss.backward()
-    nn.utils.clip_grad_norm_(run.model.parameters(), run.config.training.clip_norm)
+    run.precision.hand_over_gradients()
+    nn.utils.clip_grad_norm_(run.precision.masters.values(), run.config.training.clip_norm)
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
+    run.precision.take_over_weights()
     run.step += 1
     run.n_tokens += int(tensors["attention_mask"].sum())
     previous = run.losses.get(batch.task, loss.item())
@@ -156,14 +162,19 @@ def take_step(run: Run, batch: Batch) -> None:
 
 
 def batch_loss(model: TwoHeads, task: str, tensors: dict[str, Tensor], training: Training) -> Tensor:
-    """Cross entropy over labelled pieces, or weighted binary cross entropy, summed over the labels of a document."""
-    ids, mask = tensors["input_ids"], tensors["attention_mask"]
+    """Cross entropy over labelled pieces; for topics weighted binary cross entropy, summed over the labels of a document,
+    and beside it the teachers' tags, where there are."""
+    states = model.dropout(model.states(tensors["input_ids"], tensors["attention_mask"]))
     if task == "entities":
-        logits = model.entity_logits(ids, mask).float()
+        logits = model.entity_head(states).float()
         return F.cross_entropy(logits.flatten(0, 1), tensors["tags"].flatten(), ignore_index=UNLABELLED)
-    logits = model.document_logits(ids, mask).float()
+    logits = model.topic_head(mean_of_text(states, tensors["attention_mask"])).float()
     losses = F.binary_cross_entropy_with_logits(logits, tensors["targets"], tensors["weights"], reduction="none")
-    return training.topic_loss_weight * losses.sum(1).mean()
+    loss = training.topic_loss_weight * losses.sum(1).mean()
+    if "soft" in tensors:
+        labelled = tensors["soft"].sum(-1) > 0
+        loss = loss + F.cross_entropy(model.entity_head(states[labelled]).float(), tensors["soft"][labelled])
+    return loss
 
 
 def report(run: Run) -> None:
