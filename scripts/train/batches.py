@@ -17,7 +17,8 @@ SORTED_BATCHES = 60  # among so many batches' worth of examples they are sorted 
 class Examples:
     """The examples of one task, as `prepare` wrote them."""
 
-    def __init__(self, file: Path):
+    def __init__(self, file: Path, pad: int = PAD):
+        self.pad = pad
         arrays = dict(np.load(file))
         for labelled in sorted(file.parent.glob(f"{file.stem}.*.npy")):  # by teachers, see label.py
             arrays[labelled.name.split(".")[1]] = np.load(labelled, mmap_mode="r")
@@ -25,6 +26,11 @@ class Examples:
         self._ends = np.cumsum(self.lengths)
         self.flat = {name: array for name, array in arrays.items() if len(array) == self._ends[-1]}
         self.whole = {name: array for name, array in arrays.items() if name not in self.flat}
+
+    def attention_mask(self, indices: list[int]) -> Tensor:
+        """`[batch, longest]`, 0 where a row is filled up."""
+        lengths = torch.from_numpy(self.lengths[indices])
+        return (torch.arange(int(lengths.max())) < lengths[:, None]).long()
 
     def padded(self, name: str, indices: list[int], fill: int) -> Tensor:
         """A per-token array of the chosen examples, `[batch, longest]` or `[batch, longest, …]`."""
@@ -40,14 +46,16 @@ class Examples:
 
 @dataclass(frozen=True)
 class Batch:
-    task: str  # "entities" or "topics"
+    task: str  # the key of its examples, "entities" or "topics"
     indices: list
 
     def load(self, examples: dict[str, Examples]) -> dict[str, Tensor]:
         own = examples[self.task]
-        input_ids = own.padded("input_ids", self.indices, PAD)
-        tensors = {"input_ids": input_ids, "attention_mask": (input_ids != PAD).long()}
-        if self.task == "entities":
+        tensors = {
+            "input_ids": own.padded("input_ids", self.indices, own.pad),
+            "attention_mask": own.attention_mask(self.indices),
+        }
+        if "tags" in own.flat:
             tensors["tags"] = own.padded("tags", self.indices, UNLABELLED)
         if "soft" in own.flat:
             tensors["soft"] = own.padded("soft", self.indices, 0)
@@ -62,12 +70,13 @@ def plan_batches(examples: dict[str, Examples], batch_tokens: int, seed: int) ->
     rng = random.Random(seed)
     queues = []
     for task, own in examples.items():
-        batches = [Batch(task, indices) for indices in _cut(own.lengths, batch_tokens, rng)]
+        batches = [Batch(task, indices) for indices in cut_batches(own.lengths, batch_tokens, rng)]
         queues += [((place + rng.random()) / len(batches), batch) for place, batch in enumerate(batches)]
     return [batch for _, batch in sorted(queues, key=lambda entry: entry[0])]
 
 
-def _cut(lengths: np.ndarray, batch_tokens: int, rng: random.Random) -> list[list[int]]:
+def cut_batches(lengths: np.ndarray, batch_tokens: int, rng: random.Random) -> list[list[int]]:
+    """All indices in batches of like lengths and at most `batch_tokens` with padding, in about their order."""
     batches = []
     chunk_size = max(1, int(SORTED_BATCHES * batch_tokens / lengths.mean()))
     for begin in range(0, len(lengths), chunk_size):

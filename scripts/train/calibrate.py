@@ -70,7 +70,7 @@ def choose_thresholds(targets: np.ndarray, score: np.ndarray, weights: np.ndarra
 
     common = best(slice(None))
     n = (targets * weights[:, None]).sum(0)
-    own = np.array([best(slice(i, i + 1), common) if n[i] else common for i in range(len(TOPICS))])
+    own = np.array([best(slice(i, i + 1), common) if n[i] else common for i in range(targets.shape[1])])
     return (own * n + common * LEANING) / (n + LEANING)
 
 
@@ -80,16 +80,21 @@ def _weighted_f1(targets: np.ndarray, accepted: np.ndarray, weights: np.ndarray)
     return 2 * both / max((targets * column).sum() + (accepted * column).sum(), 1e-9)
 
 
-def held_out_figures(config: Config, predictor: Predictor, n_folds: int = 5):
+def held_out_figures(config: Config, predictor: Predictor):
     """The figures on German news when each fold's thresholds are chosen on the other folds."""
     texts, targets = topic_set(config, "denews.de.dev")
     score = scores(document_logits(predictor, texts), predictor.manifest.temperature)
-    folds = np.arange(len(texts)) % n_folds
+    return topic_figures(targets, score, held_out_thresholds(targets, score))
+
+
+def held_out_thresholds(targets: np.ndarray, score: np.ndarray, n_folds: int = 5) -> np.ndarray:
+    """For each document the thresholds that the other folds would choose, `[documents, topics]`."""
+    folds = np.arange(len(targets)) % n_folds
     thresholds = np.zeros_like(score)
     for fold in range(n_folds):
         others = folds != fold
         thresholds[~others] = choose_thresholds(targets[others], score[others], np.ones(others.sum()))
-    return topic_figures(targets, score, thresholds)
+    return thresholds
 
 
 if __name__ == "__main__":

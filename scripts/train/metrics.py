@@ -6,8 +6,6 @@ import numpy as np
 from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
-from .labels import TOPICS
-
 
 def span_f1(gold: list[list[str]], predicted: list[list[str]]) -> dict:
     """Strict span F1 in percent by label, `micro` among them, by seqeval in strict IOB2."""
@@ -62,7 +60,7 @@ def f1(targets: np.ndarray, accepted: np.ndarray) -> float:
 
 
 def label_f1(targets: np.ndarray, accepted: np.ndarray) -> np.ndarray:
-    return np.array([f1(targets[:, index], accepted[:, index]) for index in range(len(TOPICS))])
+    return np.array([f1(targets[:, index], accepted[:, index]) for index in range(targets.shape[1])])
 
 
 def calibration_error(hits: np.ndarray, scores: np.ndarray, n_bins: int = 10) -> float:
