@@ -1,5 +1,7 @@
 """bf16 for the arithmetic, full precision for what is learnt."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
@@ -48,6 +50,36 @@ class MixedPrecision:
         with torch.no_grad():
             for name, master in self.masters.items():
                 master.copy_(state[name])
+
+
+class FullPrecision:
+    """The same for a machine without bf16 units: every weight is learnt as it is."""
+
+    def __init__(self, model: nn.Module):
+        self._model = model
+        self.masters = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+
+    def hand_over_gradients(self) -> None:
+        """Nothing: the gradients are the masters' own."""
+
+    def take_over_weights(self) -> None:
+        """Nothing: the masters are the weights."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self._model.state_dict()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self._model.load_state_dict(state)
+
+
+def has_bf16_units(device: torch.device) -> bool:
+    """Whether bf16 is faster there: on a GPU that supports it, and on a CPU with AMX."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    try:
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False  # not Linux
 
 
 class PooledDropout(nn.Module):

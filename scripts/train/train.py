@@ -5,7 +5,10 @@ ahead."""
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -23,11 +26,11 @@ def main() -> None:
     config, arguments = parse_arguments(__doc__, _add_options)
     torch.manual_seed(config.seed)
     run = start_run(config, arguments.minutes)
-    if config.paths.checkpoint.exists() and not arguments.restart:
-        run.resume(torch.load(config.paths.checkpoint, weights_only=False))
+    if arguments.restart:
+        run.checkpoint_file.unlink(missing_ok=True)
     train(run)
     torch.save(run.precision.state_dict(), config.paths.trained)
-    config.paths.checkpoint.unlink(missing_ok=True)
+    run.checkpoint_file.unlink(missing_ok=True)
     config.paths.trained.with_name("training.json").write_text(json.dumps(run.summary(), indent=1))
 
 
@@ -38,12 +41,15 @@ def _add_options(parser) -> None:
 
 @dataclass
 class Run:
-    """A training in progress: everything that a checkpoint holds, and what is needed to go on from it."""
+    """A training in progress: everything that a checkpoint holds, and what is needed to go on from it. `batch_loss` is of
+    a batch of this task with these tensors."""
 
-    config: Config
+    training: Training
+    checkpoint_file: Path
     examples: dict[str, Examples]
     plan: list[Batch]
-    model: TwoHeads
+    model: nn.Module
+    batch_loss: Callable[[str, dict[str, Tensor]], Tensor]
     precision: MixedPrecision
     optimizer: torch.optim.Optimizer
     device: torch.device
@@ -66,11 +72,12 @@ class Run:
             "rng": torch.get_rng_state(),
             **self._counters(),
         }
-        unfinished = self.config.paths.checkpoint.with_suffix(".unfinished")
+        unfinished = self.checkpoint_file.with_suffix(".unfinished")
         torch.save(state, unfinished)
-        unfinished.rename(self.config.paths.checkpoint)
+        unfinished.rename(self.checkpoint_file)
 
-    def resume(self, state: dict) -> None:
+    def resume(self) -> None:
+        state = torch.load(self.checkpoint_file, weights_only=False)
         self.precision.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
@@ -100,7 +107,8 @@ def start_run(config: Config, minutes: float | None) -> Run:
     budget_s = 60 * (training.time_budget_minutes if minutes is None else minutes)
     n_tokens = sum(int(own.lengths.sum()) for own in examples.values())
     print(f"{len(plan)} steps, {n_tokens} tokens, budget {budget_s / 60:.0f} min, on {device}", flush=True)
-    return Run(config, examples, plan, model, precision, optimizer, device, budget_s)
+    loss = partial(batch_loss, model, training=training)
+    return Run(training, config.paths.checkpoint, examples, plan, model, loss, precision, optimizer, device, budget_s)
 
 
 def parameter_groups(precision: MixedPrecision, training: Training) -> list[dict]:
@@ -120,7 +128,10 @@ def parameter_groups(precision: MixedPrecision, training: Training) -> list[dict
 
 
 def train(run: Run) -> None:
-    training = run.config.training
+    """Takes the steps that are left, from the last checkpoint on if there is one."""
+    training = run.training
+    if run.checkpoint_file.exists():
+        run.resume()
     run.model.train()
     governor = ThreadGovernor(training.threads)
     clock = time.monotonic()
@@ -148,10 +159,10 @@ def set_rate(optimizer: torch.optim.Optimizer, progress: float, warmup: float) -
 
 def take_step(run: Run, batch: Batch) -> None:
     tensors = {name: tensor.to(run.device) for name, tensor in batch.load(run.examples).items()}
-    loss = batch_loss(run.model, batch.task, tensors, run.config.training)
+    loss = run.batch_loss(batch.task, tensors)
     loss.backward()
     run.precision.hand_over_gradients()
-    nn.utils.clip_grad_norm_(run.precision.masters.values(), run.config.training.clip_norm)
+    nn.utils.clip_grad_norm_(run.precision.masters.values(), run.training.clip_norm)
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
     run.precision.take_over_weights()
