@@ -13,7 +13,6 @@ from .manifest import read_manifest
 from .truecase import read_truecaser
 
 
-
 @dataclass(frozen=True)
 class TokenLogits:
     """Of one text, without specials: where each token lies, and its logits."""
@@ -33,38 +32,14 @@ class Predictor:
 
     def __init__(self, folder: Path, file: Path | None = None):
         self.manifest = read_manifest(folder)
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.truecaser = read_truecaser(folder / "truecase.txt")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # one text a run is too little to share
-        self.session = onnxruntime.InferenceSession(
-            str(file or folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        window = Window(self.manifest.max_length, self.manifest.stride)
+        self.reader = GraphReader(file or folder / "model.onnx", ["entity_logits", "topic_logits"], tokenizer, window)
 
     def token_logits(self, text: str) -> TokenLogits:
-        """Windows are stitched by most context: a token is taken where it lies farthest from an edge."""
-        encoding = self.tokenizer.encode(self.truecaser.restore(text), add_special_tokens=False)
-        capacity, n_tokens = self.manifest.max_length - 2, len(encoding.ids)
-        entities, topics, context = None, None, np.full(n_tokens, -1)
-        for begin in window_begins(n_tokens, capacity, self.manifest.stride):
-            ids = encoding.ids[begin : begin + capacity]
-            logits = [output[0, 1:-1] for output in self._run(ids)]
-            if entities is None:
-                entities, topics = (np.zeros((n_tokens, part.shape[1]), np.float32) for part in logits)
-            place = np.arange(len(ids))
-            left = place if begin else place + n_tokens
-            right = len(ids) - 1 - place if begin + len(ids) < n_tokens else place + n_tokens
-            own = np.minimum(left, right)
-            better = own > context[begin : begin + len(ids)]
-            for stitched, part in ((entities, logits[0]), (topics, logits[1]), (context, own)):
-                stitched[begin : begin + len(ids)][better] = part[better]
+        encoding, (entities, topics) = self.reader.read(self.truecaser.restore(text))
         return TokenLogits(encoding, entities, topics)
-
-    def _run(self, ids: list[int]) -> list[np.ndarray]:
-        row = np.array([[0, *ids, 2]], np.int64)
-        return self.session.run(
-            ["entity_logits", "topic_logits"], {"input_ids": row, "attention_mask": np.ones_like(row)}
-        )
 
     def topic_scores(self, text: str) -> np.ndarray:
         return scores(self.token_logits(text).document_topics, self.manifest.temperature)
@@ -74,6 +49,49 @@ class Predictor:
         words = [match.span() for match in WORD.finditer(text)]
         tags = word_tags(self.token_logits(text), TaggedText(text, words, []))
         return [(text[words[first][0] : words[last][1]], label) for first, last, label in spans(tags)]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Lengths in tokens: `max_length` with the two specials, `stride` is what neighbours share."""
+
+    max_length: int
+    stride: int
+
+
+class GraphReader:
+    """An ONNX graph with these outputs, each a row of logits for every token, ready to run over texts of any length."""
+
+    def __init__(self, file: Path, outputs: list[str], tokenizer: Tokenizer, window: Window):
+        self._outputs, self._tokenizer, self._window = outputs, tokenizer, window
+        self._begin, self._end = tokenizer.encode("").ids
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # one text a run is too little to share
+        self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+    def read(self, text: str) -> tuple[Encoding, list[np.ndarray]]:
+        """The text's tokens without specials, and each output for them, `[tokens, labels]`. Windows are stitched by most
+        context: a token is taken where it lies farthest from an edge."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        capacity, n_tokens = self._window.max_length - 2, len(encoding.ids)
+        stitched, context = [], np.full(n_tokens, -1)
+        for begin in window_begins(n_tokens, capacity, self._window.stride):
+            ids = encoding.ids[begin : begin + capacity]
+            logits = [output[0, 1:-1] for output in self._run(ids)]
+            if not stitched:
+                stitched = [np.zeros((n_tokens, part.shape[1]), np.float32) for part in logits]
+            place = np.arange(len(ids))
+            left = place if begin else place + n_tokens
+            right = len(ids) - 1 - place if begin + len(ids) < n_tokens else place + n_tokens
+            own = np.minimum(left, right)
+            better = own > context[begin : begin + len(ids)]
+            for whole, part in zip([*stitched, context], [*logits, own]):
+                whole[begin : begin + len(ids)][better] = part[better]
+        return encoding, stitched
+
+    def _run(self, ids: list[int]) -> list[np.ndarray]:
+        row = np.array([[self._begin, *ids, self._end]], np.int64)
+        return self._session.run(self._outputs, {"input_ids": row, "attention_mask": np.ones_like(row)})
 
 
 def window_begins(n_tokens: int, capacity: int, stride: int) -> list[int]:
@@ -89,35 +107,46 @@ def scores(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def word_tags(logits: TokenLogits, words: TaggedText) -> list[str]:
-    """One tag a word, by its first piece: together the likeliest sequence that is sound IOB2. Words without a piece of
-    their own are outside of everything."""
-    pieces = first_pieces(logits.encoding, words)
-    outside = np.where(np.array(ENTITY_TAGS) == "O", 0.0, -1e4)
-    rows = [outside if piece is None else _log_softmax(logits.entities[piece]) for piece in pieces]
-    return [ENTITY_TAGS[tag] for tag in best_sequence(np.array(rows))] if rows else []
+    return GERMEVAL.word_tags(logits.encoding, logits.entities, words)
 
 
-def best_sequence(rows: np.ndarray) -> list[int]:
-    """Viterbi's: the sequence of tags with the largest sum over `[words, tags]` in which each `I-` goes on from its kind."""
-    sums = rows[0] + FIRST
-    ways = []
-    for row in rows[1:]:
-        paths = sums[:, None] + FOLLOWS
-        ways.append(paths.argmax(0))
-        sums = paths.max(0) + row
-    sequence = [int(sums.argmax())]
-    for way in reversed(ways):
-        sequence.append(int(way[sequence[-1]]))
-    return sequence[::-1]
+class TagDecoder:
+    """From logits over these tags (`O`, and for each label its `B-` and `I-`) to the tags of words."""
+
+    def __init__(self, tags: list[str]):
+        self.tags = tags
+        self._outside = np.where(np.array(tags) == "O", 0.0, -1e4)
+        # 0 where a tag may come first, or (column) follow another (row); far below zero where it may not.
+        self._first = np.array([0.0 if _may_follow("O", tag) else -1e9 for tag in tags])
+        self._follows = np.array([[0.0 if _may_follow(before, tag) else -1e9 for tag in tags] for before in tags])
+
+    def word_tags(self, encoding: Encoding, logits: np.ndarray, words: TaggedText) -> list[str]:
+        """One tag a word, by its first piece: together the likeliest sequence that is sound IOB2. Words without a piece
+        of their own are outside of everything."""
+        pieces = first_pieces(encoding, words)
+        rows = [self._outside if piece is None else _log_softmax(logits[piece]) for piece in pieces]
+        return [self.tags[tag] for tag in self.best_sequence(np.array(rows))] if rows else []
+
+    def best_sequence(self, rows: np.ndarray) -> list[int]:
+        """Viterbi's: the sequence of tags with the largest sum over `[words, tags]` in which each `I-` goes on from its
+        kind."""
+        sums = rows[0] + self._first
+        ways = []
+        for row in rows[1:]:
+            paths = sums[:, None] + self._follows
+            ways.append(paths.argmax(0))
+            sums = paths.max(0) + row
+        sequence = [int(sums.argmax())]
+        for way in reversed(ways):
+            sequence.append(int(way[sequence[-1]]))
+        return sequence[::-1]
 
 
 def _may_follow(previous: str, tag: str) -> bool:
     return not tag.startswith("I-") or (previous != "O" and previous[2:] == tag[2:])
 
 
-# 0 where a tag may come first, or (column) follow another (row); far below zero where it may not.
-FIRST = np.array([0.0 if _may_follow("O", tag) else -1e9 for tag in ENTITY_TAGS])
-FOLLOWS = np.array([[0.0 if _may_follow(before, tag) else -1e9 for tag in ENTITY_TAGS] for before in ENTITY_TAGS])
+GERMEVAL = TagDecoder(ENTITY_TAGS)
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
