@@ -1,18 +1,23 @@
 //! ONNX Runtime: finding its library, opening a model on the first execution provider that works, running a batch.
 //!
-//! The only file that names the `ort` crate. The library is loaded at run time, once for the process.
+//! The only room that names the `ort` crate. The library is loaded at run time, once for the process.
+
+mod mapped;
+mod weights;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use ndarray::{Array2, Ix2, Ix3};
 use ort::ep::{self, ExecutionProvider as _};
-use ort::session::builder::{GraphOptimizationLevel, PrepackedWeights, SessionBuilder};
-use ort::value::{DynValue, Tensor, TensorElementType, TensorRef};
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::value::{DynValue, TensorElementType, TensorRef};
+
+pub use weights::SharedWeights;
 
 use crate::batch::{Batch, HeadOutput, Outputs, Run, RunError};
 use crate::config::Provider;
-use crate::manifest::{Manifest, Weight, WeightKind, large_weights};
+use crate::manifest::Manifest;
 
 /// The lowest ONNX Runtime that this build can load, as `1.MINOR`.
 pub const MIN_RUNTIME_MINOR: u32 = ort::MINOR_VERSION;
@@ -31,6 +36,8 @@ pub struct OrtSession {
     takes_type_ids: bool,
     topics: Option<String>,
     entities: Option<String>,
+    /// What the session reads; after it, so that it is dropped later.
+    _weights: SharedWeights,
 }
 
 /// How a model came to run where it runs.
@@ -103,54 +110,6 @@ fn cache_dir() -> Option<PathBuf> {
         .or_else(|| var("HOME").map(|home| home.join(".cache/ressort")))
 }
 
-/// The weights of a model, kept once for all its sessions: as they are in the file, and as ONNX Runtime lays them out for
-/// this processor (which it shares only for tensors that were shared before).
-#[derive(Clone)]
-pub struct SharedWeights {
-    prepacked: PrepackedWeights,
-    tensors: Vec<(String, Arc<DynValue>)>,
-}
-
-impl SharedWeights {
-    /// Reads the tensors of a model that are large enough to be worth sharing; none for a GPU, which has one stream and keeps
-    /// weights in memory of its own.
-    pub fn read(manifest: &Manifest, provider: Provider) -> Result<Self, SessionError> {
-        const MIN_BYTES: usize = 16 * 1024;
-        Runtime::get()?;
-        if provider.is_gpu() {
-            return Ok(Self { prepacked: PrepackedWeights::new(), tensors: Vec::new() });
-        }
-        let load = |message: String| SessionError::Load { path: manifest.onnx_file.clone(), message };
-        let weights = large_weights(&manifest.onnx_file, MIN_BYTES).map_err(|error| load(error.to_string()))?;
-        let tensor = |weight: &Weight| Ok((weight.name.clone(), Arc::new(tensor_of(weight)?)));
-        let tensors = weights.iter().map(tensor).collect::<ort::Result<_>>();
-        Ok(Self { prepacked: PrepackedWeights::new(), tensors: tensors.map_err(|error| load(error.to_string()))? })
-    }
-}
-
-fn tensor_of(weight: &Weight) -> ort::Result<DynValue> {
-    let (shape, bytes) = (weight.shape.clone(), &weight.bytes);
-    Ok(match weight.kind {
-        WeightKind::F32 => {
-            let (numbers, _) = bytes.as_chunks::<4>();
-            Tensor::from_array((shape, numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect::<Vec<_>>()))?
-                .into_dyn()
-        }
-        WeightKind::F16 => {
-            let (numbers, _) = bytes.as_chunks::<2>();
-            Tensor::from_array((
-                shape,
-                numbers.iter().map(|bytes| half::f16::from_le_bytes(*bytes)).collect::<Vec<_>>(),
-            ))?
-            .into_dyn()
-        }
-        WeightKind::U8 => Tensor::from_array((shape, bytes.to_vec()))?.into_dyn(),
-        WeightKind::I8 => {
-            Tensor::from_array((shape, bytes.iter().map(|byte| byte.cast_signed()).collect::<Vec<_>>()))?.into_dyn()
-        }
-    })
-}
-
 /// Finds the first of `providers` on which the model runs; the CPU stands behind them all.
 pub fn place(manifest: &Manifest, providers: &[Provider], require_gpu: bool) -> Result<Placement, SessionError> {
     let mut passed_over = Vec::new();
@@ -187,6 +146,7 @@ impl OrtSession {
         let session = builder(runtime, provider, n_threads, weights)
             .and_then(|mut builder| builder.commit_from_file(&manifest.onnx_file))
             .map_err(|error| load(error.to_string()))?;
+        weights.let_go();
         let takes = |name: &str| session.inputs().iter().any(|input| input.name() == name);
         Ok(Self {
             takes_mask: takes("attention_mask"),
@@ -194,6 +154,7 @@ impl OrtSession {
             topics: manifest.topics.as_ref().map(|head| head.output.clone()),
             entities: manifest.entities.as_ref().map(|head| head.output.clone()),
             session,
+            _weights: weights.clone(),
         })
     }
 }
@@ -204,16 +165,13 @@ fn builder(
     n_threads: usize,
     weights: &SharedWeights,
 ) -> ort::Result<SessionBuilder> {
-    let mut builder = ort::session::Session::builder(&runtime.environment)?
+    let builder = ort::session::Session::builder(&runtime.environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(n_threads)?
         .with_intra_op_spinning(false)?
         // Shapes change with every run, so that a plan made for one would be made again for the next.
-        .with_memory_pattern(false)?
-        .with_prepacked_weights(&weights.prepacked)?;
-    for (name, tensor) in &weights.tensors {
-        builder = builder.with_initializer(name, Arc::clone(tensor))?;
-    }
+        .with_memory_pattern(false)?;
+    let builder = weights.give_to(builder)?;
     match provider {
         Provider::Cpu => Ok(builder),
         Provider::Cuda if ep::CUDA::is_available()? => {

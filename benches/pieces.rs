@@ -1,0 +1,160 @@
+//! The pieces of the data path but for the model's run, on one article: `cargo bench`, or `cargo bench -- words`.
+//!
+//! Beside a run of the shipped model (about 8 ms for a window of 64 tokens) they are small; here they must stay so.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use divan::Bencher;
+use divan::counter::{BytesCount, ItemsCount};
+use ndarray::Array2;
+use ressort::answer::{Answer, AnswerEntity, AnswerModel, AnswerModels, AnswerTopic, AnswerUsage};
+use ressort::batch::{Batch, WindowHead};
+use ressort::decode::entities::{Entity, decode_entities};
+use ressort::decode::tags::{Tag, parse_tags};
+use ressort::decode::topics::decode_topics;
+use ressort::decode::words::words;
+use ressort::manifest::{Manifest, TopicHead};
+use ressort::normalize::normalize;
+use ressort::span::{OffsetConverter, OffsetUnit};
+use ressort::stitch::{owners, stitch};
+use ressort::task::AggregationStrategy;
+use ressort::tokenize::{Tokenizer, Tokens, Window, Windowing};
+
+/// About a column of a newspaper: 2,400 characters.
+static ARTICLE: LazyLock<String> = LazyLock::new(|| {
+    "Brüssel (dpa) - Die EU-Kommission will Verbraucher*innen besser vor Chemikalien in Spielzeug schützen. „Kinder \
+     müssen sicher spielen können“, sagte Kommissionspräsidentin Ursula von der Leyen am Mittwoch. Das Europaparlament \
+     in Straßburg muss den Plänen noch zustimmen. "
+        .repeat(9)
+});
+static MANIFEST: LazyLock<Manifest> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ressort");
+    Manifest::read(&folder).expect("the model that ships")
+});
+static TOKENIZER: LazyLock<Tokenizer> =
+    LazyLock::new(|| Tokenizer::from_file(&MANIFEST.tokenizer_file()).expect("its tokenizer"));
+static WINDOWING: LazyLock<Windowing> = LazyLock::new(|| {
+    let special = TOKENIZER.special();
+    let n_special = special.prefix.len() + special.suffix.len();
+    Windowing::new(MANIFEST.max_length, MANIFEST.stride, n_special).expect("its windows advance")
+});
+static TOKENS: LazyLock<Tokens> = LazyLock::new(|| TOKENIZER.tokenize(&ARTICLE).expect("a plain text"));
+static WINDOWS: LazyLock<Vec<Window>> = LazyLock::new(|| TOKENIZER.windows(&TOKENS, *WINDOWING));
+static TAGS: LazyLock<Vec<Tag>> =
+    LazyLock::new(|| parse_tags(&MANIFEST.entities.as_ref().expect("an entity head").tags));
+static TOPICS: LazyLock<&TopicHead> = LazyLock::new(|| MANIFEST.topics.as_ref().expect("a topic head"));
+
+fn main() {
+    divan::main();
+}
+
+/// Logits that make a name of every fourth token or so, as articles have them.
+fn entity_logits(n_tokens: usize) -> Array2<f32> {
+    Array2::from_shape_fn((n_tokens, TAGS.len()), |(token, tag)| match (token / 2) % 4 {
+        0 => ((token + tag * 7) % 11) as f32,
+        _ => {
+            if tag == 0 {
+                9.0
+            } else {
+                0.5
+            }
+        }
+    })
+}
+
+fn entities() -> Vec<Entity> {
+    decode_entities(&ARTICLE, &TOKENS, entity_logits(TOKENS.ids.len()).view(), &TAGS, AggregationStrategy::First)
+}
+
+#[divan::bench]
+fn normalizing(bencher: Bencher) {
+    bencher.counter(BytesCount::new(ARTICLE.len())).bench(|| normalize(black_box(&ARTICLE)));
+}
+
+#[divan::bench]
+fn finding_words(bencher: Bencher) {
+    bencher.counter(BytesCount::new(ARTICLE.len())).bench(|| words(black_box(&ARTICLE)));
+}
+
+#[divan::bench]
+fn tokenizing(bencher: Bencher) {
+    bencher.counter(ItemsCount::new(TOKENS.ids.len())).bench(|| TOKENIZER.tokenize(black_box(&ARTICLE)));
+}
+
+#[divan::bench]
+fn cutting_windows(bencher: Bencher) {
+    bencher.counter(ItemsCount::new(WINDOWS.len())).bench(|| TOKENIZER.windows(black_box(&TOKENS), *WINDOWING));
+}
+
+#[divan::bench]
+fn making_batches(bencher: Bencher) {
+    let alone = || WINDOWS.iter().map(|window| Batch::new(&[window], 0)).collect::<Vec<_>>();
+    bencher.counter(ItemsCount::new(WINDOWS.len())).bench(alone);
+}
+
+#[divan::bench]
+fn stitching(bencher: Bencher) {
+    let ranges: Vec<_> = WINDOWS.iter().map(|window| window.tokens.clone()).collect();
+    let heads: Vec<_> = ranges.iter().map(|range| WindowHead::Token(entity_logits(range.len()))).collect();
+    let heads: Vec<_> = heads.iter().collect();
+    let n_tokens = TOKENS.ids.len();
+    bencher.counter(ItemsCount::new(n_tokens)).bench(|| {
+        let owners = owners(n_tokens, black_box(&ranges));
+        stitch(&owners, &ranges, &heads)
+    });
+}
+
+#[divan::bench(args = [AggregationStrategy::None, AggregationStrategy::First, AggregationStrategy::Max])]
+fn decoding_entities(bencher: Bencher, strategy: &AggregationStrategy) {
+    let logits = entity_logits(TOKENS.ids.len());
+    let counted = bencher.counter(ItemsCount::new(TOKENS.ids.len()));
+    counted.bench(|| decode_entities(&ARTICLE, &TOKENS, black_box(logits.view()), &TAGS, *strategy));
+}
+
+#[divan::bench]
+fn decoding_topics(bencher: Bencher) {
+    let logits: Vec<f32> = (0..TOPICS.labels.len()).map(|index| (index * 5 % 13) as f32 - 6.0).collect();
+    bencher.bench(|| decode_topics(black_box(&logits), &TOPICS, None));
+}
+
+#[divan::bench]
+fn converting_places(bencher: Bencher) {
+    let entities = entities();
+    bencher.counter(ItemsCount::new(entities.len())).bench(|| {
+        let mut offsets = OffsetConverter::new(&ARTICLE, OffsetUnit::Codepoint);
+        entities.iter().map(|entity| offsets.convert(entity.span.start)).max()
+    });
+}
+
+#[divan::bench]
+fn writing_json(bencher: Bencher) {
+    let answer = answer();
+    bencher.counter(ItemsCount::new(1usize)).bench(|| serde_json::to_vec(black_box(&answer)));
+}
+
+/// What a client gets for the article.
+fn answer() -> Answer {
+    let model = || AnswerModel { name: "ressort".to_owned(), version: "0123456789abcdef".to_owned() };
+    let topic = |label: &ressort::manifest::TopicLabel| AnswerTopic {
+        label: label.label.clone(),
+        score: 0.25,
+        accepted: false,
+        code: label.code.clone(),
+    };
+    let entity = |entity: Entity| AnswerEntity {
+        text: entity.span.slice(&ARTICLE).unwrap_or_default().to_owned(),
+        label: entity.label,
+        score: entity.score,
+        start: entity.span.start,
+        end: entity.span.end,
+    };
+    Answer {
+        id: None,
+        topics: Some(TOPICS.labels.iter().take(5).map(topic).collect()),
+        entities: Some(entities().into_iter().map(entity).collect()),
+        usage: AnswerUsage { characters: 2400, tokens: TOKENS.ids.len(), windows: 1, truncated: false, cached: false },
+        models: AnswerModels { topics: Some(model()), entities: Some(model()) },
+    }
+}

@@ -1,0 +1,153 @@
+//! Bytes that lie in a file of their own and are read through memory, so that those which are not in use need none.
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::ptr::{self, NonNull};
+
+/// Where each part begins: enough for every kind of number and for vector instructions.
+const ALIGNMENT: usize = 64;
+
+/// Parts side by side in a file without a name, which goes when this does. Nobody else can write to it, as somebody might to
+/// the file that the parts came from.
+pub struct Mapped {
+    start: NonNull<c_void>,
+    n_bytes: usize,
+}
+
+// SAFETY: the memory is only ever read.
+unsafe impl Send for Mapped {}
+// SAFETY: as above.
+unsafe impl Sync for Mapped {}
+
+impl Mapped {
+    /// Writes `parts` to a file in the system's folder for such, or into memory where that has no room; gives them and where
+    /// each begins.
+    pub fn new(parts: &[&[u8]]) -> io::Result<(Self, Vec<usize>)> {
+        let on_disk = tempfile::tempfile().and_then(|file| write(BufWriter::new(file), parts));
+        let (file, places) = on_disk.or_else(|error| {
+            let folder = std::env::temp_dir();
+            tracing::warn!(%error, folder = %folder.display(), "no room for a file of weights; they are kept in memory");
+            write(BufWriter::new(memory_file()?), parts)
+        })?;
+        let n_bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        // SAFETY: a new mapping, which nothing else refers to, over a file that nobody else knows.
+        let start = unsafe {
+            libc::mmap(ptr::null_mut(), n_bytes.max(1), libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0)
+        };
+        match NonNull::new(start).filter(|_| start != libc::MAP_FAILED) {
+            Some(start) => Ok((Self { start, n_bytes }, places)),
+            None => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// The part that begins at `place`.
+    pub fn at(&self, place: usize) -> NonNull<c_void> {
+        assert!(place <= self.n_bytes, "a place that `new` gave");
+        // SAFETY: within the mapping, as just checked.
+        unsafe { self.start.byte_add(place) }
+    }
+
+    /// Gives back the memory; what is read again comes from the file.
+    pub fn let_go(&self) {
+        // SAFETY: the mapping is never written to, so that nothing is lost.
+        unsafe {
+            libc::madvise(self.start.as_ptr(), self.n_bytes, libc::MADV_DONTNEED);
+        }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new` with this length; whoever reads it holds this.
+        unsafe {
+            libc::munmap(self.start.as_ptr(), self.n_bytes.max(1));
+        }
+    }
+}
+
+/// Writes `parts`, each at a multiple of the alignment; gives the file and where each begins.
+fn write(mut file: BufWriter<File>, parts: &[&[u8]]) -> io::Result<(File, Vec<usize>)> {
+    let (mut places, mut end) = (Vec::with_capacity(parts.len()), 0);
+    for part in parts {
+        let n_padding = part.len().next_multiple_of(ALIGNMENT) - part.len();
+        file.write_all(part)?;
+        file.write_all(&[0; ALIGNMENT][..n_padding])?;
+        places.push(end);
+        end += part.len() + n_padding;
+    }
+    Ok((file.into_inner()?, places))
+}
+
+/// A file in memory.
+#[cfg(target_os = "linux")]
+fn memory_file() -> io::Result<File> {
+    // SAFETY: the name ends with a zero, and the descriptor is new and owned by the file alone.
+    unsafe {
+        match libc::memfd_create(c"weights".as_ptr(), libc::MFD_CLOEXEC) {
+            -1 => Err(io::Error::last_os_error()),
+            descriptor => Ok(File::from_raw_fd(descriptor)),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn memory_file() -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(mapped: &Mapped, place: usize, n: usize) -> Vec<u8> {
+        // SAFETY: the test reads within the part.
+        unsafe { std::slice::from_raw_parts(mapped.at(place).as_ptr().cast::<u8>(), n).to_vec() }
+    }
+
+    #[test]
+    fn parts_are_aligned_and_come_back_after_their_memory_was_let_go() {
+        let parts: [&[u8]; 4] = [b"one", b"", &[7; 9000], b"four"];
+        let (mapped, places) = Mapped::new(&parts).unwrap();
+        for _ in 0..2 {
+            for (part, &place) in parts.iter().zip(&places) {
+                assert_eq!(place % ALIGNMENT, 0);
+                assert_eq!(read(&mapped, place, part.len()), *part);
+            }
+            mapped.let_go();
+        }
+    }
+
+    /// Kilobytes of the mapping that are in memory.
+    #[cfg(target_os = "linux")]
+    fn n_resident(mapped: &Mapped) -> usize {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let begin = format!("{:x}-", mapped.start.as_ptr().addr());
+        let mut lines = maps.lines().skip_while(|line| !line.starts_with(&begin));
+        let resident = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
+        resident.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_let_go_takes_no_memory() {
+        let (mapped, places) = Mapped::new(&[&[1; 1 << 20]]).unwrap();
+        assert_eq!(read(&mapped, places[0], 1 << 20), [1; 1 << 20]);
+        assert_eq!(n_resident(&mapped), 1024);
+        mapped.let_go();
+        assert_eq!(n_resident(&mapped), 0);
+    }
+
+    #[test]
+    fn nothing_at_all_can_be_mapped() {
+        assert!(Mapped::new(&[]).is_ok());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn memory_takes_the_place_of_a_file() {
+        let (file, places) = write(BufWriter::new(memory_file().unwrap()), &[b"one", b"two"]).unwrap();
+        assert_eq!((file.metadata().unwrap().len(), places), (128, vec![0, 64]));
+    }
+}
