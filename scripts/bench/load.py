@@ -53,15 +53,20 @@ async def _client(port: int, waiting: asyncio.Queue, options: dict, load: Load) 
 
 async def request(connection, method: str, path: str, body: dict | None) -> tuple[int, dict]:
     """One request over an open connection; gives status and answer."""
+    status, _, answer = await exchange(connection, method, path, body)
+    return status, answer
+
+
+async def exchange(connection, method: str, path: str, body: dict | None) -> tuple[int, dict[str, str], dict]:
+    """One request over an open connection; gives status, headers by their names in lower case, and answer."""
     reader, writer = connection
     payload = json.dumps(body).encode() if body is not None else b""
     head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(payload)}\r\n\r\n"
     writer.write(head.encode() + payload)
     status = int((await reader.readline()).split()[1])
-    length = 0
+    headers = {}
     while (line := await reader.readline()) != b"\r\n":
         name, _, value = line.decode().partition(":")
-        if name.lower() == "content-length":
-            length = int(value)
-    answer = await reader.readexactly(length)
-    return status, json.loads(answer) if answer else {}
+        headers[name.lower()] = value.strip()
+    answer = await reader.readexactly(int(headers.get("content-length", 0)))
+    return status, headers, json.loads(answer) if answer else {}
