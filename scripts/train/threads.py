@@ -37,9 +37,11 @@ class ThreadGovernor:
 
 
 def _busy_s() -> float:
+    """What all cores were busy with that doesn't make way for this process."""
     try:
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     except OSError:
         return time.process_time()  # not Linux: as if alone
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields)
-    return (user + nice + system + irq + softirq + steal) / TICKS_PER_S
+    makes_way = 0 if os.nice(0) > 0 else nice
+    return (user + nice - makes_way + system + irq + softirq + steal) / TICKS_PER_S
