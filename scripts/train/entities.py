@@ -105,15 +105,21 @@ def alter_tagged(tagged: TaggedText, name: str, rng: random.Random | None = None
 
 def encode_tagged(tagged: TaggedText, encoder: Encoder) -> EntityExample:
     encoding = encoder.encode(tagged.text)
-    tags = [UNLABELLED] * len(encoding.ids)
-    served = split_as_served(tagged)
-    for piece, tag in zip(first_pieces(encoding, served), served.tags):
-        if piece is not None and tags[piece] == UNLABELLED:
-            tags[piece] = ENTITY_INDEX[tag]
+    tags = [UNLABELLED if tag is None else ENTITY_INDEX[tag] for tag in tag_pieces(encoding, tagged)]
     ids = encoding.ids
     if len(ids) > MAX_TOKENS + 2:
         ids, tags = ids[: MAX_TOKENS + 1] + ids[-1:], tags[: MAX_TOKENS + 1] + tags[-1:]
     return EntityExample(ids, tags)
+
+
+def tag_pieces(encoding: Encoding, tagged: TaggedText) -> list[str | None]:
+    """The tag of each piece that is a word's first, `None` for the others. Words are those that the service tags."""
+    tags: list[str | None] = [None] * len(encoding.ids)
+    served = split_as_served(tagged)
+    for piece, tag in zip(first_pieces(encoding, served), served.tags):
+        if piece is not None and tags[piece] is None:
+            tags[piece] = tag
+    return tags
 
 
 def split_as_served(tagged: TaggedText) -> TaggedText:
