@@ -16,16 +16,56 @@ pub fn tame_allocator() {
     }
 }
 
+/// Gives freed memory back. Takes milliseconds, in which other threads may have to wait for memory: not for a thread of low
+/// priority, which would let them wait for its turn.
+pub fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: `malloc_trim` may be called at any time; it moves nothing that is in use.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Gives freed memory back when it is dropped: the last field of what held a lot.
 #[derive(Debug, Default)]
 pub struct GiveBack;
 
 impl Drop for GiveBack {
     fn drop(&mut self) {
-        #[cfg(all(target_os = "linux", target_env = "gnu"))]
-        // SAFETY: `malloc_trim` may be called at any time; it moves nothing that is in use.
-        unsafe {
-            libc::malloc_trim(0);
+        give_back();
+    }
+}
+
+/// Counts what each thread holds, so that tests can tell what a thread keeps.
+#[cfg(test)]
+pub(crate) mod held {
+    use std::alloc::{GlobalAlloc, Layout, System};
+    use std::cell::Cell;
+
+    struct Counting;
+
+    #[global_allocator]
+    static COUNTING: Counting = Counting;
+
+    thread_local! {
+        static BYTES: Cell<isize> = const { Cell::new(0) };
+    }
+
+    /// Bytes that this thread has taken, less those that it has freed.
+    pub(crate) fn bytes() -> isize {
+        BYTES.get()
+    }
+
+    // SAFETY: the system's allocator does the work; counting takes no memory.
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            BYTES.set(BYTES.get() + layout.size() as isize);
+            unsafe { System.alloc(layout) }
+        }
+
+        unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+            BYTES.set(BYTES.get() - layout.size() as isize);
+            unsafe { System.dealloc(place, layout) }
         }
     }
 }
