@@ -12,6 +12,7 @@ use crate::decode::tags::parse_tags;
 use crate::manifest::{
     EntityHead, GoldenExample, Manifest, ManifestError, TopicHead, TopicLabel, content_hash, default_label,
 };
+use crate::memory::give_back;
 use crate::pipeline::{EntityTags, Pipeline, PredictError, PredictOptions, Prediction};
 use crate::scheduler::{Admission, RequestId, Scheduler, SchedulerSettings, Turn};
 use crate::session::{OrtSession, Placement, SessionError, SharedWeights, place};
@@ -56,9 +57,13 @@ impl Model {
     /// Loads a folder and checks all that can be checked before the first request.
     pub async fn load(spec: &ModelSpec, settings: &RunSettings) -> Result<Self, LoadError> {
         let (spec, settings) = (spec.clone(), settings.clone());
-        let start = background::run(move || open(&spec, &settings)).await??;
+        let before = resident_bytes();
+        let opened = background::run(move || open(&spec, &settings)).await?;
+        // What reading the files has left behind.
+        tokio::task::spawn_blocking(give_back).await.map_err(|_| BackgroundError::Broken)?;
+        let grown = before.zip(resident_bytes()).map(|(before, after)| after.saturating_sub(before));
         // Here and not there: the threads that answer must not have the low priority of the one that loads.
-        let model = start()?;
+        let model = opened?(grown)?;
         for example in &model.manifest.golden {
             model.check_golden(example).await?;
         }
@@ -109,12 +114,11 @@ impl Model {
     }
 }
 
-/// Reads, opens and tries a model; what is given back starts its threads.
+/// Reads, opens and tries a model; what is given back starts its threads, and takes by how many bytes the process grew.
 fn open(
     spec: &ModelSpec,
     settings: &RunSettings,
-) -> Result<impl FnOnce() -> Result<Model, LoadError> + Send + use<>, LoadError> {
-    let before = resident_bytes();
+) -> Result<impl FnOnce(Option<u64>) -> Result<Model, LoadError> + Send + use<>, LoadError> {
     let manifest = Manifest::read(&spec.path)?;
     let tokenizer = Tokenizer::from_file(&manifest.tokenizer_file())?;
     let n_special = tokenizer.special().prefix.len() + tokenizer.special().suffix.len();
@@ -129,8 +133,7 @@ fn open(
     let topics = manifest.topics.clone().map(|head| trial.fit_topics(&manifest, head)).transpose()?;
     let entities = manifest.entities.clone().map(|head| trial.fit_entities(&manifest, head)).transpose()?;
     let (name, version, n_streams) = (spec.name.clone(), content_hash(&manifest.dir)?, sessions.len());
-    let resident_bytes = before.zip(resident_bytes()).map(|(before, after)| after.saturating_sub(before));
-    Ok(move || {
+    Ok(move |resident_bytes| {
         let scheduler = Scheduler::start(scheduler, sessions, make_run)?;
         let pipeline = Arc::new(Pipeline { tokenizer, windowing, scheduler, topics, entities });
         Ok(Model { name, version, manifest, placement, n_streams, batch_limits, resident_bytes, pipeline })
