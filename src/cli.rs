@@ -128,6 +128,9 @@ pub struct ModelsArgs {
     /// The server's admin key
     #[arg(long, global = true, env = "RESSORT_ADMIN_KEY", hide_env_values = true)]
     pub admin_key: Option<String>,
+    /// Print the server's answer as JSON, as happens anyway where the output is no terminal
+    #[arg(long, global = true)]
+    pub json: bool,
     #[command(subcommand)]
     pub change: ModelsChange,
 }
@@ -193,6 +196,11 @@ impl ServeArgs {
         let saved = saved.filter(|_| self.models.is_default()).map(Saved::active).unwrap_or_default();
         let named = self.models.active();
         ByTask { topics: named.topics.or(saved.topics), entities: named.entities.or(saved.entities) }
+    }
+
+    /// What a rollback brings back, where the models are those that were saved.
+    pub fn previous<'s>(&self, saved: Option<&'s Saved>) -> Option<&'s Saved> {
+        saved.filter(|_| self.models.is_default())?.previous.as_deref()
     }
 
     pub fn models_dir(&self) -> &Path {

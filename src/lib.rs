@@ -42,6 +42,8 @@
 //! - A document is decoded once, over stitched logits, so that no entity is cut or doubled where windows meet.
 //! - A model that would fail on a request fails when it is loaded: [`model::Model::load`] runs it first.
 //! - A window whose caller has gone, or whose deadline has passed, costs no run.
+//! - Work that takes seconds beside live traffic (loading, hashing) stands below it ([`background`]), and a model that goes
+//!   out leaves nothing behind: its memory is given back ([`memory`]), and no thread keeps words of its tokenizer.
 //! - The text of a request is never logged. Nothing is sent anywhere; the server listens on the loopback unless told
 //!   otherwise.
 

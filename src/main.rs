@@ -4,6 +4,7 @@
 mod cli;
 mod remote;
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,14 +13,14 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use ressort::cache::PredictionCache;
-use ressort::evaluate::evaluate;
 use ressort::evaluate::progress::{ProgressBar, ScratchDir};
 use ressort::evaluate::report::html::page;
+use ressort::evaluate::evaluate;
 use ressort::http::{AdminAccess, ApiKey, App, serve};
 use ressort::inspect::Report;
 use ressort::memory::tame_allocator;
 use ressort::model::Model;
-use ressort::registry::{ByTask, Registry};
+use ressort::registry::{ByTask, Registry, RegistryError};
 use ressort::saved::Saved;
 use ressort::score::{ScoreError, prepare};
 use ressort::task::Task;
@@ -27,7 +28,7 @@ use ressort::telemetry::{start_logging, start_metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::{Cli, EvaluateArgs, InspectArgs, ScoreArgs, ServeArgs, Verb};
+use crate::cli::{Cli, EvaluateArgs, InspectArgs, ModelsArgs, ScoreArgs, ServeArgs, Verb};
 
 /// How long requests under way may take once the server was told to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -58,7 +59,7 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Serve(args) => run_serve(&args).await?,
         Verb::Score(args) => return run_score(&args).await,
         Verb::Inspect(args) => run_inspect(&args).await?,
-        Verb::Models(args) => println!("{:#}", remote::change_models(&args)?),
+        Verb::Models(args) => run_models(&args)?,
         Verb::Evaluate(args) => return run_evaluate(&args).await,
     }
     Ok(ExitCode::SUCCESS)
@@ -98,6 +99,9 @@ async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     println!("{}", listening_line(&listener, &app.registry)?);
     let app = Arc::new(app);
     tokio::spawn(reload_on_hangup(Arc::clone(&app), hangup));
+    if let Some(previous) = args.previous(saved) {
+        tokio::spawn(remember_previous(Arc::clone(&app), previous.clone()));
+    }
     serve(listener, app, stop, PATIENCE).await?;
     Ok(())
 }
@@ -108,14 +112,28 @@ async fn reload_on_hangup(app: Arc<App>, mut hangup: Signal) {
         for (name, result) in app.registry.put_changed().await {
             match result {
                 Ok(model) => tracing::info!(model = name, version = model.version, "new version loaded"),
-                Err(error) => tracing::error!(
-                    model = name,
-                    error = format!("{:#}", anyhow::Error::from(error)),
-                    "new version refused"
-                ),
+                Err(error @ RegistryError::Unreadable { .. }) => {
+                    tracing::warn!(model = name, error = chain(error), "no folder to look for a new version in");
+                }
+                Err(error) => tracing::error!(model = name, error = chain(error), "new version refused"),
             }
         }
     }
+}
+
+/// Loads what a rollback would bring back, beside the models that serve already.
+async fn remember_previous(app: Arc<App>, previous: Saved) {
+    if let Err(error) = app.registry.remember(&previous.specs(), &previous.active()).await {
+        tracing::warn!(
+            error = chain(error),
+            "what was active before the last switch cannot be loaded; there is nothing to roll back to"
+        );
+    }
+}
+
+/// A message with its causes.
+fn chain(error: RegistryError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 fn admin_access(args: &ServeArgs) -> anyhow::Result<AdminAccess> {
@@ -160,6 +178,14 @@ async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
     if !args.json {
         println!("{}would be served", Report::of(&model));
     }
+    Ok(())
+}
+
+/// For people on a terminal in words; for programs as the server's answer.
+fn run_models(args: &ModelsArgs) -> anyhow::Result<()> {
+    let answer = remote::change_models(args)?;
+    let in_words = remote::in_words(args, &answer).filter(|_| !args.json && std::io::stdout().is_terminal());
+    println!("{}", in_words.unwrap_or_else(|| format!("{answer:#}")));
     Ok(())
 }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
+use crate::background::{self, BackgroundError};
 use crate::config::{ModelSpec, RunSettings};
-use crate::manifest::content_hash;
+use crate::manifest::{ManifestError, content_hash};
 use crate::model::{LoadError, Model};
 use crate::pipeline::{PredictError, PredictOptions, Prediction, Usage};
 use crate::task::{Task, Tasks};
@@ -44,14 +45,20 @@ pub type Assignment = ByTask<Arc<Model>>;
 pub enum RegistryError {
     #[error("model `{name}` cannot be served")]
     Load { name: String, source: Box<LoadError> },
+    #[error(
+        "the folder of model `{name}` cannot be read, so that it stays as it was loaded; put the folder back, or take the model out (DELETE /v1/models/{name})"
+    )]
+    Unreadable { name: String, source: Box<ManifestError> },
     #[error("two models are called `{0}`; give them different names: NAME=PATH")]
     Duplicate(String),
     #[error(transparent)]
     Assign(#[from] AssignError),
     #[error("model `{name}` is in use ({by}); make others active first")]
     InUse { name: String, by: &'static str },
-    #[error("nothing was switched since the server started, so there is nothing to go back to")]
+    #[error("nothing was switched yet, so there is nothing to go back to")]
     NothingBefore,
+    #[error("changing models broke down")]
+    Background(#[from] BackgroundError),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -134,22 +141,47 @@ impl Registry {
             state.models.insert(model.name.clone(), Arc::clone(&model));
             state.switch(active);
             Ok(())
-        })?;
+        })
+        .await?;
         Ok(model)
     }
 
-    /// Loads anew every model whose folder holds another version now; gives each with what came of it.
+    /// Loads anew every model whose folder holds another version now; gives each of these, and each whose folder cannot be
+    /// read, with what came of it.
     pub async fn put_changed(&self) -> Vec<(String, Result<Arc<Model>, RegistryError>)> {
         let mut results = Vec::new();
         for model in self.models() {
-            // A folder that cannot be read has no new version to load.
-            let is_new = content_hash(&model.manifest.dir).is_ok_and(|version| version != model.version);
-            if is_new {
-                let spec = ModelSpec { name: model.name.clone(), path: model.manifest.dir.clone() };
-                results.push((model.name.clone(), self.put(&spec).await));
+            let spec = spec_of(&model);
+            match version_now(&spec).await {
+                Ok(version) if version == model.version => {}
+                Ok(_) => results.push((spec.name.clone(), self.put(&spec).await)),
+                Err(error) => results.push((spec.name, Err(error))),
             }
         }
         results
+    }
+
+    /// What a rollback brings back; `None` where nothing was switched yet.
+    pub fn previous(&self) -> Option<Assignment> {
+        self.state.load().previous.clone()
+    }
+
+    /// Loads what a rollback would have brought back before a restart, unless something was switched since.
+    pub async fn remember(&self, specs: &[ModelSpec], previous: &ByTask<String>) -> Result<(), RegistryError> {
+        let _changing = self.changing.lock().await;
+        let mut models = Vec::new();
+        for spec in specs.iter().filter(|spec| self.named(&spec.name).is_err()) {
+            models.push(load_model(spec, &self.settings).await?);
+        }
+        self.change(|state| {
+            if state.previous.is_none() {
+                state.models.extend(models.into_iter().map(|model| (model.name.clone(), model)));
+                state.previous = Some(state.assign(None, previous)?);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(())
     }
 
     /// Makes models active, both at once; a task that `names` leaves open keeps its model.
@@ -160,6 +192,7 @@ impl Registry {
             state.switch(active);
             Ok(())
         })
+        .await
     }
 
     /// Goes back to what was active before the last switch; doing it twice undoes it.
@@ -173,6 +206,7 @@ impl Registry {
             state.previous = Some(std::mem::replace(&mut state.active, previous));
             Ok(())
         })
+        .await
     }
 
     /// Takes a model out that neither answers nor is what a rollback would bring back.
@@ -191,16 +225,23 @@ impl Registry {
                     Ok(())
                 }
             }
-        })?;
+        })
+        .await?;
         Ok(())
     }
 
     /// Makes a change to a copy of the state and shows it; on an error nothing changes. The caller holds `changing`.
-    fn change(&self, edit: impl FnOnce(&mut State) -> Result<(), RegistryError>) -> Result<Assignment, RegistryError> {
+    async fn change(
+        &self,
+        edit: impl FnOnce(&mut State) -> Result<(), RegistryError>,
+    ) -> Result<Assignment, RegistryError> {
         let mut state = State::clone(&self.state.load());
         edit(&mut state)?;
         let active = state.active.clone();
-        self.state.store(Arc::new(state));
+        let before = self.state.swap(Arc::new(state));
+        // Freeing a model takes tens of milliseconds, which the threads that serve requests don't have.
+        let freed = tokio::task::spawn_blocking(move || drop(before)).await;
+        freed.map_err(|_| BackgroundError::Broken)?;
         Ok(active)
     }
 }
@@ -247,6 +288,17 @@ fn check_able(model: &Model, task: Task) -> Result<(), AssignError> {
     }
     let gives = model.manifest.tasks().into_iter().map(Task::as_str).collect::<Vec<_>>().join(" and ");
     Err(AssignError::Unable { name: model.name.clone(), task, gives })
+}
+
+fn spec_of(model: &Model) -> ModelSpec {
+    ModelSpec { name: model.name.clone(), path: model.manifest.dir.clone() }
+}
+
+/// The version of what the folder holds now.
+async fn version_now(spec: &ModelSpec) -> Result<String, RegistryError> {
+    let dir = spec.path.clone();
+    let unreadable = |source| RegistryError::Unreadable { name: spec.name.clone(), source: Box::new(source) };
+    background::run(move || content_hash(&dir)).await?.map_err(unreadable)
 }
 
 async fn load_model(spec: &ModelSpec, settings: &RunSettings) -> Result<Arc<Model>, RegistryError> {

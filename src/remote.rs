@@ -34,6 +34,66 @@ pub fn change_models(args: &ModelsArgs) -> anyhow::Result<Value> {
     }
 }
 
+/// The answer as people read it; `None` where its JSON says it best.
+pub fn in_words(args: &ModelsArgs, answer: &Value) -> Option<String> {
+    match &args.change {
+        ModelsChange::List => Some(table(answer)),
+        ModelsChange::Load { name } => {
+            Some(format!("loaded {name} {}; {}", word(&answer["model"]["version"]), active(answer)))
+        }
+        ModelsChange::Activate { .. } | ModelsChange::Rollback => Some(active(answer)),
+        ModelsChange::Remove { name } => Some(format!("took out {name}")),
+        ModelsChange::Shadow { stop: true, .. } => Some("no model is in the shadow".to_owned()),
+        ModelsChange::Shadow { .. } => None,
+    }
+}
+
+/// A line for each loaded model.
+fn table(answer: &Value) -> String {
+    const HEAD: [&str; 7] = ["NAME", "VERSION", "GIVES", "ACTIVE FOR", "PRECISION", "ON", "MEMORY"];
+    let models = answer["models"].as_array().into_iter().flatten();
+    let rows = models.map(|model| {
+        let (name, tasks) = (word(&model["name"]), words(&model["tasks"]));
+        let in_use: Vec<&str> = tasks.iter().copied().filter(|task| answer["active"][*task] == *name).collect();
+        let memory = model["memory"]["resident_bytes"].as_u64().map(|bytes| format!("{} MB", bytes / 1_000_000));
+        [
+            name.to_owned(),
+            word(&model["version"]).to_owned(),
+            tasks.join(", "),
+            if in_use.is_empty() { "-".to_owned() } else { in_use.join(", ") },
+            word(&model["precision"]).to_owned(),
+            word(&model["execution_provider"]).to_owned(),
+            memory.unwrap_or_else(|| "-".to_owned()),
+        ]
+    });
+    aligned(&std::iter::once(HEAD.map(str::to_owned)).chain(rows).collect::<Vec<_>>())
+}
+
+/// Columns as wide as their longest cell.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn active(answer: &Value) -> String {
+    let task = |task: &str| format!("{task}: {}", answer["active"][task].as_str().unwrap_or("none"));
+    let saved = if answer["saved"] == true { "" } else { " (not saved: a restart will not find it)" };
+    format!("active are {}, {}{saved}", task("topics"), task("entities"))
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
+}
+
+fn words(value: &Value) -> Vec<&str> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
 fn ask(args: &ModelsArgs, method: &str, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let url = format!("{}{path}", args.server.trim_end_matches('/'));
@@ -53,4 +113,33 @@ fn ask(args: &ModelsArgs, method: &str, path: &str, body: Option<Value>) -> anyh
     }
     let detail = value["detail"].as_str().unwrap_or("no reason given");
     anyhow::bail!("the server refused ({}): {detail}", answer.status().as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_says_which_model_is_active_for_what() {
+        let model = |name: &str, tasks: &[&str], bytes: Option<u64>| {
+            json!({"name": name, "version": "0123456789abcdef", "tasks": tasks, "precision": "fp32",
+                "execution_provider": "cpu", "memory": {"file_bytes": 1, "resident_bytes": bytes}})
+        };
+        let models =
+            [model("beide", &["topics", "entities"], Some(140_400_000)), model("müde-ner", &["entities"], None)];
+        let answer = json!({"models": models, "active": {"topics": "beide", "entities": "müde-ner"}});
+        let expected = "\
+NAME      VERSION           GIVES             ACTIVE FOR  PRECISION  ON   MEMORY
+beide     0123456789abcdef  topics, entities  topics      fp32       cpu  140 MB
+müde-ner  0123456789abcdef  entities          entities    fp32       cpu  -";
+        assert_eq!(table(&answer), expected);
+        assert_eq!(table(&json!({"models": []})).lines().count(), 1);
+    }
+
+    #[test]
+    fn a_switch_that_was_not_saved_says_so() {
+        let answer = |saved: bool| json!({"active": {"topics": "a"}, "saved": saved});
+        assert_eq!(active(&answer(true)), "active are topics: a, entities: none");
+        assert!(active(&answer(false)).contains("a restart will not find it"));
+    }
 }

@@ -17,6 +17,9 @@ use crate::task::Task;
 pub struct Saved {
     topics: Option<SavedModel>,
     entities: Option<SavedModel>,
+    /// What a rollback brings back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Box<Saved>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,12 +38,17 @@ pub enum SavedError {
 }
 
 impl Saved {
-    pub fn of(active: &Assignment) -> Self {
+    pub fn of(active: &Assignment, previous: Option<&Assignment>) -> Self {
+        let previous = previous.filter(|previous| is_there(previous, active));
+        Self { previous: previous.map(|previous| Box::new(Self::of_one(previous))), ..Self::of_one(active) }
+    }
+
+    fn of_one(active: &Assignment) -> Self {
         // Whole, since the next start may happen in another folder.
         let whole = |dir: &Path| dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
         let saved = |model: &Arc<Model>| SavedModel { name: model.name.clone(), path: whole(&model.manifest.dir) };
         let model = |task| active.get(task).map(saved);
-        Self { topics: model(Task::Topics), entities: model(Task::Entities) }
+        Self { topics: model(Task::Topics), entities: model(Task::Entities), previous: None }
     }
 
     /// What was saved; `None` where nothing was.
@@ -75,4 +83,10 @@ impl Saved {
         let name = |model: &Option<SavedModel>| model.as_ref().map(|model| model.name.clone());
         ByTask { topics: name(&self.topics), entities: name(&self.entities) }
     }
+}
+
+/// Whether a restart could load `previous`: not an older version of an active model, since its folder holds the new one.
+fn is_there(previous: &Assignment, active: &Assignment) -> bool {
+    let replaced = |old: &Arc<Model>| active.iter().any(|new| new.name == old.name && new.version != old.version);
+    !previous.iter().any(replaced)
 }

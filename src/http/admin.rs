@@ -13,6 +13,7 @@ use super::body::JsonBody;
 use super::error::{Code, Problem};
 use super::models::ActiveBody;
 use super::schema::ModelNames;
+use crate::background;
 use crate::config::ModelSpec;
 use crate::inspect::Report;
 use crate::manifest::Graph;
@@ -45,7 +46,8 @@ pub struct ShadowBody {
 /// `PUT /v1/models/{name}`: loads the folder of this name, or its new version.
 pub async fn put_model(State(app): State<Arc<App>>, UrlPath(name): UrlPath<String>) -> Result<Json<PutBody>, Problem> {
     let spec = contained_model(&app, &name)?;
-    check_memory(&spec)?;
+    let asked = spec.clone();
+    background::run(move || check_memory(&asked)).await.map_err(RegistryError::from)??;
     let model = app.registry.put(&spec).await?;
     tracing::info!(model = model.name, version = model.version, "model loaded");
     let SwitchBody { active, saved } = switched(&app);
@@ -113,7 +115,7 @@ pub async fn remove_shadow(State(app): State<Arc<App>>) -> StatusCode {
 /// Saves what is active now, so that a restart finds it.
 fn switched(app: &App) -> SwitchBody {
     let active = app.registry.active();
-    let saved = app.saved_file.as_ref().is_some_and(|file| match Saved::of(&active).write(file) {
+    let saved = app.saved_file.as_ref().is_some_and(|file| match Saved::of(&active, app.registry.previous().as_ref()).write(file) {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(file = %file.display(), %error, "the switch could not be saved; a restart will not find it");

@@ -126,8 +126,9 @@ impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Self {
         let code = match error {
             RegistryError::Assign(error) => return error.into(),
-            RegistryError::Load { .. } => Code::ModelRefused,
+            RegistryError::Load { .. } | RegistryError::Unreadable { .. } => Code::ModelRefused,
             RegistryError::Duplicate(_) | RegistryError::InUse { .. } | RegistryError::NothingBefore => Code::Conflict,
+            RegistryError::Background(_) => Code::Internal,
         };
         Self::new(code, chain(&error))
     }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::support::{copy_files, models_dir};
@@ -148,8 +149,24 @@ fn the_models_of_a_running_server_are_changed_from_the_command_line() {
     }
     assert_eq!(server.stop(), 0);
     assert!(models.path().join(".active.json").exists());
+    assert_eq!(rolled_back_after_a_restart(models.path()), "neu");
     let nobody = ressort().args(["models", "--server", "http://127.0.0.1:9", "list"]).output().unwrap();
     assert!(text(&nobody.stderr).contains("is the server running?"), "{}", text(&nobody.stderr));
+}
+
+/// Starts anew on the models folder, and gives what a rollback makes active.
+fn rolled_back_after_a_restart(models: &Path) -> String {
+    let server = Server::start(&["--models-dir", &models.to_string_lossy(), "--providers", "cpu"]);
+    loop {
+        let output = ressort().args(["models", "--server", &server.url(), "rollback"]).output().unwrap();
+        // What is brought back is loaded after the server listens.
+        if output.status.success() {
+            let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(server.stop(), 0);
+            return answer["active"]["topics"].as_str().unwrap().to_owned();
+        }
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -90,8 +90,32 @@ async fn a_switch_survives_a_restart() {
     let again = Registry::load(&saved.specs(), saved.active(), &settings()).await.unwrap();
     let names = again.active();
     assert_eq!((names.topics.unwrap().name.as_str(), names.entities.unwrap().name.as_str()), ("alt", "neu"));
+    let previous = saved.previous.expect("a rollback has something to bring back");
+    again.remember(&previous.specs(), &previous.active()).await.unwrap();
+    let back = again.rollback().await.unwrap();
+    assert_eq!((back.topics.unwrap().name.as_str(), back.entities.unwrap().name.as_str()), ("alt", "alt"));
     write(&desk.models, ".active.json", "{");
     assert!(Saved::read(&saved_file).unwrap_err().to_string().contains("remove the file"));
+}
+
+#[tokio::test]
+async fn a_version_that_no_folder_holds_any_more_is_not_saved_for_a_rollback() {
+    let desk = Desk::new().await;
+    std::fs::write(desk.models.path().join("alt/NOTICE"), "neu").unwrap();
+    desk.ask("PUT", "/v1/models/alt", json!(null)).await;
+    assert!(desk.app.registry.previous().is_some());
+    assert_eq!(Saved::read(&desk.models.path().join(".active.json")).unwrap().unwrap().previous, None);
+}
+
+#[tokio::test]
+async fn what_was_switched_since_the_restart_is_what_a_rollback_brings_back() {
+    let desk = Desk::new().await;
+    let neu = [ModelSpec { name: "neu".into(), path: desk.models.path().join("neu") }];
+    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    desk.ask("PUT", "/v1/active", NEW()).await;
+    let both = ByTask { topics: Some("neu".to_owned()), entities: Some("neu".to_owned()) };
+    desk.app.registry.remember(&neu, &both).await.unwrap();
+    assert_eq!(desk.app.registry.previous().unwrap().topics.unwrap().name, "alt");
 }
 
 #[tokio::test]
@@ -155,6 +179,11 @@ async fn only_folders_that_changed_are_loaded_anew() {
     assert_eq!(results[0].1.as_ref().unwrap().version, desk.app.registry.active().topics.unwrap().version);
     std::fs::write(desk.models.path().join("alt/model.onnx"), "kaputt").unwrap();
     assert!(desk.app.registry.put_changed().await[0].1.is_err());
+    assert_eq!(desk.answering().await, "alt");
+    std::fs::remove_dir_all(desk.models.path().join("alt")).unwrap();
+    let (name, result) = desk.app.registry.put_changed().await.remove(0);
+    assert_eq!(name, "alt");
+    assert!(result.err().unwrap().to_string().contains("put the folder back, or take the model out"));
     assert_eq!(desk.answering().await, "alt");
 }
 
