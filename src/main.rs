@@ -15,7 +15,7 @@ use clap::Parser;
 use ressort::cache::PredictionCache;
 use ressort::evaluate::progress::{ProgressBar, ScratchDir};
 use ressort::evaluate::report::html::page;
-use ressort::evaluate::evaluate;
+use ressort::evaluate::{EvaluateError, evaluate};
 use ressort::http::{AdminAccess, ApiKey, App, serve};
 use ressort::inspect::Report;
 use ressort::memory::tame_allocator;
@@ -47,7 +47,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("ressort: {error:#}");
-            let is_usage = error.downcast_ref::<ScoreError>().is_some_and(ScoreError::is_usage);
+            let is_usage = error.downcast_ref::<ScoreError>().is_some_and(ScoreError::is_usage)
+                || error.downcast_ref::<EvaluateError>().is_some_and(EvaluateError::is_usage);
             if is_usage { BAD_USAGE.into() } else { ExitCode::FAILURE }
         }
     }

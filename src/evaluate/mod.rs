@@ -4,6 +4,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`gold`], [`labels`] | labelled data in its usual forms; one vocabulary for models and data |
+//! | [`expected`] | what there will be to ask for, before a model runs |
 //! | [`predictions`], [`speed`], [`progress`] | answers kept in files; a model run over documents; how far it is |
 //! | [`document`], [`tables`] | gold and predicted, side by side |
 //! | [`metrics`], [`compare`] | figures and tests, as pure functions |
@@ -12,6 +13,7 @@
 pub mod compare;
 pub mod comparison;
 pub mod document;
+mod expected;
 pub mod gold;
 pub mod labels;
 pub mod metrics;
@@ -35,6 +37,7 @@ use crate::task::Task;
 use compare::Resampling;
 use comparison::Comparison;
 use document::GoldDocument;
+use expected::check_asked;
 use gold::{Gold, GoldError, GoldSource};
 use labels::{LabelError, LabelMap, confine};
 use predictions::{RunRecord, Store, StoreError, StoredAnswers, answers_path};
@@ -83,19 +86,52 @@ pub enum EvaluateError {
     NothingToCompare(String),
 }
 
+impl EvaluateError {
+    /// Whether something was asked for that there is not.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Require(_) | Self::Labels(_) | Self::Duplicate(_))
+    }
+}
+
 /// Lets every model answer, and compares the answers with the gold ones and with each other.
 pub async fn evaluate(settings: &EvaluateSettings, progress: Progress<'_>) -> Result<Report, EvaluateError> {
     check_settings(settings)?;
     let gold = Gold::read(&settings.gold)?;
+    let mapped: Vec<GoldDocument> =
+        gold.documents.iter().map(|document| settings.map.apply_to_gold(document)).collect();
+    check_asked(settings, &gold, &mapped)?;
     let mut answers = Vec::new();
     for spec in &settings.models {
         let one = answers_of(spec, &gold, settings, progress).await?;
         answers.push(renamed(one, &settings.map));
     }
-    let documents: Vec<GoldDocument> =
-        gold.documents.iter().map(|document| settings.map.apply_to_gold(document)).collect();
-    let known = answers.iter().fold(labels_of_gold(&documents), |known, model| union(known, &model.labels));
-    let looked_at = match settings.labels.as_slice() {
+    let Compared { documents, answers, looked_at, models } = reports_of(&mapped, answers, &settings.labels)?;
+    let compare = |candidate| Comparison::of(&documents, [&answers[0], candidate], &looked_at, settings.resampling);
+    Ok(Report {
+        ressort: env!("CARGO_PKG_VERSION"),
+        data: DataReport::of(settings, &gold),
+        comparison: answers.iter().skip(1).map(compare).collect(),
+        verdict: verdict(&models, &settings.requirements)?,
+        models,
+    })
+}
+
+/// Data and answers within the labels that are looked at, and the figures of each model.
+struct Compared {
+    documents: Vec<GoldDocument>,
+    answers: Vec<ModelAnswers>,
+    looked_at: Labels,
+    models: Vec<ModelReport>,
+}
+
+/// The figures of each of `answers`, confined to the labels that were `asked` for; for all where none were.
+fn reports_of(
+    documents: &[GoldDocument],
+    answers: Vec<ModelAnswers>,
+    asked: &[String],
+) -> Result<Compared, EvaluateError> {
+    let known = answers.iter().fold(labels_of_gold(documents), |known, model| union(known, &model.labels));
+    let looked_at = match asked {
         [] => known,
         labels => confine(labels, &known)?,
     };
@@ -108,14 +144,7 @@ pub async fn evaluate(settings: &EvaluateSettings, progress: Progress<'_>) -> Re
         let tasks: Vec<&str> = gold_labels.keys().map(|task| task.as_str()).collect();
         return Err(EvaluateError::NothingToCompare(tasks.join(" and ")));
     }
-    let compare = |candidate| Comparison::of(&documents, [&answers[0], candidate], &looked_at, settings.resampling);
-    Ok(Report {
-        ressort: env!("CARGO_PKG_VERSION"),
-        data: DataReport::of(settings, &gold),
-        comparison: answers.iter().skip(1).map(compare).collect(),
-        verdict: verdict(&models, &settings.requirements)?,
-        models,
-    })
+    Ok(Compared { documents, answers, looked_at, models })
 }
 
 /// What can be found wrong before anything is read.
@@ -139,22 +168,24 @@ async fn answers_of(
     settings: &EvaluateSettings,
     progress: Progress<'_>,
 ) -> Result<ModelAnswers, EvaluateError> {
-    let path = match spec.path.is_file() {
-        true => spec.path.clone(),
-        false => {
-            run_where_needed(spec, gold, settings, progress).await?;
-            answers_path(&settings.predictions, &spec.name)
-        }
-    };
-    let mut stored = StoredAnswers::read(&path)?;
+    if spec.path.is_file() {
+        return stored_answers(spec, &spec.path, gold);
+    }
+    run_where_needed(spec, gold, settings, progress).await?;
+    stored_answers(spec, &answers_path(&settings.predictions, &spec.name), gold)
+}
+
+/// The answers in the file at `path`, in the order of the data.
+fn stored_answers(spec: &ModelSpec, path: &Path, gold: &Gold) -> Result<ModelAnswers, EvaluateError> {
+    let mut stored = StoredAnswers::read(path)?;
     let missing: Vec<&GoldDocument> =
         gold.documents.iter().filter(|document| !stored.by_id.contains_key(&document.id)).collect();
     if let [first, ..] = missing.as_slice() {
         let (n_missing, n, first) = (missing.len(), gold.documents.len(), first.id.clone());
-        return Err(EvaluateError::Unanswered { path, n_missing, n, first });
+        return Err(EvaluateError::Unanswered { path: path.to_owned(), n_missing, n, first });
     }
     let documents: Vec<_> = gold.documents.iter().filter_map(|document| stored.by_id.remove(&document.id)).collect();
-    let record = record_beside(&path)?;
+    let record = record_beside(path)?;
     let mut labels = labels_of(&documents);
     if let (Some(entities), Some(record)) = (labels.get_mut(&Task::Entities), &record) {
         entities.extend(record.entity_labels.iter().cloned());

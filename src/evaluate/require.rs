@@ -107,7 +107,8 @@ fn is_fraction(figure: &str) -> bool {
     const OTHERS: [&str; 8] =
         ["log_loss", "support", "predicted", "correct", "incorrect", "partial", "missed", "spurious"];
     let last = figure.rsplit('.').next().unwrap_or_default();
-    !(figure.starts_with("speed.") || last.starts_with("n_") || OTHERS.contains(&last))
+    let is_count = figure.contains(".counts.") || last.starts_with("n_") || OTHERS.contains(&last);
+    !(figure.starts_with("speed.") || is_count)
 }
 
 impl Requirement {
@@ -162,12 +163,19 @@ fn find(value: &Value, path: &str) -> Option<f64> {
     })
 }
 
-/// The paths of all numbers, those of single labels and schemes left out.
+/// The paths of all numbers, those of schemes left out and those of single labels told once for all of them.
 fn list_numbers(value: &Value, path: &str, numbers: &mut Vec<String>) {
     for (name, value) in value.as_object().into_iter().flatten() {
         match value {
             Value::Number(_) => numbers.push(format!("{path}.{name}")),
-            Value::Object(_) if name != "per_label" && name != "schemes" => {
+            Value::Object(labels) if name == "per_label" => {
+                let mut of_one = Vec::new();
+                list_numbers(labels.values().next().unwrap_or(&Value::Null), "", &mut of_one);
+                let labels: Vec<&str> = labels.keys().map(String::as_str).collect();
+                let figures = of_one.iter().map(|figure| figure.trim_start_matches('.')).collect::<Vec<_>>();
+                numbers.push(format!("{path}.per_label.LABEL.({}) of {}", figures.join("|"), labels.join(", ")));
+            }
+            Value::Object(_) if name != "schemes" => {
                 list_numbers(value, &format!("{path}.{name}"), numbers);
             }
             _ => {}
@@ -189,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_margin_is_in_points_and_a_bound_in_fractions() {
-        let model = |f1: f64| json!({"entities": {"micro": {"f1": f1}, "per_label": {"a.b": {"f1": f1}}}, "speed": {"p95_ms": 100.0 * f1}});
+        let model = |f1: f64| json!({"entities": {"micro": {"f1": f1}, "per_label": {"a.b": {"f1": f1}}, "errors": {"counts": {"label": 12}}}, "speed": {"p95_ms": 100.0 * f1}});
         let (better, worse) = (model(0.80), model(0.795));
         for (text, holds) in [
             ("entities.f1 >= baseline - 0.5", true),
@@ -200,6 +208,7 @@ mod tests {
             ("speed.p95_ms <= baseline + 0", true),
             ("speed.p95_ms <= baseline * 0.9", false),
             ("entities.f1 < baseline", true),
+            ("entities.errors.counts.label <= 12", true),
         ] {
             let outcome = text.parse::<Requirement>().unwrap().check("b", &worse, Some(("a", &better))).unwrap();
             assert_eq!(outcome.holds, holds, "{outcome}");
@@ -220,7 +229,10 @@ mod tests {
         }
         let model = json!({"topics": {"macro_f1": 0.5, "per_label": {"x": {"f1": 1.0}}}});
         let missing = "topics.f2 >= 0.5".parse::<Requirement>().unwrap().check("b", &model, None).unwrap_err();
-        assert!(missing.to_string().ends_with("there are topics.macro_f1"), "{missing}");
+        assert!(
+            missing.to_string().ends_with("there are topics.macro_f1, topics.per_label.LABEL.(f1) of x"),
+            "{missing}"
+        );
         let alone = "topics.macro_f1 >= baseline".parse::<Requirement>().unwrap().check("b", &model, None);
         assert!(matches!(alone, Err(RequireError::NoBaseline(_))));
     }

@@ -16,7 +16,7 @@ use crate::scheduler::{Admission, RequestId, Turn};
 use crate::task::{AggregationStrategy, Priority, Task};
 
 /// What a model's answers cost on this machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Speed {
     /// Documents that were read for `documents_per_s`, many at a time.
     pub n_documents: usize,

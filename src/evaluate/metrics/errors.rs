@@ -24,6 +24,8 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    pub const ALL: [Self; 5] = [Self::Boundary, Self::Label, Self::BoundaryAndLabel, Self::Missed, Self::Spurious];
+
     /// As a reader is told.
     pub fn name(self) -> &'static str {
         match self {

@@ -11,6 +11,7 @@ use crate::evaluate::metrics::spans::SpanPair;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EntityErrors {
+    /// Of every kind, also where there is none.
     pub counts: BTreeMap<ErrorKind, u64>,
     /// Which label was taken for which, at the same place, most often first.
     pub confusions: Vec<LabelConfusion>,
@@ -50,7 +51,7 @@ const N_AROUND: usize = 40;
 impl EntityErrors {
     pub fn of(gold: &[GoldDocument], predicted: &[PredictedDocument]) -> Self {
         let mut examples: BTreeMap<ErrorKind, Vec<ErrorExample>> = BTreeMap::new();
-        let mut counts: BTreeMap<ErrorKind, u64> = BTreeMap::new();
+        let mut counts: BTreeMap<ErrorKind, u64> = ErrorKind::ALL.map(|kind| (kind, 0)).into();
         let mut confusions: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for (document, answer) in gold.iter().zip(predicted) {
             let Some(gold) = document.entities.as_deref() else { continue };
@@ -124,8 +125,8 @@ mod tests {
             ..Default::default()
         };
         let errors = EntityErrors::of(&[gold], &[answer]);
-        let (label, missed, spurious) = (ErrorKind::Label, ErrorKind::Missed, ErrorKind::Spurious);
-        assert_eq!(errors.counts, BTreeMap::from([(label, 1), (missed, 1), (spurious, 1)]));
+        let counts: Vec<u64> = errors.counts.values().copied().collect();
+        assert_eq!(counts, [0, 1, 0, 1, 1]);
         assert_eq!((errors.confusions[0].gold.as_str(), errors.confusions[0].predicted.as_str()), ("LOC", "ORG"));
         let missed = &errors.examples[1];
         assert_eq!((missed.gold.as_ref().unwrap().text.as_str(), missed.context.as_str()), ("Zoë", text));

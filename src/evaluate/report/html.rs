@@ -215,7 +215,7 @@ fn model_section(model: &ModelReport, index: usize) -> String {
 
 fn errors(errors: &EntityErrors) -> String {
     let mut html = "<h3>Entity errors</h3><table><tr><th>kind<th class=\"n\">number".to_owned();
-    for (kind, n) in &errors.counts {
+    for (kind, n) in errors.counts.iter().filter(|(_, n)| **n > 0) {
         let _ = write!(html, "<tr><td>{}<td class=\"n\">{n}", kind.name());
     }
     for confusion in &errors.confusions {

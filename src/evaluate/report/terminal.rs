@@ -161,9 +161,9 @@ fn write_remarks(f: &mut fmt::Formatter<'_>, model: &ModelReport) -> fmt::Result
             )?;
         }
     }
-    if let Some(entities) = model.entities.as_ref().filter(|entities| !entities.errors.counts.is_empty()) {
-        let counts: Vec<String> =
-            entities.errors.counts.iter().map(|(kind, n)| format!("{n} {}", kind.name())).collect();
+    let counts = model.entities.iter().flat_map(|entities| &entities.errors.counts).filter(|(_, n)| **n > 0);
+    let counts: Vec<String> = counts.map(|(kind, n)| format!("{n} {}", kind.name())).collect();
+    if !counts.is_empty() {
         writeln!(f, "\n{}: wrong entities: {} (examples stand in the reports)", model.name, counts.join(", "))?;
     }
     if let Some(first) = model.failures.first() {
