@@ -3,6 +3,14 @@
 //! A worker thread owns its session, takes the window whose turn it is and those that may share its run, and answers each.
 //! A window whose caller has gone or whose deadline has passed costs no run. A session that panics is replaced. Dropping
 //! the scheduler lets the workers finish what is queued and stop.
+//!
+//! # A lone request
+//!
+//! On an idle server the windows of one document run on all streams at once. A document of one window has one core, and its
+//! run is not spread over more: with both cores of a two-core machine a run of the model that ships was no faster (44
+//! documents a second one after another, where one stream does 46); of XLM-R's base shape it was 1.3 times faster in int8 and
+//! 1.8 times in fp32 (`one run on all cores` among what `scripts/bench/ceiling.py` tries). It would pay for large models in
+//! fp32, for which the CPU is not the place to be, and would cost every worker a second session.
 
 mod queue;
 
