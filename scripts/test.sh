@@ -26,6 +26,9 @@ step 'scripts'
 for script in scripts/*.sh; do bash -n "$script"; done
 python3 -m compileall -q scripts
 
+step 'letter case: the service against the training scripts'
+python3 -m scripts.reference.make_truecase --check
+
 step 'figures of `ressort evaluate` against seqeval, nervaluate and scikit-learn'
 if python3 -m venv target/metrics-venv && target/metrics-venv/bin/pip install --quiet -r scripts/reference/metrics-requirements.txt; then
   target/metrics-venv/bin/python -m scripts.reference.make_metrics --check

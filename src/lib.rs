@@ -6,7 +6,7 @@
 //! The code reads in the order in which a document goes through it; [`pipeline`] is the path in one place.
 //!
 //! ```text
-//! text -> normalize -> tokenize into windows -> schedule into batches -> run -> stitch -> decode -> prediction
+//! text -> normalize -> restore the case -> tokenize into windows -> schedule into batches -> run -> stitch -> decode -> prediction
 //! ```
 //!
 //! # The rooms
@@ -25,7 +25,7 @@
 //! | 4 | [`session`], [`scheduler`], [`stitch`], [`decode`] | ONNX Runtime; the queue and its threads; windows back to a document; logits to topics and entities |
 //! | 3 | [`batch`] | windows side by side as tensors; the seam [`batch::Run`] behind which a run happens |
 //! | 2 | [`tokenize`] | text to tokens to overlapping windows |
-//! | 1 | [`normalize`], [`manifest`], [`config`] | what the tokenizer sees, and the way back; what a model folder says; what an operator sets |
+//! | 1 | [`normalize`], [`truecase`], [`manifest`], [`config`] | what the tokenizer sees, and the way back; the letter case of a text that has lost its own; what a model folder says; what an operator sets |
 //! | 0 | [`span`], [`task`], [`telemetry`], [`memory`], [`background`] | places, the words of a task, logs and metrics, freed memory, work that yields |
 //!
 //! What stands in one room only: `ort` in [`session`], `tokenizers` in [`tokenize`], `axum` in [`http`], `prost` in
@@ -72,3 +72,4 @@ pub mod stitch;
 pub mod task;
 pub mod telemetry;
 pub mod tokenize;
+pub mod truecase;

@@ -12,6 +12,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("memory", 0),
     ("background", 0),
     ("normalize", 1),
+    ("truecase", 1),
     ("manifest", 1),
     ("tokenize", 2),
     ("batch", 3),
