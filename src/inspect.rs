@@ -10,6 +10,7 @@ use crate::decode::tags::entity_labels;
 use crate::manifest::TopicLabel;
 use crate::model::Model;
 use crate::task::Task;
+use crate::truecase::Truecaser;
 
 /// A model as it is served.
 #[derive(Debug, Serialize)]
@@ -27,6 +28,9 @@ pub struct Report {
     pub max_length: usize,
     /// Tokens that neighbouring windows share.
     pub stride: usize,
+    /// Words in the list by which texts in capitals or in lower case get their letter case back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truecase_words: Option<usize>,
     /// The ONNX file in use.
     pub file: String,
     /// Other ONNX files of the folder, any of which `file` in `ressort.toml` could choose.
@@ -99,6 +103,7 @@ impl Report {
             precision: manifest.graph.precision.to_string(),
             max_length: manifest.max_length,
             stride: manifest.stride,
+            truecase_words: model.pipeline.truecaser.as_ref().map(Truecaser::n_words),
             file: relative(&manifest.onnx_file),
             other_files: manifest.other_onnx_files.iter().map(relative).collect(),
             execution_provider: model.placement.provider.to_string(),
@@ -141,6 +146,7 @@ impl fmt::Display for Report {
         self.other_files.iter().try_for_each(|file| row("not used", file.clone()))?;
         row("family", self.family.clone())?;
         row("windows", format!("{} tokens, neighbours share {}", self.max_length, self.stride))?;
+        self.truecase_words.iter().try_for_each(|n| row("letter case", format!("restored by a list of {n} words")))?;
         row(
             "runs on",
             format!(

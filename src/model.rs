@@ -18,6 +18,7 @@ use crate::scheduler::{Admission, RequestId, Scheduler, SchedulerSettings, Turn}
 use crate::session::{OrtSession, Placement, SessionError, SharedWeights, place};
 use crate::task::{Pooling, Priority, Task};
 use crate::tokenize::{TokenizeError, Tokenizer, Window, Windowing};
+use crate::truecase::{TruecaseError, Truecaser};
 
 /// A model that answers.
 pub struct Model {
@@ -39,6 +40,8 @@ pub enum LoadError {
     Manifest(#[from] ManifestError),
     #[error(transparent)]
     Tokenizer(#[from] TokenizeError),
+    #[error(transparent)]
+    Truecase(#[from] TruecaseError),
     #[error(transparent)]
     Session(#[from] SessionError),
     #[error("{path}: the trial run failed", path = path.display())]
@@ -121,6 +124,7 @@ fn open(
 ) -> Result<impl FnOnce(Option<u64>) -> Result<Model, LoadError> + Send + use<>, LoadError> {
     let manifest = Manifest::read(&spec.path)?;
     let tokenizer = Tokenizer::from_file(&manifest.tokenizer_file())?;
+    let truecaser = manifest.truecase_file.as_deref().map(Truecaser::from_file).transpose()?;
     let n_special = tokenizer.special().prefix.len() + tokenizer.special().suffix.len();
     let windowing = Windowing::new(manifest.max_length, manifest.stride, n_special)?;
     let pad_id = pad_id(&manifest, &tokenizer)?;
@@ -135,7 +139,7 @@ fn open(
     let (name, version, n_streams) = (spec.name.clone(), content_hash(&manifest.dir)?, sessions.len());
     Ok(move |resident_bytes| {
         let scheduler = Scheduler::start(scheduler, sessions, make_run)?;
-        let pipeline = Arc::new(Pipeline { tokenizer, windowing, scheduler, topics, entities });
+        let pipeline = Arc::new(Pipeline { truecaser, tokenizer, windowing, scheduler, topics, entities });
         Ok(Model { name, version, manifest, placement, n_streams, batch_limits, resident_bytes, pipeline })
     })
 }

@@ -1,4 +1,5 @@
-//! The data path, for one document and one model: normalize, tokenize into windows, run, stitch, decode.
+//! The data path, for one document and one model: normalize, restore the letter case, tokenize into
+//! windows, run, stitch, decode.
 //!
 //! [`Pipeline::predict`] is the path; what a caller may ask of it is in [`PredictOptions`].
 
@@ -17,9 +18,12 @@ use crate::scheduler::{ScheduleError, Scheduler, Turn};
 use crate::stitch::{owners, pool, stitch};
 use crate::task::{AggregationStrategy, Overflow, Tasks};
 use crate::tokenize::{TokenizeError, Tokenizer, Tokens, Window, Windowing};
+use crate::truecase::Truecaser;
 
 /// A model, ready to read documents.
 pub struct Pipeline {
+    /// `None`: the model reads every text in the case that it comes in.
+    pub truecaser: Option<Truecaser>,
     pub tokenizer: Tokenizer,
     pub windowing: Windowing,
     pub scheduler: Scheduler,
@@ -129,7 +133,7 @@ impl Pipeline {
     /// From a text to windows.
     fn read(&self, text: Arc<str>, overflow: Overflow) -> Result<Reading, PredictError> {
         let normalized = normalize(&text).into_owned();
-        let mut tokens = self.tokenizer.tokenize(&normalized.text)?;
+        let mut tokens = self.tokenize(&normalized.text)?;
         if tokens.spans.iter().all(|span| span.is_empty()) {
             // Some tokenizers make a token of white space, which says nothing.
             tokens = Tokens::default();
@@ -149,6 +153,14 @@ impl Pipeline {
             cached: false,
         };
         Ok(Reading { text, normalized, tokens, windows, usage })
+    }
+
+    /// Tokens with places in `text`, which are the same where only the tokenizer sees the restored letter case.
+    fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
+        match &self.truecaser {
+            Some(truecaser) => self.tokenizer.tokenize(&truecaser.restore(text)),
+            None => self.tokenizer.tokenize(text),
+        }
     }
 
     /// From the windows' logits to what the document says.

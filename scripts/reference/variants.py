@@ -11,6 +11,7 @@ from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from transformers import AutoTokenizer
 
 from scripts.export_model import convert_to_fp16, convert_to_int8, encode, quiet, save_onnx
+from scripts.reference import lexicon
 from scripts.reference.corpus import sentences
 
 
@@ -27,6 +28,7 @@ def write_variants(models: pathlib.Path) -> dict[pathlib.Path, str]:
     save_onnx(onnx.load(external), external, external_data=True)
     lay_out_as_on_a_hub(copy(models, bert, "hub-layout"))
     set_truncation_and_padding(copy(models, bert, "truncating"))
+    add_truecase_list(copy(models, "lexicon-ner", "truecase"))
     return {folder: source for source in (bert, xlmr) for folder in sorted(models.glob(f"{source}-*"))}
 
 
@@ -107,3 +109,10 @@ def set_truncation_and_padding(path: pathlib.Path) -> None:
         "pad_token": "[PAD]",
     }
     tokenizer_json.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n")
+
+
+def add_truecase_list(path: pathlib.Path) -> None:
+    """The words of a lexicon that are not written with a capital first letter, and the key that names their list."""
+    words = sorted(word for word in lexicon.words() if word != word.capitalize())
+    path.with_name("truecase.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+    path.with_name("ressort.toml").write_text('[model]\ntruecase = "truecase.txt"\n', encoding="utf-8")

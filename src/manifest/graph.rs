@@ -138,12 +138,7 @@ pub fn find_onnx(dir: &Path, asked: Option<&Path>) -> Result<(PathBuf, Vec<PathB
     // Stable: at one rank the folder itself goes before its `onnx/`.
     files.sort_by_key(rank);
     let chosen = match asked {
-        Some(file) => {
-            check_inside(file, &dir.join("ressort.toml"))?;
-            let file = dir.join(file);
-            super::require(&file, "`file` in ressort.toml names it; put it there or name another")?;
-            file
-        }
+        Some(file) => super::named_file(dir, file, "`file` in ressort.toml names it; put it there or name another")?,
         None => files
             .first()
             .cloned()
@@ -154,7 +149,7 @@ pub fn find_onnx(dir: &Path, asked: Option<&Path>) -> Result<(PathBuf, Vec<PathB
 }
 
 /// A model's files lie in its folder: only these are part of its version.
-fn check_inside(file: &Path, named_by: &Path) -> Result<(), ManifestError> {
+pub fn check_inside(file: &Path, named_by: &Path) -> Result<(), ManifestError> {
     match file.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
         true => Ok(()),
         false => Err(ManifestError::Invalid {

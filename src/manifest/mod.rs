@@ -45,6 +45,9 @@ pub struct Manifest {
     pub topics: Option<TopicHead>,
     pub entities: Option<EntityHead>,
     pub golden: Vec<GoldenExample>,
+    /// The list by which texts that have lost their letter case get it back, see [`crate::truecase`]; `None` where the model
+    /// reads every text as it is.
+    pub truecase_file: Option<PathBuf>,
 }
 
 /// How a model's topic logits are read.
@@ -108,6 +111,9 @@ const TOKENIZER_REMEDY: &str =
     "a fast tokenizer is needed: write it with transformers, AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)";
 const CONFIG_REMEDY: &str = "the folder must hold what `optimum-cli export onnx --model CHECKPOINT DIR` writes; copy the checkpoint's config.json into it";
 
+const TRUECASE_REMEDY: &str =
+    "`truecase` in ressort.toml names it; put the list of words there, or take `truecase` out";
+
 const ONNX_REMEDY: &str =
     "the folder must hold an ONNX file, as `optimum-cli export onnx --model CHECKPOINT DIR` writes it";
 
@@ -128,6 +134,8 @@ impl Manifest {
         let graph = Graph::read(&onnx_file)?;
         let max_length = max_length(dir, &config, &tokenizer_config, &toml)?;
         let (topics, entities) = heads(dir, &config, &toml, &graph)?;
+        let truecase_file =
+            toml.model.truecase.as_deref().map(|file| named_file(dir, file, TRUECASE_REMEDY)).transpose()?;
         Ok(Self {
             description: toml.description.clone(),
             family: config.model_type.clone().unwrap_or_else(|| "unknown".to_owned()),
@@ -143,6 +151,7 @@ impl Manifest {
             max_length,
             topics,
             entities,
+            truecase_file,
         })
     }
 
@@ -168,6 +177,14 @@ fn require(path: &Path, remedy: &'static str) -> Result<(), ManifestError> {
         true => Ok(()),
         false => Err(ManifestError::Missing { path: path.to_owned(), remedy }),
     }
+}
+
+/// The path of a file that `ressort.toml` names, which must lie in the folder.
+fn named_file(dir: &Path, file: &Path, remedy: &'static str) -> Result<PathBuf, ManifestError> {
+    graph::check_inside(file, &dir.join("ressort.toml"))?;
+    let path = dir.join(file);
+    require(&path, remedy)?;
+    Ok(path)
 }
 
 /// The longest sequence: what `ressort.toml` says, else the smaller of the position table and the tokenizer's limit.

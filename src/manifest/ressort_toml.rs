@@ -32,6 +32,8 @@ pub struct ModelSection {
     pub file: Option<PathBuf>,
     pub max_length: Option<usize>,
     pub stride: Option<usize>,
+    /// The list of words in their usual case, relative to the folder.
+    pub truecase: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

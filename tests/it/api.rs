@@ -20,7 +20,7 @@ pub async fn registry(names: &[&str]) -> Registry {
     Registry::load(&specs, ByTask::default(), &settings()).await.unwrap()
 }
 
-async fn service_of(names: &[&str], limits: RequestLimits) -> Router {
+pub async fn service_of(names: &[&str], limits: RequestLimits) -> Router {
     router(Arc::new(App::new(registry(names).await, limits)))
 }
 

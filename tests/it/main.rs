@@ -14,3 +14,4 @@ mod resume;
 mod score;
 mod support;
 mod swap;
+mod truecase;
