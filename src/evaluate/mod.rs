@@ -13,7 +13,7 @@
 pub mod compare;
 pub mod comparison;
 pub mod document;
-mod expected;
+pub mod expected;
 pub mod gold;
 pub mod labels;
 pub mod metrics;
