@@ -7,10 +7,10 @@
 //! A word is a run of letters, each with the combining marks behind it. Which words are restored is decided over the whole
 //! text:
 //!
-//! - all of them, where the text has [`MIN_WORDS`] or more and not one capital;
-//! - else those of every run of capitals, which is words in a row without a small letter, if one of them is a
-//!   [`LONG_WORD`]; runs of shorter words are taken for abbreviations (`EU/SPD`). A small `ß` counts for a capital, as
-//!   most texts in capitals keep it.
+//! - all of them, where the text has three or more and not one capital;
+//! - else those of every run of capitals, which is words in a row without a small letter, if one of them has five
+//!   characters; runs of shorter words are taken for abbreviations (`EU/SPD`). A small `ß` counts for a capital, as many
+//!   texts in capitals keep it.
 //!
 //! Roman numerals stay, and so does a word whose usual case has more or fewer characters (`ﬁ` in capitals is `FI`).
 //! `scripts/train/truecase.py` does the same before training, and `tests/reference/truecase.json` holds the two together. They
