@@ -107,9 +107,11 @@ def count_cases(texts: Iterable[str]) -> dict[str, Counter]:
 
 
 def choose_words(cases: dict[str, Counter]) -> list[str]:
-    """The words, sorted, whose most frequent case is not a capital with small letters behind it."""
-    best = [count.most_common(1)[0][0] for count in cases.values() if count.total() >= MIN_COUNT]
-    return sorted(word for word in best if word != word.lower().capitalize())
+    """The words, sorted, whose most frequent case is not a capital with small letters behind it. Words with `ß` are listed
+    with `ss` too, which is how capitals spell it."""
+    best = {word: count.most_common(1)[0][0] for word, count in cases.items() if count.total() >= MIN_COUNT}
+    capitals = {word.replace("ß", "ss"): case.replace("ß", "ss") for word, case in best.items() if "ß" in word}
+    return sorted(case for case in (capitals | best).values() if case != case.lower().capitalize())
 
 
 def report(config: Config, truecaser: Truecaser) -> None:
