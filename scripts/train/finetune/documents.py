@@ -159,25 +159,24 @@ def check_topics(place: str, given, topics) -> list[str]:
 
 
 def choose_labels(task: str, listed: list[str], train: list[Document], dev: list[Document]) -> list[str]:
-    """The configuration's labels, or those of the training data, sorted. A label that is not among them is an error."""
+    """The configuration's labels, where any other in the data is an error, or else those of the data, sorted."""
     counts = Counter(label for document in train for label in labels_of(document, task))
     if not counts:
         raise SystemExit(
             f"no document of [paths] train has a label in `{task}`; add some, or take the section [{task}] out"
         )
-    chosen = listed or sorted(counts)
+    if not any(getattr(document, task) is not None for document in dev):
+        raise SystemExit(f"no document of [paths] dev has `{task}`; add some: figures and thresholds come from there")
+    chosen = listed or sorted({label for document in train + dev for label in labels_of(document, task)})
     for document in train + dev:
         for label in labels_of(document, task):
             if label not in chosen:
-                source = f"[{task}] labels" if listed else "the training data"
                 raise SystemExit(
-                    f"{document.place}: {label!r} is no label of {source} ({', '.join(chosen)}); rename it or take it out of "
-                    f"the data, or list it in [{task}] labels"
+                    f"{document.place}: {label!r} is none of [{task}] labels ({', '.join(chosen)}); list it there, or rename it "
+                    "or take it out of the data"
                 )
     if unseen := [label for label in chosen if label not in counts]:
-        print(f"note: the training data has no example of {', '.join(unseen)}")
-    if not any(getattr(document, task) is not None for document in dev):
-        raise SystemExit(f"no document of [paths] dev has `{task}`; add some: figures and thresholds come from there")
+        print(f"note: the training data has no example of {', '.join(unseen)}, which cannot be learnt")
     return chosen
 
 

@@ -34,6 +34,10 @@ def write_examples(settings: Settings, train: list[Document], labels: Labels, to
     if labels.topics:
         arrays |= {"targets": np.stack(targets), "weights": np.array(weights, np.float32)}
     _save(settings.paths, arrays)
+    if n_cut := sum(map(n_inside_of_words, train)):
+        print(
+            f"note: {n_cut} entities begin or end inside of a word; the service gives whole words, and not exactly those"
+        )
     print(f"{len(lengths)} windows of {len(train)} documents, {sum(lengths)} tokens, longest {max(lengths)}")
 
 
@@ -53,6 +57,13 @@ def gold_words(document: Document) -> TaggedText:
     cuts = sorted({place for entity in entities for place in (entity["start"], entity["end"])})
     spans = [span for match in WORD.finditer(document.text) for span in _cut(match, cuts)]
     return tag_words({"text": document.text, "token_spans": spans, "entities": entities})
+
+
+def n_inside_of_words(document: Document) -> int:
+    """How many of the document's entities begin or end inside of a word."""
+    words = [match.span() for match in WORD.finditer(document.text)]
+    begins, ends = {begin for begin, _ in words}, {end for _, end in words}
+    return sum(entity["start"] not in begins or entity["end"] not in ends for entity in document.entities or [])
 
 
 def _cut(word: re.Match, cuts: list[int]) -> list[tuple[int, int]]:

@@ -235,8 +235,8 @@ REFUSALS = [
     ('{"text": "Ulm", "entities": [{"start": "0", "end": 2, "label": "LOC"}]}', "half-open"),
     ('{"text": "Ulm", "entities": [{"start": 0, "end": 3}]}', "must have `start`, `end` and `label`"),
     ('{"text": "Ulm  ", "entities": [{"start": 3, "end": 5, "label": "LOC"}]}', "white space"),
-    ('{"text": "Ulm", "entities": [{"start": 0, "end": 3, "label": "GPE"}]}', "'GPE' is no label"),
-    ('{"text": "Ulm", "topics": ["Spott"]}', "'Spott' is no label"),
+    ('{"text": "Ulm", "entities": [{"start": 0, "end": 3, "label": "GPE"}]}', "'GPE' is none of"),
+    ('{"text": "Ulm", "topics": ["Spott"]}', "'Spott' is none of"),
     ('{"text": "Ulm", "topics": [3]}', "a label or a list of labels"),
 ]
 
