@@ -38,3 +38,10 @@ fi
 
 step 'tests'
 cargo test --locked
+
+step 'fine-tune of a tiny checkpoint'
+if python3 -c 'import onnxruntime, seqeval, sentencepiece, torch, transformers' 2> /dev/null; then
+  python3 -m scripts.train.finetune.smoke --ressort "${CARGO_TARGET_DIR:-target}/debug/ressort" bert-cased
+else
+  echo 'left out: needs the packages of scripts/train/requirements.txt'
+fi
