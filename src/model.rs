@@ -123,7 +123,7 @@ fn open(
     settings: &RunSettings,
 ) -> Result<impl FnOnce(Option<u64>) -> Result<Model, LoadError> + Send + use<>, LoadError> {
     let manifest = Manifest::read(&spec.path)?;
-    let tokenizer = Tokenizer::from_file(&manifest.tokenizer_file())?;
+    let tokenizer = Tokenizer::shared(&manifest.tokenizer_file())?;
     let truecaser = manifest.truecase_file.as_deref().map(Truecaser::from_file).transpose()?;
     let n_special = tokenizer.special().prefix.len() + tokenizer.special().suffix.len();
     let windowing = Windowing::new(manifest.max_length, manifest.stride, n_special)?;

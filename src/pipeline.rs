@@ -24,7 +24,7 @@ use crate::truecase::Truecaser;
 pub struct Pipeline {
     /// `None`: the model reads every text in the case that it comes in.
     pub truecaser: Option<Truecaser>,
-    pub tokenizer: Tokenizer,
+    pub tokenizer: Arc<Tokenizer>,
     pub windowing: Windowing,
     pub scheduler: Scheduler,
     pub topics: Option<TopicHead>,

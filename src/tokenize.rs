@@ -4,9 +4,12 @@
 //! The only file that names the `tokenizers` crate. Truncation and padding that a `tokenizer.json` carries are
 //! overruled, and a text that spells a special token (`</s>`) is read as text.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use sha2::{Digest, Sha256};
 use tokenizers::ModelWrapper;
 
 use crate::span::ByteSpan;
@@ -67,19 +70,42 @@ pub enum TokenizeError {
     StrideTooLarge { stride: usize, max_length: usize, n_special: usize, room: usize },
 }
 
+/// The tokenizers that models use, by the SHA-256 of their files.
+static IN_USE: Mutex<BTreeMap<[u8; 32], Weak<Tokenizer>>> = Mutex::new(BTreeMap::new());
+
 impl Tokenizer {
+    /// The tokenizer of a `tokenizer.json`: the one in use that was read from the same bytes, if there is one. Versions of a
+    /// model mostly have it in common, and it takes as much memory as a small model's weights, in a hundred thousand pieces.
+    pub fn shared(path: &Path) -> Result<Arc<Self>, TokenizeError> {
+        let json = read(path)?;
+        let key: [u8; 32] = Sha256::digest(&json).into();
+        let in_use = || IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = in_use().get(&key).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        // Without the lock, since it takes a while; where two read the same at once, each has its own.
+        let tokenizer = Arc::new(Self::from_json(&json).map_err(|source| unreadable(path, source))?);
+        let mut in_use = in_use();
+        in_use.retain(|_, tokenizer| tokenizer.strong_count() > 0);
+        in_use.insert(key, Arc::downgrade(&tokenizer));
+        Ok(tokenizer)
+    }
+
     /// Reads a `tokenizer.json` and finds out what it puts around a sequence.
     pub fn from_file(path: &Path) -> Result<Self, TokenizeError> {
-        let unreadable = |source| TokenizeError::Unreadable { path: path.to_owned(), source };
-        let mut inner = tokenizers::Tokenizer::from_file(path).map_err(unreadable)?;
+        Self::from_json(&read(path)?).map_err(|source| unreadable(path, source))
+    }
+
+    fn from_json(json: &[u8]) -> tokenizers::Result<Self> {
+        let mut inner = tokenizers::Tokenizer::from_bytes(json)?;
         inner.with_padding(None);
-        inner.with_truncation(None).map_err(unreadable)?;
+        inner.with_truncation(None)?;
         inner.set_encode_special_tokens(true);
         if let ModelWrapper::BPE(_) = inner.get_model() {
             let without = without_word_cache(inner.get_model());
             inner.with_model(without);
         }
-        let special = probe_special_tokens(&inner).map_err(unreadable)?;
+        let special = probe_special_tokens(&inner)?;
         let largest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
         Ok(Self { inner, special, largest_id })
     }
@@ -183,6 +209,14 @@ impl Window {
     }
 }
 
+fn read(path: &Path) -> Result<Vec<u8>, TokenizeError> {
+    std::fs::read(path).map_err(|error| unreadable(path, error.into()))
+}
+
+fn unreadable(path: &Path, source: tokenizers::Error) -> TokenizeError {
+    TokenizeError::Unreadable { path: path.to_owned(), source }
+}
+
 /// A BPE model that splits each word anew. `tokenizers` 0.23 keeps the words of a BPE model by thread, for as long as the
 /// thread lives and also when the model is gone, so that a server would grow with every model that is switched.
 fn without_word_cache(model: &ModelWrapper) -> ModelWrapper {
@@ -226,6 +260,24 @@ mod tests {
         assert_eq!(ranges(5), [(0, 4), (3, 5)]);
         assert_eq!(ranges(7), [(0, 4), (3, 7)]);
         assert_eq!(ranges(8), [(0, 4), (3, 7), (6, 8)]);
+    }
+
+    #[test]
+    fn models_share_a_tokenizer_of_the_same_bytes_while_one_uses_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let original = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models/xlmr-ner/tokenizer.json");
+        let json = std::fs::read_to_string(original).unwrap();
+        for (name, json) in [("a", &json), ("same", &json), ("other", &format!("{json} "))] {
+            std::fs::write(place(name), json).unwrap();
+        }
+        let a = Tokenizer::shared(&place("a")).unwrap();
+        assert!(Arc::ptr_eq(&a, &Tokenizer::shared(&place("same")).unwrap()));
+        assert!(!Arc::ptr_eq(&a, &Tokenizer::shared(&place("other")).unwrap()));
+        let gone = Arc::downgrade(&a);
+        drop(a);
+        assert!(gone.upgrade().is_none(), "a tokenizer that nobody uses is kept");
+        assert!(Tokenizer::shared(&place("same")).is_ok());
     }
 
     #[test]
