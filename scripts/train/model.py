@@ -63,7 +63,7 @@ def starting_model(config: Config, dropout: float) -> TwoHeads:
     chosen layers."""
     model = TwoHeads(load_encoder(config.paths.pruned, EncoderOptions(dropout)), dropout)
     if config.encoder.start != "pruned":
-        model.load_state_dict(torch.load(config.paths.trained_by(config.encoder.start)))
+        load_weights(model, torch.load(config.paths.trained_by(config.encoder.start)))
     keep_layers(model, config.encoder.layers)
     return model
 
@@ -71,10 +71,15 @@ def starting_model(config: Config, dropout: float) -> TwoHeads:
 def trained_model(config: Config, state: dict) -> TwoHeads:
     """A finished training's model, to be run and not trained on."""
     model = TwoHeads(load_encoder(config.paths.pruned, EncoderOptions(dropout=0.0)))
+    load_weights(model, state)
+    return model.eval()
+
+
+def load_weights(model: TwoHeads, state: dict) -> None:
+    """Loads the weights of a training, which may have kept fewer layers than the base has."""
     n_layers = 1 + max(int(name.split(".")[3]) for name in state if name.startswith("encoder.encoder.layer."))
     keep_layers(model, list(range(n_layers)))
     model.load_state_dict(state)
-    return model.eval()
 
 
 def keep_layers(model: TwoHeads, layers: list[int]) -> None:
