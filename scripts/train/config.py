@@ -123,6 +123,7 @@ class Export:
     opset: int
     name: str
     description: str
+    max_length: int
     stride: int
     full_precision: str
 
