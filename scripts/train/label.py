@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from .batches import Examples
 from .config import Config, parse_arguments
 from .labels import ENTITY_TAGS, TOPICS
-from .model import TwoHeads, trained_model
+from .model import trained_model
 from .threads import ThreadGovernor
 
 SENTENCE_ENDS = {".", "!", "?", ":", "…"}
