@@ -1,6 +1,6 @@
 //! The pieces of the data path but for the model's run, on one article: `cargo bench`, or `cargo bench -- words`.
 //!
-//! Beside a run of the shipped model (about 8 ms for a window of 64 tokens) they are small; here they must stay so.
+//! Beside a run of the shipped model, several milliseconds a window, they are small; here they must stay so.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -11,8 +11,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use ndarray::Array2;
 use ressort::answer::{Answer, AnswerEntity, AnswerModel, AnswerModels, AnswerTopic, AnswerUsage};
 use ressort::batch::{Batch, WindowHead};
-use ressort::decode::entities::{Entity, decode_entities};
-use ressort::decode::tags::{Tag, parse_tags};
+use ressort::decode::entities::{Entity, TagScheme, decode_entities};
 use ressort::decode::topics::decode_topics;
 use ressort::decode::words::words;
 use ressort::manifest::{Manifest, TopicHead};
@@ -42,8 +41,8 @@ static WINDOWING: LazyLock<Windowing> = LazyLock::new(|| {
 });
 static TOKENS: LazyLock<Tokens> = LazyLock::new(|| TOKENIZER.tokenize(&ARTICLE).expect("a plain text"));
 static WINDOWS: LazyLock<Vec<Window>> = LazyLock::new(|| TOKENIZER.windows(&TOKENS, *WINDOWING));
-static TAGS: LazyLock<Vec<Tag>> =
-    LazyLock::new(|| parse_tags(&MANIFEST.entities.as_ref().expect("an entity head").tags));
+static SCHEME: LazyLock<TagScheme> =
+    LazyLock::new(|| TagScheme::of(&MANIFEST.entities.as_ref().expect("an entity head").tags));
 static TOPICS: LazyLock<&TopicHead> = LazyLock::new(|| MANIFEST.topics.as_ref().expect("a topic head"));
 
 fn main() {
@@ -52,7 +51,7 @@ fn main() {
 
 /// Logits that make a name of every fourth token or so, as articles have them.
 fn entity_logits(n_tokens: usize) -> Array2<f32> {
-    Array2::from_shape_fn((n_tokens, TAGS.len()), |(token, tag)| match (token / 2) % 4 {
+    Array2::from_shape_fn((n_tokens, SCHEME.tags.len()), |(token, tag)| match (token / 2) % 4 {
         0 => ((token + tag * 7) % 11) as f32,
         _ => {
             if tag == 0 {
@@ -65,7 +64,7 @@ fn entity_logits(n_tokens: usize) -> Array2<f32> {
 }
 
 fn entities() -> Vec<Entity> {
-    decode_entities(&ARTICLE, &TOKENS, entity_logits(TOKENS.ids.len()).view(), &TAGS, AggregationStrategy::First)
+    decode_entities(&ARTICLE, &TOKENS, entity_logits(TOKENS.ids.len()).view(), &SCHEME, AggregationStrategy::First)
 }
 
 #[divan::bench]
@@ -106,11 +105,11 @@ fn stitching(bencher: Bencher) {
     });
 }
 
-#[divan::bench(args = [AggregationStrategy::None, AggregationStrategy::First, AggregationStrategy::Max])]
+#[divan::bench(args = [AggregationStrategy::None, AggregationStrategy::First, AggregationStrategy::Viterbi])]
 fn decoding_entities(bencher: Bencher, strategy: &AggregationStrategy) {
     let logits = entity_logits(TOKENS.ids.len());
     let counted = bencher.counter(ItemsCount::new(TOKENS.ids.len()));
-    counted.bench(|| decode_entities(&ARTICLE, &TOKENS, black_box(logits.view()), &TAGS, *strategy));
+    counted.bench(|| decode_entities(&ARTICLE, &TOKENS, black_box(logits.view()), &SCHEME, *strategy));
 }
 
 #[divan::bench]

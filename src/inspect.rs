@@ -130,7 +130,7 @@ impl Labels {
             .pipeline
             .entities
             .as_ref()
-            .map(|head| entity_labels(&head.tags).into_iter().map(str::to_owned).collect());
+            .map(|head| entity_labels(&head.scheme.tags).into_iter().map(str::to_owned).collect());
         Self { topics, entities }
     }
 }

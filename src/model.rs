@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::background::{self, BackgroundError};
 use crate::batch::{Batch, BatchLimits, HeadOutput, Run, RunError};
 use crate::config::{Batching, ModelSpec, RunSettings};
-use crate::decode::tags::parse_tags;
+use crate::decode::entities::TagScheme;
 use crate::manifest::{
     EntityHead, GoldenExample, Manifest, ManifestError, TopicHead, TopicLabel, content_hash, default_label,
 };
@@ -279,7 +279,7 @@ impl Trial {
             }
             check_width(manifest, &head.output, head.tags.len(), output.n_labels())?;
         }
-        Ok(EntityTags { tags: parse_tags(&head.tags), aggregation: head.aggregation })
+        Ok(EntityTags { scheme: TagScheme::of(&head.tags), aggregation: head.aggregation })
     }
 }
 

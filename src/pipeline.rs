@@ -9,8 +9,7 @@ use std::sync::Arc;
 use ndarray::{Array2, Axis};
 
 use crate::batch::{WindowHead, WindowLogits};
-use crate::decode::entities::{Entity, decode_entities};
-use crate::decode::tags::Tag;
+use crate::decode::entities::{Entity, TagScheme, decode_entities};
 use crate::decode::topics::{Topic, decode_topics};
 use crate::manifest::TopicHead;
 use crate::normalize::{Normalized, normalize};
@@ -31,9 +30,9 @@ pub struct Pipeline {
     pub entities: Option<EntityTags>,
 }
 
-/// The tags of an entity head, in the order of its logits.
+/// How the logits of an entity head are read.
 pub struct EntityTags {
-    pub tags: Vec<Tag>,
+    pub scheme: TagScheme,
     /// What is done where a caller names no strategy.
     pub aggregation: AggregationStrategy,
 }
@@ -196,7 +195,8 @@ impl Pipeline {
         options: PredictOptions,
     ) -> Vec<Entity> {
         let strategy = options.aggregation.unwrap_or(head.aggregation);
-        let entities = decode_entities(&reading.normalized.text, &reading.tokens, logits.view(), &head.tags, strategy);
+        let entities =
+            decode_entities(&reading.normalized.text, &reading.tokens, logits.view(), &head.scheme, strategy);
         let kept = entities.into_iter().filter(|entity| entity.score >= options.entity_threshold);
         // A changed character that stands for white space and more widens a place by that white space.
         let received = |span| reading.normalized.to_received(span).trim(&reading.text);

@@ -5,7 +5,7 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use crate::decode::tags::{Position, Tag};
+use crate::decode::tags::{Position, Tag, parse_tags};
 use crate::decode::viterbi::Transitions;
 use crate::decode::words::{is_alphanumeric, words};
 use crate::decode::{argmax, softmax};
@@ -31,16 +31,30 @@ struct Tagged<'m> {
     span: ByteSpan,
 }
 
+/// The tags of a token classifier, in the order of its logits, and which may follow which: told once for each model.
+pub struct TagScheme {
+    pub tags: Vec<Tag>,
+    transitions: Transitions,
+}
+
+impl TagScheme {
+    pub fn of(raw: &[String]) -> Self {
+        let tags = parse_tags(raw);
+        Self { transitions: Transitions::of(&tags), tags }
+    }
+}
+
 /// The entities of `text` in its order.
 ///
-/// `logits` is `[N, L]`: a row for each of `tokens`, a column for each of `tags`.
+/// `logits` is `[N, L]`: a row for each of `tokens`, a column for each tag of `scheme`.
 pub fn decode_entities(
     text: &str,
     tokens: &Tokens,
     logits: ArrayView2<'_, f32>,
-    tags: &[Tag],
+    scheme: &TagScheme,
     strategy: AggregationStrategy,
 ) -> Vec<Entity> {
+    let tags = &scheme.tags;
     match strategy {
         AggregationStrategy::None => {
             tagged_tokens(tokens, logits, tags).into_iter().filter(is_entity).map(raw_entity).collect()
@@ -54,7 +68,7 @@ pub fn decode_entities(
         AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => {
             join(text, tagged_words(text, tokens, logits, tags, strategy))
         }
-        AggregationStrategy::Viterbi => join(text, soundly_tagged_words(text, tokens, logits, tags)),
+        AggregationStrategy::Viterbi => join(text, soundly_tagged_words(text, tokens, logits, scheme)),
     }
 }
 
@@ -100,14 +114,15 @@ fn soundly_tagged_words<'m>(
     text: &str,
     tokens: &Tokens,
     logits: ArrayView2<'_, f32>,
-    tags: &'m [Tag],
+    scheme: &'m TagScheme,
 ) -> Vec<Tagged<'m>> {
     let words = words_of_tokens(text, tokens);
     let first_scores = |word: &Word| word.tokens.first().map(|&token| softmax(logits.row(token).iter().copied()));
     let (spans, scores): (Vec<ByteSpan>, Vec<Vec<f32>>) =
         words.iter().filter_map(|word| Some((word.span, first_scores(word)?))).unzip();
-    let sequence = Transitions::of(tags).best_sequence(&scores);
-    let tagged = |((tag, row), span): ((usize, &Vec<f32>), ByteSpan)| Tagged { tag: &tags[tag], score: row[tag], span };
+    let sequence = scheme.transitions.best_sequence(&scores);
+    let tagged =
+        |((tag, row), span): ((usize, &Vec<f32>), ByteSpan)| Tagged { tag: &scheme.tags[tag], score: row[tag], span };
     sequence.into_iter().zip(&scores).zip(spans).map(tagged).collect()
 }
 
@@ -226,7 +241,6 @@ impl<'m> Open<'m> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::tags::parse_tags;
     use ndarray::Array2;
 
     /// Decodes `text`, cut into `pieces` (`▁`-free, found in order), each with a tag and a score.
@@ -252,7 +266,7 @@ mod tests {
             }
         }
         let round = |score: f32| (score * 1000.0).round() / 1000.0;
-        let entities = decode_entities(text, &tokens, logits.view(), &parse_tags(&tags), strategy);
+        let entities = decode_entities(text, &tokens, logits.view(), &TagScheme::of(&tags), strategy);
         entities
             .into_iter()
             .map(|entity| (entity.label, entity.span.slice(text).unwrap().to_owned(), round(entity.score)))
@@ -309,7 +323,7 @@ mod tests {
         let tokens = Tokens { ids: vec![0, 1], spans, word_ids: vec![None, None] };
         let logits = ndarray::array![[0.01, 0.9, 0.03, 0.03, 0.03], [0.05, 0.05, 0.4, 0.05, 0.45]].mapv(f32::ln);
         let decode = |strategy| {
-            let entities = decode_entities(text, &tokens, logits.view(), &parse_tags(&tags), strategy);
+            let entities = decode_entities(text, &tokens, logits.view(), &TagScheme::of(&tags), strategy);
             entities.into_iter().map(|e| (e.label, e.span.slice(text).unwrap().to_owned(), e.score)).collect::<Vec<_>>()
         };
         assert_eq!(decode(AggregationStrategy::First).len(), 2);
@@ -348,11 +362,11 @@ mod tests {
     #[test]
     fn a_blank_token_speaks_for_the_word_that_its_tokenizer_joins_it_to() {
         let text = " Ulm";
-        let tags = parse_tags(&BIO.map(str::to_owned));
+        let scheme = TagScheme::of(&BIO.map(str::to_owned));
         let logits = ndarray::array![[0.0, 0.0, 0.0, 9.0, 0.0], [9.0, 0.0, 0.0, 0.0, 0.0]];
         let decode = |word_ids| {
             let tokens = Tokens { ids: vec![0, 1], spans: vec![ByteSpan::new(1, 1), ByteSpan::new(1, 4)], word_ids };
-            decode_entities(text, &tokens, logits.view(), &tags, AggregationStrategy::First).len()
+            decode_entities(text, &tokens, logits.view(), &scheme, AggregationStrategy::First).len()
         };
         assert_eq!(decode(vec![Some(0), Some(0)]), 1);
         assert_eq!(decode(vec![Some(0), Some(1)]), 0);

@@ -235,7 +235,7 @@ async fn run_where_needed(
     Runtime::get().map_err(|error| load_error(error.into()))?;
     let before = size_now();
     let model = Arc::new(Model::load(spec, &settings.run).await.map_err(load_error)?);
-    let tags = model.pipeline.entities.as_ref().map_or(&[][..], |head| &head.tags);
+    let tags = model.pipeline.entities.as_ref().map_or(&[][..], |head| &head.scheme.tags);
     store.note_labels(entity_labels(tags).into_iter().map(str::to_owned).collect())?;
     let on_answer = |n_done| progress(&spec.name, n_done, n);
     let speed = run_model(&model, &gold.documents, &settings.read, &mut store, &on_answer).await?;

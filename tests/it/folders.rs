@@ -89,7 +89,7 @@ async fn labels_can_be_renamed_and_given_thresholds() {
     write(&folder, "ressort.toml", "[entities]\nrename = { PER = \"PERSON\" }\naggregation = \"max\"\n");
     let spec = ModelSpec { name: "renamed".into(), path: folder.path().to_owned() };
     let model = Model::load(&spec, &settings()).await.unwrap();
-    assert_eq!(entity_labels(&model.pipeline.entities.as_ref().unwrap().tags), ["PERSON", "LOC", "ORG"]);
+    assert_eq!(entity_labels(&model.pipeline.entities.as_ref().unwrap().scheme.tags), ["PERSON", "LOC", "ORG"]);
     let text = "sagte Angela Merkel";
     assert_eq!(found(&predict(&model, text, options()).await, text), [("PERSON".to_owned(), "Angela Merkel")]);
 }

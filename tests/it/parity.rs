@@ -122,7 +122,7 @@ async fn entities(model: &Model, text: &str, strategy: AggregationStrategy) -> V
 }
 
 fn knows_ends(model: &Model) -> bool {
-    let tags = &model.pipeline.entities.as_ref().unwrap().tags;
+    let tags = &model.pipeline.entities.as_ref().unwrap().scheme.tags;
     tags.iter().any(|tag| matches!(tag.position, Position::End | Position::Single))
 }
 
