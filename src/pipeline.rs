@@ -120,6 +120,7 @@ impl Pipeline {
         text: Arc<str>,
         options: PredictOptions,
     ) -> Result<Prediction, PredictError> {
+        self.scheduler.look_for_room(options.turn)?;
         let pipeline = Arc::clone(self);
         let mut reading = off_thread(move || pipeline.read(text, options.overflow)).await??;
         let windows = std::mem::take(&mut reading.windows);

@@ -15,6 +15,7 @@
 mod queue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -71,7 +72,7 @@ pub struct Turn {
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ScheduleError {
-    #[error("the queue is full ({max_queued_windows} windows wait); try again shortly")]
+    #[error("the queue is full (it holds {max_queued_windows} windows); try again shortly")]
     Busy { max_queued_windows: usize },
     #[error("the deadline passed before the text could be read")]
     DeadlineExceeded,
@@ -117,24 +118,44 @@ impl Scheduler {
 
     /// Runs `windows` and gives their logits in the same order.
     ///
-    /// A document of more windows than the queue has places takes them all and is still run.
+    /// A document is let in whole where one place is free, so that a full queue refuses long ones no sooner than short ones;
+    /// what it takes beyond that is owed, and paid before anybody else is let in. So as many windows wait as there are places,
+    /// and at most those of one document more, or of a few that came at the same moment.
     pub async fn run(&self, windows: Vec<Window>, turn: Turn) -> Result<Vec<WindowLogits>, ScheduleError> {
         if windows.is_empty() {
             return Ok(Vec::new());
         }
-        let places = Arc::new(self.admit(windows.len(), turn).await?);
+        let place = Arc::new(self.admit(turn).await?);
+        let n_owed = windows.len().min(self.n_places) as u32 - 1;
+        let owed = Arc::clone(self.places(turn.priority)).acquire_many_owned(n_owed);
         let job = |window| {
             let (reply, receive) = oneshot::channel();
-            (Job { window, deadline: turn.deadline, reply, _places: Arc::clone(&places) }, receive)
+            (Job { window, deadline: turn.deadline, reply, _place: Arc::clone(&place) }, receive)
         };
         let (jobs, replies): (Vec<_>, Vec<_>) = windows.into_iter().map(job).unzip();
-        drop(places);
+        drop(place);
         self.shared.enqueue(turn, jobs);
-        let mut logits = Vec::with_capacity(replies.len());
-        for reply in replies {
-            logits.push(reply.await.map_err(|_| self.why_unanswered(turn.deadline))??);
+        let answer = async {
+            let mut logits = Vec::with_capacity(replies.len());
+            for reply in replies {
+                logits.push(reply.await.map_err(|_| self.why_unanswered(turn.deadline))??);
+            }
+            Ok(logits)
+        };
+        let mut answer = pin!(answer);
+        tokio::select! {
+            biased;
+            _paid = owed => answer.await,
+            logits = &mut answer => logits,
         }
-        Ok(logits)
+    }
+
+    /// An error if a document of this turn would be refused now: to be asked before work is done on it.
+    pub fn look_for_room(&self, turn: Turn) -> Result<(), ScheduleError> {
+        match turn.admission {
+            Admission::Try if self.places(turn.priority).available_permits() == 0 => Err(self.busy()),
+            _ => Ok(()),
+        }
     }
 
     /// Windows that wait for a run.
@@ -160,23 +181,30 @@ impl Scheduler {
         }
     }
 
-    async fn admit(&self, n_windows: usize, turn: Turn) -> Result<OwnedSemaphorePermit, ScheduleError> {
+    /// Gives the document's first place.
+    async fn admit(&self, turn: Turn) -> Result<OwnedSemaphorePermit, ScheduleError> {
         if !self.is_alive() {
             return Err(ScheduleError::NoWorker);
         }
-        let n = n_windows.min(self.n_places) as u32;
-        let busy = || ScheduleError::Busy { max_queued_windows: self.n_places };
-        let places = Arc::clone(match turn.priority {
-            Priority::Normal => &self.normal_places,
-            Priority::Bulk => &self.bulk_places,
-        });
+        let places = Arc::clone(self.places(turn.priority));
         match turn.admission {
-            Admission::Try => places.try_acquire_many_owned(n).map_err(|_| busy()),
-            Admission::Wait => tokio::time::timeout_at(turn.deadline.into(), places.acquire_many_owned(n))
+            Admission::Try => places.try_acquire_owned().map_err(|_| self.busy()),
+            Admission::Wait => tokio::time::timeout_at(turn.deadline.into(), places.acquire_owned())
                 .await
                 .map_err(|_| ScheduleError::DeadlineExceeded)?
-                .map_err(|_| busy()),
+                .map_err(|_| self.busy()),
         }
+    }
+
+    fn places(&self, priority: Priority) -> &Arc<Semaphore> {
+        match priority {
+            Priority::Normal => &self.normal_places,
+            Priority::Bulk => &self.bulk_places,
+        }
+    }
+
+    fn busy(&self) -> ScheduleError {
+        ScheduleError::Busy { max_queued_windows: self.n_places }
     }
 }
 

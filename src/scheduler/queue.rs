@@ -1,5 +1,9 @@
-//! The waiting windows: two lanes, in each of which requests take turns window by window, so that a request of a thousand
-//! documents holds up none of one.
+//! The waiting windows: two lanes, in each of which requests take turns, so that a request of a thousand documents holds up
+//! none of one.
+//!
+//! A turn is of several windows, since an article is. With turns of one window a long article would wait for one round of
+//! all who are there for each of its windows: under load far longer than the queue is long, and its windows that are done
+//! meanwhile are of no use to anybody.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,6 +15,9 @@ use super::{RequestId, ScheduleError};
 use crate::batch::{BatchLimits, WindowLogits, select};
 use crate::task::Priority;
 use crate::tokenize::Window;
+
+/// What a request may run before it is the next one's turn: an article of some 780 tokens in windows of 128.
+const WINDOWS_A_TURN: usize = 8;
 
 #[derive(Default)]
 pub struct Queue {
@@ -27,14 +34,22 @@ pub struct Job {
     pub deadline: Instant,
     /// Closed by a caller that has gone.
     pub reply: oneshot::Sender<Result<WindowLogits, ScheduleError>>,
-    /// The document's places in the queue, given back when its last window is answered.
-    pub _places: Arc<OwnedSemaphorePermit>,
+    /// The document's first place in the queue, given back when its last window is answered.
+    pub _place: Arc<OwnedSemaphorePermit>,
 }
 
-/// Requests in the order of their turns, each with its windows in order; none is empty.
+/// Requests in the order of their turns; none is without jobs.
 #[derive(Default)]
 struct Lane {
-    requests: VecDeque<(RequestId, VecDeque<Job>)>,
+    requests: VecDeque<Waiting>,
+}
+
+/// The windows of a request, in order.
+struct Waiting {
+    request: RequestId,
+    jobs: VecDeque<Job>,
+    /// Windows that it has had of its turn.
+    n_taken: usize,
 }
 
 impl Queue {
@@ -75,29 +90,35 @@ impl Lane {
         if jobs.is_empty() {
             return;
         }
-        match self.requests.iter_mut().find(|(known, _)| *known == request) {
-            Some((_, waiting)) => waiting.extend(jobs),
-            None => self.requests.push_back((request, jobs.into())),
+        match self.requests.iter_mut().find(|waiting| waiting.request == request) {
+            Some(waiting) => waiting.jobs.extend(jobs),
+            None => self.requests.push_back(Waiting { request, jobs: jobs.into(), n_taken: 0 }),
         }
     }
 
     fn n_waiting(&self) -> usize {
-        self.requests.iter().map(|(_, jobs)| jobs.len()).sum()
+        self.requests.iter().map(|waiting| waiting.jobs.len()).sum()
     }
 
     fn drop_lost(&mut self, now: Instant) {
-        for (_, jobs) in &mut self.requests {
-            jobs.retain(|job| !job.reply.is_closed() && job.deadline > now);
+        for waiting in &mut self.requests {
+            waiting.jobs.retain(|job| !job.reply.is_closed() && job.deadline > now);
         }
-        self.requests.retain(|(_, jobs)| !jobs.is_empty());
+        self.requests.retain(|waiting| !waiting.jobs.is_empty());
     }
 
-    /// The first window of the request whose turn it is, which then goes to the end of the line, and those that fit to it.
+    /// The first window of the request whose turn it is, which goes to the end of the line when that is over, and those that
+    /// fit to it.
     fn take(&mut self, limits: BatchLimits) -> Vec<Job> {
-        let Some((request, mut jobs)) = self.requests.pop_front() else { return Vec::new() };
-        let Some(first) = jobs.pop_front() else { return Vec::new() };
-        if !jobs.is_empty() {
-            self.requests.push_back((request, jobs));
+        let Some(mut waiting) = self.requests.pop_front() else { return Vec::new() };
+        let Some(first) = waiting.jobs.pop_front() else { return Vec::new() };
+        waiting.n_taken += 1;
+        if waiting.jobs.is_empty() {
+            drop(waiting);
+        } else if waiting.n_taken < WINDOWS_A_TURN {
+            self.requests.push_front(waiting);
+        } else {
+            self.requests.push_back(Waiting { n_taken: 0, ..waiting });
         }
         let mut taken = vec![first];
         if limits.max_windows > 1 {
@@ -109,16 +130,16 @@ impl Lane {
     fn take_companions(&mut self, taken: &mut Vec<Job>, limits: BatchLimits) {
         /// How many waiting windows are looked at.
         const LOOK_AHEAD: usize = 256;
-        let waiting =
-            self.requests.iter().enumerate().flat_map(|(at, (_, jobs))| (0..jobs.len()).map(move |job| (at, job)));
-        let places: Vec<(usize, usize)> = waiting.take(LOOK_AHEAD).collect();
-        let lengths = places.iter().map(|&(request, job)| self.requests[request].1[job].window.len());
+        let waiting = self.requests.iter().enumerate();
+        let places = waiting.flat_map(|(at, waiting)| (0..waiting.jobs.len()).map(move |job| (at, job)));
+        let places: Vec<(usize, usize)> = places.take(LOOK_AHEAD).collect();
+        let lengths = places.iter().map(|&(request, job)| self.requests[request].jobs[job].window.len());
         let chosen = select(taken.iter().map(|job| job.window.len()).chain(lengths), limits);
         // From the back, so that the places before stay what they are.
         for &index in chosen.iter().skip(taken.len()).rev() {
             let (request, job) = places[index - 1];
-            taken.extend(self.requests[request].1.remove(job));
+            taken.extend(self.requests[request].jobs.remove(job));
         }
-        self.requests.retain(|(_, jobs)| !jobs.is_empty());
+        self.requests.retain(|waiting| !waiting.jobs.is_empty());
     }
 }

@@ -101,11 +101,36 @@ async fn a_full_queue_refuses_at_once_and_lets_those_inside_wait() {
     };
     let first = tokio::spawn(ask(1, Admission::Try));
     tokio::task::yield_now().await;
-    assert!(matches!(ask(2, Admission::Try).await, Err(ScheduleError::Busy { max_queued_windows: 2 })));
+    let next = futures_poll_once(Box::pin(ask(2, Admission::Try)).as_mut()).await;
+    assert!(matches!(next, Some(Err(ScheduleError::Busy { max_queued_windows: 2 }))), "{next:?}");
     let second = tokio::spawn(ask(3, Admission::Wait));
     drop(release);
     assert_eq!(first.await.unwrap().unwrap(), vec![logits(1), logits(1)]);
     assert_eq!(second.await.unwrap().unwrap(), vec![logits(3), logits(3)]);
+}
+
+#[tokio::test]
+async fn a_long_document_needs_one_free_place_and_owes_the_others() {
+    let (scheduler, release) = held();
+    let scheduler = Arc::new(scheduler);
+    let ask = |ids: std::ops::Range<u32>| {
+        let scheduler = Arc::clone(&scheduler);
+        async move { scheduler.run(ids.map(window).collect(), turn(Admission::Try)).await }
+    };
+    let short = tokio::spawn(ask(0..1));
+    let long = tokio::spawn(ask(1..6));
+    tokio::task::yield_now().await;
+    assert!(matches!(scheduler.look_for_room(turn(Admission::Try)), Err(ScheduleError::Busy { .. })));
+    assert!(scheduler.look_for_room(turn(Admission::Wait)).is_ok());
+    let next = futures_poll_once(Box::pin(ask(6..7)).as_mut()).await;
+    assert!(matches!(next, Some(Err(ScheduleError::Busy { .. }))), "{next:?}");
+    release.send(()).unwrap();
+    assert_eq!(short.await.unwrap().unwrap(), vec![logits(0)]);
+    // The place that the short one gave back goes to what the long one owes.
+    assert!(scheduler.look_for_room(turn(Admission::Try)).is_err());
+    drop(release);
+    assert_eq!(long.await.unwrap().unwrap(), (1..6).map(logits).collect::<Vec<_>>());
+    assert_eq!(ask(8..9).await.unwrap(), vec![logits(8)]);
 }
 
 #[tokio::test]
@@ -201,9 +226,15 @@ async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<u32>)>) -> Vec<u
 
 #[tokio::test]
 async fn a_large_request_and_a_small_one_take_turns() {
-    let requests =
-        vec![(Priority::Normal, vec![10, 11, 12, 13]), (Priority::Normal, vec![20]), (Priority::Normal, vec![30, 31])];
-    assert_eq!(order_of_runs(1, requests).await, [10, 20, 30, 11, 31, 12, 13]);
+    let requests = vec![
+        (Priority::Normal, (100..120).collect()),
+        (Priority::Normal, vec![20]),
+        (Priority::Normal, vec![30, 31]),
+        (Priority::Normal, (40..50).collect()),
+    ];
+    let order: Vec<u32> =
+        (100..108).chain([20, 30, 31]).chain(40..48).chain(108..116).chain(48..50).chain(116..120).collect();
+    assert_eq!(order_of_runs(1, requests).await, order);
 }
 
 #[tokio::test]
