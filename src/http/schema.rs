@@ -3,6 +3,7 @@
 //! A request is read in two steps: the body first, with its documents unopened, then each document by itself, so that one
 //! bad document of many fails alone.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -103,10 +104,23 @@ struct EachThreshold {
 
 /// Names of models by task.
 #[derive(Derive)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "BTreeMap<String, Option<String>>")]
 pub struct ModelNames {
     topics: Option<String>,
     entities: Option<String>,
+}
+
+/// From a map, since a Rust struct may be read from an array too, by position; the API has no such form.
+impl TryFrom<BTreeMap<String, Option<String>>> for ModelNames {
+    type Error = String;
+
+    fn try_from(mut names: BTreeMap<String, Option<String>>) -> Result<Self, String> {
+        let (topics, entities) = (names.remove("topics").flatten(), names.remove("entities").flatten());
+        match names.keys().next() {
+            None => Ok(Self { topics, entities }),
+            Some(field) => Err(format!("unknown field `{field}`, expected `topics` or `entities`")),
+        }
+    }
 }
 
 impl From<ModelNames> for ByTask<String> {
@@ -306,6 +320,7 @@ mod tests {
             (r#"{"text": "a", "tasks": []}"#, Code::InvalidRequest, "no task"),
             (r#"{"text": "a", "tasks": ["mood"]}"#, Code::InvalidRequest, "`topics`, `entities`"),
             (r#"{"text": "a", "models": {"sport": "x"}}"#, Code::InvalidRequest, "unknown field `sport`"),
+            (r#"{"text": "a", "models": ["x", "y"]}"#, Code::InvalidRequest, "models: invalid type: sequence"),
             (r#"{"text": "äöüßäö"}"#, Code::TextTooLong, "6 characters, and at most 5"),
             (r#"{"text": "a\u0000"}"#, Code::InvalidText, "at character 1"),
             (r#"{"documents": [1, 2, 3]}"#, Code::TooManyDocuments, "3 documents are more than the 2"),

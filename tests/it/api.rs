@@ -186,6 +186,8 @@ async fn bad_requests_get_their_status_and_code_and_the_service_goes_on() {
         RequestLimits { max_characters: 100, max_documents: 3, max_body_bytes: 2_000, ..RequestLimits::default() };
     let service = service_of(&["lexicon-ner"], limits).await;
     let ask = |body: Value| post(body.to_string());
+    let mut compressed = post(&b"\x1f\x8b\x08"[..]);
+    compressed.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
     for (request, status, code) in [
         (post(""), 400, "invalid_json"),
         (post("{\"text\": \"a\""), 400, "invalid_json"),
@@ -211,6 +213,7 @@ async fn bad_requests_get_their_status_and_code_and_the_service_goes_on() {
         (ask(json!({"text": "a", "label_language": "fr"})), 422, "invalid_request"),
         (ask(json!(["a"])), 422, "invalid_request"),
         (Request::post("/v1/classify").body(Body::from("{}")).unwrap(), 415, "unsupported_media_type"),
+        (compressed, 415, "unsupported_media_type"),
         (get("/v1/classify"), 405, "method_not_allowed"),
         (get("/v2"), 404, "not_found"),
     ] {
