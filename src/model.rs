@@ -14,7 +14,7 @@ use crate::manifest::{
 };
 use crate::memory::give_back;
 use crate::pipeline::{EntityTags, Pipeline, PredictError, PredictOptions, Prediction};
-use crate::scheduler::{Admission, RequestId, Scheduler, SchedulerSettings, Turn};
+use crate::scheduler::{Admission, RequestId, Scheduler, SchedulerSettings, Sessions, Turn};
 use crate::session::{OrtSession, Placement, SessionError, SharedWeights, place};
 use crate::task::{Pooling, Priority, Task};
 use crate::tokenize::{TokenizeError, Tokenizer, Window, Windowing};
@@ -130,37 +130,41 @@ fn open(
     let pad_id = pad_id(&manifest, &tokenizer)?;
     check_vocabulary(&manifest, &tokenizer)?;
     let placement = place(&manifest, &settings.providers, settings.require_gpu)?;
-    let (mut sessions, make_run) = sessions(&manifest, &placement, settings)?;
+    let mut sessions = sessions(&manifest, &placement, settings)?;
     let trial = Trial::run(&manifest, &tokenizer, windowing, pad_id, &mut sessions)?;
     let batch_limits = batch_limits(&manifest, &placement, settings.batching);
     let scheduler = SchedulerSettings { max_queued_windows: settings.max_queued_windows, limits: batch_limits, pad_id };
     let topics = manifest.topics.clone().map(|head| trial.fit_topics(&manifest, head)).transpose()?;
     let entities = manifest.entities.clone().map(|head| trial.fit_entities(&manifest, head)).transpose()?;
-    let (name, version, n_streams) = (spec.name.clone(), content_hash(&manifest.dir)?, sessions.len());
+    let (name, version, n_streams) = (spec.name.clone(), content_hash(&manifest.dir)?, sessions.streams.len());
     Ok(move |resident_bytes| {
-        let scheduler = Scheduler::start(scheduler, sessions, make_run)?;
+        let scheduler = Scheduler::start(scheduler, sessions)?;
         let pipeline = Arc::new(Pipeline { truecaser, tokenizer, windowing, scheduler, topics, entities });
         Ok(Model { name, version, manifest, placement, n_streams, batch_limits, resident_bytes, pipeline })
     })
 }
 
-type Sessions = (Vec<Box<dyn Run>>, crate::scheduler::MakeRun);
-
-/// The streams of a model: on the CPU one thread each, on a GPU one stream, which is fed larger batches.
+/// The sessions of a model: on the CPU streams of one thread each, on a GPU one stream, which is fed larger batches.
 fn sessions(manifest: &Manifest, placement: &Placement, settings: &RunSettings) -> Result<Sessions, LoadError> {
     let weights = SharedWeights::read(manifest, placement.provider)?;
     let n_streams = if placement.provider.is_gpu() { 1 } else { settings.n_streams.max(1) };
     let open = {
         let (manifest, provider) = (manifest.clone(), placement.provider);
-        move || OrtSession::open(&manifest, provider, 1, &weights)
+        move |n_threads| {
+            OrtSession::open(&manifest, provider, n_threads, &weights).map(|session| Box::new(session) as Box<dyn Run>)
+        }
     };
-    let sessions =
-        (0..n_streams).map(|_| open().map(|session| Box::new(session) as Box<dyn Run>)).collect::<Result<_, _>>()?;
-    let make_run = move || match open() {
-        Ok(session) => Ok(Box::new(session) as Box<dyn Run>),
-        Err(error) => Err(RunError::Failed { shape: (0, 0), message: error.to_string() }),
-    };
-    Ok((sessions, Box::new(make_run)))
+    let streams = (0..n_streams).map(|_| open(1)).collect::<Result<_, _>>()?;
+    let spread = spreads_lone_runs(manifest, placement, settings).then(|| open(n_streams)).transpose()?;
+    let make_stream = move || open(1).map_err(|error| RunError::Failed { shape: (0, 0), message: error.to_string() });
+    Ok(Sessions { streams, spread, make_stream: Box::new(make_stream) })
+}
+
+/// Whether a run that is alone is computed on all cores.
+fn spreads_lone_runs(manifest: &Manifest, placement: &Placement, settings: &RunSettings) -> bool {
+    const MIN_BYTES: u64 = 64_000_000;
+    let cores_look_on = !placement.provider.is_gpu() && settings.n_streams > 1;
+    cores_look_on && settings.batching == Batching::Shared && manifest.graph.n_bytes_a_run >= MIN_BYTES
 }
 
 /// Which windows share a run. On the CPU, batches of long windows lose more by padding and cache misses than they win, so
@@ -218,7 +222,7 @@ impl Trial {
         tokenizer: &Tokenizer,
         windowing: Windowing,
         pad_id: u32,
-        sessions: &mut [Box<dyn Run>],
+        sessions: &mut Sessions,
     ) -> Result<Self, LoadError> {
         // Enough to find a wrong position table, without a minute's wait for a model of 8,192 tokens.
         const LONGEST: usize = 1024;
@@ -234,10 +238,10 @@ impl Trial {
         };
         let short = of_length(tokens.ids.len().min(windowing.room()));
         let mut outputs = None;
-        for session in &mut *sessions {
+        for session in sessions.streams.iter_mut().chain(&mut sessions.spread) {
             outputs = Some(run(session, short.clone())?);
         }
-        if let Some(first) = sessions.first_mut() {
+        if let Some(first) = sessions.streams.first_mut() {
             run(first, of_length(windowing.room().min(LONGEST)))?;
         }
         let outputs = outputs.unwrap_or_default();

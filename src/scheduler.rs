@@ -4,13 +4,11 @@
 //! A window whose caller has gone or whose deadline has passed costs no run. A session that panics is replaced. Dropping
 //! the scheduler lets the workers finish what is queued and stop.
 //!
-//! # A lone request
+//! # A lone run
 //!
-//! On an idle server the windows of one document run on all streams at once. A document of one window has one core, and its
-//! run is not spread over more: with both cores of a two-core machine a run of the model that ships was no faster (44
-//! documents a second one after another, where one stream does 46); of XLM-R's base shape it was 1.3 times faster in int8 and
-//! 1.8 times in fp32 (`one run on all cores` among what `scripts/bench/ceiling.py` tries). It would pay for large models in
-//! fp32, for which the CPU is not the place to be, and would cost every worker a second session.
+//! A run is computed on one thread: several side by side do more than one on several threads. Where nothing else is under
+//! way and nothing waits, though, the other cores would look on; a session that computes on all of them, if there is one, then
+//! takes the run.
 
 mod queue;
 
@@ -28,8 +26,18 @@ use crate::task::Priority;
 use crate::tokenize::Window;
 use queue::{Job, Queue};
 
-/// Makes a worker's session; called again after a panic.
+/// Makes a session.
 pub type MakeRun = Box<dyn Fn() -> Result<Box<dyn Run>, RunError> + Send + Sync>;
+
+/// The sessions of one model.
+pub struct Sessions {
+    /// Each computes on one thread, and gets a worker.
+    pub streams: Vec<Box<dyn Run>>,
+    /// Computes on all cores, for runs that are alone.
+    pub spread: Option<Box<dyn Run>>,
+    /// Makes one for a worker whose own panicked.
+    pub make_stream: MakeRun,
+}
 
 pub struct Scheduler {
     shared: Arc<Shared>,
@@ -88,7 +96,9 @@ struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     settings: SchedulerSettings,
-    make_run: MakeRun,
+    make_stream: MakeRun,
+    /// The session that computes on all cores, while nobody uses it.
+    spread: Mutex<Option<Box<dyn Run>>>,
     n_alive: AtomicUsize,
     n_panics: AtomicUsize,
     /// Last, so that it is dropped after the sessions' weights.
@@ -96,19 +106,20 @@ struct Shared {
 }
 
 impl Scheduler {
-    /// Starts a worker for each of `sessions`; `make_run` makes a new one in place of one that panicked.
-    pub fn start(settings: SchedulerSettings, sessions: Vec<Box<dyn Run>>, make_run: MakeRun) -> std::io::Result<Self> {
+    /// Starts a worker for each stream.
+    pub fn start(settings: SchedulerSettings, sessions: Sessions) -> std::io::Result<Self> {
         let n_places = settings.max_queued_windows.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             wake: Condvar::new(),
             settings,
-            make_run,
-            n_alive: AtomicUsize::new(sessions.len()),
+            make_stream: sessions.make_stream,
+            spread: Mutex::new(sessions.spread),
+            n_alive: AtomicUsize::new(sessions.streams.len()),
             n_panics: AtomicUsize::new(0),
             _give_back: GiveBack,
         });
-        for (number, session) in sessions.into_iter().enumerate() {
+        for (number, session) in sessions.streams.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new().name(format!("run-{number}")).spawn(move || shared.work(session))?;
         }
@@ -235,16 +246,25 @@ impl Shared {
     }
 
     /// A worker's life: take, run, answer, until the queue is closed and empty.
-    fn work(&self, mut session: Box<dyn Run>) {
-        while let Some(jobs) = self.take() {
-            let run = catch_unwind(AssertUnwindSafe(|| self.run_jobs(session.as_mut(), jobs)));
+    fn work(&self, mut stream: Box<dyn Run>) {
+        while let Some((jobs, running)) = self.take() {
+            let mut spread = if running.alone { self.lock_spread().take() } else { None };
+            let session = spread.as_deref_mut().unwrap_or(stream.as_mut());
+            let run = catch_unwind(AssertUnwindSafe(|| self.run_jobs(session, jobs, running)));
             if run.is_ok() {
+                if spread.is_some() {
+                    *self.lock_spread() = spread;
+                }
                 continue;
             }
             self.n_panics.fetch_add(1, Ordering::Relaxed);
+            if spread.is_some() {
+                tracing::error!("the session for lone runs panicked; they are computed on one thread from now on");
+                continue;
+            }
             tracing::error!("a session panicked; it is replaced");
-            match (self.make_run)() {
-                Ok(fresh) => session = fresh,
+            match (self.make_stream)() {
+                Ok(fresh) => stream = fresh,
                 Err(error) => {
                     tracing::error!(%error, "a session cannot be replaced; its worker stops");
                     break;
@@ -257,13 +277,13 @@ impl Shared {
     }
 
     /// The next windows to run together; `None` when there will be no more.
-    fn take(&self) -> Option<Vec<Job>> {
+    fn take(&self) -> Option<(Vec<Job>, Running<'_>)> {
         let mut queue = self.lock();
         loop {
             queue.drop_lost(Instant::now());
             let jobs = queue.take(self.settings.limits);
             if !jobs.is_empty() {
-                return Some(jobs);
+                return Some((jobs, Running::start(&self.queue, &mut queue)));
             }
             if queue.closed {
                 return None;
@@ -272,14 +292,19 @@ impl Shared {
         }
     }
 
-    fn run_jobs(&self, session: &mut dyn Run, jobs: Vec<Job>) {
+    fn run_jobs(&self, session: &mut dyn Run, jobs: Vec<Job>, running: Running<'_>) {
         let windows: Vec<&Window> = jobs.iter().map(|job| &job.window).collect();
         let result = session.run(&Batch::new(&windows, self.settings.pad_id));
         if result.is_err() && jobs.len() > 1 {
             // One bad input fails alone: each gets a run of its own.
-            jobs.into_iter().for_each(|job| self.run_jobs(session, vec![job]));
+            for job in jobs {
+                let running = Running::start(&self.queue, &mut self.lock());
+                self.run_jobs(session, vec![job], running);
+            }
             return;
         }
+        // Before the callers know, who may send what comes next.
+        drop(running);
         for (row, job) in jobs.into_iter().enumerate() {
             let answer = result
                 .as_ref()
@@ -290,9 +315,39 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_spread(&self) -> MutexGuard<'_, Option<Box<dyn Run>>> {
+        lock(&self.spread)
     }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
+    }
+}
+
+/// A run under way, counted in the queue for as long as this lives.
+struct Running<'q> {
+    queue: &'q Mutex<Queue>,
+    /// Whether nothing else ran or waited when it began.
+    alone: bool,
+}
+
+impl<'q> Running<'q> {
+    fn start(queue: &'q Mutex<Queue>, locked: &mut Queue) -> Self {
+        let alone = locked.n_running == 0 && locked.n_waiting() == 0;
+        locked.n_running += 1;
+        Self { queue, alone }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        lock(self.queue).n_running -= 1;
+    }
+}
+
+/// A panic in a run leaves what the lock guards as it was.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

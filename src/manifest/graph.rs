@@ -18,6 +18,8 @@ pub struct Graph {
     pub precision: Precision,
     /// Bytes of the file and its external data files.
     pub n_bytes: u64,
+    /// Bytes of the weights that every run reads whole: all but tables from which rows are taken.
+    pub n_bytes_a_run: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +102,8 @@ impl Graph {
                 "inputs {inputs:?} lack `input_ids`; export the model with optimum-cli, which names them so"
             )));
         }
-        Ok(Self { precision: graph.precision(), outputs: graph.outputs(), inputs, n_bytes })
+        let (precision, outputs, n_bytes_a_run) = (graph.precision(), graph.outputs(), graph.n_bytes_a_run());
+        Ok(Self { inputs, outputs, precision, n_bytes, n_bytes_a_run })
     }
 
     /// The output that gives the logits of `task`: the one that is asked for, else `logits`, else the only one.
@@ -196,6 +199,12 @@ impl proto::Graph {
             .collect()
     }
 
+    fn n_bytes_a_run(&self) -> u64 {
+        let gathers = self.node.iter().filter(|node| node.op_type == "Gather");
+        let tables: BTreeSet<&String> = gathers.filter_map(|node| node.input.first()).collect();
+        self.initializer.iter().filter(|tensor| !tables.contains(&tensor.name)).map(proto::Tensor::n_bytes).sum()
+    }
+
     fn precision(&self) -> Precision {
         let has = |ops: &[&str]| self.node.iter().any(|node| ops.contains(&node.op_type.as_str()));
         if has(&[
@@ -234,5 +243,17 @@ impl proto::Graph {
 impl proto::Tensor {
     fn n_elements(&self) -> i64 {
         self.dims.iter().product()
+    }
+
+    /// By its shape and the size of its numbers, wherever they lie.
+    fn n_bytes(&self) -> u64 {
+        let n_bits = match self.data_type {
+            7 | 11 | 13 => 64,
+            1 | 6 | 12 => 32,
+            4 | 5 | 10 | 16 => 16,
+            21 | 22 => 4,
+            _ => 8,
+        };
+        u64::try_from(self.n_elements()).unwrap_or_default() * n_bits / 8
     }
 }

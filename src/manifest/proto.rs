@@ -22,6 +22,8 @@ pub struct Graph {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Node {
+    #[prost(string, repeated, tag = "1")]
+    pub input: Vec<String>,
     #[prost(string, tag = "4")]
     pub op_type: String,
 }

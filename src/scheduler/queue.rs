@@ -24,6 +24,8 @@ pub struct Queue {
     normal: Lane,
     /// Served while the other lane is empty.
     bulk: Lane,
+    /// Runs under way.
+    pub n_running: usize,
     /// Set when the scheduler is dropped: workers finish what waits, and stop.
     pub closed: bool,
 }

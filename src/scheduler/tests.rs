@@ -23,7 +23,9 @@ where
 {
     let limits = BatchLimits { max_windows: 4, max_tokens: 64, max_padding: 0.5 };
     let settings = SchedulerSettings { max_queued_windows, limits, pad_id: 0 };
-    Scheduler::start(settings, vec![Box::new(Fake(before()))], Box::new(move || Ok(Box::new(Fake(before()))))).unwrap()
+    let streams: Vec<Box<dyn Run>> = vec![Box::new(Fake(before()))];
+    let make_stream: MakeRun = Box::new(move || Ok(Box::new(Fake(before()))));
+    Scheduler::start(settings, Sessions { streams, spread: None, make_stream }).unwrap()
 }
 
 fn window(id: u32) -> Window {
@@ -198,8 +200,9 @@ async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<u32>)>) -> Vec<u
         let _ = wait.lock().unwrap().recv();
         Ok(())
     };
-    let no_more: MakeRun = Box::new(|| Err(failed()));
-    let scheduler = Arc::new(Scheduler::start(settings, vec![Box::new(Fake(fake))], no_more).unwrap());
+    let sessions =
+        Sessions { streams: vec![Box::new(Fake(fake))], spread: None, make_stream: Box::new(|| Err(failed())) };
+    let scheduler = Arc::new(Scheduler::start(settings, sessions).unwrap());
     let ask = |priority, ids: Vec<u32>| {
         let (scheduler, turn) = (Arc::clone(&scheduler), Turn { priority, ..turn(Admission::Try) });
         tokio::spawn(async move { scheduler.run(ids.into_iter().map(window).collect(), turn).await })
@@ -241,4 +244,57 @@ async fn a_large_request_and_a_small_one_take_turns() {
 async fn bulk_work_yields_to_all_other() {
     let requests = vec![(Priority::Bulk, vec![10, 11]), (Priority::Normal, vec![20]), (Priority::Normal, vec![30, 31])];
     assert_eq!(order_of_runs(1, requests).await, [20, 30, 31, 10, 11]);
+}
+
+/// A scheduler of two streams and a session for lone runs, which counts its runs and panics at id 13; streams are held until
+/// the sender is used or dropped.
+fn spreading() -> (Scheduler, Arc<AtomicUsize>, std::sync::mpsc::Sender<()>) {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let (wait, n_lone) = (Arc::new(Mutex::new(wait)), Arc::new(AtomicUsize::new(0)));
+    let stream = || {
+        let wait = Arc::clone(&wait);
+        let held = move |_: &Batch| {
+            let _ = wait.lock().unwrap().recv();
+            Ok(())
+        };
+        Box::new(Fake(held)) as Box<dyn Run>
+    };
+    let counted = Arc::clone(&n_lone);
+    let spread = move |batch: &Batch| {
+        assert_ne!(batch.input_ids[[0, 0]], 13, "as the test wants it");
+        counted.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    };
+    let (streams, spread) = (vec![stream(), stream()], Some(Box::new(Fake(spread)) as Box<dyn Run>));
+    let limits = BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
+    let settings = SchedulerSettings { max_queued_windows: 100, limits, pad_id: 0 };
+    let sessions = Sessions { streams, spread, make_stream: Box::new(|| Err(failed())) };
+    (Scheduler::start(settings, sessions).unwrap(), n_lone, release)
+}
+
+#[tokio::test]
+async fn a_run_that_is_alone_is_computed_on_all_cores() {
+    let (scheduler, n_lone, release) = spreading();
+    for id in 0..3 {
+        assert_eq!(scheduler.run(vec![window(id)], turn(Admission::Try)).await.unwrap(), vec![logits(id)]);
+    }
+    assert_eq!(n_lone.load(Ordering::SeqCst), 3);
+    // The first of two has company that waits, and the second has company that runs.
+    let mut two = Box::pin(scheduler.run(vec![window(4), window(5)], turn(Admission::Try)));
+    assert!(futures_poll_once(two.as_mut()).await.is_none());
+    while scheduler.n_waiting() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(n_lone.load(Ordering::SeqCst), 3);
+    drop(release);
+    assert_eq!(two.await.unwrap(), vec![logits(4), logits(5)]);
+}
+
+#[tokio::test]
+async fn a_lone_run_that_panics_leaves_the_streams() {
+    let (scheduler, n_lone, release) = spreading();
+    drop(release);
+    assert!(matches!(scheduler.run(vec![window(13)], turn(Admission::Try)).await, Err(ScheduleError::Panicked)));
+    assert_eq!(scheduler.run(vec![window(1)], turn(Admission::Try)).await.unwrap(), vec![logits(1)]);
+    assert_eq!((n_lone.load(Ordering::SeqCst), scheduler.n_panics(), scheduler.is_alive()), (0, 1, true));
 }

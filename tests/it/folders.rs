@@ -37,6 +37,13 @@ async fn the_precision_is_read_from_the_file() {
 }
 
 #[tokio::test]
+async fn the_weights_that_every_run_reads_are_all_but_embedding_tables() {
+    for (name, n_bytes) in [("bert-cased-ner", 67_236), ("bert-cased-ner-int8", 19_520)] {
+        assert_eq!(load(name).await.manifest.graph.n_bytes_a_run, n_bytes, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_hub_layout_is_found_and_the_choice_can_be_seen_and_changed() {
     let model = load("bert-cased-ner-hub-layout").await;
     assert!(model.manifest.onnx_file.ends_with("onnx/model.onnx"));

@@ -1,5 +1,7 @@
 //! Answers held against what `transformers` and PyTorch gave for the same models and texts.
 
+use std::path::Path;
+
 use ressort::batch::{Batch, HeadOutput, Run};
 use ressort::config::Provider;
 use ressort::decode::tags::Position;
@@ -9,7 +11,7 @@ use ressort::normalize::normalize;
 use ressort::session::{OrtSession, SharedWeights};
 use ressort::span::{OffsetConverter, OffsetUnit};
 use ressort::task::AggregationStrategy;
-use ressort::tokenize::{Tokenizer, Windowing};
+use ressort::tokenize::{Tokenizer, Window, Windowing};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -92,6 +94,19 @@ fn ids_and_logits_are_those_of_pytorch_for_every_family() {
         }
     }
     assert!(n_cases >= 100, "only {n_cases} cases were held against the reference");
+}
+
+#[test]
+fn a_run_on_several_threads_gives_the_same_bits() {
+    let manifest = Manifest::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/ressort"))).unwrap();
+    let weights = SharedWeights::read(&manifest, Provider::Cpu).unwrap();
+    let [mut one, mut three] = [1, 3].map(|n| OrtSession::open(&manifest, Provider::Cpu, n, &weights).unwrap());
+    for length in [3, 17, 64, 128] {
+        let input_ids: Vec<u32> = (0..length).map(|place| 5 + place * 97 % 5000).collect();
+        let window = Window { tokens: 0..input_ids.len(), input_ids, n_prefix: 0 };
+        let batch = Batch::new(&[&window], 1);
+        assert_eq!(one.run(&batch).unwrap(), three.run(&batch).unwrap(), "{length} tokens");
+    }
 }
 
 #[tokio::test]
