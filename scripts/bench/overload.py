@@ -73,6 +73,7 @@ class _Storm:
             due = number / rate
             if due >= seconds:
                 break
+            # Each request has its moment, whether or not the server keeps up.
             await asyncio.sleep(max(started + due - time.perf_counter(), 0))
             task = asyncio.create_task(self._ask(self.documents[number % len(self.documents)]))
             under_way.add(task)

@@ -22,7 +22,7 @@ import time
 from . import load, server, texts
 
 N_CLIENTS, N_BROKEN = 32, 20
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = 5.0  # A model that goes out is freed a moment after the switch is answered.
 MAX_P99_RATIO, MAX_MEMORY_RATIO = 1.5, 1.1
 
 
@@ -62,6 +62,7 @@ def main() -> None:
 
 async def _measure(port: int, process, arguments: argparse.Namespace) -> None:
     documents = texts.make_texts(2000, 75.0, 1)
+    # The same load for as long, with nothing beside it.
     quiet, _ = await _under_load(port, documents, asyncio.sleep(arguments.seconds))
     swapped, swaps = await _under_load(port, documents, _swap(port, process, arguments.swaps))
     for name, figures in (("without swaps", quiet), ("with swaps", swapped)):

@@ -18,7 +18,6 @@ class Paths:
     work: Path
     model: Path
     name: str
-    examples_of: str
 
     @property
     def base(self) -> Path:
@@ -34,7 +33,7 @@ class Paths:
 
     @property
     def examples(self) -> Path:
-        return self.work / self.examples_of / "examples"
+        return self.work / self.name / "examples"
 
     @property
     def checkpoint(self) -> Path:
@@ -104,6 +103,7 @@ class Encoder:
 @dataclass(frozen=True)
 class Training:
     tasks: list
+    epochs: int
     batch_tokens: int
     encoder_lr: float
     head_lr: float
@@ -168,10 +168,9 @@ def load_config(file: Path, path_overrides: dict | None = None, seed: int | None
     """Reads `file`; an unknown or missing key is an error that names it."""
     raw = _read_with_parents(file)
     raw["seed"] = raw["seed"] if seed is None else seed
-    raw["paths"].setdefault("examples_of", (path_overrides or {}).get("name") or raw["paths"]["name"])
     given = {name: path for name, path in (path_overrides or {}).items() if path}
     raw["paths"] = {
-        name: value if name in ("name", "examples_of") else _absolute(value) for name, value in {**raw["paths"], **given}.items()
+        name: value if name == "name" else _absolute(value) for name, value in {**raw["paths"], **given}.items()
     }
     sections = {field.name: field.type for field in fields(Config)}
     unknown = raw.keys() - sections.keys()

@@ -96,7 +96,8 @@ def start_run(config: Config, minutes: float | None) -> Run:
     training = config.training
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     examples = {task: Examples(config.paths.examples / f"{task}.npz") for task in training.tasks}
-    plan = plan_batches(examples, training.batch_tokens, config.seed)
+    epochs = range(config.seed, config.seed + training.epochs)
+    plan = [batch for seed in epochs for batch in plan_batches(examples, training.batch_tokens, seed)]
     model = starting_model(config, training.dropout).to(device)
     pool_dropout(model, device)
     model.encoder.embeddings.word_embeddings.weight.requires_grad = not training.frozen_embeddings
@@ -105,7 +106,7 @@ def start_run(config: Config, minutes: float | None) -> Run:
     precision = MixedPrecision(model, model.encoder.embeddings)
     optimizer = torch.optim.AdamW(parameter_groups(precision, training), betas=(0.9, 0.98), eps=1e-6, fused=True)
     budget_s = 60 * (training.time_budget_minutes if minutes is None else minutes)
-    n_tokens = sum(int(own.lengths.sum()) for own in examples.values())
+    n_tokens = training.epochs * sum(int(own.lengths.sum()) for own in examples.values())
     print(f"{len(plan)} steps, {n_tokens} tokens, budget {budget_s / 60:.0f} min, on {device}", flush=True)
     loss = partial(batch_loss, model, training=training)
     return Run(training, config.paths.checkpoint, examples, plan, model, loss, precision, optimizer, device, budget_s)
