@@ -1,13 +1,18 @@
 //! `POST /v1/classify`: one text or many documents in, topics and entities out, in the order of the request.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 
 use super::App;
 use super::body::read_body;
@@ -25,15 +30,19 @@ use crate::task::Tasks;
 /// How many documents of one request are under way at a time: enough to fill every stream, few enough to let other requests in.
 const DOCUMENTS_UNDER_WAY: usize = 32;
 
+const JSON_LINES: &str = "application/x-ndjson";
+
 pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let deadline = Instant::now() + app.limits.timeout;
+    let in_lines = accepts_lines(request.headers());
     let work = async {
         let body = read_body(request, &app.limits).await?;
         let request = ClassifyRequest::parse(&body, &app.limits)?;
         let job = Job::new(&app, request.options, deadline)?;
         match request.input {
             Input::One(text) => Ok(Json(job.answer(None, text, Admission::Try).await?).into_response()),
-            Input::Many(documents) => Ok(Json(job.answer_all(documents).await?).into_response()),
+            Input::Many(documents) if in_lines => Arc::new(job).answer_in_lines(documents).await,
+            Input::Many(documents) => Ok(Json(Arc::new(job).answer_all(documents).await?).into_response()),
         }
     };
     tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(|_| {
@@ -43,6 +52,14 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
         );
         Err(Problem::new(Code::DeadlineExceeded, detail))
     })
+}
+
+/// Whether the caller asks for JSON lines.
+fn accepts_lines(headers: &HeaderMap) -> bool {
+    let accepted =
+        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
+    let mut media_types = accepted.filter_map(|range| range.split(';').next());
+    media_types.any(|media_type| media_type.trim().eq_ignore_ascii_case(JSON_LINES))
 }
 
 /// The language of topic labels as the model spells it: `EN` and `en-GB` are `en`.
@@ -68,6 +85,30 @@ struct Job {
     shadow: Option<Arc<Shadow>>,
 }
 
+/// A document of many: its answer, or its id and what is wrong.
+struct DocumentAnswer(Result<Answer, (Option<String>, Problem)>);
+
+impl DocumentAnswer {
+    /// A problem that is none of the document's own.
+    fn fault_of_service(&self) -> Option<Problem> {
+        let (_, problem) = self.0.as_ref().err()?;
+        problem.concerns_whole_request().then(|| problem.clone())
+    }
+
+    fn into_body(self) -> DocumentBodyOut {
+        match self.0 {
+            Ok(result) => DocumentBodyOut::Result(Box::new(result)),
+            Err((id, problem)) => DocumentBodyOut::Failure(FailureBody { id, error: problem.body() }),
+        }
+    }
+
+    fn into_line(self) -> String {
+        // Plain structs of strings and numbers: there is nothing that cannot be written.
+        let line = serde_json::to_string(&self.into_body()).unwrap_or_default();
+        line + "\n"
+    }
+}
+
 impl Job {
     fn new(app: &App, options: Options, deadline: Instant) -> Result<Self, Problem> {
         let models = app.registry.assign(options.tasks, &options.models)?;
@@ -85,29 +126,48 @@ impl Job {
     }
 
     /// All documents, each with an answer or a problem in its place.
-    ///
-    /// Only the first is refused by a full queue, and with it the request; the others wait for their turn.
-    async fn answer_all(&self, documents: Vec<InputDocument>) -> Result<ResultsBody, Problem> {
-        let first_good = documents.iter().position(|document| document.text.is_ok());
-        let answers = stream::iter(documents.into_iter().enumerate()).map(|(index, document)| async move {
-            let admission = if Some(index) == first_good { Admission::Try } else { Admission::Wait };
-            match document.text {
-                Ok(text) => {
-                    self.answer(document.id.clone(), text, admission).await.map_err(|problem| (document.id, problem))
-                }
-                Err(problem) => Err((document.id, problem)),
-            }
-        });
-        let mut answers = answers.buffered(DOCUMENTS_UNDER_WAY);
+    async fn answer_all(self: Arc<Self>, documents: Vec<InputDocument>) -> Result<ResultsBody, Problem> {
+        let models = AnswerModels::of(&self.models);
+        let mut answers = pin!(self.answers(documents));
         let mut results = Vec::new();
         while let Some(answer) = answers.next().await {
-            results.push(match answer {
-                Ok(result) => DocumentBodyOut::Result(Box::new(result)),
-                Err((_, problem)) if problem.concerns_whole_request() => return Err(problem),
-                Err((id, problem)) => DocumentBodyOut::Failure(FailureBody { id, error: problem.body() }),
-            });
+            if let Some(problem) = answer.fault_of_service() {
+                return Err(problem);
+            }
+            results.push(answer.into_body());
         }
-        Ok(ResultsBody { results, models: AnswerModels::of(&self.models) })
+        Ok(ResultsBody { results, models })
+    }
+
+    /// A line for each document as soon as it and those before it are done. A status can be given until the first goes out.
+    async fn answer_in_lines(self: Arc<Self>, documents: Vec<InputDocument>) -> Result<Response, Problem> {
+        let n_before = documents.iter().take_while(|document| document.text.is_err()).count();
+        let mut answers = Box::pin(self.answers(documents));
+        let first: Vec<DocumentAnswer> = answers.by_ref().take(n_before + 1).collect().await;
+        if let Some(problem) = first.iter().find_map(DocumentAnswer::fault_of_service) {
+            return Err(problem);
+        }
+        let lines = stream::iter(first).chain(answers).map(|answer| Ok::<_, Infallible>(answer.into_line()));
+        Ok(([(CONTENT_TYPE, JSON_LINES)], Body::from_stream(lines)).into_response())
+    }
+
+    /// The documents' answers in order.
+    ///
+    /// Only the first is refused by a full queue, and with it the request; the others wait for their turn.
+    fn answers(self: Arc<Self>, documents: Vec<InputDocument>) -> impl Stream<Item = DocumentAnswer> + Send + use<> {
+        let first_good = documents.iter().position(|document| document.text.is_ok());
+        let answer = move |(index, document): (usize, InputDocument)| {
+            let job = Arc::clone(&self);
+            async move {
+                let admission = if Some(index) == first_good { Admission::Try } else { Admission::Wait };
+                let answer = match document.text {
+                    Ok(text) => job.answer(document.id.clone(), text, admission).await,
+                    Err(problem) => Err(problem),
+                };
+                DocumentAnswer(answer.map_err(|problem| (document.id, problem)))
+            }
+        };
+        stream::iter(documents.into_iter().enumerate()).map(answer).buffered(DOCUMENTS_UNDER_WAY)
     }
 
     async fn answer(&self, id: Option<String>, text: Arc<str>, admission: Admission) -> Result<Answer, Problem> {

@@ -113,6 +113,39 @@ async fn documents_are_answered_in_their_order_and_bad_ones_fail_alone() {
 }
 
 #[tokio::test]
+async fn documents_come_in_lines_to_who_asks_for_lines() {
+    let service = service().await;
+    let documents: Vec<Value> =
+        (0..40)
+            .map(|n| {
+                if n % 10 == 0 {
+                    json!({"id": n.to_string(), "text": 5})
+                } else {
+                    json!({"text": format!("Berlin {n}")})
+                }
+            })
+            .collect();
+    let body = json!({"documents": documents}).to_string();
+    let in_lines = |accept: &'static str| {
+        let mut request = post(body.clone());
+        request.headers_mut().insert("accept", accept.parse().unwrap());
+        service.clone().oneshot(request)
+    };
+    let response = in_lines("text/html, Application/X-NDJSON;q=0.9").await.unwrap();
+    assert_eq!(
+        (response.status(), &response.headers()["content-type"]),
+        (StatusCode::OK, &"application/x-ndjson".parse().unwrap())
+    );
+    let read = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let lines: Vec<Value> =
+        read.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
+    let whole = classify(&service, json!({"documents": documents})).await;
+    assert_eq!(Value::Array(lines), whole["results"]);
+    let plain = in_lines("*/*").await.unwrap();
+    assert_eq!(plain.headers()["content-type"], "application/json");
+}
+
+#[tokio::test]
 async fn many_documents_are_answered_as_each_alone() {
     let service = service().await;
     let texts: Vec<String> = (0..200).map(|n| format!("{}Angela Merkel in Berlin", "dann ".repeat(n % 70))).collect();
