@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use ressort::cache::PredictionCache;
-use ressort::config::RequestLimits;
+use ressort::config::{RequestLimits, RunSettings};
 use ressort::http::{ApiKey, App, router};
 use ressort::registry::{ByTask, Registry};
 use serde_json::{Value, json};
@@ -143,6 +143,33 @@ async fn documents_come_in_lines_to_who_asks_for_lines() {
     assert_eq!(Value::Array(lines), whole["results"]);
     let plain = in_lines("*/*").await.unwrap();
     assert_eq!(plain.headers()["content-type"], "application/json");
+}
+
+#[tokio::test]
+async fn a_full_queue_is_answered_at_once_with_when_to_come_back() {
+    let narrow = RunSettings { max_queued_windows: 1, ..settings() };
+    let registry = Registry::load(&[spec("bert-cased-ner")], ByTask::default(), &narrow).await.unwrap();
+    let app = Arc::new(App::new(registry, RequestLimits::default()));
+    let service = router(Arc::clone(&app));
+    let long = "Angela Merkel reiste nach Paris. ".repeat(600);
+    let documents: Vec<Value> = (0..50).map(|n| json!({"text": format!("{n} {long}")})).collect();
+    let under_way = tokio::spawn(service.clone().oneshot(post(json!({"documents": documents}).to_string())));
+    let is_waiting = || app.registry.models().iter().any(|model| model.pipeline.scheduler.n_waiting() > 0);
+    while !is_waiting() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for (body, accept) in [
+        (json!({"text": "Berlin"}), "*/*"),
+        (json!({"documents": [{"text": "Berlin"}]}), "*/*"),
+        (json!({"documents": [{"text": 5}, {"text": "Berlin"}]}), "application/x-ndjson"),
+    ] {
+        let mut request = post(body.to_string());
+        request.headers_mut().insert("accept", accept.parse().unwrap());
+        let response = service.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{body}");
+        assert_eq!(response.headers()["retry-after"], "1", "{body}");
+    }
+    under_way.abort();
 }
 
 #[tokio::test]
