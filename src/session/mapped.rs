@@ -9,6 +9,10 @@ use std::ptr::{self, NonNull};
 /// Where each part begins: enough for every kind of number and for vector instructions.
 const ALIGNMENT: usize = 64;
 
+/// Linux keeps what is written at once in one piece, and maps a piece whole when any of it is read: of a table of which texts
+/// ask for some rows, megabytes around each.
+const WRITTEN_AT_ONCE: usize = 16 * 1024;
+
 /// Parts side by side in a file without a name, which goes when this does. Nobody else can write to it, as somebody might to
 /// the file that the parts came from.
 pub struct Mapped {
@@ -72,7 +76,7 @@ fn write(mut file: BufWriter<File>, parts: &[&[u8]]) -> io::Result<(File, Vec<us
     let (mut places, mut end) = (Vec::with_capacity(parts.len()), 0);
     for part in parts {
         let n_padding = part.len().next_multiple_of(ALIGNMENT) - part.len();
-        file.write_all(part)?;
+        part.chunks(WRITTEN_AT_ONCE).try_for_each(|chunk| file.write_all(chunk))?;
         file.write_all(&[0; ALIGNMENT][..n_padding])?;
         places.push(end);
         end += part.len() + n_padding;
