@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     tame_allocator();
     let cli = Cli::parse();
     start_logging(cli.log_format.into());
-    match run(cli.verb) {
+    match start_runtime().and_then(|runtime| runtime.block_on(run(cli.verb))) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("ressort: {error:#}");
@@ -54,7 +54,14 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
+/// Documents are read and decoded on threads beside those that answer. More of them than keep the cores busy do nothing but take
+/// memory, and under load time from the runs.
+fn start_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let n_cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok(builder.enable_all().max_blocking_threads(2 * n_cores).build()?)
+}
+
 async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Serve(args) => run_serve(&args).await?,
