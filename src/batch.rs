@@ -4,7 +4,8 @@
 //! # When a batch pays on the CPU
 //!
 //! Tokens a second as a multiple of the same windows run alone, all of one length, two single-threaded streams of a two-core
-//! machine (`python -m scripts.bench.batches`), for a model of XLM-R's base shape in fp32 and for one of twelve layers of 384:
+//! machine that was not quite quiet (`python -m scripts.bench.batches`), for a model of XLM-R's base shape in fp32 and for one of
+//! twelve layers of 384:
 //!
 //! | tokens of a window | base: 2 | 4 | 8 together | small: 2 | 4 | 8 together |
 //! |---|---|---|---|---|---|---|

@@ -161,6 +161,10 @@ fn sessions(manifest: &Manifest, placement: &Placement, settings: &RunSettings) 
 }
 
 /// Whether a run that is alone is computed on all cores.
+///
+/// Times faster on two cores than on one, for a window of 32 to 256 tokens: 1.7 to 1.8 for XLM-R's base shape in fp32 (342 MB
+/// of weights a run), 1.3 to 1.6 for one of 12 layers of 384 in fp32 (85 MB), 1.05 to 1.4 for the base shape in int8 (86 MB),
+/// 0.8 to 1.2 for the model that ships (29 MB).
 fn spreads_lone_runs(manifest: &Manifest, placement: &Placement, settings: &RunSettings) -> bool {
     const MIN_BYTES: u64 = 64_000_000;
     let cores_look_on = !placement.provider.is_gpu() && settings.n_streams > 1;

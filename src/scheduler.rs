@@ -8,7 +8,8 @@
 //!
 //! A run is computed on one thread: several side by side do more than one on several threads. Where nothing else is under
 //! way and nothing waits, though, the other cores would look on; a session that computes on all of them, if there is one, then
-//! takes the run.
+//! takes the run. It gives the same bits (`tests/it/parity.rs`), shares the weights, and is there for large models only
+//! (`spreads_lone_runs`, where a model is loaded).
 
 mod queue;
 
