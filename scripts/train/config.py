@@ -120,6 +120,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Export:
+    trainings: list
     opset: int
     name: str
     description: str

@@ -27,8 +27,9 @@ CHECKED_TEXTS = [
 def main() -> None:
     config, arguments = parse_arguments(__doc__, _add_options)
     config.paths.model.mkdir(parents=True, exist_ok=True)
-    source = config.paths.checkpoint if arguments.checkpoint else config.paths.trained
-    model = load_trained(config, source)
+    names = config.export.trainings or [config.paths.name]
+    sources = [config.paths.checkpoint] if arguments.checkpoint else [config.paths.trained_by(name) for name in names]
+    model = load_trained(config, sources)
     tokenizer = Tokenizer.from_file(str(config.paths.pruned / "tokenizer.json"))
     full_precision = config.paths.work / "model.fp32.onnx"
     export_graph(model, full_precision, config.export.opset)
@@ -44,9 +45,12 @@ def _add_options(parser) -> None:
     )
 
 
-def load_trained(config: Config, source: Path) -> TwoHeads:
-    state = torch.load(source, weights_only=False, map_location="cpu")
-    return trained_model(config, state.get("model", state))
+def load_trained(config: Config, sources: list[Path]) -> TwoHeads:
+    """The model of a training, or of the mean of several trainings' weights, which must have begun as the same."""
+    states = [torch.load(source, weights_only=False, map_location="cpu") for source in sources]
+    states = [state.get("model", state) for state in states]
+    mean = {name: sum(state[name] for state in states) / len(states) for name in states[0]} if states[1:] else states[0]
+    return trained_model(config, mean)
 
 
 def export_graph(model: TwoHeads, file: Path, opset: int) -> None:
