@@ -1,6 +1,6 @@
 //! Model folders: every family, precision and layout loads; broken ones are refused with the file, the value and the remedy.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ressort::config::{ModelSpec, Provider, RunSettings};
 use ressort::decode::tags::entity_labels;
@@ -20,6 +20,21 @@ async fn every_family_precision_and_layout_answers() {
         let prediction = predict(&model, &text, options()).await;
         assert!(prediction.usage.n_windows > 1, "{name}: {:?}", prediction.usage);
         assert!(prediction.topics.is_some_and(|topics| !topics.is_empty()) || prediction.entities.is_some(), "{name}");
+    }
+}
+
+/// Loading a model holds its golden examples.
+#[tokio::test]
+async fn the_models_that_ship_load() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    for (name, n_layers, max_bytes) in [("ressort", 12, 64_000_000), ("ressort-mini", 5, 40_000_000)] {
+        let path = models.join(name);
+        let model = Model::load(&ModelSpec { name: name.into(), path: path.clone() }, &settings()).await.unwrap();
+        assert!(model.manifest.golden.len() >= 3, "{name}");
+        let config = std::fs::read_to_string(path.join("config.json")).unwrap();
+        assert!(config.contains(&format!("\"num_hidden_layers\": {n_layers}")), "{name}: {config}");
+        let files = std::fs::read_dir(&path).unwrap().map(|file| file.unwrap().metadata().unwrap().len());
+        assert!(files.sum::<u64>() <= max_bytes, "{name}");
     }
 }
 
