@@ -142,7 +142,7 @@ impl Scheduler {
         let owed = Arc::clone(self.places(turn.priority)).acquire_many_owned(n_owed);
         let job = |window| {
             let (reply, receive) = oneshot::channel();
-            (Job { window, deadline: turn.deadline, reply, _place: Arc::clone(&place) }, receive)
+            (Job { window, deadline: turn.deadline, reply, place: Arc::clone(&place) }, receive)
         };
         let (jobs, replies): (Vec<_>, Vec<_>) = windows.into_iter().map(job).unzip();
         drop(place);

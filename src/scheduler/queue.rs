@@ -1,9 +1,9 @@
 //! The waiting windows: two lanes, in each of which requests take turns, so that a request of a thousand documents holds up
 //! none of one.
 //!
-//! A turn is of several windows, since an article is. With turns of one window a long article would wait for one round of
-//! all who are there for each of its windows: under load far longer than the queue is long, and its windows that are done
-//! meanwhile are of no use to anybody.
+//! A turn is a document, or so many windows of it. With turns of one window a long article would wait for one round of all who
+//! are there for each of its windows: under load far longer than the queue is long, and its windows that are done meanwhile
+//! are of no use to anybody.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::batch::{BatchLimits, WindowLogits, select};
 use crate::task::Priority;
 use crate::tokenize::Window;
 
-/// What a request may run before it is the next one's turn: an article of some 780 tokens in windows of 128.
+/// What a document may run before it is the next request's turn: an article of some 780 tokens in windows of 128.
 const WINDOWS_A_TURN: usize = 8;
 
 #[derive(Default)]
@@ -36,8 +36,8 @@ pub struct Job {
     pub deadline: Instant,
     /// Closed by a caller that has gone.
     pub reply: oneshot::Sender<Result<WindowLogits, ScheduleError>>,
-    /// The document's first place in the queue, given back when its last window is answered.
-    pub _place: Arc<OwnedSemaphorePermit>,
+    /// The document's first place in the queue, given back when its last window is answered; one and the same for all of them.
+    pub place: Arc<OwnedSemaphorePermit>,
 }
 
 /// Requests in the order of their turns; none is without jobs.
@@ -115,12 +115,12 @@ impl Lane {
         let Some(mut waiting) = self.requests.pop_front() else { return Vec::new() };
         let Some(first) = waiting.jobs.pop_front() else { return Vec::new() };
         waiting.n_taken += 1;
-        if waiting.jobs.is_empty() {
-            drop(waiting);
-        } else if waiting.n_taken < WINDOWS_A_TURN {
-            self.requests.push_front(waiting);
-        } else {
-            self.requests.push_back(Waiting { n_taken: 0, ..waiting });
+        if let Some(next) = waiting.jobs.front() {
+            if Arc::ptr_eq(&next.place, &first.place) && waiting.n_taken < WINDOWS_A_TURN {
+                self.requests.push_front(waiting);
+            } else {
+                self.requests.push_back(Waiting { n_taken: 0, ..waiting });
+            }
         }
         let mut taken = vec![first];
         if limits.max_windows > 1 {

@@ -188,8 +188,9 @@ async fn futures_poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Opti
     .await
 }
 
-/// The order in which windows run whose requests were all in the queue before the second run: `first` alone goes before.
-async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<u32>)>) -> Vec<u32> {
+/// The order in which windows run whose requests, of one or more documents, were all in the queue before the second run: `first`
+/// alone goes before.
+async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<Vec<u32>>)>) -> Vec<u32> {
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let runs = Arc::new(Mutex::new(Vec::new()));
     let (wait, seen) = (Arc::new(Mutex::new(wait)), Arc::clone(&runs));
@@ -203,20 +204,23 @@ async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<u32>)>) -> Vec<u
     let sessions =
         Sessions { streams: vec![Box::new(Fake(fake))], spread: None, make_stream: Box::new(|| Err(failed())) };
     let scheduler = Arc::new(Scheduler::start(settings, sessions).unwrap());
-    let ask = |priority, ids: Vec<u32>| {
-        let (scheduler, turn) = (Arc::clone(&scheduler), Turn { priority, ..turn(Admission::Try) });
+    let ask = |turn, ids: Vec<u32>| {
+        let scheduler = Arc::clone(&scheduler);
         tokio::spawn(async move { scheduler.run(ids.into_iter().map(window).collect(), turn).await })
     };
-    let mut under_way = vec![ask(Priority::Normal, vec![first])];
+    let mut under_way = vec![ask(turn(Admission::Try), vec![first])];
     while runs.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
     let mut n_waiting = 0;
-    for (priority, ids) in requests {
-        n_waiting += ids.len();
-        under_way.push(ask(priority, ids));
-        while scheduler.n_waiting() < n_waiting {
-            tokio::task::yield_now().await;
+    for (priority, documents) in requests {
+        let turn = Turn { priority, ..turn(Admission::Try) };
+        for ids in documents {
+            n_waiting += ids.len();
+            under_way.push(ask(turn, ids));
+            while scheduler.n_waiting() < n_waiting {
+                tokio::task::yield_now().await;
+            }
         }
     }
     drop(release);
@@ -228,21 +232,33 @@ async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<u32>)>) -> Vec<u
 }
 
 #[tokio::test]
-async fn a_large_request_and_a_small_one_take_turns() {
+async fn requests_take_turns_by_documents() {
     let requests = vec![
-        (Priority::Normal, (100..120).collect()),
-        (Priority::Normal, vec![20]),
-        (Priority::Normal, vec![30, 31]),
-        (Priority::Normal, (40..50).collect()),
+        (Priority::Normal, vec![vec![10, 11, 12], vec![13], vec![14, 15]]),
+        (Priority::Normal, vec![vec![20]]),
+        (Priority::Normal, vec![vec![30, 31], vec![32]]),
     ];
-    let order: Vec<u32> =
-        (100..108).chain([20, 30, 31]).chain(40..48).chain(108..116).chain(48..50).chain(116..120).collect();
+    assert_eq!(order_of_runs(1, requests).await, [10, 11, 12, 20, 30, 31, 13, 32, 14, 15]);
+}
+
+#[tokio::test]
+async fn a_long_document_takes_several_turns() {
+    let requests = vec![
+        (Priority::Normal, vec![(100..120).collect()]),
+        (Priority::Normal, vec![vec![20]]),
+        (Priority::Normal, vec![(40..50).collect()]),
+    ];
+    let order: Vec<u32> = (100..108).chain([20]).chain(40..48).chain(108..116).chain(48..50).chain(116..120).collect();
     assert_eq!(order_of_runs(1, requests).await, order);
 }
 
 #[tokio::test]
 async fn bulk_work_yields_to_all_other() {
-    let requests = vec![(Priority::Bulk, vec![10, 11]), (Priority::Normal, vec![20]), (Priority::Normal, vec![30, 31])];
+    let requests = vec![
+        (Priority::Bulk, vec![vec![10, 11]]),
+        (Priority::Normal, vec![vec![20]]),
+        (Priority::Normal, vec![vec![30, 31]]),
+    ];
     assert_eq!(order_of_runs(1, requests).await, [20, 30, 31, 10, 11]);
 }
 
