@@ -19,13 +19,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
 use crate::batch::{Batch, BatchLimits, Run, RunError, WindowLogits};
 use crate::memory::GiveBack;
 use crate::task::Priority;
 use crate::tokenize::Window;
-use queue::{Job, Queue};
+use queue::{Job, Queue, WINDOWS_A_TURN};
 
 /// Makes a session.
 pub type MakeRun = Box<dyn Fn() -> Result<Box<dyn Run>, RunError> + Send + Sync>;
@@ -42,16 +42,24 @@ pub struct Sessions {
 
 pub struct Scheduler {
     shared: Arc<Shared>,
-    /// One permit for each window that may wait in a lane; each lane has its own, so that bulk work keeps nobody out.
-    normal_places: Arc<Semaphore>,
-    bulk_places: Arc<Semaphore>,
+    normal_places: Places,
+    /// Its own, so that bulk work keeps nobody out.
+    bulk_places: Places,
     n_places: usize,
+}
+
+/// The places of a lane, a permit each: for the windows that a document may run in one turn. The others of a long one hold up
+/// nobody.
+struct Places {
+    all: Arc<Semaphore>,
+    /// Those of them that later documents of requests may take, so that none who comes new finds the lane full of these.
+    later: Semaphore,
 }
 
 /// What is fixed for a scheduler's life.
 #[derive(Debug, Clone, Copy)]
 pub struct SchedulerSettings {
-    /// In each of the two lanes.
+    /// Places in each of the two lanes; a document takes one for each of its windows, and at most as many as a turn has.
     pub max_queued_windows: usize,
     pub limits: BatchLimits,
     pub pad_id: u32,
@@ -81,7 +89,7 @@ pub struct Turn {
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ScheduleError {
-    #[error("the queue is full (it holds {max_queued_windows} windows); try again shortly")]
+    #[error("the queue is full (it has {max_queued_windows} places); try again shortly")]
     Busy { max_queued_windows: usize },
     #[error("the deadline passed before the text could be read")]
     DeadlineExceeded,
@@ -124,22 +132,23 @@ impl Scheduler {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new().name(format!("run-{number}")).spawn(move || shared.work(session))?;
         }
-        let places = || Arc::new(Semaphore::new(n_places));
+        let places = || Places { all: Arc::new(Semaphore::new(n_places)), later: Semaphore::new(n_places.div_ceil(2)) };
         Ok(Self { shared, normal_places: places(), bulk_places: places(), n_places })
     }
 
     /// Runs `windows` and gives their logits in the same order.
     ///
     /// A document is let in whole where one place is free, so that a full queue refuses long ones no sooner than short ones;
-    /// what it takes beyond that is owed, and paid before anybody else is let in. So as many windows wait as there are places,
-    /// and at most those of one document more, or of a few that came at the same moment.
+    /// what it takes beyond that is owed, and paid before anybody else is let in.
     pub async fn run(&self, windows: Vec<Window>, turn: Turn) -> Result<Vec<WindowLogits>, ScheduleError> {
         if windows.is_empty() {
             return Ok(Vec::new());
         }
+        let n_taken = windows.len().min(WINDOWS_A_TURN);
+        let _later = self.wait_among_later(n_taken, turn).await?;
         let place = Arc::new(self.admit(turn).await?);
-        let n_owed = windows.len().min(self.n_places) as u32 - 1;
-        let owed = Arc::clone(self.places(turn.priority)).acquire_many_owned(n_owed);
+        let n_owed = n_taken.min(self.n_places) as u32 - 1;
+        let owed = self.places(turn.priority).all.acquire_many(n_owed);
         let job = |window| {
             let (reply, receive) = oneshot::channel();
             (Job { window, deadline: turn.deadline, reply, place: Arc::clone(&place) }, receive)
@@ -165,7 +174,7 @@ impl Scheduler {
     /// An error if a document of this turn would be refused now: to be asked before work is done on it.
     pub fn look_for_room(&self, turn: Turn) -> Result<(), ScheduleError> {
         match turn.admission {
-            Admission::Try if self.places(turn.priority).available_permits() == 0 => Err(self.busy()),
+            Admission::Try if self.places(turn.priority).all.available_permits() == 0 => Err(self.busy()),
             _ => Ok(()),
         }
     }
@@ -198,17 +207,24 @@ impl Scheduler {
         if !self.is_alive() {
             return Err(ScheduleError::NoWorker);
         }
-        let places = Arc::clone(self.places(turn.priority));
+        let places = Arc::clone(&self.places(turn.priority).all);
         match turn.admission {
             Admission::Try => places.try_acquire_owned().map_err(|_| self.busy()),
-            Admission::Wait => tokio::time::timeout_at(turn.deadline.into(), places.acquire_owned())
-                .await
-                .map_err(|_| ScheduleError::DeadlineExceeded)?
-                .map_err(|_| self.busy()),
+            Admission::Wait => in_time(turn, places.acquire_owned()).await?.map_err(|_| self.busy()),
         }
     }
 
-    fn places(&self, priority: Priority) -> &Arc<Semaphore> {
+    /// For a later document of a request: room among those.
+    async fn wait_among_later(&self, n: usize, turn: Turn) -> Result<Option<SemaphorePermit<'_>>, ScheduleError> {
+        if turn.admission == Admission::Try {
+            return Ok(None);
+        }
+        let n = n.min(self.n_places.div_ceil(2)) as u32;
+        let room = in_time(turn, self.places(turn.priority).later.acquire_many(n)).await?;
+        room.map(Some).map_err(|_| self.busy())
+    }
+
+    fn places(&self, priority: Priority) -> &Places {
         match priority {
             Priority::Normal => &self.normal_places,
             Priority::Bulk => &self.bulk_places,
@@ -218,6 +234,11 @@ impl Scheduler {
     fn busy(&self) -> ScheduleError {
         ScheduleError::Busy { max_queued_windows: self.n_places }
     }
+}
+
+/// What `wait` gives, unless the deadline passes before.
+async fn in_time<T>(turn: Turn, wait: impl Future<Output = T>) -> Result<T, ScheduleError> {
+    tokio::time::timeout_at(turn.deadline.into(), wait).await.map_err(|_| ScheduleError::DeadlineExceeded)
 }
 
 impl RequestId {

@@ -17,7 +17,7 @@ use crate::task::Priority;
 use crate::tokenize::Window;
 
 /// What a document may run before it is the next request's turn: an article of some 780 tokens in windows of 128.
-const WINDOWS_A_TURN: usize = 8;
+pub const WINDOWS_A_TURN: usize = 8;
 
 #[derive(Default)]
 pub struct Queue {

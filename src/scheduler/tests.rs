@@ -136,6 +136,43 @@ async fn a_long_document_needs_one_free_place_and_owes_the_others() {
 }
 
 #[tokio::test]
+async fn neither_a_long_document_nor_many_later_ones_keep_others_out() {
+    let limits = BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
+    let settings = SchedulerSettings { max_queued_windows: 20, limits, pad_id: 0 };
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let held = move |_: &Batch| {
+        let _ = wait.recv();
+        Ok(())
+    };
+    let sessions =
+        Sessions { streams: vec![Box::new(Fake(held))], spread: None, make_stream: Box::new(|| Err(failed())) };
+    let scheduler = Scheduler::start(settings, sessions).unwrap();
+    let n_free = || scheduler.normal_places.all.available_permits();
+    let request = turn(Admission::Try);
+    let ask = |ids: std::ops::Range<u32>, turn| Box::pin(scheduler.run(ids.map(window).collect(), turn));
+    let mut long = ask(0..500, request);
+    assert!(futures_poll_once(long.as_mut()).await.is_none());
+    assert_eq!(n_free(), 12);
+    let mut later: Vec<_> = (0..30).map(|n| ask(n..n + 1, Turn { admission: Admission::Wait, ..request })).collect();
+    for document in &mut later {
+        assert!(futures_poll_once(document.as_mut()).await.is_none());
+    }
+    assert_eq!(n_free(), 2);
+    let mut other = ask(7..8, turn(Admission::Try));
+    assert!(futures_poll_once(other.as_mut()).await.is_none());
+    drop(release);
+    assert_eq!(other.await.unwrap(), vec![logits(7)]);
+    assert_eq!(long.await.unwrap().len(), 500);
+    for (document, n) in later.into_iter().zip(0..) {
+        assert_eq!(document.await.unwrap(), vec![logits(n)]);
+    }
+    // A worker lets go of a window a moment after it has answered.
+    while n_free() < 20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn a_caller_that_has_gone_costs_no_run() {
     let runs = Arc::new(AtomicUsize::new(0));
     let (release, wait) = std::sync::mpsc::channel::<()>();
