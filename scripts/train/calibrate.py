@@ -1,4 +1,4 @@
-"""Step 6: the temperature and the thresholds, chosen on dev sets and written to the folder's `ressort.toml`.
+"""Step 8: the temperature and the thresholds, chosen on dev sets and written to the folder's `ressort.toml`.
 
 The sets are weighted by the configuration, the German news first. A rare label's threshold leans on the common one."""
 

@@ -1,4 +1,4 @@
-"""Step 7: the figures of the model card, by ONNX Runtime, one text a run. Dev sets, or with `--test` the test sets."""
+"""Step 9: the figures of the model card, by ONNX Runtime, one text a run. Dev sets, or with `--test` the test sets."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Step 5: the model folder. One ONNX graph with both heads, checked against PyTorch, then int8."""
+"""Step 7: the model folder. One ONNX graph with both heads, checked against PyTorch, then int8."""
 
 import json
 import re

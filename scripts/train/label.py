@@ -1,4 +1,4 @@
-"""Step 6: what has no entity labels gets those of the teachers: for each word of a topic item or an encyclopaedia's
+"""Step 5: what has no entity labels gets those of the teachers: for each word of a topic item or an encyclopaedia's
 paragraph, the mean of their distributions over the tags. So the entity head sees whole news, and not only sentences.
 
 With `labelling.topics` the teachers label topics too: the targets become the mean of theirs and those that are there."""

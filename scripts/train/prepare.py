@@ -1,4 +1,4 @@
-"""Step 3: training examples of both tasks, encoded and written to the work folder."""
+"""Step 4: training examples of both tasks, encoded and written to the work folder."""
 
 import random
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 def read_records(data: Path, name: str, limit: int | None = None) -> list[dict]:
     """The records of `NAME.jsonl.gz`, at most `limit`."""
-    with gzip.open(data / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+    file = data / f"{name}.jsonl.gz"
+    if not file.exists():
+        raise SystemExit(f"{file} is missing; name the folder of the data sets with --data, see scripts/train/README.md")
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in islice(lines, limit)]
 
 

@@ -1,4 +1,4 @@
-"""Step 4: training, both heads together. Killed and started again it goes on from the last checkpoint.
+"""Step 6: training, both heads together. Killed and started again it goes on from the last checkpoint.
 
 Linear warm-up and decay over the planned batches; with a time budget the schedule follows the clock when that is
 ahead."""
