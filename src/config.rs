@@ -158,7 +158,7 @@ impl FromStr for ModelSpec {
 }
 
 /// The cores that this process may really use (affinity and cgroup quota, not the machine's count).
-fn usable_cores() -> usize {
+pub fn usable_cores() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get())
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use ressort::cache::PredictionCache;
+use ressort::config::usable_cores;
 use ressort::evaluate::progress::{ProgressBar, ScratchDir};
 use ressort::evaluate::report::html::page;
 use ressort::evaluate::{EvaluateError, evaluate};
@@ -57,9 +58,8 @@ fn main() -> ExitCode {
 /// Documents are read and decoded on threads beside those that answer. More of them than keep the cores busy do nothing but take
 /// memory, and under load time from the runs.
 fn start_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    let n_cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    Ok(builder.enable_all().max_blocking_threads(2 * n_cores).build()?)
+    Ok(builder.enable_all().max_blocking_threads(2 * usable_cores()).build()?)
 }
 
 async fn run(verb: Verb) -> anyhow::Result<ExitCode> {

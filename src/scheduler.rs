@@ -132,7 +132,7 @@ impl Scheduler {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new().name(format!("run-{number}")).spawn(move || shared.work(session))?;
         }
-        let places = || Places { all: Arc::new(Semaphore::new(n_places)), later: Semaphore::new(n_places.div_ceil(2)) };
+        let places = || Places { all: Arc::new(Semaphore::new(n_places)), later: Semaphore::new(n_later(n_places)) };
         Ok(Self { shared, normal_places: places(), bulk_places: places(), n_places })
     }
 
@@ -171,7 +171,7 @@ impl Scheduler {
         }
     }
 
-    /// An error if a document of this turn would be refused now: to be asked before work is done on it.
+    /// The refusal that a document of this turn gets while the queue is full: to be asked before work is done on it.
     pub fn look_for_room(&self, turn: Turn) -> Result<(), ScheduleError> {
         match turn.admission {
             Admission::Try if self.places(turn.priority).all.available_permits() == 0 => Err(self.busy()),
@@ -219,7 +219,7 @@ impl Scheduler {
         if turn.admission == Admission::Try {
             return Ok(None);
         }
-        let n = n.min(self.n_places.div_ceil(2)) as u32;
+        let n = n.min(n_later(self.n_places)) as u32;
         let room = in_time(turn, self.places(turn.priority).later.acquire_many(n)).await?;
         room.map(Some).map_err(|_| self.busy())
     }
@@ -234,6 +234,11 @@ impl Scheduler {
     fn busy(&self) -> ScheduleError {
         ScheduleError::Busy { max_queued_windows: self.n_places }
     }
+}
+
+/// How many of a lane's places later documents of requests may take.
+fn n_later(n_places: usize) -> usize {
+    n_places.div_ceil(2)
 }
 
 /// What `wait` gives, unless the deadline passes before.
@@ -355,7 +360,7 @@ struct Running<'q> {
 
 impl<'q> Running<'q> {
     fn start(queue: &'q Mutex<Queue>, locked: &mut Queue) -> Self {
-        let alone = locked.n_running == 0 && locked.n_waiting() == 0;
+        let alone = locked.n_running == 0 && locked.is_empty();
         locked.n_running += 1;
         Self { queue, alone }
     }

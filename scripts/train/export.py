@@ -49,8 +49,7 @@ def load_trained(config: Config, sources: list[Path]) -> TwoHeads:
     """The model of a training, or of the mean of several trainings' weights, which must have begun as the same."""
     states = [torch.load(source, weights_only=False, map_location="cpu") for source in sources]
     states = [state.get("model", state) for state in states]
-    mean = {name: sum(state[name] for state in states) / len(states) for name in states[0]} if states[1:] else states[0]
-    return trained_model(config, mean)
+    return trained_model(config, {name: sum(state[name] for state in states) / len(states) for name in states[0]})
 
 
 def export_graph(model: TwoHeads, file: Path, opset: int) -> None:

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
-use super::{App, Code, Problem};
+use super::{App, Code, Problem, header};
 
 /// A secret that is never printed.
 #[derive(Clone)]
@@ -75,12 +75,11 @@ async fn pass(passes: Result<(), Problem>, request: Request, next: Next) -> Resp
 /// Without a key, a page of another site must not change models through its visitor's browser: no request that names an
 /// origin, and none that was sent to another name than the loopback's.
 fn check_local(request: &Request) -> Result<(), Problem> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let host = header(HOST).unwrap_or("localhost");
+    let host = header(request, &HOST).unwrap_or("localhost");
     let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     let is_loopback = name == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    if is_loopback && header(ORIGIN).is_none() {
+    if is_loopback && header(request, &ORIGIN).is_none() {
         return Ok(());
     }
     let detail = "without an admin key, models are changed from this machine only, and not by a web page; set RESSORT_ADMIN_KEY or --admin-key-file";
@@ -88,9 +87,8 @@ fn check_local(request: &Request) -> Result<(), Problem> {
 }
 
 fn check_key(key: &ApiKey, request: &Request) -> Result<(), Problem> {
-    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given =
-        given.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let given = header(request, &AUTHORIZATION).and_then(|value| value.split_once(' '));
+    let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let given = given.map(|(_, key)| key);
     match given {
         Some(given) if key.is(given) => Ok(()),

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
-use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde::de::{Deserialize, DeserializeOwned};
 
-use super::App;
 use super::error::{Code, Problem};
+use super::{App, header};
 use crate::config::RequestLimits;
 
 /// A body of a known form.
@@ -26,12 +25,12 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
 
 /// Reads the whole body of a request that says it is JSON.
 pub async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes, Problem> {
-    let coding = header(request.headers(), &CONTENT_ENCODING).trim();
+    let coding = header(&request, &CONTENT_ENCODING).unwrap_or_default().trim();
     if !coding.is_empty() && !coding.eq_ignore_ascii_case("identity") {
         let detail = format!("content-encoding `{coding}` is not read here; send the JSON as it is, not compressed");
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
-    let media_type = header(request.headers(), &CONTENT_TYPE);
+    let media_type = header(&request, &CONTENT_TYPE).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence != "application/json" && !essence.ends_with("+json") {
         let detail = format!("content-type `{media_type}` is not JSON; send `content-type: application/json`");
@@ -45,11 +44,6 @@ pub async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes
             false => Problem::new(Code::InvalidJson, format!("the body could not be read to its end: {error}")),
         }
     })
-}
-
-/// A header's value; empty where it is missing or no text.
-fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> &'h str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// Reads JSON; what is no JSON and what is JSON of another form are different problems.

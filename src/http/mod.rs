@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use axum::Router;
-use axum::extract::OriginalUri;
+use axum::extract::{OriginalUri, Request};
 use axum::http::Method;
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
@@ -134,6 +134,11 @@ pub async fn serve(
             Ok(())
         }
     }
+}
+
+/// A header's value, where it is there and text.
+fn header<'r>(request: &'r Request, name: &HeaderName) -> Option<&'r str> {
+    request.headers().get(name)?.to_str().ok()
 }
 
 /// The API's description for machines; a test holds it against the routes, the options and the codes.

@@ -247,6 +247,7 @@ impl proto::Tensor {
 
     /// By its shape and the size of its numbers, wherever they lie.
     fn n_bytes(&self) -> u64 {
+        // ONNX's `TensorProto.DataType`.
         let n_bits = match self.data_type {
             7 | 11 | 13 => 64,
             1 | 6 | 12 => 32,

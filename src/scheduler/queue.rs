@@ -63,6 +63,10 @@ impl Queue {
         self.normal.n_waiting() + self.bulk.n_waiting()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.normal.requests.is_empty() && self.bulk.requests.is_empty()
+    }
+
     pub fn clear(&mut self) {
         (self.normal, self.bulk) = (Lane::default(), Lane::default());
     }
