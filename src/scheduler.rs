@@ -106,8 +106,8 @@ struct Shared {
     wake: Condvar,
     settings: SchedulerSettings,
     make_stream: MakeRun,
-    /// The session that computes on all cores, while nobody uses it.
-    spread: Mutex<Option<Box<dyn Run>>>,
+    /// The session that computes on all cores. Poisoned, and then left alone, when a run of it panics.
+    spread: Option<Mutex<Box<dyn Run>>>,
     n_alive: AtomicUsize,
     n_panics: AtomicUsize,
     /// Last, so that it is dropped after the sessions' weights.
@@ -123,7 +123,7 @@ impl Scheduler {
             wake: Condvar::new(),
             settings,
             make_stream: sessions.make_stream,
-            spread: Mutex::new(sessions.spread),
+            spread: sessions.spread.map(Mutex::new),
             n_alive: AtomicUsize::new(sessions.streams.len()),
             n_panics: AtomicUsize::new(0),
             _give_back: GiveBack,
@@ -275,17 +275,13 @@ impl Shared {
     /// A worker's life: take, run, answer, until the queue is closed and empty.
     fn work(&self, mut stream: Box<dyn Run>) {
         while let Some((jobs, running)) = self.take() {
-            let mut spread = if running.alone { self.lock_spread().take() } else { None };
-            let session = spread.as_deref_mut().unwrap_or(stream.as_mut());
-            let run = catch_unwind(AssertUnwindSafe(|| self.run_jobs(session, jobs, running)));
+            let is_spread = running.spread.is_some();
+            let run = catch_unwind(AssertUnwindSafe(|| self.run_jobs(stream.as_mut(), jobs, running)));
             if run.is_ok() {
-                if spread.is_some() {
-                    *self.lock_spread() = spread;
-                }
                 continue;
             }
             self.n_panics.fetch_add(1, Ordering::Relaxed);
-            if spread.is_some() {
+            if is_spread {
                 tracing::error!("the session for lone runs panicked; they are computed on one thread from now on");
                 continue;
             }
@@ -310,7 +306,7 @@ impl Shared {
             queue.drop_lost(Instant::now());
             let jobs = queue.take(self.settings.limits);
             if !jobs.is_empty() {
-                return Some((jobs, Running::start(&self.queue, &mut queue)));
+                return Some((jobs, self.start_running(&mut queue)));
             }
             if queue.closed {
                 return None;
@@ -319,14 +315,26 @@ impl Shared {
         }
     }
 
-    fn run_jobs(&self, session: &mut dyn Run, jobs: Vec<Job>, running: Running<'_>) {
+    /// Counts a run that is about to begin; one that is alone gets the session for such.
+    fn start_running(&self, queue: &mut Queue) -> Running<'_> {
+        let alone = queue.n_running == 0 && queue.is_empty();
+        queue.n_running += 1;
+        let spread = self.spread.as_ref().filter(|_| alone).and_then(|session| session.try_lock().ok());
+        Running { shared: self, spread }
+    }
+
+    fn run_jobs(&self, stream: &mut dyn Run, jobs: Vec<Job>, mut running: Running<'_>) {
         let windows: Vec<&Window> = jobs.iter().map(|job| &job.window).collect();
-        let result = session.run(&Batch::new(&windows, self.settings.pad_id));
+        let batch = Batch::new(&windows, self.settings.pad_id);
+        let result = match &mut running.spread {
+            Some(session) => session.run(&batch),
+            None => stream.run(&batch),
+        };
         if result.is_err() && jobs.len() > 1 {
             // One bad input fails alone: each gets a run of its own.
             for job in jobs {
-                let running = Running::start(&self.queue, &mut self.lock());
-                self.run_jobs(session, vec![job], running);
+                let running = self.start_running(&mut self.lock());
+                self.run_jobs(stream, vec![job], running);
             }
             return;
         }
@@ -342,39 +350,24 @@ impl Shared {
         }
     }
 
-    fn lock_spread(&self) -> MutexGuard<'_, Option<Box<dyn Run>>> {
-        lock(&self.spread)
-    }
-
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        lock(&self.queue)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A run under way, counted in the queue for as long as this lives.
-struct Running<'q> {
-    queue: &'q Mutex<Queue>,
-    /// Whether nothing else ran or waited when it began.
-    alone: bool,
-}
-
-impl<'q> Running<'q> {
-    fn start(queue: &'q Mutex<Queue>, locked: &mut Queue) -> Self {
-        let alone = locked.n_running == 0 && locked.is_empty();
-        locked.n_running += 1;
-        Self { queue, alone }
-    }
+struct Running<'s> {
+    shared: &'s Shared,
+    /// The session that computes on all cores, where this run is alone.
+    spread: Option<MutexGuard<'s, Box<dyn Run>>>,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        lock(self.queue).n_running -= 1;
+        // First, so that the next run that is alone finds it free.
+        self.spread = None;
+        self.shared.lock().n_running -= 1;
     }
-}
-
-/// A panic in a run leaves what the lock guards as it was.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
