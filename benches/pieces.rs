@@ -9,17 +9,17 @@ use std::sync::LazyLock;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use ndarray::Array2;
-use ressort::answer::{Answer, AnswerEntity, AnswerModel, AnswerModels, AnswerTopic, AnswerUsage};
-use ressort::batch::{Batch, WindowHead};
-use ressort::decode::entities::{Entity, TagScheme, decode_entities};
-use ressort::decode::topics::decode_topics;
-use ressort::decode::words::words;
+use ressort::classify::answer::{Answer, AnswerEntity, AnswerModel, AnswerModels, AnswerTopic, AnswerUsage};
+use ressort::inference::batch::{Batch, WindowHead};
+use ressort::inference::decode::entities::{Entity, TagScheme, decode_entities};
+use ressort::inference::decode::topics::decode_topics;
+use ressort::inference::decode::words::words;
+use ressort::inference::stitch::{owners, stitch};
+use ressort::inference::tokenize::{Tokenizer, Tokens, Window, Windowing};
+use ressort::manifest::task::AggregationStrategy;
 use ressort::manifest::{Manifest, TopicHead};
-use ressort::normalize::normalize;
-use ressort::span::{OffsetConverter, OffsetUnit};
-use ressort::stitch::{owners, stitch};
-use ressort::task::AggregationStrategy;
-use ressort::tokenize::{Tokenizer, Tokens, Window, Windowing};
+use ressort::text::normalize::normalize;
+use ressort::text::span::{OffsetConverter, OffsetUnit};
 
 /// About a column of a newspaper: 2,400 characters.
 static ARTICLE: LazyLock<String> = LazyLock::new(|| {

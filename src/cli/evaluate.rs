@@ -1,18 +1,22 @@
-//! The arguments of `ressort evaluate`.
+//! `ressort evaluate`: its arguments, and the comparison.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Args;
-use ressort::config::ModelSpec;
-use ressort::evaluate::EvaluateSettings;
 use ressort::evaluate::compare::Resampling;
 use ressort::evaluate::gold::{GoldFormat, GoldSource};
 use ressort::evaluate::labels::{LabelError, LabelMap, Mapping};
+use ressort::evaluate::progress::{ProgressBar, ScratchDir};
+use ressort::evaluate::report::html::page;
 use ressort::evaluate::require::Requirement;
 use ressort::evaluate::speed::ReadSettings;
-use ressort::task::AggregationStrategy;
+use ressort::evaluate::{EvaluateSettings, evaluate};
+use ressort::manifest::task::AggregationStrategy;
+use ressort::models::spec::ModelSpec;
 
-use super::RunArgs;
+use super::{REQUIREMENT_NOT_MET, RunArgs};
 
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
@@ -92,6 +96,31 @@ impl EvaluateArgs {
         };
         self.predictions.clone().or_else(|| self.html.as_ref().or(self.json.as_ref()).map(beside))
     }
+}
+
+pub async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitCode> {
+    let scratch = ScratchDir::new();
+    let progress = ProgressBar::new();
+    let report = evaluate(&args.settings(&scratch.path)?, &|model, n_done, n| progress.show(model, n_done, n)).await?;
+    progress.clear();
+    print!("{report}");
+    if let Some(file) = &args.json {
+        write_report(file, &format!("{:#}\n", serde_json::to_value(&report)?))?;
+    }
+    if let Some(file) = &args.html {
+        write_report(file, &page(&report))?;
+    }
+    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(REQUIREMENT_NOT_MET) })
+}
+
+fn write_report(file: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || {
+        file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(file, text)
+    };
+    write().with_context(|| format!("cannot write {}; give another place", file.display()))?;
+    println!("\nreport: {}", file.display());
+    Ok(())
 }
 
 /// A file of answers without a name is called as its file, without the ending.

@@ -1,17 +1,22 @@
-//! `ressort score` as it is said on the command line, and what it means.
+//! `ressort score`: its arguments, and the run.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::str::FromStr;
 
+use anyhow::Context;
 use clap::Args;
-use ressort::answer::AnswerStyle;
-use ressort::config::{Batching, ModelSpec, RequestLimits, RunSettings};
-use ressort::registry::ByTask;
-use ressort::score::{ColumnChoice, Format, Job, ReadSettings, Target};
-use ressort::span::OffsetUnit;
-use ressort::task::{AggregationStrategy, Overflow, Task, Tasks};
+use ressort::classify::answer::AnswerStyle;
+use ressort::classify::request::RequestLimits;
+use ressort::inference::pipeline::Overflow;
+use ressort::inference::settings::{Batching, RunSettings};
+use ressort::manifest::task::{AggregationStrategy, Task, Tasks};
+use ressort::models::registry::{ByTask, Registry};
+use ressort::models::spec::ModelSpec;
+use ressort::score::{ColumnChoice, Format, Job, ReadSettings, Target, prepare};
+use ressort::text::span::OffsetUnit;
 
-use super::{ModelArgs, RunArgs, positive};
+use super::{ModelArgs, RunArgs, SOME_ROWS_FAILED, positive};
 
 #[derive(Debug, Args)]
 pub struct ScoreArgs {
@@ -155,6 +160,20 @@ impl ScoreArgs {
             look_ahead: self.look_ahead,
         }
     }
+}
+
+pub async fn run_score(args: &ScoreArgs) -> anyhow::Result<ExitCode> {
+    // Before the models: what is wrong with the files shows at once.
+    let prepared = prepare(args.job())?;
+    let registry = Registry::load(&args.models(), args.active(), &args.run_settings()).await?;
+    let models = registry.assign(args.tasks(), &ByTask::default())?;
+    let summary = prepared.run(models).await?;
+    eprint!("{summary}");
+    if let Some(path) = &args.summary {
+        let json = serde_json::to_string_pretty(&summary)? + "\n";
+        std::fs::write(path, json).with_context(|| format!("{}: the summary cannot be written", path.display()))?;
+    }
+    Ok(if summary.counts.errors > 0 { SOME_ROWS_FAILED.into() } else { ExitCode::SUCCESS })
 }
 
 impl FromStr for Threshold {

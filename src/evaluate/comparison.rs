@@ -14,7 +14,7 @@ use super::metrics::spans::{SpanPair, count_spans};
 use super::metrics::topics::TopicTable;
 use super::report::{ModelAnswers, PlacedText};
 use super::tables::{Labels, span_pairs, topic_table};
-use crate::task::Task;
+use crate::manifest::task::Task;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {

@@ -8,11 +8,11 @@ use super::report::ModelAnswers;
 use super::speed::{ReadSettings, Speed};
 use super::tables::Labels;
 use super::{EvaluateError, EvaluateSettings, renamed, reports_of, stored_answers, verdict};
-use crate::config::ModelSpec;
-use crate::decode::tags::{entity_labels, parse_tags};
 use crate::evaluate::gold::Gold;
+use crate::inference::decode::tags::{entity_labels, parse_tags};
+use crate::manifest::task::{AggregationStrategy, Task};
 use crate::manifest::{EntityHead, Manifest, TopicHead, TopicLabel};
-use crate::task::{AggregationStrategy, Task};
+use crate::models::spec::ModelSpec;
 
 /// Holds the labels and figures that are asked for against those that there will be. A model whose folder doesn't name its
 /// labels leaves that open.

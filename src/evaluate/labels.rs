@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::document::{GoldDocument, LabelledSpan, PredictedDocument, ScoredTopic, in_order};
-use crate::task::Task;
+use crate::manifest::task::Task;
 
 /// New names of labels, for gold and predicted alike; an empty name takes the label out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -28,12 +28,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{ModelSpec, RunSettings};
-use crate::decode::tags::entity_labels;
+use crate::inference::decode::tags::entity_labels;
+use crate::inference::session::Runtime;
+use crate::inference::settings::RunSettings;
+use crate::manifest::task::Task;
 use crate::manifest::{ManifestError, content_hash};
-use crate::model::{LoadError, Model};
-use crate::session::Runtime;
-use crate::task::Task;
+use crate::models::load::{LoadError, Model};
+use crate::models::spec::ModelSpec;
 use compare::Resampling;
 use comparison::Comparison;
 use document::GoldDocument;

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::document::GoldDocument;
 use super::predictions::{Store, StoreError};
-use crate::answer::{Answer, AnswerStyle};
-use crate::model::{Model, resident_bytes};
-use crate::pipeline::{PredictError, PredictOptions, Prediction};
-use crate::registry::{Assignment, ByTask};
-use crate::scheduler::{Admission, RequestId, Turn};
-use crate::task::{AggregationStrategy, Priority, Task};
+use crate::classify::answer::{Answer, AnswerStyle};
+use crate::inference::pipeline::{PredictError, PredictOptions, Prediction};
+use crate::inference::scheduler::Priority;
+use crate::inference::scheduler::{Admission, RequestId, Turn};
+use crate::manifest::task::{AggregationStrategy, Task};
+use crate::models::load::{Model, resident_bytes};
+use crate::models::registry::{Assignment, ByTask};
 
 /// What a model's answers cost on this machine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

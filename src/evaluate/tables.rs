@@ -7,7 +7,7 @@ use ndarray::Array2;
 use super::document::{GoldDocument, LabelledSpan, PredictedDocument};
 use super::metrics::spans::SpanPair;
 use super::metrics::topics::TopicTable;
-use crate::task::Task;
+use crate::manifest::task::Task;
 
 /// The labels that are looked at, by task.
 pub type Labels = BTreeMap<Task, BTreeSet<String>>;

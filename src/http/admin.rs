@@ -13,13 +13,13 @@ use super::body::JsonBody;
 use super::error::{Code, Problem};
 use super::models::ActiveBody;
 use super::schema::ModelNames;
-use crate::background;
-use crate::config::ModelSpec;
-use crate::inspect::Report;
+use crate::classify::shadow::{Shadow, ShadowReport};
 use crate::manifest::Graph;
-use crate::registry::RegistryError;
-use crate::saved::Saved;
-use crate::shadow::{Shadow, ShadowReport};
+use crate::models::active_file::Saved;
+use crate::models::registry::RegistryError;
+use crate::models::report::Report;
+use crate::models::spec::ModelSpec;
+use crate::system::background;
 
 /// What a switch led to.
 #[derive(Serialize)]

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, DeserializeOwned};
 
 use super::error::{Code, Problem};
 use super::{App, header};
-use crate::config::RequestLimits;
+use crate::classify::request::RequestLimits;
 
 /// A body of a known form.
 pub struct JsonBody<T>(pub T);

@@ -19,13 +19,13 @@ use super::body::read_body;
 use super::error::{Code, Problem};
 use super::observe::count_document;
 use super::schema::{ClassifyRequest, DocumentBodyOut, FailureBody, Input, InputDocument, Options, ResultsBody};
-use crate::answer::{Answer, AnswerModels, AnswerStyle};
-use crate::cache::{CacheKey, PredictionCache};
-use crate::pipeline::{PredictError, PredictOptions, Prediction};
-use crate::registry::Assignment;
-use crate::scheduler::{Admission, RequestId, Turn};
-use crate::shadow::{LiveAnswer, Shadow};
-use crate::task::Tasks;
+use crate::classify::answer::{Answer, AnswerModels, AnswerStyle};
+use crate::classify::cache::{CacheKey, PredictionCache};
+use crate::classify::shadow::{LiveAnswer, Shadow};
+use crate::inference::pipeline::{PredictError, PredictOptions, Prediction};
+use crate::inference::scheduler::{Admission, RequestId, Turn};
+use crate::manifest::task::Tasks;
+use crate::models::registry::Assignment;
 
 /// How many documents of one request are under way at a time: enough to fill every stream, few enough to let other requests in.
 const DOCUMENTS_UNDER_WAY: usize = 32;

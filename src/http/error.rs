@@ -4,9 +4,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::pipeline::PredictError;
-use crate::registry::{AssignError, RegistryError};
-use crate::scheduler::ScheduleError;
+use crate::inference::pipeline::PredictError;
+use crate::inference::scheduler::ScheduleError;
+use crate::models::registry::{AssignError, RegistryError};
 
 /// A problem with a request or one of its documents.
 #[derive(Debug, Clone, PartialEq, Eq)]

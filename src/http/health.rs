@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::App;
-use crate::inspect::PassedOver;
+use crate::models::report::PassedOver;
 
 #[derive(Serialize)]
 pub struct LiveBody {

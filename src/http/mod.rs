@@ -30,10 +30,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use auth::{AdminAccess, ApiKey};
 pub use error::{Code, Problem};
 
-use crate::cache::PredictionCache;
-use crate::config::RequestLimits;
-use crate::registry::Registry;
-use crate::shadow::Shadow;
+use crate::classify::cache::PredictionCache;
+use crate::classify::request::RequestLimits;
+use crate::classify::shadow::Shadow;
+use crate::models::registry::Registry;
 
 /// What every route may use.
 pub struct App {

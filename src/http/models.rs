@@ -7,9 +7,9 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::App;
-use crate::inspect::Report;
-use crate::registry::Assignment;
-use crate::task::Task;
+use crate::manifest::task::Task;
+use crate::models::registry::Assignment;
+use crate::models::report::Report;
 
 #[derive(Serialize)]
 pub struct ModelsList {

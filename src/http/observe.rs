@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::{App, Code, Problem};
-use crate::pipeline::Usage;
+use crate::inference::pipeline::Usage;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -14,11 +14,14 @@ use serde_json::value::RawValue;
 
 use super::body::parse_json;
 use super::error::{Code, Problem, ProblemBody};
-use crate::answer::{Answer, AnswerModels};
-use crate::config::RequestLimits;
-use crate::registry::ByTask;
-use crate::span::OffsetUnit;
-use crate::task::{AggregationStrategy, Overflow, Priority, Task, Tasks, UnknownWord};
+use crate::classify::answer::{Answer, AnswerModels};
+use crate::classify::request::RequestLimits;
+use crate::inference::pipeline::Overflow;
+use crate::inference::scheduler::Priority;
+use crate::manifest::task::{AggregationStrategy, Task, Tasks};
+use crate::models::registry::ByTask;
+use crate::system::choice::UnknownWord;
+use crate::text::span::OffsetUnit;
 
 /// A request to classify, checked but for its documents.
 #[derive(Debug)]

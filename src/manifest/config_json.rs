@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{CONFIG_REMEDY, ManifestError, default_label};
-use crate::task::{ProblemType, Task};
+use crate::manifest::task::{ProblemType, Task};
 
 #[derive(Debug, Default, Deserialize)]
 pub struct ConfigJson {

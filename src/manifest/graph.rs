@@ -8,7 +8,7 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use super::{ManifestError, ONNX_REMEDY, proto};
-use crate::task::Task;
+use crate::manifest::task::Task;
 
 /// The facts of an ONNX graph that decide how it is served.
 #[derive(Debug, Clone)]

@@ -2,12 +2,13 @@
 //! long a window may be. What `optimum-cli export onnx` writes is enough; an optional `ressort.toml` says the rest.
 //!
 //! [`Manifest::read`] is the way in. What can only be seen by running the model (the width of its logits) is checked by
-//! [`crate::model`].
+//! [`crate::models::load`].
 
 mod config_json;
 mod graph;
 mod proto;
 mod ressort_toml;
+pub mod task;
 mod version;
 mod weights;
 
@@ -18,7 +19,7 @@ pub use graph::{Graph, Precision};
 pub use version::content_hash;
 pub use weights::{Weight, WeightKind, large_weights};
 
-use crate::task::{AggregationStrategy, Pooling, ProblemType, Task};
+use crate::manifest::task::{AggregationStrategy, Pooling, ProblemType, Task};
 use config_json::{ConfigJson, TokenizerConfigJson};
 use ressort_toml::RessortToml;
 
@@ -45,7 +46,7 @@ pub struct Manifest {
     pub topics: Option<TopicHead>,
     pub entities: Option<EntityHead>,
     pub golden: Vec<GoldenExample>,
-    /// The list by which texts that have lost their letter case get it back, see [`crate::truecase`]; `None` where the model
+    /// The list by which texts that have lost their letter case get it back, see [`crate::text::truecase`]; `None` where the model
     /// reads every text as it is.
     pub truecase_file: Option<PathBuf>,
 }

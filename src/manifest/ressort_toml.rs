@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::config_json::ConfigJson;
 use super::{EntityHead, GoldenExample, Graph, ManifestError, TopicHead, TopicLabel, default_label};
-use crate::task::{AggregationStrategy, Pooling, ProblemType, Task};
+use crate::manifest::task::{AggregationStrategy, Pooling, ProblemType, Task};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

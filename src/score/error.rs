@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::pipeline::PredictError;
-use crate::scheduler::ScheduleError;
+use crate::inference::pipeline::PredictError;
+use crate::inference::scheduler::ScheduleError;
 
 /// What ends a run. What was written until then is kept, and the same command goes on from there.
 #[derive(Debug, thiserror::Error)]

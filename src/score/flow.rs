@@ -13,11 +13,12 @@ use super::read::{ByteCount, ReadSettings, Reader, open};
 use super::row::{Origin, Record};
 use super::writer::{Chunk, Outcome, Sink, Writer};
 use super::{Job, Prepared, Source};
-use crate::answer::Answer;
-use crate::pipeline::PredictOptions;
-use crate::registry::Assignment;
-use crate::scheduler::{Admission, RequestId, Turn};
-use crate::task::{Priority, Tasks};
+use crate::classify::answer::Answer;
+use crate::inference::pipeline::PredictOptions;
+use crate::inference::scheduler::Priority;
+use crate::inference::scheduler::{Admission, RequestId, Turn};
+use crate::manifest::task::Tasks;
+use crate::models::registry::Assignment;
 
 /// Documents under way at a time: enough to fill every stream while the longest of them ends.
 const DOCUMENTS_UNDER_WAY: usize = 128;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::task::UnknownWord;
+use crate::system::choice::UnknownWord;
 
 /// How rows stand in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

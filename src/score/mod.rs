@@ -28,9 +28,10 @@ pub use layout::ColumnChoice;
 pub use read::ReadSettings;
 pub use summary::{Counts, Summary};
 
-use crate::answer::AnswerStyle;
-use crate::registry::{Assignment, ByTask};
-use crate::task::{AggregationStrategy, Overflow};
+use crate::classify::answer::AnswerStyle;
+use crate::inference::pipeline::Overflow;
+use crate::manifest::task::AggregationStrategy;
+use crate::models::registry::{Assignment, ByTask};
 use flow::Flow;
 use format::Compression;
 use inputs::{Source, find_sources};

@@ -6,8 +6,8 @@ use super::Job;
 use super::error::ScoreError;
 use super::format::Format;
 use super::inputs::Source;
-use crate::model::Model;
-use crate::registry::Assignment;
+use crate::models::load::Model;
+use crate::models::registry::Assignment;
 
 /// Everything that the bytes of the output depend on.
 pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignment) -> Result<Value, ScoreError> {

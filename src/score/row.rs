@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use serde_json::value::RawValue;
 
 use super::error::Fault;
-use crate::answer::Answer;
+use crate::classify::answer::Answer;
 
 /// One row as it was read.
 #[derive(Debug)]

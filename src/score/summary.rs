@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::answer::Answer;
+use crate::classify::answer::Answer;
 
 /// Counts over all rows that were written so far, by this process and those before it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::row::{Carried, Origin, RowPlace, ScoredRow};
 use super::summary::Counts;
 use super::write::Encoder;
-use crate::answer::Answer;
+use crate::classify::answer::Answer;
 
 /// A block whose documents are all done.
 pub struct Chunk {

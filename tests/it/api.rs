@@ -6,10 +6,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use ressort::cache::PredictionCache;
-use ressort::config::{RequestLimits, RunSettings};
+use ressort::classify::cache::PredictionCache;
+use ressort::classify::request::RequestLimits;
 use ressort::http::{ApiKey, App, router};
-use ressort::registry::{ByTask, Registry};
+use ressort::inference::settings::RunSettings;
+use ressort::models::registry::{ByTask, Registry};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 

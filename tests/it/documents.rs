@@ -3,10 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
-use ressort::model::Model;
-use ressort::pipeline::{PredictError, PredictOptions, Prediction};
-use ressort::span::{OffsetConverter, OffsetUnit};
-use ressort::task::{AggregationStrategy, Overflow};
+use ressort::inference::pipeline::Overflow;
+use ressort::inference::pipeline::{PredictError, PredictOptions, Prediction};
+use ressort::manifest::task::AggregationStrategy;
+use ressort::models::load::Model;
+use ressort::text::span::{OffsetConverter, OffsetUnit};
 use tokio::runtime::Runtime;
 
 use crate::support::{aggregated, found, load, options, predict, turn};

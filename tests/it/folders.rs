@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use ressort::config::{ModelSpec, Provider, RunSettings};
-use ressort::decode::tags::entity_labels;
-use ressort::model::{LoadError, Model};
-use ressort::session::SessionError;
+use ressort::inference::decode::tags::entity_labels;
+use ressort::inference::session::SessionError;
+use ressort::inference::settings::{Provider, RunSettings};
+use ressort::models::load::{LoadError, Model};
+use ressort::models::spec::ModelSpec;
 use tempfile::TempDir;
 
 use crate::support::{copy_of, found, load, model_names, options, predict, refusal, settings, spec, write};

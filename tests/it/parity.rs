@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use ressort::batch::{Batch, HeadOutput, Run};
-use ressort::config::Provider;
-use ressort::decode::tags::Position;
+use ressort::inference::batch::{Batch, HeadOutput, Run};
+use ressort::inference::decode::tags::Position;
+use ressort::inference::session::{OrtSession, SharedWeights};
+use ressort::inference::settings::Provider;
+use ressort::inference::tokenize::{Tokenizer, Window, Windowing};
 use ressort::manifest::Manifest;
-use ressort::model::Model;
-use ressort::normalize::normalize;
-use ressort::session::{OrtSession, SharedWeights};
-use ressort::span::{OffsetConverter, OffsetUnit};
-use ressort::task::AggregationStrategy;
-use ressort::tokenize::{Tokenizer, Window, Windowing};
+use ressort::manifest::task::AggregationStrategy;
+use ressort::models::load::Model;
+use ressort::text::normalize::normalize;
+use ressort::text::span::{OffsetConverter, OffsetUnit};
 use serde::Deserialize;
 use serde_json::Value;
 

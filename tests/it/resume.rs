@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use ressort::config::{Batching, RunSettings};
-use ressort::model::Model;
+use ressort::inference::settings::{Batching, RunSettings};
+use ressort::models::load::Model;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

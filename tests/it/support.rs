@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ressort::config::{ModelSpec, Provider, RunSettings};
-use ressort::model::{LoadError, Model};
-use ressort::pipeline::{PredictOptions, Prediction};
-use ressort::scheduler::{Admission, RequestId, Turn};
-use ressort::task::{AggregationStrategy, Priority};
+use ressort::inference::pipeline::{PredictOptions, Prediction};
+use ressort::inference::scheduler::Priority;
+use ressort::inference::scheduler::{Admission, RequestId, Turn};
+use ressort::inference::settings::{Provider, RunSettings};
+use ressort::manifest::task::AggregationStrategy;
+use ressort::models::load::{LoadError, Model};
+use ressort::models::spec::ModelSpec;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 

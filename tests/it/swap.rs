@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use ressort::config::{ModelSpec, RequestLimits};
+use ressort::classify::request::RequestLimits;
 use ressort::http::{AdminAccess, ApiKey, App, router};
-use ressort::registry::{ByTask, Registry};
-use ressort::saved::Saved;
+use ressort::models::active_file::Saved;
+use ressort::models::registry::{ByTask, Registry};
+use ressort::models::spec::ModelSpec;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -267,7 +268,8 @@ async fn a_candidate_in_the_shadow_is_compared_and_never_answers() {
     let samples = desk.models.path().join("samples.jsonl");
     desk.ask("PUT", "/v1/models/neu", json!(null)).await;
     assert_eq!(desk.ask("GET", "/v1/shadow", json!(null)).await.0, StatusCode::NOT_FOUND);
-    let shadow = ressort::shadow::Shadow::new(desk.app.registry.named("neu").unwrap(), 0.5, Some(samples.clone()));
+    let shadow =
+        ressort::classify::shadow::Shadow::new(desk.app.registry.named("neu").unwrap(), 0.5, Some(samples.clone()));
     desk.app.shadow.store(Some(Arc::new(shadow)));
     for _ in 0..10 {
         assert_eq!(desk.answering().await, "alt");

@@ -1,7 +1,7 @@
 //! The letter case of words: the rule as `scripts/train/truecase.py` has it, and what a model with a list makes of it.
 
 use axum::http::StatusCode;
-use ressort::truecase::Truecaser;
+use ressort::text::truecase::Truecaser;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;

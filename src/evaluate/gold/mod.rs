@@ -11,7 +11,7 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 
 use crate::evaluate::document::GoldDocument;
-use crate::task::UnknownWord;
+use crate::system::choice::UnknownWord;
 
 /// The form of a file of labelled data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

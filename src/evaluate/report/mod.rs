@@ -18,7 +18,7 @@ use super::metrics::topics::{TopicFigures, topic_figures};
 use super::require::Outcome;
 use super::speed::Speed;
 use super::tables::{Labels, span_pairs, topic_table};
-use crate::task::Task;
+use crate::manifest::task::Task;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {

@@ -13,7 +13,7 @@ use arrow::ipc::writer::StreamWriter;
 use arrow::json::ReaderBuilder;
 use serde_json::Value;
 
-use crate::registry::Assignment;
+use crate::models::registry::Assignment;
 use crate::score::error::ReadError;
 use crate::score::row::{Carried, Fields, ScoredRow, plain_text};
 

@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::answer::Answer;
+use crate::classify::answer::Answer;
 use crate::score::error::ReadError;
 use crate::score::row::{Carried, Fields, ScoredRow};
 

@@ -15,7 +15,7 @@ use super::error::ReadError;
 use super::format::{Compression, Format};
 use super::layout::Layout;
 use super::row::ScoredRow;
-use crate::registry::Assignment;
+use crate::models::registry::Assignment;
 
 /// Writes chunks of rows in one format.
 pub struct Encoder {

@@ -3,7 +3,7 @@
 use csv::{Writer, WriterBuilder};
 use serde::Serialize;
 
-use crate::answer::{Answer, AnswerModel};
+use crate::classify::answer::{Answer, AnswerModel};
 use crate::score::error::ReadError;
 use crate::score::layout::FLAT_NAMES;
 use crate::score::row::{Carried, ScoredRow, plain_text};

@@ -1,0 +1,289 @@
+//! A candidate model in the shadow of the live ones: it reads a share of the same texts, its answers are compared, counted
+//! and never returned. Texts are kept nowhere, unless the operator names a file for samples of disagreement.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::classify::answer::{Answer, AnswerStyle};
+use crate::inference::pipeline::{PredictOptions, Prediction};
+use crate::inference::scheduler::{Admission, Turn};
+use crate::manifest::task::Task;
+use crate::models::load::Model;
+use crate::models::registry::{Assignment, ByTask};
+
+/// A candidate under observation.
+pub struct Shadow {
+    pub model: Arc<Model>,
+    /// Of the live documents, in 0..=1.
+    pub share: f64,
+    samples: Option<PathBuf>,
+    n_seen: AtomicU64,
+    /// Whether the candidate is at a document; it never has two.
+    under_way: AtomicBool,
+    counts: Mutex<Counts>,
+}
+
+/// A document that was answered, and how.
+pub struct LiveAnswer {
+    pub text: Arc<str>,
+    pub prediction: Prediction,
+    pub models: Assignment,
+    pub options: PredictOptions,
+    pub elapsed: Duration,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Counts {
+    n_compared: u64,
+    n_skipped: u64,
+    n_failed: u64,
+    n_disagreeing: u64,
+    topics: BTreeMap<String, Agreement>,
+    entities: BTreeMap<String, Agreement>,
+    topic_scores: Difference,
+    entity_scores: Difference,
+    live: Duration,
+    candidate: Duration,
+}
+
+/// How often a label was given by both, or by one alone.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Agreement {
+    pub both: u64,
+    pub only_live: u64,
+    pub only_candidate: u64,
+}
+
+/// Scores of what both gave, candidate less live.
+#[derive(Debug, Default, Clone, Copy)]
+struct Difference {
+    n: u64,
+    sum: f64,
+    absolute_sum: f64,
+}
+
+/// What was counted so far, as `GET /v1/shadow` gives it.
+#[derive(Debug, Serialize)]
+pub struct ShadowReport {
+    model: String,
+    version: String,
+    share: f64,
+    documents: DocumentCounts,
+    /// Accepted topics by label.
+    topics: BTreeMap<String, Agreement>,
+    /// Entities of the same place and label, by label.
+    entities: BTreeMap<String, Agreement>,
+    score_difference: ByTaskDifference,
+    latency_ms: Latency,
+}
+
+#[derive(Debug, Serialize)]
+struct DocumentCounts {
+    compared: u64,
+    disagreeing: u64,
+    /// Passed over, since there was no capacity left beside the live traffic.
+    skipped: u64,
+    failed: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ByTaskDifference {
+    topics: MeanDifference,
+    entities: MeanDifference,
+}
+
+#[derive(Debug, Serialize)]
+struct MeanDifference {
+    mean: Option<f64>,
+    mean_absolute: Option<f64>,
+}
+
+/// Means over the compared documents.
+#[derive(Debug, Serialize)]
+struct Latency {
+    live: Option<f64>,
+    candidate: Option<f64>,
+}
+
+/// How long a candidate may take for one document.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Shadow {
+    pub fn new(model: Arc<Model>, share: f64, samples: Option<PathBuf>) -> Self {
+        let (n_seen, under_way) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { model, share, samples, n_seen, under_way, counts: Mutex::default() }
+    }
+
+    /// Whether the next document belongs to the share; they are spread evenly.
+    pub fn wants_next(&self) -> bool {
+        let n = self.n_seen.fetch_add(1, Ordering::Relaxed);
+        let due = |n: u64| (n as f64 * self.share).floor();
+        due(n + 1) > due(n)
+    }
+
+    /// Reads the document with the candidate and counts how it compares; passes it over where the live models have work
+    /// waiting, or the candidate is still at an earlier one.
+    pub async fn observe(&self, live: LiveAnswer) {
+        let is_busy = live.models.iter().any(|model| model.pipeline.scheduler.n_waiting() > 0);
+        if is_busy || self.under_way.swap(true, Ordering::AcqRel) {
+            self.count(|counts| counts.n_skipped += 1);
+            return;
+        }
+        let started = Instant::now();
+        let turn = Turn { admission: Admission::Try, deadline: started + PATIENCE, ..live.options.turn };
+        let options = PredictOptions { turn, ..live.options };
+        let prediction = self.model.pipeline.predict(Arc::clone(&live.text), options).await;
+        self.under_way.store(false, Ordering::Release);
+        let elapsed = started.elapsed();
+        match prediction {
+            Err(_) => self.count(|counts| counts.n_failed += 1),
+            Ok(prediction) => {
+                let agrees = self.compare(&live, &prediction, elapsed);
+                if !agrees {
+                    self.keep_sample(live, prediction).await;
+                }
+            }
+        }
+    }
+
+    pub fn report(&self) -> ShadowReport {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mean_ms =
+            |sum: Duration| (counts.n_compared > 0).then(|| sum.as_secs_f64() * 1e3 / counts.n_compared as f64);
+        ShadowReport {
+            model: self.model.name.clone(),
+            version: self.model.version.clone(),
+            share: self.share,
+            documents: DocumentCounts {
+                compared: counts.n_compared,
+                disagreeing: counts.n_disagreeing,
+                skipped: counts.n_skipped,
+                failed: counts.n_failed,
+            },
+            latency_ms: Latency { live: mean_ms(counts.live), candidate: mean_ms(counts.candidate) },
+            score_difference: ByTaskDifference {
+                topics: counts.topic_scores.mean(),
+                entities: counts.entity_scores.mean(),
+            },
+            topics: counts.topics,
+            entities: counts.entities,
+        }
+    }
+
+    /// Counts one comparison; whether the two gave the same.
+    fn compare(&self, live: &LiveAnswer, candidate: &Prediction, elapsed: Duration) -> bool {
+        let mut agrees = true;
+        self.count(|counts| {
+            counts.n_compared += 1;
+            counts.live += live.elapsed;
+            counts.candidate += elapsed;
+            if let Some(model) = live.models.get(Task::Topics).filter(|_| candidate.topics.is_some()) {
+                let (ours, theirs) =
+                    (accepted_topics(&live.prediction, model), accepted_topics(candidate, &self.model));
+                agrees &= tally(&ours, &theirs, &mut counts.topics, &mut counts.topic_scores, |label| label.clone());
+            }
+            if candidate.entities.is_some() && live.prediction.entities.is_some() {
+                let (ours, theirs) = (placed_entities(&live.prediction), placed_entities(candidate));
+                agrees &=
+                    tally(&ours, &theirs, &mut counts.entities, &mut counts.entity_scores, |(_, label)| label.clone());
+            }
+            counts.n_disagreeing += u64::from(!agrees);
+        });
+        agrees
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Appends text and both answers to the file for samples, if there is one.
+    async fn keep_sample(&self, live: LiveAnswer, candidate: Prediction) {
+        let Some(path) = self.samples.clone() else { return };
+        let style = AnswerStyle { top_k: usize::MAX, offset_unit: Default::default(), label_language: None };
+        let model = Some(Arc::clone(&self.model));
+        let shadow = ByTask { topics: model.clone(), entities: model };
+        let sample = serde_json::json!({
+            "text": &*live.text,
+            "live": Answer::new(None, &live.text, live.prediction, &live.models, &style),
+            "candidate": Answer::new(None, &live.text, candidate, &shadow, &style),
+        });
+        let append = move || {
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
+            writeln!(file, "{sample}")
+        };
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(append).await {
+            tracing::warn!(%error, "a shadow sample could not be kept");
+        }
+    }
+}
+
+impl Difference {
+    fn add(&mut self, difference: f64) {
+        self.n += 1;
+        self.sum += difference;
+        self.absolute_sum += difference.abs();
+    }
+
+    fn mean(self) -> MeanDifference {
+        let over = |sum: f64| (self.n > 0).then(|| sum / self.n as f64);
+        MeanDifference { mean: over(self.sum), mean_absolute: over(self.absolute_sum) }
+    }
+}
+
+fn accepted_topics(prediction: &Prediction, model: &Model) -> BTreeMap<String, f32> {
+    let accepted = prediction.topics.iter().flatten().filter(|topic| topic.accepted);
+    accepted.filter_map(|topic| Some((model.topic_labels().get(topic.index)?.label.clone(), topic.score))).collect()
+}
+
+fn placed_entities(prediction: &Prediction) -> BTreeMap<((usize, usize), String), f32> {
+    let entities = prediction.entities.iter().flatten();
+    entities.map(|entity| (((entity.span.start, entity.span.end), entity.label.clone()), entity.score)).collect()
+}
+
+/// Counts what both gave and what one alone gave, by label; whether they gave the same.
+fn tally<K: Ord>(
+    live: &BTreeMap<K, f32>,
+    candidate: &BTreeMap<K, f32>,
+    counts: &mut BTreeMap<String, Agreement>,
+    scores: &mut Difference,
+    label: impl Fn(&K) -> String,
+) -> bool {
+    for (key, ours) in live {
+        let agreement = counts.entry(label(key)).or_default();
+        match candidate.get(key) {
+            Some(theirs) => {
+                agreement.both += 1;
+                scores.add(f64::from(theirs - ours));
+            }
+            None => agreement.only_live += 1,
+        }
+    }
+    for key in candidate.keys().filter(|key| !live.contains_key(key)) {
+        counts.entry(label(key)).or_default().only_candidate += 1;
+    }
+    live.keys().eq(candidate.keys())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_both_give_and_what_one_gives_alone_is_counted_by_label() {
+        let live = BTreeMap::from([("a", 0.5), ("b", 0.5)]);
+        let candidate = BTreeMap::from([("b", 0.75), ("c", 0.5)]);
+        let (mut counts, mut scores) = (BTreeMap::new(), Difference::default());
+        assert!(!tally(&live, &candidate, &mut counts, &mut scores, |key| (*key).to_owned()));
+        let agreement = |both, only_live, only_candidate| Agreement { both, only_live, only_candidate };
+        let expected = [("a", agreement(0, 1, 0)), ("b", agreement(1, 0, 0)), ("c", agreement(0, 0, 1))];
+        assert_eq!(counts, expected.map(|(label, counts)| (label.to_owned(), counts)).into());
+        assert_eq!(scores.mean().mean, Some(0.25));
+        assert!(tally(&live, &live, &mut counts, &mut scores, |key| (*key).to_owned()));
+    }
+}

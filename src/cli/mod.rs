@@ -1,0 +1,158 @@
+//! The command line: one file for each verb, with its arguments and what runs.
+//!
+//! Exit codes: 0 done, 1 failed, 2 bad usage, 3 scored but for some rows, 4 a requirement of `evaluate` is not met.
+
+mod evaluate;
+mod inspect;
+mod models;
+mod score;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ressort::evaluate::EvaluateError;
+use ressort::inference::settings::{Provider, RunSettings};
+use ressort::models::registry::ByTask;
+use ressort::models::spec::ModelSpec;
+use ressort::score::ScoreError;
+use ressort::system::telemetry::LogFormat;
+
+/// What `clap` ends with too.
+const BAD_USAGE: u8 = 2;
+const SOME_ROWS_FAILED: u8 = 3;
+const REQUIREMENT_NOT_MET: u8 = 4;
+
+/// Reads German text and returns its topics and named entities, with any transformer exported to ONNX.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    /// How log lines look on standard error; RUST_LOG says which there are
+    #[arg(long, global = true, value_enum, default_value = "text", env = "RESSORT_LOG_FORMAT")]
+    pub log_format: LogFormatArg,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Serve the HTTP API
+    Serve(Box<serve::ServeArgs>),
+    /// Score files: read texts, write their topics and entities
+    Score(Box<score::ScoreArgs>),
+    /// Say what a model folder holds, and whether and how it would be served
+    Inspect(inspect::InspectArgs),
+    /// Change the models of a running server
+    Models(models::ModelsArgs),
+    /// Compare models on labelled data
+    Evaluate(Box<evaluate::EvaluateArgs>),
+}
+
+impl Verb {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Serve(args) => serve::run_serve(&args).await?,
+            Self::Score(args) => return score::run_score(&args).await,
+            Self::Inspect(args) => inspect::run_inspect(&args).await?,
+            Self::Models(args) => models::run_models(&args)?,
+            Self::Evaluate(args) => return evaluate::run_evaluate(&args).await,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The exit code of a run that ended with `error`.
+pub fn exit_code_of(error: &anyhow::Error) -> ExitCode {
+    let is_usage = error.downcast_ref::<ScoreError>().is_some_and(ScoreError::is_usage)
+        || error.downcast_ref::<EvaluateError>().is_some_and(EvaluateError::is_usage);
+    if is_usage { BAD_USAGE.into() } else { ExitCode::FAILURE }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogFormatArg {
+    Text,
+    Json,
+}
+
+/// Which models are loaded, and which of them answers for what.
+#[derive(Debug, Args)]
+struct ModelArgs {
+    /// A model folder to load, repeatable; without any, the model `ressort` of --models-dir
+    #[arg(long = "model", value_name = "[NAME=]PATH")]
+    models: Vec<ModelSpec>,
+    /// Folder of the models that ship
+    #[arg(long, default_value = "models", env = "RESSORT_MODELS_DIR", value_name = "DIR")]
+    models_dir: PathBuf,
+    /// The model that gives topics; default: the first that can
+    #[arg(long, value_name = "NAME")]
+    topics: Option<String>,
+    /// The model that gives entities; default: the first that can
+    #[arg(long, value_name = "NAME")]
+    entities: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Execution providers in the order in which they are tried (cuda, cpu); the CPU stands behind them all
+    #[arg(long, value_delimiter = ',', default_value = "cuda,cpu", env = "RESSORT_PROVIDERS", value_name = "LIST")]
+    providers: Vec<Provider>,
+    /// Fail to start rather than run on the CPU
+    #[arg(long, env = "RESSORT_REQUIRE_GPU")]
+    require_gpu: bool,
+    /// Runs of one model at the same time on the CPU, a thread each; default: the cores that this process may use
+    #[arg(long, env = "RESSORT_STREAMS", value_parser = positive)]
+    streams: Option<usize>,
+    /// Windows that may wait for a run before requests are refused
+    #[arg(long, default_value_t = RunSettings::default().max_queued_windows, env = "RESSORT_MAX_QUEUED_WINDOWS", value_parser = positive)]
+    max_queued_windows: usize,
+}
+
+impl ModelArgs {
+    /// The models to load: those named, else the one that ships.
+    fn specs(&self) -> Vec<ModelSpec> {
+        const SHIPPED: &str = "ressort";
+        match self.models.is_empty() {
+            false => self.models.clone(),
+            true => vec![ModelSpec { name: SHIPPED.to_owned(), path: self.models_dir.join(SHIPPED) }],
+        }
+    }
+
+    fn active(&self) -> ByTask<String> {
+        ByTask { topics: self.topics.clone(), entities: self.entities.clone() }
+    }
+
+    /// Whether no model was named.
+    fn is_default(&self) -> bool {
+        self.models.is_empty()
+    }
+}
+
+impl RunArgs {
+    fn settings(&self) -> RunSettings {
+        RunSettings {
+            providers: self.providers.clone(),
+            require_gpu: self.require_gpu,
+            n_streams: self.streams.unwrap_or(RunSettings::default().n_streams),
+            max_queued_windows: self.max_queued_windows,
+            ..RunSettings::default()
+        }
+    }
+}
+
+impl From<LogFormatArg> for LogFormat {
+    fn from(format: LogFormatArg) -> Self {
+        match format {
+            LogFormatArg::Text => Self::Text,
+            LogFormatArg::Json => Self::Json,
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,200 @@
+//! `ressort models`: the administration routes of a running server, from the command line.
+
+use std::io::IsTerminal;
+
+use clap::{Args, Subcommand};
+use ressort::models::spec::ModelSpec;
+use serde_json::{Value, json};
+
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// Address of the server
+    #[arg(long, global = true, default_value = "http://127.0.0.1:8080", env = "RESSORT_SERVER", value_name = "URL")]
+    pub server: String,
+    /// The server's admin key
+    #[arg(long, global = true, env = "RESSORT_ADMIN_KEY", hide_env_values = true)]
+    pub admin_key: Option<String>,
+    /// Print the server's answer as JSON, as happens anyway where the output is no terminal
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub change: ModelsChange,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsChange {
+    /// What is loaded, and what is active
+    List,
+    /// Load a folder of the server's models folder, or its new version
+    Load { name: String },
+    /// Make loaded models active, both tasks at once
+    Activate {
+        /// The model for topics
+        #[arg(long, required_unless_present = "entities")]
+        topics: Option<String>,
+        /// The model for entities
+        #[arg(long)]
+        entities: Option<String>,
+    },
+    /// Go back to what was active before the last switch
+    Rollback,
+    /// Take out a model that is not in use
+    Remove { name: String },
+    /// Let a loaded model read along with a share of the live traffic; without a name, report on it
+    Shadow {
+        name: Option<String>,
+        /// Share of the documents, above 0 and at most 1
+        #[arg(long, default_value_t = 0.1, requires = "name")]
+        share: f64,
+        /// End it
+        #[arg(long, conflicts_with = "name")]
+        stop: bool,
+    },
+}
+
+/// For people on a terminal in words; for programs as the server's answer.
+pub fn run_models(args: &ModelsArgs) -> anyhow::Result<()> {
+    let answer = change_models(args)?;
+    let in_words = in_words(args, &answer).filter(|_| !args.json && std::io::stdout().is_terminal());
+    println!("{}", in_words.unwrap_or_else(|| format!("{answer:#}")));
+    Ok(())
+}
+
+/// Asks the server for one change and gives its answer, `null` where it has none.
+///
+/// # Errors
+/// The server's own words where it refuses.
+fn change_models(args: &ModelsArgs) -> anyhow::Result<Value> {
+    let call = |method, path: &str, body| ask(args, method, path, body);
+    if let ModelsChange::Load { name } | ModelsChange::Remove { name } = &args.change {
+        // A name that is none would become another address.
+        format!("{name}=.").parse::<ModelSpec>()?;
+    }
+    match &args.change {
+        ModelsChange::List => call("GET", "/v1/models", None),
+        ModelsChange::Load { name } => call("PUT", &format!("/v1/models/{name}"), None),
+        ModelsChange::Activate { topics, entities } => {
+            let named = [("topics", topics), ("entities", entities)];
+            let body: serde_json::Map<String, Value> =
+                named.into_iter().filter_map(|(task, name)| Some((task.to_owned(), json!(name.as_ref()?)))).collect();
+            call("PUT", "/v1/active", Some(body.into()))
+        }
+        ModelsChange::Rollback => call("POST", "/v1/active/rollback", None),
+        ModelsChange::Remove { name } => call("DELETE", &format!("/v1/models/{name}"), None),
+        ModelsChange::Shadow { stop: true, .. } => call("DELETE", "/v1/shadow", None),
+        ModelsChange::Shadow { name: None, .. } => call("GET", "/v1/shadow", None),
+        ModelsChange::Shadow { name: Some(name), share, .. } => {
+            call("PUT", "/v1/shadow", Some(json!({"model": name, "share": share})))
+        }
+    }
+}
+
+/// The answer as people read it; `None` where its JSON says it best.
+fn in_words(args: &ModelsArgs, answer: &Value) -> Option<String> {
+    match &args.change {
+        ModelsChange::List => Some(table(answer)),
+        ModelsChange::Load { name } => {
+            Some(format!("loaded {name} {}; {}", word(&answer["model"]["version"]), active(answer)))
+        }
+        ModelsChange::Activate { .. } | ModelsChange::Rollback => Some(active(answer)),
+        ModelsChange::Remove { name } => Some(format!("took out {name}")),
+        ModelsChange::Shadow { stop: true, .. } => Some("no model is in the shadow".to_owned()),
+        ModelsChange::Shadow { .. } => None,
+    }
+}
+
+/// A line for each loaded model.
+fn table(answer: &Value) -> String {
+    const HEAD: [&str; 7] = ["NAME", "VERSION", "GIVES", "ACTIVE FOR", "PRECISION", "ON", "MEMORY"];
+    let models = answer["models"].as_array().into_iter().flatten();
+    let rows = models.map(|model| {
+        let (name, tasks) = (word(&model["name"]), words(&model["tasks"]));
+        let in_use: Vec<&str> = tasks.iter().copied().filter(|task| answer["active"][*task] == *name).collect();
+        let memory = model["memory"]["resident_bytes"].as_u64().map(|bytes| format!("{} MB", bytes / 1_000_000));
+        [
+            name.to_owned(),
+            word(&model["version"]).to_owned(),
+            tasks.join(", "),
+            if in_use.is_empty() { "-".to_owned() } else { in_use.join(", ") },
+            word(&model["precision"]).to_owned(),
+            word(&model["execution_provider"]).to_owned(),
+            memory.unwrap_or_else(|| "-".to_owned()),
+        ]
+    });
+    aligned(&std::iter::once(HEAD.map(str::to_owned)).chain(rows).collect::<Vec<_>>())
+}
+
+/// Columns as wide as their longest cell.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn active(answer: &Value) -> String {
+    let task = |task: &str| format!("{task}: {}", answer["active"][task].as_str().unwrap_or("none"));
+    let saved = if answer["saved"] == true { "" } else { " (not saved: a restart will not find it)" };
+    format!("active are {}, {}{saved}", task("topics"), task("entities"))
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
+}
+
+fn words(value: &Value) -> Vec<&str> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn ask(args: &ModelsArgs, method: &str, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let url = format!("{}{path}", args.server.trim_end_matches('/'));
+    let mut request =
+        ureq::http::Request::builder().method(method).uri(&url).header("content-type", "application/json");
+    if let Some(key) = &args.admin_key {
+        request = request.header("authorization", format!("Bearer {key}"));
+    }
+    let body = body.map(|body| body.to_string()).unwrap_or_default();
+    let answer = agent.run(request.body(body)?);
+    let mut answer =
+        answer.map_err(|error| anyhow::anyhow!("{url}: {error}; is the server running? Name it with --server"))?;
+    let text = answer.body_mut().read_to_string()?;
+    let value = serde_json::from_str(&text).unwrap_or(Value::Null);
+    if answer.status().is_success() {
+        return Ok(value);
+    }
+    let detail = value["detail"].as_str().unwrap_or("no reason given");
+    anyhow::bail!("the server refused ({}): {detail}", answer.status().as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_says_which_model_is_active_for_what() {
+        let model = |name: &str, tasks: &[&str], bytes: Option<u64>| {
+            json!({"name": name, "version": "0123456789abcdef", "tasks": tasks, "precision": "fp32",
+                "execution_provider": "cpu", "memory": {"file_bytes": 1, "resident_bytes": bytes}})
+        };
+        let models =
+            [model("beide", &["topics", "entities"], Some(140_400_000)), model("müde-ner", &["entities"], None)];
+        let answer = json!({"models": models, "active": {"topics": "beide", "entities": "müde-ner"}});
+        let expected = "\
+NAME      VERSION           GIVES             ACTIVE FOR  PRECISION  ON   MEMORY
+beide     0123456789abcdef  topics, entities  topics      fp32       cpu  140 MB
+müde-ner  0123456789abcdef  entities          entities    fp32       cpu  -";
+        assert_eq!(table(&answer), expected);
+        assert_eq!(table(&json!({"models": []})).lines().count(), 1);
+    }
+
+    #[test]
+    fn a_switch_that_was_not_saved_says_so() {
+        let answer = |saved: bool| json!({"active": {"topics": "a"}, "saved": saved});
+        assert_eq!(active(&answer(true)), "active are topics: a, entities: none");
+        assert!(active(&answer(false)).contains("a restart will not find it"));
+    }
+}

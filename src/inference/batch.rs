@@ -1,0 +1,217 @@
+//! Windows side by side as the tensors that a model takes, which windows share a run, and the seam behind which a run
+//! happens: [`Run`] takes a [`Batch`] and gives [`Outputs`].
+//!
+//! # When a batch pays on the CPU
+//!
+//! Tokens a second as a multiple of the same windows run alone, all of one length, two single-threaded streams of a two-core
+//! machine that was not quite quiet (`python -m scripts.bench.batches`), for a model of XLM-R's base shape in fp32 and for one of
+//! twelve layers of 384:
+//!
+//! | tokens of a window | base: 2 | 4 | 8 together | small: 2 | 4 | 8 together |
+//! |---|---|---|---|---|---|---|
+//! | 8 | 1.04 | 2.48 | 3.33 | 1.58 | 2.18 | 2.90 |
+//! | 16 | 1.79 | 2.42 | 2.68 | 1.39 | 1.85 | 2.15 |
+//! | 32 | 2.22 | 2.59 | 2.75 | 1.28 | 1.48 | 1.60 |
+//! | 64 | 1.14 | 1.20 | 1.16 | 1.15 | 1.27 | 1.29 |
+//! | 128 | 1.08 | 1.04 | 1.01 | 1.08 | 1.09 | 1.05 |
+//!
+//! A run of few tokens spends its time fetching weights, which a batch fetches once; from about 128 tokens on there is
+//! little left to win, and padding costs as much as text. So short windows of nearly one length share a run of at most 128
+//! tokens (`batch_limits`, where a model is loaded). Models in int8 would win as much, but their answers would
+//! depend on the company.
+
+use ndarray::{Array2, Array3, ArrayView2, s};
+
+use crate::inference::tokenize::Window;
+
+/// Windows padded at the right to one length; row `b` is the window given at place `b`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// `[B, T]`
+    pub input_ids: Array2<i64>,
+    /// `[B, T]`, 1 for a token and 0 for padding.
+    pub attention_mask: Array2<i64>,
+}
+
+/// What a model gives for a batch: raw logits of the heads that it has.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Outputs {
+    pub topics: Option<HeadOutput>,
+    pub entities: Option<HeadOutput>,
+}
+
+/// Raw logits of one head, in the order of the head's labels.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HeadOutput {
+    /// `[B, L]`: one row for each window.
+    Sequence(Array2<f32>),
+    /// `[B, T, L]`: one row for each token, special tokens and padding among them.
+    Token(Array3<f32>),
+}
+
+/// Runs batches. Two implementations: ONNX Runtime, and a fake in tests.
+pub trait Run: Send {
+    /// Runs `batch`; the outputs have its `B` and `T`.
+    fn run(&mut self, batch: &Batch) -> Result<Outputs, RunError>;
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RunError {
+    #[error("ONNX Runtime could not run the model on a batch of shape {shape:?}: {message}")]
+    Failed { shape: (usize, usize), message: String },
+    #[error("output `{output}` has shape {shape:?} where {expected} was expected")]
+    Shape { output: String, shape: Vec<i64>, expected: String },
+    #[error(
+        "output `{output}` holds logits that are not numbers (NaN or infinite); the model file is damaged, or its precision is too low"
+    )]
+    NotFinite { output: String },
+}
+
+/// Logits of one window, without those of special tokens and padding.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WindowLogits {
+    pub topics: Option<WindowHead>,
+    pub entities: Option<WindowHead>,
+}
+
+/// Logits that one head gave for one window.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WindowHead {
+    /// `[1, L]`: one row for the window.
+    Sequence(Array2<f32>),
+    /// `[N, L]`: one row for each of the text's tokens in the window.
+    Token(Array2<f32>),
+}
+
+/// Which windows may share a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchLimits {
+    /// At least 1; 1 runs every window alone, as a model with dynamically quantised activations needs it.
+    pub max_windows: usize,
+    /// Bound on `B * T`. A single window may exceed it, and then runs alone.
+    pub max_tokens: usize,
+    /// Bound on the share of padding in `B * T`, in 0..=1.
+    pub max_padding: f32,
+}
+
+impl Batch {
+    /// Puts `windows` side by side, padding with `pad_id`.
+    pub fn new(windows: &[&Window], pad_id: u32) -> Self {
+        let length = windows.iter().map(|window| window.len()).max().unwrap_or(0);
+        let mut input_ids = Array2::from_elem((windows.len(), length), i64::from(pad_id));
+        let mut attention_mask = Array2::zeros((windows.len(), length));
+        for (row, window) in windows.iter().enumerate() {
+            for (column, &id) in window.input_ids.iter().enumerate() {
+                input_ids[[row, column]] = i64::from(id);
+                attention_mask[[row, column]] = 1;
+            }
+        }
+        Self { input_ids, attention_mask }
+    }
+
+    /// `(B, T)`
+    pub fn shape(&self) -> (usize, usize) {
+        self.input_ids.dim()
+    }
+}
+
+impl Outputs {
+    /// The logits of `window`, which stood at `row` of the batch.
+    pub fn of_window(&self, row: usize, window: &Window) -> WindowLogits {
+        let of = |head: &Option<HeadOutput>| head.as_ref().map(|head| head.of_window(row, window));
+        WindowLogits { topics: of(&self.topics), entities: of(&self.entities) }
+    }
+}
+
+impl HeadOutput {
+    fn of_window(&self, row: usize, window: &Window) -> WindowHead {
+        match self {
+            Self::Sequence(logits) => WindowHead::Sequence(logits.slice(s![row..row + 1, ..]).to_owned()),
+            Self::Token(logits) => {
+                let tokens = window.n_prefix..window.n_prefix + window.tokens.len();
+                WindowHead::Token(logits.slice(s![row, tokens, ..]).to_owned())
+            }
+        }
+    }
+
+    /// The number of labels, `L`.
+    pub fn n_labels(&self) -> usize {
+        match self {
+            Self::Sequence(logits) => logits.ncols(),
+            Self::Token(logits) => logits.dim().2,
+        }
+    }
+}
+
+impl WindowHead {
+    pub fn rows(&self) -> ArrayView2<'_, f32> {
+        match self {
+            Self::Sequence(logits) | Self::Token(logits) => logits.view(),
+        }
+    }
+}
+
+/// Which of the waiting windows, given by their lengths in the order of arrival, run next: the first always does, so that
+/// none waits for ever, and those join it that keep the run within `limits`.
+pub fn select(lengths: impl IntoIterator<Item = usize>, limits: BatchLimits) -> Vec<usize> {
+    let mut chosen = Vec::new();
+    let (mut longest, mut total) = (0, 0);
+    for (index, length) in lengths.into_iter().enumerate() {
+        if chosen.len() >= limits.max_windows {
+            break;
+        }
+        let padded = (chosen.len() + 1) * longest.max(length);
+        let padding = (padded - total - length) as f32;
+        let fits = padded <= limits.max_tokens && padding <= limits.max_padding * padded as f32;
+        if chosen.is_empty() || fits {
+            chosen.push(index);
+            longest = longest.max(length);
+            total += length;
+        }
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(ids: &[u32]) -> Window {
+        Window { tokens: 0..ids.len() - 2, input_ids: ids.to_vec(), n_prefix: 1 }
+    }
+
+    #[test]
+    fn shorter_windows_are_padded_and_masked() {
+        let batch = Batch::new(&[&window(&[1, 7, 2]), &window(&[1, 8, 9, 2])], 5);
+        assert_eq!(batch.input_ids, ndarray::array![[1, 7, 2, 5], [1, 8, 9, 2]]);
+        assert_eq!(batch.attention_mask, ndarray::array![[1, 1, 1, 0], [1, 1, 1, 1]]);
+    }
+
+    #[test]
+    fn a_window_gets_back_its_own_rows_without_special_tokens() {
+        let logits = Array3::from_shape_fn((2, 4, 1), |(b, t, _)| (10 * b + t) as f32);
+        let outputs = Outputs { topics: None, entities: Some(HeadOutput::Token(logits)) };
+        let short = outputs.of_window(0, &window(&[1, 7, 2]));
+        assert_eq!(short.entities, Some(WindowHead::Token(ndarray::array![[1.0]])));
+        let long = outputs.of_window(1, &window(&[1, 8, 9, 2]));
+        assert_eq!(long.entities, Some(WindowHead::Token(ndarray::array![[11.0], [12.0]])));
+    }
+
+    #[test]
+    fn windows_run_together_within_the_limits() {
+        let limits = BatchLimits { max_windows: 3, max_tokens: 40, max_padding: 0.1 };
+        for (lengths, chosen) in [
+            (vec![], vec![]),
+            (vec![900], vec![0]),
+            (vec![10, 10, 10, 10], vec![0, 1, 2]),
+            (vec![10, 30, 10], vec![0, 2]),
+            (vec![20, 20, 20], vec![0, 1]),
+            (vec![10, 9, 7], vec![0, 1]),
+            (vec![9, 10, 9], vec![0, 1, 2]),
+        ] {
+            assert_eq!(select(lengths.clone(), limits), chosen, "{lengths:?}");
+        }
+        let alone = BatchLimits { max_windows: 1, ..limits };
+        assert_eq!(select([10, 10], alone), [0]);
+    }
+}

@@ -1,0 +1,374 @@
+//! From a document's token logits to entities with places: scores of tokens, words with tags, tags joined to entities.
+//!
+//! The strategies are those of `transformers`' `TokenClassificationPipeline`, and [`super::viterbi`]; words are those of
+//! [`super::words`], where the reference asks for spaces.
+
+use ndarray::{ArrayView1, ArrayView2};
+
+use crate::inference::decode::tags::{Position, Tag, parse_tags};
+use crate::inference::decode::viterbi::Transitions;
+use crate::inference::decode::words::{is_alphanumeric, words};
+use crate::inference::decode::{argmax, softmax};
+use crate::inference::tokenize::Tokens;
+use crate::manifest::task::AggregationStrategy;
+use crate::text::span::ByteSpan;
+
+/// A name found in a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entity {
+    pub label: String,
+    /// Mean score of the tokens or words that it is made of, in 0..=1.
+    pub score: f32,
+    /// Its place in the text that was tokenized, without white space at the ends; empty only for a token of nothing else.
+    pub span: ByteSpan,
+}
+
+/// A token or a word with the tag that it was given.
+#[derive(Debug, Clone, Copy)]
+struct Tagged<'m> {
+    tag: &'m Tag,
+    score: f32,
+    span: ByteSpan,
+}
+
+/// The tags of a token classifier, in the order of its logits, and which may follow which: told once for each model.
+pub struct TagScheme {
+    pub tags: Vec<Tag>,
+    transitions: Transitions,
+}
+
+impl TagScheme {
+    pub fn of(raw: &[String]) -> Self {
+        let tags = parse_tags(raw);
+        Self { transitions: Transitions::of(&tags), tags }
+    }
+}
+
+/// The entities of `text` in its order.
+///
+/// `logits` is `[N, L]`: a row for each of `tokens`, a column for each tag of `scheme`.
+pub fn decode_entities(
+    text: &str,
+    tokens: &Tokens,
+    logits: ArrayView2<'_, f32>,
+    scheme: &TagScheme,
+    strategy: AggregationStrategy,
+) -> Vec<Entity> {
+    let tags = &scheme.tags;
+    match strategy {
+        AggregationStrategy::None => {
+            tagged_tokens(tokens, logits, tags).into_iter().filter(is_entity).map(raw_entity).collect()
+        }
+        AggregationStrategy::Simple => {
+            // Tokens of white space take part, as in the reference, but no entity begins with them or is nothing else.
+            let entities = join(text, tagged_tokens(tokens, logits, tags)).into_iter();
+            let trimmed = entities.map(|entity| Entity { span: entity.span.trim(text), ..entity });
+            trimmed.filter(|entity| !entity.span.is_empty()).collect()
+        }
+        AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => {
+            join(text, tagged_words(text, tokens, logits, tags, strategy))
+        }
+        AggregationStrategy::Viterbi => join(text, soundly_tagged_words(text, tokens, logits, scheme)),
+    }
+}
+
+fn is_entity(tagged: &Tagged<'_>) -> bool {
+    tagged.tag.position != Position::Outside
+}
+
+fn raw_entity(tagged: Tagged<'_>) -> Entity {
+    Entity { label: tagged.tag.raw.clone(), score: tagged.score, span: tagged.span }
+}
+
+/// Tokens with their own best tags, those that are only white space among them.
+fn tagged_tokens<'m>(tokens: &Tokens, logits: ArrayView2<'_, f32>, tags: &'m [Tag]) -> Vec<Tagged<'m>> {
+    let tagged = |(&span, row): (&ByteSpan, ArrayView1<'_, f32>)| {
+        let (index, score) = argmax(&softmax(row.iter().copied()));
+        Tagged { tag: &tags[index], score, span }
+    };
+    tokens.spans.iter().zip(logits.outer_iter()).map(tagged).collect()
+}
+
+/// Words with the tags that `strategy` takes from their tokens; words without tokens of their own are left out.
+fn tagged_words<'m>(
+    text: &str,
+    tokens: &Tokens,
+    logits: ArrayView2<'_, f32>,
+    tags: &'m [Tag],
+    strategy: AggregationStrategy,
+) -> Vec<Tagged<'m>> {
+    let scores_of = |&token: &usize| softmax(logits.row(token).iter().copied());
+    let tagged = |word: &Word| {
+        let (index, score) = match strategy {
+            AggregationStrategy::Average => argmax(&mean(word.tokens.iter().map(scores_of))),
+            AggregationStrategy::Max => most_certain(word.tokens.iter().map(scores_of)),
+            _ => argmax(&word.tokens.first().map(scores_of).unwrap_or_default()),
+        };
+        Tagged { tag: &tags[index], score, span: word.span }
+    };
+    words_of_tokens(text, tokens).iter().map(tagged).collect()
+}
+
+/// Words with the tags of their likeliest sound sequence, each by the scores of its first token.
+fn soundly_tagged_words<'m>(
+    text: &str,
+    tokens: &Tokens,
+    logits: ArrayView2<'_, f32>,
+    scheme: &'m TagScheme,
+) -> Vec<Tagged<'m>> {
+    let words = words_of_tokens(text, tokens);
+    let first_scores = |word: &Word| word.tokens.first().map(|&token| softmax(logits.row(token).iter().copied()));
+    let (spans, scores): (Vec<ByteSpan>, Vec<Vec<f32>>) =
+        words.iter().filter_map(|word| Some((word.span, first_scores(word)?))).unzip();
+    let sequence = scheme.transitions.best_sequence(&scores);
+    let tagged =
+        |((tag, row), span): ((usize, &Vec<f32>), ByteSpan)| Tagged { tag: &scheme.tags[tag], score: row[tag], span };
+    sequence.into_iter().zip(&scores).zip(spans).map(tagged).collect()
+}
+
+/// A word and the tokens that begin in it.
+struct Word {
+    span: ByteSpan,
+    tokens: Vec<usize>,
+}
+
+fn words_of_tokens(text: &str, tokens: &Tokens) -> Vec<Word> {
+    let mut result: Vec<Word> = Vec::new();
+    let mut words = words(text).into_iter().peekable();
+    // A token that is only white space (a bare `▁`) belongs to the word that its tokenizer joins it to.
+    let mut blank = None;
+    for (token, &span) in tokens.spans.iter().enumerate() {
+        if span.is_empty() {
+            blank = Some(token);
+            continue;
+        }
+        // The word in which the token begins, when no earlier token began in it.
+        let mut begun = None;
+        while let Some(word) = words.next_if(|word| word.start <= span.start) {
+            begun = (span.start < word.end).then_some(word);
+        }
+        if let Some(word) = begun {
+            let joined = blank
+                .filter(|&blank| tokens.word_ids[blank].is_some() && tokens.word_ids[blank] == tokens.word_ids[token]);
+            result.push(Word { span: word, tokens: joined.into_iter().collect() });
+        }
+        blank = None;
+        let Some(current) = result.last_mut() else { continue };
+        current.tokens.push(token);
+        // One token may stand for several words (in scripts without spaces); marks behind the last letter stay outside.
+        while let Some(word) = words.next_if(|word| word.start < span.end) {
+            if word.slice(text).is_some_and(is_alphanumeric) {
+                current.span.end = word.end;
+            }
+        }
+    }
+    result
+}
+
+fn mean(mut rows: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {
+    let mut sum = rows.next().unwrap_or_default();
+    let mut n_rows = 1.0;
+    for row in rows {
+        sum.iter_mut().zip(row).for_each(|(sum, score)| *sum += score);
+        n_rows += 1.0;
+    }
+    sum.into_iter().map(|score| score / n_rows).collect()
+}
+
+fn most_certain(rows: impl Iterator<Item = Vec<f32>>) -> (usize, f32) {
+    rows.map(|row| argmax(&row)).fold((0, 0.0), |best, next| if next.1 > best.1 { next } else { best })
+}
+
+/// An entity under construction.
+struct Open<'m> {
+    label: &'m str,
+    scores: Vec<f32>,
+    span: ByteSpan,
+    /// An `E-` or `S-` tag ended it: what follows begins anew.
+    closed: bool,
+}
+
+/// Joins neighbours of one type. Broken sequences are repaired: an `I-` or `E-` without a beginning begins an entity, and a
+/// mark inside an abbreviated name that got `O` (`St. Pauli`) is bridged when the name goes on behind it.
+fn join<'m>(text: &str, items: impl IntoIterator<Item = Tagged<'m>>) -> Vec<Entity> {
+    let mut entities: Vec<Entity> = Vec::new();
+    let mut open: Option<Open<'m>> = None;
+    let mut bridged = false;
+    for item in items {
+        if !is_entity(&item) {
+            let bridges = open.as_ref().is_some_and(|open| !bridged && open.span.end == item.span.start)
+                && is_name_mark(item.span, text);
+            if !bridges {
+                entities.extend(open.take().map(Open::finish));
+            }
+            bridged = bridges;
+            continue;
+        }
+        let continues = matches!(item.tag.position, Position::Inside | Position::End);
+        match open.as_mut().filter(|open| continues && !open.closed && open.label == item.tag.label) {
+            Some(open) => open.extend(item),
+            None => entities.extend(open.replace(Open::new(item)).map(Open::finish)),
+        }
+        bridged = false;
+    }
+    entities.extend(open.map(Open::finish));
+    entities
+}
+
+/// Marks that stand inside names, glued to the word before.
+fn is_name_mark(span: ByteSpan, text: &str) -> bool {
+    matches!(span.slice(text), Some("." | "/" | "-" | "'" | "’"))
+}
+
+impl<'m> Open<'m> {
+    fn new(item: Tagged<'m>) -> Self {
+        let closed = item.tag.position == Position::Single;
+        Self { label: &item.tag.label, scores: vec![item.score], span: item.span, closed }
+    }
+
+    fn extend(&mut self, item: Tagged<'m>) {
+        self.scores.push(item.score);
+        self.span.end = self.span.end.max(item.span.end);
+        self.closed = item.tag.position == Position::End;
+    }
+
+    fn finish(self) -> Entity {
+        let score = self.scores.iter().sum::<f32>() / self.scores.len() as f32;
+        Entity { label: self.label.to_owned(), score, span: self.span }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array2;
+
+    /// Decodes `text`, cut into `pieces` (`▁`-free, found in order), each with a tag and a score.
+    fn decode(
+        text: &str,
+        strategy: AggregationStrategy,
+        tags: &[&str],
+        pieces: &[(&str, &str, f32)],
+    ) -> Vec<(String, String, f32)> {
+        let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let mut tokens = Tokens::default();
+        let mut logits = Array2::zeros((pieces.len(), tags.len()));
+        let mut from = 0;
+        for (row, (piece, tag, score)) in pieces.iter().enumerate() {
+            let start = from + text[from..].find(piece).expect("the piece stands in the text");
+            from = start + piece.len();
+            tokens.ids.push(0);
+            tokens.word_ids.push(None);
+            tokens.spans.push(ByteSpan::new(start, from));
+            let rest = (1.0 - score) / (tags.len() - 1) as f32;
+            for (column, known) in tags.iter().enumerate() {
+                logits[[row, column]] = if known == tag { *score } else { rest }.ln();
+            }
+        }
+        let round = |score: f32| (score * 1000.0).round() / 1000.0;
+        let entities = decode_entities(text, &tokens, logits.view(), &TagScheme::of(&tags), strategy);
+        entities
+            .into_iter()
+            .map(|entity| (entity.label, entity.span.slice(text).unwrap().to_owned(), round(entity.score)))
+            .collect()
+    }
+
+    fn found(label: &str, text: &str, score: f32) -> (String, String, f32) {
+        (label.to_owned(), text.to_owned(), score)
+    }
+
+    const BIO: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
+
+    #[test]
+    fn a_word_takes_its_tag_by_the_strategy() {
+        let pieces = [("Mün", "B-LOC", 0.6), ("chen", "O", 0.9), (")", "O", 0.9)];
+        let decode = |strategy| decode("München)", strategy, &BIO, &pieces);
+        assert_eq!(decode(AggregationStrategy::First), [found("LOC", "München", 0.6)]);
+        assert_eq!(decode(AggregationStrategy::Max), []);
+        assert_eq!(decode(AggregationStrategy::Average), []);
+        assert_eq!(decode(AggregationStrategy::Simple), [found("LOC", "Mün", 0.6)]);
+        assert_eq!(decode(AggregationStrategy::None), [found("B-LOC", "Mün", 0.6)]);
+    }
+
+    #[test]
+    fn broken_sequences_are_repaired() {
+        let first =
+            |pieces: &[(&str, &str, f32)]| decode("Angela Merkel Ulm", AggregationStrategy::First, &BIO, pieces);
+        let (per, loc) = (found("PER", "Angela Merkel", 0.8), found("LOC", "Ulm", 0.8));
+        assert_eq!(
+            first(&[("Angela", "I-PER", 0.8), ("Merkel", "I-PER", 0.8), ("Ulm", "I-LOC", 0.8)]),
+            [per.clone(), loc.clone()]
+        );
+        assert_eq!(first(&[("Angela", "B-PER", 0.8), ("Merkel", "I-PER", 0.8), ("Ulm", "B-LOC", 0.8)]), [per, loc]);
+        assert_eq!(
+            first(&[("Angela", "B-PER", 0.8), ("Merkel", "B-PER", 0.6), ("Ulm", "O", 0.8)]),
+            [found("PER", "Angela", 0.8), found("PER", "Merkel", 0.6)]
+        );
+    }
+
+    #[test]
+    fn a_mark_inside_a_name_does_not_break_it() {
+        let pieces = |last| [("St", "B-LOC", 0.8), (".", "O", 0.8), ("Pauli", last, 0.8), (".", "O", 0.9)];
+        let decode = |last| decode("St. Pauli.", AggregationStrategy::First, &BIO, &pieces(last));
+        assert_eq!(decode("I-LOC"), [found("LOC", "St. Pauli", 0.8)]);
+        assert_eq!(decode("B-LOC"), [found("LOC", "St", 0.8), found("LOC", "Pauli", 0.8)]);
+        assert_eq!(decode("O"), [found("LOC", "St", 0.8)]);
+    }
+
+    #[test]
+    fn viterbi_keeps_a_name_whole_where_its_words_best_tags_would_cut_it() {
+        let tags: Vec<String> = BIO.map(str::to_owned).to_vec();
+        let text = "Angela Merkel";
+        let spans = vec![ByteSpan::new(0, 6), ByteSpan::new(7, 13)];
+        let tokens = Tokens { ids: vec![0, 1], spans, word_ids: vec![None, None] };
+        let logits = ndarray::array![[0.01, 0.9, 0.03, 0.03, 0.03], [0.05, 0.05, 0.4, 0.05, 0.45]].mapv(f32::ln);
+        let decode = |strategy| {
+            let entities = decode_entities(text, &tokens, logits.view(), &TagScheme::of(&tags), strategy);
+            entities.into_iter().map(|e| (e.label, e.span.slice(text).unwrap().to_owned(), e.score)).collect::<Vec<_>>()
+        };
+        assert_eq!(decode(AggregationStrategy::First).len(), 2);
+        let found = decode(AggregationStrategy::Viterbi);
+        assert_eq!((found[0].0.as_str(), found[0].1.as_str(), found.len()), ("PER", "Angela Merkel", 1));
+        assert!((found[0].2 - 0.65).abs() < 1e-5, "the mean of 0.9 and 0.4, not {}", found[0].2);
+    }
+
+    #[test]
+    fn end_and_single_tags_close_an_entity() {
+        let tags = ["O", "B-PER", "I-PER", "E-PER", "S-PER"];
+        let decode = |pieces: &[(&str, &str, f32)]| decode("a b c", AggregationStrategy::First, &tags, pieces);
+        assert_eq!(
+            decode(&[("a", "B-PER", 0.8), ("b", "E-PER", 0.8), ("c", "I-PER", 0.8)]),
+            [found("PER", "a b", 0.8), found("PER", "c", 0.8)]
+        );
+        assert_eq!(
+            decode(&[("a", "S-PER", 0.8), ("b", "E-PER", 0.8), ("c", "O", 0.8)]),
+            [found("PER", "a", 0.8), found("PER", "b", 0.8)]
+        );
+    }
+
+    #[test]
+    fn tags_without_prefixes_join_neighbours_of_one_type() {
+        let pieces = [("a", "PER", 0.8), ("b", "PER", 0.6), ("c", "LOC", 0.8)];
+        let decoded = decode("a b c", AggregationStrategy::First, &["O", "PER", "LOC"], &pieces);
+        assert_eq!(decoded, [found("PER", "a b", 0.7), found("LOC", "c", 0.8)]);
+    }
+
+    #[test]
+    fn a_token_over_several_words_of_a_script_without_spaces_covers_them() {
+        let pieces = [("北京", "B-LOC", 0.8), ("!", "O", 0.8)];
+        assert_eq!(decode("北京!", AggregationStrategy::First, &BIO, &pieces), [found("LOC", "北京", 0.8)]);
+    }
+
+    #[test]
+    fn a_blank_token_speaks_for_the_word_that_its_tokenizer_joins_it_to() {
+        let text = " Ulm";
+        let scheme = TagScheme::of(&BIO.map(str::to_owned));
+        let logits = ndarray::array![[0.0, 0.0, 0.0, 9.0, 0.0], [9.0, 0.0, 0.0, 0.0, 0.0]];
+        let decode = |word_ids| {
+            let tokens = Tokens { ids: vec![0, 1], spans: vec![ByteSpan::new(1, 1), ByteSpan::new(1, 4)], word_ids };
+            decode_entities(text, &tokens, logits.view(), &scheme, AggregationStrategy::First).len()
+        };
+        assert_eq!(decode(vec![Some(0), Some(0)]), 1);
+        assert_eq!(decode(vec![Some(0), Some(1)]), 0);
+    }
+}

@@ -1,0 +1,85 @@
+//! From a document's topic logits to topics with scores.
+
+use crate::inference::decode::{argmax, softmax};
+use crate::manifest::TopicHead;
+use crate::manifest::task::ProblemType;
+
+/// A topic of a document, by its place among the head's labels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Topic {
+    pub index: usize,
+    /// In 0..=1.
+    pub score: f32,
+    /// Multi-label: the score reaches the threshold. Single-label: it is the best, and reaches the threshold.
+    pub accepted: bool,
+}
+
+/// Every topic of the head, by falling score; equal scores in the order of the labels.
+///
+/// `logits` is one row, as long as the head's labels; `threshold` in 0..=1 stands in for those of the labels.
+pub fn decode_topics(logits: &[f32], head: &TopicHead, threshold: Option<f32>) -> Vec<Topic> {
+    let scaled = logits.iter().map(|logit| logit / head.temperature);
+    let scores = match head.problem_type {
+        ProblemType::SingleLabel => softmax(scaled),
+        ProblemType::MultiLabel => scaled.map(sigmoid).collect(),
+    };
+    let (best, _) = argmax(&scores);
+    let accepted = |index: usize, score: f32| {
+        let threshold = threshold.unwrap_or_else(|| head.labels.get(index).map_or(0.0, |label| label.threshold));
+        score >= threshold && (head.problem_type == ProblemType::MultiLabel || index == best)
+    };
+    let topic = |(index, &score): (usize, &f32)| Topic { index, score, accepted: accepted(index, score) };
+    let mut topics: Vec<Topic> = scores.iter().enumerate().map(topic).collect();
+    topics.sort_by(|a, b| b.score.total_cmp(&a.score));
+    topics
+}
+
+fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::TopicLabel;
+    use crate::manifest::task::Pooling;
+
+    fn head(problem_type: ProblemType, thresholds: &[f32]) -> TopicHead {
+        let label = |(index, &threshold): (usize, &f32)| TopicLabel {
+            label: format!("L{index}"),
+            code: None,
+            threshold,
+            names: Default::default(),
+        };
+        let labels = thresholds.iter().enumerate().map(label).collect();
+        TopicHead { output: "logits".into(), labels, problem_type, pooling: Pooling::Mean, temperature: 1.0 }
+    }
+
+    fn check(logits: &[f32], head: &TopicHead, threshold: Option<f32>, expected: &[(usize, f32, bool)]) {
+        let topics = decode_topics(logits, head, threshold);
+        let found: Vec<_> =
+            topics.iter().map(|topic| (topic.index, (topic.score * 1000.0).round() / 1000.0, topic.accepted)).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_single_label_model_accepts_its_best_label_only() {
+        let head = head(ProblemType::SingleLabel, &[0.0, 0.0]);
+        check(&[0.0, 1.0], &head, None, &[(1, 0.731, true), (0, 0.269, false)]);
+        check(&[0.0, 1.0], &head, Some(0.8), &[(1, 0.731, false), (0, 0.269, false)]);
+        check(&[2.0, 2.0], &head, None, &[(0, 0.5, true), (1, 0.5, false)]);
+    }
+
+    #[test]
+    fn a_multi_label_model_accepts_by_threshold() {
+        let head = head(ProblemType::MultiLabel, &[0.5, 0.9, 0.2]);
+        check(&[0.0, 2.0, -1.0], &head, None, &[(1, 0.881, false), (0, 0.5, true), (2, 0.269, true)]);
+        check(&[0.0, 2.0, -1.0], &head, Some(0.6), &[(1, 0.881, true), (0, 0.5, false), (2, 0.269, false)]);
+    }
+
+    #[test]
+    fn temperature_flattens_scores() {
+        let head = TopicHead { temperature: 2.0, ..head(ProblemType::MultiLabel, &[0.5]) };
+        check(&[2.0], &head, None, &[(0, 0.731, true)]);
+    }
+}

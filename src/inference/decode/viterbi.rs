@@ -1,0 +1,150 @@
+//! The likeliest sequence of tags that breaks no rule of its scheme: no `I-PER` without a beginning, no `B-PER` left open
+//! where the scheme has `E-PER`. Taking each word's best tag instead lets one doubtful word cut a name in two.
+
+use crate::inference::decode::tags::{Position, Tag};
+
+/// Which tag may follow which, for one model's tags.
+#[derive(Debug, Clone)]
+pub struct Transitions {
+    /// For each tag, those that may stand before it, by index.
+    before: Vec<Vec<usize>>,
+    first: Vec<bool>,
+    last: Vec<bool>,
+}
+
+impl Transitions {
+    /// The rules that `tags` themselves show: a type has to be begun if it has a `B-` tag, and to be closed if it has an `E-`
+    /// tag. Tags without prefixes may follow each other freely.
+    pub fn of(tags: &[Tag]) -> Self {
+        let has = |position, label: &str| tags.iter().any(|tag| tag.position == position && tag.label == label);
+        let continues =
+            |tag: &Tag| matches!(tag.position, Position::Inside | Position::End) && has(Position::Begin, &tag.label);
+        let stays_open =
+            |tag: &Tag| matches!(tag.position, Position::Begin | Position::Inside) && has(Position::End, &tag.label);
+        let may_be_continued = |tag: &Tag| matches!(tag.position, Position::Begin | Position::Inside);
+        let may_follow = |tag: &Tag, previous: &Tag| match continues(tag) {
+            true => previous.label == tag.label && may_be_continued(previous),
+            false => !stays_open(previous),
+        };
+        let before = |tag| (0..tags.len()).filter(|&previous| may_follow(tag, &tags[previous])).collect();
+        Self {
+            before: tags.iter().map(before).collect(),
+            first: tags.iter().map(|tag| !continues(tag)).collect(),
+            last: tags.iter().map(|tag| !stays_open(tag)).collect(),
+        }
+    }
+
+    /// The sound sequence of tags with the highest product of scores, one tag for each row of `scores` (`[N][L]`, each row a
+    /// distribution). Where no sequence is sound, as in a scheme without `O`, each row has its best tag.
+    pub fn best_sequence(&self, scores: &[Vec<f32>]) -> Vec<usize> {
+        let Some((head, rest)) = scores.split_first() else { return Vec::new() };
+        let mut sums: Vec<f32> = log(head).zip(&self.first).map(|(score, &may)| only_if(may, score)).collect();
+        let mut ways: Vec<Vec<usize>> = Vec::with_capacity(rest.len());
+        for row in rest {
+            let way: Vec<usize> = self.before.iter().map(|before| best_of(&sums, before.iter().copied())).collect();
+            sums =
+                log(row).zip(&way).map(|(score, &from)| score + sums.get(from).unwrap_or(&f32::NEG_INFINITY)).collect();
+            ways.push(way);
+        }
+        let mut tag = best_of(&sums, (0..sums.len()).filter(|&tag| self.last[tag]));
+        if sums.get(tag).is_none_or(|&sum| sum == f32::NEG_INFINITY) {
+            return scores.iter().map(|row| crate::inference::decode::argmax(row).0).collect();
+        }
+        let mut sequence = vec![tag];
+        for way in ways.iter().rev() {
+            tag = way[tag];
+            sequence.push(tag);
+        }
+        sequence.reverse();
+        sequence
+    }
+}
+
+/// The natural logarithms of scores, the smallest ones held above zero, so that a sound sequence always has a finite sum.
+fn log(scores: &[f32]) -> impl Iterator<Item = f32> {
+    scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln())
+}
+
+fn only_if(may: bool, score: f32) -> f32 {
+    if may { score } else { f32::NEG_INFINITY }
+}
+
+/// The candidate with the largest sum, the first of equals; beyond the end if there is no candidate.
+fn best_of(sums: &[f32], candidates: impl Iterator<Item = usize>) -> usize {
+    let better = |best: usize, next: usize| {
+        let known = sums.get(best).copied();
+        if known.is_none_or(|known| sums[next] > known) { next } else { best }
+    };
+    candidates.fold(usize::MAX, better)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inference::decode::tags::parse_tags;
+    use proptest::prelude::*;
+
+    const BIO: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
+    const BIOES: [&str; 5] = ["O", "B-PER", "I-PER", "E-PER", "S-PER"];
+
+    fn tags(names: &[&str]) -> Vec<Tag> {
+        parse_tags(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    }
+
+    fn best<'t>(names: &[&'t str], scores: &[Vec<f32>]) -> Vec<&'t str> {
+        Transitions::of(&tags(names)).best_sequence(scores).into_iter().map(|tag| names[tag]).collect()
+    }
+
+    #[test]
+    fn a_doubtful_word_goes_with_its_sure_neighbours() {
+        let sure_begin = vec![0.02, 0.9, 0.02, 0.04, 0.02];
+        let doubtful = vec![0.1, 0.05, 0.4, 0.05, 0.4001];
+        assert_eq!(best(&BIO, &[sure_begin, doubtful.clone()]), ["B-PER", "I-PER"]);
+        assert_eq!(best(&BIO, &[doubtful]), ["O"]);
+    }
+
+    #[test]
+    fn what_a_scheme_closes_is_closed() {
+        let open = vec![0.1, 0.6, 0.1, 0.1, 0.1];
+        assert_eq!(best(&BIOES, std::slice::from_ref(&open)), ["O"]);
+        assert_eq!(best(&BIOES, &[open.clone(), open]), ["B-PER", "E-PER"]);
+    }
+
+    #[test]
+    fn tags_without_prefixes_and_types_without_a_beginning_are_free() {
+        assert_eq!(best(&["O", "PER"], &[vec![0.1, 0.9], vec![0.1, 0.9]]), ["PER", "PER"]);
+        assert_eq!(best(&["O", "I-PER"], &[vec![0.9, 0.1], vec![0.1, 0.9]]), ["O", "I-PER"]);
+        assert_eq!(best(&["B-PER", "E-PER"], &[vec![0.9, 0.1]]), ["B-PER"]);
+        assert!(best(&BIO, &[]).is_empty());
+    }
+
+    fn distributions() -> impl Strategy<Value = Vec<Vec<f32>>> {
+        prop::collection::vec(prop::collection::vec(0.0f32..1.0, 5), 1..6)
+    }
+
+    /// Every sequence of five tags, as long as `n` says.
+    fn all_sequences(n: usize) -> Vec<Vec<usize>> {
+        (0..5usize.pow(n as u32))
+            .map(|code| (0..n).map(|place| code / 5usize.pow(place as u32) % 5).collect())
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_sound_sequence_is_likelier(scores in distributions(), closed in any::<bool>()) {
+            let rules = Transitions::of(&tags(if closed { &BIOES } else { &BIO }));
+            let sound = |sequence: &[usize]| {
+                rules.first[sequence[0]]
+                    && rules.last[sequence[sequence.len() - 1]]
+                    && sequence.windows(2).all(|pair| rules.before[pair[1]].contains(&pair[0]))
+            };
+            let sum = |sequence: &[usize]| -> f32 {
+                sequence.iter().zip(&scores).map(|(&tag, row)| row[tag].max(f32::MIN_POSITIVE).ln()).sum()
+            };
+            let found = rules.best_sequence(&scores);
+            prop_assert!(sound(&found));
+            let likeliest = all_sequences(scores.len()).into_iter().filter(|s| sound(s)).map(|s| sum(&s));
+            prop_assert!(sum(&found) >= likeliest.fold(f32::NEG_INFINITY, f32::max) - 1e-3);
+        }
+    }
+}

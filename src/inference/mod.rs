@@ -1,0 +1,10 @@
+//! The data path of one document through one model: tokens, windows, batches, logits, topics and entities.
+
+pub mod batch;
+pub mod decode;
+pub mod pipeline;
+pub mod scheduler;
+pub mod session;
+pub mod settings;
+pub mod stitch;
+pub mod tokenize;

@@ -1,0 +1,234 @@
+//! The data path, for one document and one model: normalize, restore the letter case, tokenize into
+//! windows, run, stitch, decode.
+//!
+//! [`Pipeline::predict`] is the path; what a caller may ask of it is in [`PredictOptions`].
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ndarray::{Array2, Axis};
+
+use crate::inference::batch::{WindowHead, WindowLogits};
+use crate::inference::decode::entities::{Entity, TagScheme, decode_entities};
+use crate::inference::decode::topics::{Topic, decode_topics};
+use crate::inference::scheduler::{ScheduleError, Scheduler, Turn};
+use crate::inference::stitch::{owners, pool, stitch};
+use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window, Windowing};
+use crate::manifest::TopicHead;
+use crate::manifest::task::{AggregationStrategy, Tasks};
+use crate::system::choice::words;
+use crate::text::normalize::{Normalized, normalize};
+use crate::text::truecase::Truecaser;
+
+/// A model, ready to read documents.
+pub struct Pipeline {
+    /// `None`: the model reads every text in the case that it comes in.
+    pub truecaser: Option<Truecaser>,
+    pub tokenizer: Arc<Tokenizer>,
+    pub windowing: Windowing,
+    pub scheduler: Scheduler,
+    pub topics: Option<TopicHead>,
+    pub entities: Option<EntityTags>,
+}
+
+/// How the logits of an entity head are read.
+pub struct EntityTags {
+    pub scheme: TagScheme,
+    /// What is done where a caller names no strategy.
+    pub aggregation: AggregationStrategy,
+}
+
+/// What happens to a text that is longer than one window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Overflow {
+    /// It is read whole, in overlapping windows.
+    #[default]
+    Window,
+    /// Only its first window is read, and the answer says so.
+    Truncate,
+    /// It is refused.
+    Error,
+}
+
+words!(Overflow { Window = "window", Truncate = "truncate", Error = "error" });
+
+/// How a document is to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct PredictOptions {
+    /// Tasks that the model lacks are passed over.
+    pub tasks: Tasks,
+    /// In 0..=1; in place of the labels' own thresholds.
+    pub topic_threshold: Option<f32>,
+    /// In 0..=1; entities below it are left out.
+    pub entity_threshold: f32,
+    /// `None`: the model's own.
+    pub aggregation: Option<AggregationStrategy>,
+    pub overflow: Overflow,
+    pub turn: Turn,
+}
+
+/// What was read in a document.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Prediction {
+    /// All topics of the model by falling score; empty for a text without tokens; `None` when not asked for.
+    pub topics: Option<Vec<Topic>>,
+    /// In the order of the text, with places in the text as received; `None` when not asked for.
+    pub entities: Option<Vec<Entity>>,
+    pub usage: Usage,
+}
+
+/// What a document took to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Tokens of the text that were read, special tokens not counted.
+    pub n_tokens: usize,
+    pub n_windows: usize,
+    /// Whether tokens of the text were left out, as the caller asked for.
+    pub truncated: bool,
+    /// Whether the prediction was made for an earlier request, and nothing was run.
+    pub cached: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    #[error(
+        "the text has {n_tokens} tokens, and a window of this model holds {room}; shorten it, or ask for overflow `window` (reads it whole) or `truncate`"
+    )]
+    Overflow { n_tokens: usize, room: usize },
+    #[error(transparent)]
+    Tokenize(#[from] TokenizeError),
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error("a step of the data path broke down")]
+    Broken(#[from] tokio::task::JoinError),
+}
+
+/// A document as its model reads it.
+struct Reading {
+    /// As received.
+    text: Arc<str>,
+    normalized: Normalized<'static>,
+    /// Those in `windows`.
+    tokens: Tokens,
+    windows: Vec<Window>,
+    usage: Usage,
+}
+
+impl PredictOptions {
+    /// Both tasks, every entity, the model's own thresholds and strategy, texts read whole.
+    pub fn new(turn: Turn) -> Self {
+        Self {
+            tasks: Tasks::BOTH,
+            topic_threshold: None,
+            entity_threshold: 0.0,
+            aggregation: None,
+            overflow: Overflow::Window,
+            turn,
+        }
+    }
+}
+
+impl Pipeline {
+    /// Reads one document: the whole data path.
+    pub async fn predict(
+        self: &Arc<Self>,
+        text: Arc<str>,
+        options: PredictOptions,
+    ) -> Result<Prediction, PredictError> {
+        self.scheduler.look_for_room(options.turn)?;
+        let pipeline = Arc::clone(self);
+        let mut reading = off_thread(move || pipeline.read(text, options.overflow)).await??;
+        let windows = std::mem::take(&mut reading.windows);
+        let ranges = windows.iter().map(|window| window.tokens.clone()).collect();
+        let logits = self.scheduler.run(windows, options.turn).await?;
+        let pipeline = Arc::clone(self);
+        Ok(off_thread(move || pipeline.decode(&reading, ranges, &logits, options)).await?)
+    }
+
+    /// From a text to windows.
+    fn read(&self, text: Arc<str>, overflow: Overflow) -> Result<Reading, PredictError> {
+        let normalized = normalize(&text).into_owned();
+        let mut tokens = self.tokenize(&normalized.text)?;
+        if tokens.spans.iter().all(|span| span.is_empty()) {
+            // Some tokenizers make a token of white space, which says nothing.
+            tokens = Tokens::default();
+        }
+        let (n_tokens, room) = (tokens.ids.len(), self.windowing.room());
+        let overflows = n_tokens > room;
+        match overflow {
+            Overflow::Error if overflows => return Err(PredictError::Overflow { n_tokens, room }),
+            Overflow::Truncate => tokens.truncate(room),
+            Overflow::Error | Overflow::Window => {}
+        }
+        let windows = self.tokenizer.windows(&tokens, self.windowing);
+        let usage = Usage {
+            n_tokens: tokens.ids.len(),
+            n_windows: windows.len(),
+            truncated: overflows && overflow == Overflow::Truncate,
+            cached: false,
+        };
+        Ok(Reading { text, normalized, tokens, windows, usage })
+    }
+
+    /// Tokens with places in `text`, which are the same where only the tokenizer sees the restored letter case.
+    fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
+        match &self.truecaser {
+            Some(truecaser) => self.tokenizer.tokenize(&truecaser.restore(text)),
+            None => self.tokenizer.tokenize(text),
+        }
+    }
+
+    /// From the windows' logits to what the document says.
+    fn decode(
+        &self,
+        reading: &Reading,
+        windows: Vec<Range<usize>>,
+        logits: &[WindowLogits],
+        options: PredictOptions,
+    ) -> Prediction {
+        let owners = owners(reading.tokens.ids.len(), &windows);
+        let topic_heads: Vec<&WindowHead> = logits.iter().filter_map(|window| window.topics.as_ref()).collect();
+        let entity_heads: Vec<&WindowHead> = logits.iter().filter_map(|window| window.entities.as_ref()).collect();
+        let topics = self.topics.as_ref().filter(|_| options.tasks.topics).map(|head| {
+            match topic_row(head, &owners, &windows, &topic_heads) {
+                Some(row) => decode_topics(&row, head, options.topic_threshold),
+                None => Vec::new(),
+            }
+        });
+        let entities = self.entities.as_ref().filter(|_| options.tasks.entities).map(|head| {
+            let logits = stitch(&owners, &windows, &entity_heads);
+            self.decode_entities(head, reading, &logits, options)
+        });
+        Prediction { topics, entities, usage: reading.usage }
+    }
+
+    /// Entities with places in the text as received.
+    fn decode_entities(
+        &self,
+        head: &EntityTags,
+        reading: &Reading,
+        logits: &Array2<f32>,
+        options: PredictOptions,
+    ) -> Vec<Entity> {
+        let strategy = options.aggregation.unwrap_or(head.aggregation);
+        let entities =
+            decode_entities(&reading.normalized.text, &reading.tokens, logits.view(), &head.scheme, strategy);
+        let kept = entities.into_iter().filter(|entity| entity.score >= options.entity_threshold);
+        // A changed character that stands for white space and more widens a place by that white space.
+        let received = |span| reading.normalized.to_received(span).trim(&reading.text);
+        kept.map(|entity| Entity { span: received(entity.span), ..entity }).collect()
+    }
+}
+
+/// The document's row of topic logits; `None` for a text without tokens, which is about nothing.
+fn topic_row(head: &TopicHead, owners: &[usize], windows: &[Range<usize>], heads: &[&WindowHead]) -> Option<Vec<f32>> {
+    match heads.first()? {
+        WindowHead::Sequence(_) => Some(pool(head.pooling, owners, heads)),
+        WindowHead::Token(_) => stitch(owners, windows, heads).mean_axis(Axis(0)).map(|row| row.to_vec()),
+    }
+}
+
+/// Runs work of more than a moment where it holds up no other request.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, tokio::task::JoinError> {
+    tokio::task::spawn_blocking(work).await
+}

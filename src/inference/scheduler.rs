@@ -1,0 +1,385 @@
+//! One bounded queue of windows for each model, and the threads that run them.
+//!
+//! A worker thread owns its session, takes the window whose turn it is and those that may share its run, and answers each.
+//! A window whose caller has gone or whose deadline has passed costs no run. A session that panics is replaced. Dropping
+//! the scheduler lets the workers finish what is queued and stop.
+//!
+//! # A lone run
+//!
+//! A run is computed on one thread: several side by side do more than one on several threads. Where nothing else is under
+//! way and nothing waits, though, the other cores would look on; a session that computes on all of them, if there is one, then
+//! takes the run. It gives the same bits (`tests/it/parity.rs`), shares the weights, and is there for large models only
+//! (`spreads_lone_runs`, where a model is loaded).
+
+mod queue;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
+
+use crate::inference::batch::{Batch, BatchLimits, Run, RunError, WindowLogits};
+use crate::inference::tokenize::Window;
+use crate::system::choice::words;
+use crate::system::memory::GiveBack;
+use queue::{Job, Queue, WINDOWS_A_TURN};
+
+/// Makes a session.
+pub type MakeRun = Box<dyn Fn() -> Result<Box<dyn Run>, RunError> + Send + Sync>;
+
+/// The sessions of one model.
+pub struct Sessions {
+    /// Each computes on one thread, and gets a worker.
+    pub streams: Vec<Box<dyn Run>>,
+    /// Computes on all cores, for runs that are alone.
+    pub spread: Option<Box<dyn Run>>,
+    /// Makes one for a worker whose own panicked.
+    pub make_stream: MakeRun,
+}
+
+pub struct Scheduler {
+    shared: Arc<Shared>,
+    normal_places: Places,
+    /// Its own, so that bulk work keeps nobody out.
+    bulk_places: Places,
+    n_places: usize,
+}
+
+/// The places of a lane, a permit each: for the windows that a document may run in one turn. The others of a long one hold up
+/// nobody.
+struct Places {
+    all: Arc<Semaphore>,
+    /// Those of them that later documents of requests may take, so that none who comes new finds the lane full of these.
+    later: Semaphore,
+}
+
+/// How soon a request wants its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Priority {
+    #[default]
+    Normal,
+    /// Batch jobs and the like: yields to all others.
+    Bulk,
+}
+
+words!(Priority { Normal = "normal", Bulk = "bulk" });
+
+/// What is fixed for a scheduler's life.
+#[derive(Debug, Clone, Copy)]
+pub struct SchedulerSettings {
+    /// Places in each of the two lanes; a document takes one for each of its windows, and at most as many as a turn has.
+    pub max_queued_windows: usize,
+    pub limits: BatchLimits,
+    pub pad_id: u32,
+}
+
+/// Whether a caller waits for room in a full queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Be refused at once.
+    Try,
+    /// Wait until the deadline: for the later documents of a request that was let in.
+    Wait,
+}
+
+/// Which windows belong together: requests take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestId(u64);
+
+/// How a document stands in the queue.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    pub request: RequestId,
+    pub priority: Priority,
+    pub admission: Admission,
+    pub deadline: Instant,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ScheduleError {
+    #[error("the queue is full (it has {max_queued_windows} places); try again shortly")]
+    Busy { max_queued_windows: usize },
+    #[error("the deadline passed before the text could be read")]
+    DeadlineExceeded,
+    #[error("the model's session broke down on this batch and was replaced; try again")]
+    Panicked,
+    #[error("the model's last worker is gone; restart the server, and see its log for the cause")]
+    NoWorker,
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    settings: SchedulerSettings,
+    make_stream: MakeRun,
+    /// The session that computes on all cores. Poisoned, and then left alone, when a run of it panics.
+    spread: Option<Mutex<Box<dyn Run>>>,
+    n_alive: AtomicUsize,
+    n_panics: AtomicUsize,
+    /// Last, so that it is dropped after the sessions' weights.
+    _give_back: GiveBack,
+}
+
+impl Scheduler {
+    /// Starts a worker for each stream.
+    pub fn start(settings: SchedulerSettings, sessions: Sessions) -> std::io::Result<Self> {
+        let n_places = settings.max_queued_windows.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            settings,
+            make_stream: sessions.make_stream,
+            spread: sessions.spread.map(Mutex::new),
+            n_alive: AtomicUsize::new(sessions.streams.len()),
+            n_panics: AtomicUsize::new(0),
+            _give_back: GiveBack,
+        });
+        for (number, session) in sessions.streams.into_iter().enumerate() {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new().name(format!("run-{number}")).spawn(move || shared.work(session))?;
+        }
+        let places = || Places { all: Arc::new(Semaphore::new(n_places)), later: Semaphore::new(n_later(n_places)) };
+        Ok(Self { shared, normal_places: places(), bulk_places: places(), n_places })
+    }
+
+    /// Runs `windows` and gives their logits in the same order.
+    ///
+    /// A document is let in whole where one place is free, so that a full queue refuses long ones no sooner than short ones;
+    /// what it takes beyond that is owed, and paid before anybody else is let in.
+    pub async fn run(&self, windows: Vec<Window>, turn: Turn) -> Result<Vec<WindowLogits>, ScheduleError> {
+        if windows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let n_taken = windows.len().min(WINDOWS_A_TURN);
+        let _later = self.wait_among_later(n_taken, turn).await?;
+        let place = Arc::new(self.admit(turn).await?);
+        let n_owed = n_taken.min(self.n_places) as u32 - 1;
+        let owed = self.places(turn.priority).all.acquire_many(n_owed);
+        let job = |window| {
+            let (reply, receive) = oneshot::channel();
+            (Job { window, deadline: turn.deadline, reply, place: Arc::clone(&place) }, receive)
+        };
+        let (jobs, replies): (Vec<_>, Vec<_>) = windows.into_iter().map(job).unzip();
+        drop(place);
+        self.shared.enqueue(turn, jobs);
+        let answer = async {
+            let mut logits = Vec::with_capacity(replies.len());
+            for reply in replies {
+                logits.push(reply.await.map_err(|_| self.why_unanswered(turn.deadline))??);
+            }
+            Ok(logits)
+        };
+        let mut answer = pin!(answer);
+        tokio::select! {
+            biased;
+            _paid = owed => answer.await,
+            logits = &mut answer => logits,
+        }
+    }
+
+    /// The refusal that a document of this turn gets while the queue is full: to be asked before work is done on it.
+    pub fn look_for_room(&self, turn: Turn) -> Result<(), ScheduleError> {
+        match turn.admission {
+            Admission::Try if self.places(turn.priority).all.available_permits() == 0 => Err(self.busy()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Windows that wait for a run.
+    pub fn n_waiting(&self) -> usize {
+        self.shared.lock().n_waiting()
+    }
+
+    /// Sessions that panicked and were replaced.
+    pub fn n_panics(&self) -> usize {
+        self.shared.n_panics.load(Ordering::Relaxed)
+    }
+
+    pub fn is_alive(&self) -> bool {
+        self.shared.n_alive.load(Ordering::Acquire) > 0
+    }
+
+    /// Why a window was dropped without an answer.
+    fn why_unanswered(&self, deadline: Instant) -> ScheduleError {
+        match self.is_alive() {
+            _ if Instant::now() >= deadline => ScheduleError::DeadlineExceeded,
+            true => ScheduleError::Panicked,
+            false => ScheduleError::NoWorker,
+        }
+    }
+
+    /// Gives the document's first place.
+    async fn admit(&self, turn: Turn) -> Result<OwnedSemaphorePermit, ScheduleError> {
+        if !self.is_alive() {
+            return Err(ScheduleError::NoWorker);
+        }
+        let places = Arc::clone(&self.places(turn.priority).all);
+        match turn.admission {
+            Admission::Try => places.try_acquire_owned().map_err(|_| self.busy()),
+            Admission::Wait => in_time(turn, places.acquire_owned()).await?.map_err(|_| self.busy()),
+        }
+    }
+
+    /// For a later document of a request: room among those.
+    async fn wait_among_later(&self, n: usize, turn: Turn) -> Result<Option<SemaphorePermit<'_>>, ScheduleError> {
+        if turn.admission == Admission::Try {
+            return Ok(None);
+        }
+        let n = n.min(n_later(self.n_places)) as u32;
+        let room = in_time(turn, self.places(turn.priority).later.acquire_many(n)).await?;
+        room.map(Some).map_err(|_| self.busy())
+    }
+
+    fn places(&self, priority: Priority) -> &Places {
+        match priority {
+            Priority::Normal => &self.normal_places,
+            Priority::Bulk => &self.bulk_places,
+        }
+    }
+
+    fn busy(&self) -> ScheduleError {
+        ScheduleError::Busy { max_queued_windows: self.n_places }
+    }
+}
+
+/// How many of a lane's places later documents of requests may take.
+fn n_later(n_places: usize) -> usize {
+    n_places.div_ceil(2)
+}
+
+/// What `wait` gives, unless the deadline passes before.
+async fn in_time<T>(turn: Turn, wait: impl Future<Output = T>) -> Result<T, ScheduleError> {
+    tokio::time::timeout_at(turn.deadline.into(), wait).await.map_err(|_| ScheduleError::DeadlineExceeded)
+}
+
+impl RequestId {
+    /// An id that no other request of this process has.
+    pub fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.wake.notify_all();
+    }
+}
+
+impl Shared {
+    fn enqueue(&self, turn: Turn, jobs: Vec<Job>) {
+        let mut queue = self.lock();
+        // The last worker may have gone since the caller was let in; then the jobs are dropped, which answers them.
+        if self.n_alive.load(Ordering::Acquire) > 0 {
+            queue.push(turn.priority, turn.request, jobs);
+        }
+        drop(queue);
+        self.wake.notify_all();
+    }
+
+    /// A worker's life: take, run, answer, until the queue is closed and empty.
+    fn work(&self, mut stream: Box<dyn Run>) {
+        while let Some((jobs, running)) = self.take() {
+            let is_spread = running.spread.is_some();
+            let run = catch_unwind(AssertUnwindSafe(|| self.run_jobs(stream.as_mut(), jobs, running)));
+            if run.is_ok() {
+                continue;
+            }
+            self.n_panics.fetch_add(1, Ordering::Relaxed);
+            if is_spread {
+                tracing::error!("the session for lone runs panicked; they are computed on one thread from now on");
+                continue;
+            }
+            tracing::error!("a session panicked; it is replaced");
+            match (self.make_stream)() {
+                Ok(fresh) => stream = fresh,
+                Err(error) => {
+                    tracing::error!(%error, "a session cannot be replaced; its worker stops");
+                    break;
+                }
+            }
+        }
+        if self.n_alive.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.lock().clear();
+        }
+    }
+
+    /// The next windows to run together; `None` when there will be no more.
+    fn take(&self) -> Option<(Vec<Job>, Running<'_>)> {
+        let mut queue = self.lock();
+        loop {
+            queue.drop_lost(Instant::now());
+            let jobs = queue.take(self.settings.limits);
+            if !jobs.is_empty() {
+                return Some((jobs, self.start_running(&mut queue)));
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Counts a run that is about to begin; one that is alone gets the session for such.
+    fn start_running(&self, queue: &mut Queue) -> Running<'_> {
+        let alone = queue.n_running == 0 && queue.is_empty();
+        queue.n_running += 1;
+        let spread = self.spread.as_ref().filter(|_| alone).and_then(|session| session.try_lock().ok());
+        Running { shared: self, spread }
+    }
+
+    fn run_jobs(&self, stream: &mut dyn Run, jobs: Vec<Job>, mut running: Running<'_>) {
+        let windows: Vec<&Window> = jobs.iter().map(|job| &job.window).collect();
+        let batch = Batch::new(&windows, self.settings.pad_id);
+        let result = match &mut running.spread {
+            Some(session) => session.run(&batch),
+            None => stream.run(&batch),
+        };
+        if result.is_err() && jobs.len() > 1 {
+            // One bad input fails alone: each gets a run of its own.
+            for job in jobs {
+                let running = self.start_running(&mut self.lock());
+                self.run_jobs(stream, vec![job], running);
+            }
+            return;
+        }
+        // Before the callers know, who may send what comes next.
+        drop(running);
+        for (row, job) in jobs.into_iter().enumerate() {
+            let answer = result
+                .as_ref()
+                .map(|outputs| outputs.of_window(row, &job.window))
+                .map_err(|error| error.clone().into());
+            // A caller that has gone needs no answer.
+            let _ = job.reply.send(answer);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A run under way, counted in the queue for as long as this lives.
+struct Running<'s> {
+    shared: &'s Shared,
+    /// The session that computes on all cores, where this run is alone.
+    spread: Option<MutexGuard<'s, Box<dyn Run>>>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        // First, so that the next run that is alone finds it free.
+        self.spread = None;
+        self.shared.lock().n_running -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests;

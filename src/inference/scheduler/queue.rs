@@ -1,0 +1,151 @@
+//! The waiting windows: two lanes, in each of which requests take turns, so that a request of a thousand documents holds up
+//! none of one.
+//!
+//! A turn is a document, or so many windows of it. With turns of one window a long article would wait for one round of all who
+//! are there for each of its windows: under load far longer than the queue is long, and its windows that are done meanwhile
+//! are of no use to anybody.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::{RequestId, ScheduleError};
+use crate::inference::batch::{BatchLimits, WindowLogits, select};
+use crate::inference::scheduler::Priority;
+use crate::inference::tokenize::Window;
+
+/// What a document may run before it is the next request's turn: an article of some 780 tokens in windows of 128.
+pub const WINDOWS_A_TURN: usize = 8;
+
+#[derive(Default)]
+pub struct Queue {
+    normal: Lane,
+    /// Served while the other lane is empty.
+    bulk: Lane,
+    /// Runs under way.
+    pub n_running: usize,
+    /// Set when the scheduler is dropped: workers finish what waits, and stop.
+    pub closed: bool,
+}
+
+/// A window that waits for its run.
+pub struct Job {
+    pub window: Window,
+    pub deadline: Instant,
+    /// Closed by a caller that has gone.
+    pub reply: oneshot::Sender<Result<WindowLogits, ScheduleError>>,
+    /// The document's first place in the queue, given back when its last window is answered; one and the same for all of them.
+    pub place: Arc<OwnedSemaphorePermit>,
+}
+
+/// Requests in the order of their turns; none is without jobs.
+#[derive(Default)]
+struct Lane {
+    requests: VecDeque<Waiting>,
+}
+
+/// The windows of a request, in order.
+struct Waiting {
+    request: RequestId,
+    jobs: VecDeque<Job>,
+    /// Windows that it has had of its turn.
+    n_taken: usize,
+}
+
+impl Queue {
+    pub fn push(&mut self, priority: Priority, request: RequestId, jobs: Vec<Job>) {
+        self.lane(priority).push(request, jobs);
+    }
+
+    pub fn n_waiting(&self) -> usize {
+        self.normal.n_waiting() + self.bulk.n_waiting()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.normal.requests.is_empty() && self.bulk.requests.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        (self.normal, self.bulk) = (Lane::default(), Lane::default());
+    }
+
+    /// Drops windows that nobody waits for, and those that are too late.
+    pub fn drop_lost(&mut self, now: Instant) {
+        self.normal.drop_lost(now);
+        self.bulk.drop_lost(now);
+    }
+
+    /// The windows that run next, together; none when none wait.
+    pub fn take(&mut self, limits: BatchLimits) -> Vec<Job> {
+        let lane = if self.normal.requests.is_empty() { &mut self.bulk } else { &mut self.normal };
+        lane.take(limits)
+    }
+
+    fn lane(&mut self, priority: Priority) -> &mut Lane {
+        match priority {
+            Priority::Normal => &mut self.normal,
+            Priority::Bulk => &mut self.bulk,
+        }
+    }
+}
+
+impl Lane {
+    fn push(&mut self, request: RequestId, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        match self.requests.iter_mut().find(|waiting| waiting.request == request) {
+            Some(waiting) => waiting.jobs.extend(jobs),
+            None => self.requests.push_back(Waiting { request, jobs: jobs.into(), n_taken: 0 }),
+        }
+    }
+
+    fn n_waiting(&self) -> usize {
+        self.requests.iter().map(|waiting| waiting.jobs.len()).sum()
+    }
+
+    fn drop_lost(&mut self, now: Instant) {
+        for waiting in &mut self.requests {
+            waiting.jobs.retain(|job| !job.reply.is_closed() && job.deadline > now);
+        }
+        self.requests.retain(|waiting| !waiting.jobs.is_empty());
+    }
+
+    /// The first window of the request whose turn it is, which goes to the end of the line when that is over, and those that
+    /// fit to it.
+    fn take(&mut self, limits: BatchLimits) -> Vec<Job> {
+        let Some(mut waiting) = self.requests.pop_front() else { return Vec::new() };
+        let Some(first) = waiting.jobs.pop_front() else { return Vec::new() };
+        waiting.n_taken += 1;
+        if let Some(next) = waiting.jobs.front() {
+            if Arc::ptr_eq(&next.place, &first.place) && waiting.n_taken < WINDOWS_A_TURN {
+                self.requests.push_front(waiting);
+            } else {
+                self.requests.push_back(Waiting { n_taken: 0, ..waiting });
+            }
+        }
+        let mut taken = vec![first];
+        if limits.max_windows > 1 {
+            self.take_companions(&mut taken, limits);
+        }
+        taken
+    }
+
+    fn take_companions(&mut self, taken: &mut Vec<Job>, limits: BatchLimits) {
+        /// How many waiting windows are looked at.
+        const LOOK_AHEAD: usize = 256;
+        let waiting = self.requests.iter().enumerate();
+        let places = waiting.flat_map(|(at, waiting)| (0..waiting.jobs.len()).map(move |job| (at, job)));
+        let places: Vec<(usize, usize)> = places.take(LOOK_AHEAD).collect();
+        let lengths = places.iter().map(|&(request, job)| self.requests[request].jobs[job].window.len());
+        let chosen = select(taken.iter().map(|job| job.window.len()).chain(lengths), limits);
+        // From the back, so that the places before stay what they are.
+        for &index in chosen.iter().skip(taken.len()).rev() {
+            let (request, job) = places[index - 1];
+            taken.extend(self.requests[request].jobs.remove(job));
+        }
+        self.requests.retain(|waiting| !waiting.jobs.is_empty());
+    }
+}

@@ -1,0 +1,95 @@
+//! How models are loaded and run: execution providers, streams, batching.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::system::choice::UnknownWord;
+
+/// Where a model may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Provider {
+    Cuda,
+    Cpu,
+}
+
+/// How models are loaded and run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunSettings {
+    /// In the order in which they are tried; the CPU stands behind them all.
+    pub providers: Vec<Provider>,
+    /// Refuse to serve on the CPU alone.
+    pub require_gpu: bool,
+    /// Sessions of one model that run at the same time, each on one thread; at least 1.
+    pub n_streams: usize,
+    /// Windows that may wait for a run before a request is refused; at least 1.
+    pub max_queued_windows: usize,
+    pub batching: Batching,
+}
+
+/// Whether windows may share a run.
+///
+/// The same window gives the same bits in every run of one shape; in runs of another shape the last digit of a score may
+/// differ. Which windows meet in a queue depends on time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batching {
+    /// Those that meet in the queue do, as far as the model allows it.
+    Shared,
+    /// Each window has a run of its own, so that its scores are the same to the last bit every time.
+    Alone,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self {
+            providers: vec![Provider::Cuda, Provider::Cpu],
+            require_gpu: false,
+            n_streams: usable_cores(),
+            max_queued_windows: 1024,
+            batching: Batching::Shared,
+        }
+    }
+}
+
+impl Provider {
+    pub fn is_gpu(self) -> bool {
+        self != Self::Cpu
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cuda => "cuda",
+            Self::Cpu => "cpu",
+        })
+    }
+}
+
+impl FromStr for Provider {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "cuda" => Ok(Self::Cuda),
+            "cpu" => Ok(Self::Cpu),
+            _ => Err(UnknownWord { found: word.to_owned(), expected: "`cuda`, `cpu`".to_owned() }),
+        }
+    }
+}
+
+impl FromStr for Batching {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "shared" => Ok(Self::Shared),
+            "alone" => Ok(Self::Alone),
+            _ => Err(UnknownWord { found: word.to_owned(), expected: "`shared`, `alone`".to_owned() }),
+        }
+    }
+}
+
+/// The cores that this process may really use (affinity and cgroup quota, not the machine's count).
+pub fn usable_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get())
+}

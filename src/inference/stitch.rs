@@ -1,0 +1,97 @@
+//! From windows back to the document: a token that stands in two windows takes its logits from the window in which it has
+//! the most context, so that the document is decoded once and no entity is cut or doubled at an edge.
+
+use std::ops::Range;
+
+use ndarray::Array2;
+
+use crate::inference::batch::WindowHead;
+use crate::manifest::task::Pooling;
+
+/// For each of the document's tokens the window that speaks for it, given the tokens of each window in order.
+///
+/// The context of a token in a window is its distance to the nearer edge; an edge that is the document's own does not
+/// count, since nothing is cut off there. On a tie the earlier window speaks.
+pub fn owners(n_tokens: usize, windows: &[Range<usize>]) -> Vec<usize> {
+    let mut best = vec![(0, 0); n_tokens];
+    for (index, window) in windows.iter().enumerate() {
+        for token in window.clone() {
+            let left = if window.start == 0 { usize::MAX } else { token - window.start + 1 };
+            let right = if window.end == n_tokens { usize::MAX } else { window.end - token };
+            let context = left.min(right);
+            if context > best[token].0 {
+                best[token] = (context, index);
+            }
+        }
+    }
+    best.into_iter().map(|(_, owner)| owner).collect()
+}
+
+/// Logits `[N, L]` of a document's tokens out of those of its windows; `[0, 0]` for a document without tokens.
+pub fn stitch(owners: &[usize], windows: &[Range<usize>], heads: &[&WindowHead]) -> Array2<f32> {
+    let n_labels = heads.first().map_or(0, |head| head.rows().ncols());
+    let mut logits = Array2::zeros((owners.len(), n_labels));
+    for (token, &owner) in owners.iter().enumerate() {
+        let row = token - windows[owner].start;
+        logits.row_mut(token).assign(&heads[owner].rows().row(row));
+    }
+    logits
+}
+
+/// One row of topic logits for a document out of one row a window.
+///
+/// `heads` has at least one window; the mean weighs a window by the tokens that it speaks for.
+pub fn pool(pooling: Pooling, owners: &[usize], heads: &[&WindowHead]) -> Vec<f32> {
+    let rows = || heads.iter().map(|head| head.rows().row(0).to_vec());
+    let first = rows().next().unwrap_or_default();
+    match pooling {
+        Pooling::First => first,
+        Pooling::Max => {
+            rows().fold(first, |best, row| best.iter().zip(row).map(|(best, logit)| best.max(logit)).collect())
+        }
+        Pooling::Mean | Pooling::TokenMean => {
+            let mut mean = vec![0.0; first.len()];
+            for (window, row) in rows().enumerate() {
+                let share = owners.iter().filter(|&&owner| owner == window).count() as f32 / owners.len().max(1) as f32;
+                mean.iter_mut().zip(row).for_each(|(mean, logit)| *mean += share * logit);
+            }
+            mean
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn a_token_is_spoken_for_by_the_window_with_most_context() {
+        assert_eq!(owners(0, &[]), [0; 0]);
+        assert_eq!(owners(3, &[Range { start: 0, end: 3 }]), [0, 0, 0]);
+        // Shared are 4 to 7: the middle of the overlap is where the owner changes.
+        assert_eq!(owners(12, &[0..8, 4..12]), [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
+        // With a stride of more than half a window a token stands in three of them.
+        assert_eq!(owners(7, &[0..4, 1..5, 2..6, 3..7]), [0, 0, 0, 1, 2, 3, 3]);
+    }
+
+    #[test]
+    fn stitched_logits_are_those_of_the_owner() {
+        let (a, b) = (
+            WindowHead::Token(array![[0.0], [1.0], [2.0], [3.0]]),
+            WindowHead::Token(array![[12.0], [13.0], [14.0], [15.0]]),
+        );
+        let windows = [0..4, 2..6];
+        let owners = owners(6, &windows);
+        assert_eq!(stitch(&owners, &windows, &[&a, &b]), array![[0.0], [1.0], [2.0], [13.0], [14.0], [15.0]]);
+    }
+
+    #[test]
+    fn pooling_follows_its_rule() {
+        let (a, b) = (WindowHead::Sequence(array![[0.0, 4.0]]), WindowHead::Sequence(array![[8.0, 0.0]]));
+        let owners = [0, 0, 0, 1];
+        for (pooling, row) in [(Pooling::First, [0.0, 4.0]), (Pooling::Max, [8.0, 4.0]), (Pooling::Mean, [2.0, 3.0])] {
+            assert_eq!(pool(pooling, &owners, &[&a, &b]), row, "{pooling}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! From a text to the windows that a model can read: ids and places of its tokens, cut into overlapping windows, each
+//! between the model's special tokens. Nothing is dropped: every token stands in at least one window.
+//!
+//! The only file that names the `tokenizers` crate. Truncation and padding that a `tokenizer.json` carries are
+//! overruled, and a text that spells a special token (`</s>`) is read as text.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use sha2::{Digest, Sha256};
+use tokenizers::ModelWrapper;
+
+use crate::text::span::ByteSpan;
+
+/// A model's tokenizer, with what it puts around a sequence.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    special: SpecialTokens,
+    largest_id: u32,
+}
+
+/// The tokens that the model expects before and after a sequence (`[CLS] … [SEP]`, `<s> … </s>`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SpecialTokens {
+    pub prefix: Vec<u32>,
+    pub suffix: Vec<u32>,
+}
+
+/// The tokens of a whole text, without special tokens, in the order of the text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tokens {
+    pub ids: Vec<u32>,
+    /// Where each token stands in the text that was tokenized, white space at its ends taken off; empty for a token that
+    /// is nothing but white space.
+    pub spans: Vec<ByteSpan>,
+    /// The tokenizer's own word (pre-token) of each token: tokens of one word share a number.
+    pub word_ids: Vec<Option<u32>>,
+}
+
+/// How a text is cut: windows of at most `max_length` tokens, special tokens included, that share `stride` tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windowing {
+    max_length: usize,
+    stride: usize,
+    n_special: usize,
+}
+
+/// One sequence for the model: special tokens around `tokens` of the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Which of the text's tokens stand in this window.
+    pub tokens: Range<usize>,
+    /// Ids of the special tokens before, the text's tokens, and the special tokens after.
+    pub input_ids: Vec<u32>,
+    /// How many special tokens stand before the text's first token.
+    pub n_prefix: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizeError {
+    #[error("{path}: the tokenizer cannot be read; write it anew with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)", path = path.display())]
+    Unreadable { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the text cannot be tokenized: {0}")]
+    Failed(Box<dyn std::error::Error + Send + Sync>),
+    #[error(
+        "stride {stride} is too large: windows of {max_length} tokens hold {room} of the text beside {n_special} special tokens, and must advance by at least one; set a stride below {room}"
+    )]
+    StrideTooLarge { stride: usize, max_length: usize, n_special: usize, room: usize },
+}
+
+/// The tokenizers that models use, by the SHA-256 of their files.
+static IN_USE: Mutex<BTreeMap<[u8; 32], Weak<Tokenizer>>> = Mutex::new(BTreeMap::new());
+
+impl Tokenizer {
+    /// The tokenizer of a `tokenizer.json`: the one in use that was read from the same bytes, if there is one. Versions of a
+    /// model mostly have it in common, and it takes as much memory as a small model's weights, in a hundred thousand pieces.
+    pub fn shared(path: &Path) -> Result<Arc<Self>, TokenizeError> {
+        let json = read(path)?;
+        let key: [u8; 32] = Sha256::digest(&json).into();
+        let in_use = || IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = in_use().get(&key).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        // Without the lock, since it takes a while; where two read the same at once, each has its own.
+        let tokenizer = Arc::new(Self::from_json(&json).map_err(|source| unreadable(path, source))?);
+        let mut in_use = in_use();
+        in_use.retain(|_, tokenizer| tokenizer.strong_count() > 0);
+        in_use.insert(key, Arc::downgrade(&tokenizer));
+        Ok(tokenizer)
+    }
+
+    /// Reads a `tokenizer.json` and finds out what it puts around a sequence.
+    pub fn from_file(path: &Path) -> Result<Self, TokenizeError> {
+        Self::from_json(&read(path)?).map_err(|source| unreadable(path, source))
+    }
+
+    fn from_json(json: &[u8]) -> tokenizers::Result<Self> {
+        let mut inner = tokenizers::Tokenizer::from_bytes(json)?;
+        inner.with_padding(None);
+        inner.with_truncation(None)?;
+        inner.set_encode_special_tokens(true);
+        if let ModelWrapper::BPE(_) = inner.get_model() {
+            let without = without_word_cache(inner.get_model());
+            inner.with_model(without);
+        }
+        let special = probe_special_tokens(&inner)?;
+        let largest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
+        Ok(Self { inner, special, largest_id })
+    }
+
+    pub fn special(&self) -> &SpecialTokens {
+        &self.special
+    }
+
+    /// The largest id that this tokenizer can give.
+    pub fn largest_id(&self) -> u32 {
+        self.largest_id
+    }
+
+    /// The id of a token by its exact name, for instance `<pad>`.
+    pub fn token_to_id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The name of the token with this id.
+    pub fn id_to_token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// The tokens of the whole of `text`, however long it is, with places in bytes of `text`.
+    pub fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
+        let encoding = self.inner.encode(text, false).map_err(TokenizeError::Failed)?;
+        // Byte-level tokens may hold part of a character; their place is the whole of it.
+        let widened = |&(start, end): &(usize, usize)| {
+            ByteSpan::new(text.floor_char_boundary(start), text.ceil_char_boundary(end))
+        };
+        let spans = encoding.get_offsets().iter().map(|offsets| widened(offsets).trim(text)).collect();
+        Ok(Tokens { ids: encoding.get_ids().to_vec(), spans, word_ids: encoding.get_word_ids().to_vec() })
+    }
+
+    /// Cuts `tokens` into windows; none for a text without tokens.
+    pub fn windows(&self, tokens: &Tokens, windowing: Windowing) -> Vec<Window> {
+        let cut = |range: Range<usize>| Window {
+            input_ids: [&self.special.prefix, &tokens.ids[range.clone()], &self.special.suffix].concat(),
+            n_prefix: self.special.prefix.len(),
+            tokens: range,
+        };
+        windowing.ranges(tokens.ids.len()).map(cut).collect()
+    }
+}
+
+impl Tokens {
+    /// Leaves out the tokens from place `n` on.
+    pub fn truncate(&mut self, n: usize) {
+        self.ids.truncate(n);
+        self.spans.truncate(n);
+        self.word_ids.truncate(n);
+    }
+}
+
+impl Windowing {
+    /// Checks that windows of `max_length` with `n_special` special tokens advance when they share `stride` tokens.
+    pub fn new(max_length: usize, stride: usize, n_special: usize) -> Result<Self, TokenizeError> {
+        let room = max_length.saturating_sub(n_special);
+        if stride >= room {
+            return Err(TokenizeError::StrideTooLarge { stride, max_length, n_special, room });
+        }
+        Ok(Self { max_length, stride, n_special })
+    }
+
+    pub fn max_length(self) -> usize {
+        self.max_length
+    }
+
+    pub fn stride(self) -> usize {
+        self.stride
+    }
+
+    /// How many of a text's tokens fit into one window.
+    pub fn room(self) -> usize {
+        self.max_length - self.n_special
+    }
+
+    /// How many windows a text of `n_tokens` takes: none for no tokens, else `1 + ceil((n_tokens - room) / (room - stride))`,
+    /// and one where all fit.
+    pub fn n_windows(self, n_tokens: usize) -> usize {
+        match n_tokens {
+            0 => 0,
+            n => 1 + n.saturating_sub(self.room()).div_ceil(self.room() - self.stride),
+        }
+    }
+
+    fn ranges(self, n_tokens: usize) -> impl Iterator<Item = Range<usize>> {
+        let step = self.room() - self.stride;
+        (0..self.n_windows(n_tokens)).map(move |i| i * step..(i * step + self.room()).min(n_tokens))
+    }
+}
+
+impl Window {
+    /// The length of the sequence, special tokens included.
+    pub fn len(&self) -> usize {
+        self.input_ids.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.input_ids.is_empty()
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TokenizeError> {
+    std::fs::read(path).map_err(|error| unreadable(path, error.into()))
+}
+
+fn unreadable(path: &Path, source: tokenizers::Error) -> TokenizeError {
+    TokenizeError::Unreadable { path: path.to_owned(), source }
+}
+
+/// A BPE model that splits each word anew. `tokenizers` 0.23 keeps the words of a BPE model by thread, for as long as the
+/// thread lives and also when the model is gone, so that a server would grow with every model that is switched.
+fn without_word_cache(model: &ModelWrapper) -> ModelWrapper {
+    let mut model = model.clone();
+    model.resize_cache(0);
+    model
+}
+
+/// What the post-processor adds around one ordinary token. A post-processor that adds nothing leaves both sides empty.
+fn probe_special_tokens(tokenizer: &tokenizers::Tokenizer) -> tokenizers::Result<SpecialTokens> {
+    let with = tokenizer.encode("a", true)?;
+    let ids = with.get_ids();
+    let is_special: Vec<bool> = with.get_special_tokens_mask().iter().map(|&special| special == 1).collect();
+    let first = is_special.iter().position(|special| !special).unwrap_or(ids.len());
+    let last = is_special.iter().rposition(|special| !special).map_or(ids.len(), |at| at + 1);
+    Ok(SpecialTokens { prefix: ids[..first].to_vec(), suffix: ids[last..].to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::memory::held;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_stride_that_does_not_advance_is_refused_with_the_numbers() {
+        for (max_length, stride, n_special) in [(512, 510, 2), (512, 600, 2), (2, 0, 2), (1, 0, 2)] {
+            let message = Windowing::new(max_length, stride, n_special).unwrap_err().to_string();
+            assert!(message.contains(&format!("stride {stride} is too large")), "{message}");
+        }
+        assert!(Windowing::new(512, 509, 2).is_ok());
+    }
+
+    #[test]
+    fn windows_share_the_stride_and_end_with_the_text() {
+        let windowing = Windowing::new(6, 1, 2).unwrap();
+        let ranges = |n| windowing.ranges(n).map(|range| (range.start, range.end)).collect::<Vec<_>>();
+        assert_eq!(ranges(0), [(0, 0); 0]);
+        assert_eq!(ranges(1), [(0, 1)]);
+        assert_eq!(ranges(4), [(0, 4)]);
+        assert_eq!(ranges(5), [(0, 4), (3, 5)]);
+        assert_eq!(ranges(7), [(0, 4), (3, 7)]);
+        assert_eq!(ranges(8), [(0, 4), (3, 7), (6, 8)]);
+    }
+
+    #[test]
+    fn models_share_a_tokenizer_of_the_same_bytes_while_one_uses_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let original = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models/xlmr-ner/tokenizer.json");
+        let json = std::fs::read_to_string(original).unwrap();
+        for (name, json) in [("a", &json), ("same", &json), ("other", &format!("{json} "))] {
+            std::fs::write(place(name), json).unwrap();
+        }
+        let a = Tokenizer::shared(&place("a")).unwrap();
+        assert!(Arc::ptr_eq(&a, &Tokenizer::shared(&place("same")).unwrap()));
+        assert!(!Arc::ptr_eq(&a, &Tokenizer::shared(&place("other")).unwrap()));
+        let gone = Arc::downgrade(&a);
+        drop(a);
+        assert!(gone.upgrade().is_none(), "a tokenizer that nobody uses is kept");
+        assert!(Tokenizer::shared(&place("same")).is_ok());
+    }
+
+    #[test]
+    fn a_thread_keeps_no_words_of_a_tokenizer_that_is_gone() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models");
+        let text: String = (0..1000).map(|number| format!("Wort{number} ")).collect();
+        for model in ["roberta-ner", "xlmr-ner", "bert-cased-ner"] {
+            let file = Path::new(folder).join(model).join("tokenizer.json");
+            let read = || drop(Tokenizer::from_file(&file).unwrap().tokenize(&text).unwrap());
+            // The first makes what all share.
+            read();
+            let before = held::bytes();
+            read();
+            let kept = held::bytes() - before;
+            assert!(kept < 1_000, "{model}: {kept} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_token_is_in_a_window_and_no_window_is_for_nothing(n in 0usize..3000, room in 1usize..520, stride in 0usize..519) {
+            let stride = stride % room;
+            let windowing = Windowing::new(room + 2, stride, 2).unwrap();
+            let ranges: Vec<_> = windowing.ranges(n).collect();
+            prop_assert_eq!(ranges.len(), windowing.n_windows(n));
+            prop_assert_eq!(ranges.first().map_or(0, |range| range.start), 0);
+            prop_assert_eq!(ranges.last().map_or(0, |range| range.end), n);
+            for pair in ranges.windows(2) {
+                prop_assert_eq!(pair[0].end - pair[1].start, stride);
+                prop_assert!(pair[1].end > pair[0].end);
+            }
+            prop_assert!(ranges.iter().all(|range| range.len() <= room));
+        }
+    }
+}

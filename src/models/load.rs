@@ -1,0 +1,317 @@
+//! A model folder made ready to serve: read, opened on the first execution provider that works, run once, and held to its
+//! golden examples. What is wrong with a folder is found here and not by the first request.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::inference::batch::{Batch, BatchLimits, HeadOutput, Run, RunError};
+use crate::inference::decode::entities::TagScheme;
+use crate::inference::pipeline::{EntityTags, Pipeline, PredictError, PredictOptions, Prediction};
+use crate::inference::scheduler::Priority;
+use crate::inference::scheduler::{Admission, RequestId, Scheduler, SchedulerSettings, Sessions, Turn};
+use crate::inference::session::{OrtSession, Placement, SessionError, SharedWeights, place};
+use crate::inference::settings::{Batching, RunSettings};
+use crate::inference::tokenize::{TokenizeError, Tokenizer, Window, Windowing};
+use crate::manifest::task::{Pooling, Task};
+use crate::manifest::{
+    EntityHead, GoldenExample, Manifest, ManifestError, TopicHead, TopicLabel, content_hash, default_label,
+};
+use crate::models::spec::ModelSpec;
+use crate::system::background::{self, BackgroundError};
+use crate::system::memory::give_back;
+use crate::text::truecase::{TruecaseError, Truecaser};
+
+/// A model that answers.
+pub struct Model {
+    pub name: String,
+    /// The first 16 hexadecimal digits of a SHA-256 over the folder's files.
+    pub version: String,
+    pub manifest: Manifest,
+    pub placement: Placement,
+    pub n_streams: usize,
+    pub batch_limits: BatchLimits,
+    /// By how much the process grew when the model was loaded, in bytes; `None` where the system doesn't say.
+    pub resident_bytes: Option<u64>,
+    pub pipeline: Arc<Pipeline>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizeError),
+    #[error(transparent)]
+    Truecase(#[from] TruecaseError),
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error("{path}: the trial run failed", path = path.display())]
+    TrialRun { path: PathBuf, source: RunError },
+    #[error("{path}: {message}", path = path.display())]
+    Unfit { path: PathBuf, message: String },
+    #[error("{path}: golden example {text:?}: {message}; the model is not what it was, or the example is wrong", path = path.display())]
+    Golden { path: PathBuf, text: String, message: String },
+    #[error("a worker thread cannot be started")]
+    Thread(#[from] std::io::Error),
+    #[error("loading broke down")]
+    Background(#[from] BackgroundError),
+}
+
+impl Model {
+    /// Loads a folder and checks all that can be checked before the first request.
+    pub async fn load(spec: &ModelSpec, settings: &RunSettings) -> Result<Self, LoadError> {
+        let (spec, settings) = (spec.clone(), settings.clone());
+        let before = resident_bytes();
+        let opened = background::run(move || open(&spec, &settings)).await?;
+        // What reading the files has left behind.
+        tokio::task::spawn_blocking(give_back).await.map_err(|_| BackgroundError::Broken)?;
+        let grown = before.zip(resident_bytes()).map(|(before, after)| after.saturating_sub(before));
+        // Here and not there: the threads that answer must not have the low priority of the one that loads.
+        let model = opened?(grown)?;
+        for example in &model.manifest.golden {
+            model.check_golden(example).await?;
+        }
+        Ok(model)
+    }
+
+    pub fn answers(&self, task: Task) -> bool {
+        self.manifest.tasks().contains(&task)
+    }
+
+    /// Labels of the topic head, in the order of the logits.
+    pub fn topic_labels(&self) -> &[TopicLabel] {
+        self.pipeline.topics.as_ref().map_or(&[], |head| &head.labels)
+    }
+
+    async fn check_golden(&self, example: &GoldenExample) -> Result<(), LoadError> {
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let deadline = Instant::now() + PATIENCE;
+        let (request, priority, admission) = (RequestId::next(), Priority::Normal, Admission::Wait);
+        let options = PredictOptions::new(Turn { request, priority, admission, deadline });
+        let text: Arc<str> = example.text.as_str().into();
+        let answer = self.pipeline.predict(Arc::clone(&text), options).await;
+        let fault = match answer {
+            Ok(prediction) => self.golden_fault(example, &prediction),
+            Err(error) => Some(PredictError::to_string(&error)),
+        };
+        fault.map_or(Ok(()), |message| {
+            Err(LoadError::Golden { path: self.manifest.dir.join("ressort.toml"), text: example.text.clone(), message })
+        })
+    }
+
+    /// What of the example the prediction lacks.
+    fn golden_fault(&self, example: &GoldenExample, prediction: &Prediction) -> Option<String> {
+        let labels = self.topic_labels();
+        let topics = prediction.topics.iter().flatten().filter(|topic| topic.accepted);
+        let accepted: Vec<&str> =
+            topics.filter_map(|topic| labels.get(topic.index)).map(|label| label.label.as_str()).collect();
+        let entities = prediction.entities.iter().flatten();
+        let found: Vec<(&str, &str)> =
+            entities.filter_map(|entity| Some((entity.span.slice(&example.text)?, entity.label.as_str()))).collect();
+        let topic = example.topics.iter().find(|topic| !accepted.contains(&topic.as_str()));
+        let entity = example.entities.iter().find(|(text, label)| !found.contains(&(text, label)));
+        match (topic, entity) {
+            (Some(topic), _) => Some(format!("topic `{topic}` is not accepted, only {accepted:?}")),
+            (None, Some((text, label))) => Some(format!("entity `{text}` ({label}) is not found, only {found:?}")),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Reads, opens and tries a model; what is given back starts its threads, and takes by how many bytes the process grew.
+fn open(
+    spec: &ModelSpec,
+    settings: &RunSettings,
+) -> Result<impl FnOnce(Option<u64>) -> Result<Model, LoadError> + Send + use<>, LoadError> {
+    let manifest = Manifest::read(&spec.path)?;
+    let tokenizer = Tokenizer::shared(&manifest.tokenizer_file())?;
+    let truecaser = manifest.truecase_file.as_deref().map(Truecaser::from_file).transpose()?;
+    let n_special = tokenizer.special().prefix.len() + tokenizer.special().suffix.len();
+    let windowing = Windowing::new(manifest.max_length, manifest.stride, n_special)?;
+    let pad_id = pad_id(&manifest, &tokenizer)?;
+    check_vocabulary(&manifest, &tokenizer)?;
+    let placement = place(&manifest, &settings.providers, settings.require_gpu)?;
+    let mut sessions = sessions(&manifest, &placement, settings)?;
+    let trial = Trial::run(&manifest, &tokenizer, windowing, pad_id, &mut sessions)?;
+    let batch_limits = batch_limits(&manifest, &placement, settings.batching);
+    let scheduler = SchedulerSettings { max_queued_windows: settings.max_queued_windows, limits: batch_limits, pad_id };
+    let topics = manifest.topics.clone().map(|head| trial.fit_topics(&manifest, head)).transpose()?;
+    let entities = manifest.entities.clone().map(|head| trial.fit_entities(&manifest, head)).transpose()?;
+    let (name, version, n_streams) = (spec.name.clone(), content_hash(&manifest.dir)?, sessions.streams.len());
+    Ok(move |resident_bytes| {
+        let scheduler = Scheduler::start(scheduler, sessions)?;
+        let pipeline = Arc::new(Pipeline { truecaser, tokenizer, windowing, scheduler, topics, entities });
+        Ok(Model { name, version, manifest, placement, n_streams, batch_limits, resident_bytes, pipeline })
+    })
+}
+
+/// The sessions of a model: on the CPU streams of one thread each, on a GPU one stream, which is fed larger batches.
+fn sessions(manifest: &Manifest, placement: &Placement, settings: &RunSettings) -> Result<Sessions, LoadError> {
+    let weights = SharedWeights::read(manifest, placement.provider)?;
+    let n_streams = if placement.provider.is_gpu() { 1 } else { settings.n_streams.max(1) };
+    let open = {
+        let (manifest, provider) = (manifest.clone(), placement.provider);
+        move |n_threads| {
+            OrtSession::open(&manifest, provider, n_threads, &weights).map(|session| Box::new(session) as Box<dyn Run>)
+        }
+    };
+    let streams = (0..n_streams).map(|_| open(1)).collect::<Result<_, _>>()?;
+    let spread = spreads_lone_runs(manifest, placement, settings).then(|| open(n_streams)).transpose()?;
+    let make_stream = move || open(1).map_err(|error| RunError::Failed { shape: (0, 0), message: error.to_string() });
+    Ok(Sessions { streams, spread, make_stream: Box::new(make_stream) })
+}
+
+/// Whether a run that is alone is computed on all cores.
+///
+/// Times faster on two cores than on one, for a window of 32 to 256 tokens: 1.7 to 1.8 for XLM-R's base shape in fp32 (342 MB
+/// of weights a run), 1.3 to 1.6 for one of 12 layers of 384 in fp32 (85 MB), 1.05 to 1.4 for the base shape in int8 (86 MB),
+/// 0.8 to 1.2 for the model that ships (29 MB).
+fn spreads_lone_runs(manifest: &Manifest, placement: &Placement, settings: &RunSettings) -> bool {
+    const MIN_BYTES: u64 = 64_000_000;
+    let cores_look_on = !placement.provider.is_gpu() && settings.n_streams > 1;
+    cores_look_on && settings.batching == Batching::Shared && manifest.graph.n_bytes_a_run >= MIN_BYTES
+}
+
+/// Which windows share a run. On the CPU, batches of long windows lose more by padding and cache misses than they win, so
+/// that only short windows of nearly one length meet; a GPU wants them large.
+fn batch_limits(manifest: &Manifest, placement: &Placement, batching: Batching) -> BatchLimits {
+    if manifest.graph.precision.depends_on_batch() || batching == Batching::Alone {
+        return BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
+    }
+    match placement.provider.is_gpu() {
+        true => BatchLimits { max_windows: 64, max_tokens: 16_384, max_padding: 0.2 },
+        false => BatchLimits { max_windows: 8, max_tokens: 128, max_padding: 0.1 },
+    }
+}
+
+/// The id that fills up shorter windows: the padding token that the folder names, else one of the usual names, else the id
+/// in the `config.json`, if the tokenizer knows it.
+fn pad_id(manifest: &Manifest, tokenizer: &Tokenizer) -> Result<u32, LoadError> {
+    const USUAL: [&str; 3] = ["[PAD]", "<pad>", "<|padding|>"];
+    let named = manifest.pad_token.iter().map(String::as_str).chain(USUAL);
+    let known = manifest.pad_token_id.filter(|&id| tokenizer.id_to_token(id).is_some());
+    named.filter_map(|token| tokenizer.token_to_id(token)).next().or(known).ok_or_else(|| LoadError::Unfit {
+        path: manifest.tokenizer_file(),
+        message: format!(
+            "no padding token: tokenizer_config.json names {:?}, config.json has pad_token_id {:?}, and the vocabulary has none of {USUAL:?}; add one with tokenizer.add_special_tokens({{'pad_token': '[PAD]'}}) and save it",
+            manifest.pad_token, manifest.pad_token_id
+        ),
+    })
+}
+
+/// A tokenizer with more tokens than the embedding table has rows belongs to another model.
+fn check_vocabulary(manifest: &Manifest, tokenizer: &Tokenizer) -> Result<(), LoadError> {
+    match manifest.vocab_size.filter(|&size| tokenizer.largest_id() >= size) {
+        None => Ok(()),
+        Some(size) => Err(LoadError::Unfit {
+            path: manifest.tokenizer_file(),
+            message: format!(
+                "the tokenizer gives ids up to {}, but the model has {size} embeddings (vocab_size in config.json); copy the tokenizer that the model was trained with",
+                tokenizer.largest_id()
+            ),
+        }),
+    }
+}
+
+/// What the first runs of a model showed.
+struct Trial {
+    topics: Option<HeadOutput>,
+    entities: Option<HeadOutput>,
+}
+
+impl Trial {
+    /// Runs every session on a short window and the first also on the longest, so that a position table that is too short
+    /// shows here.
+    fn run(
+        manifest: &Manifest,
+        tokenizer: &Tokenizer,
+        windowing: Windowing,
+        pad_id: u32,
+        sessions: &mut Sessions,
+    ) -> Result<Self, LoadError> {
+        // Enough to find a wrong position table, without a minute's wait for a model of 8,192 tokens.
+        const LONGEST: usize = 1024;
+        let tokens = tokenizer.tokenize("Das ist ein Satz. ")?;
+        let of_length = |n: usize| {
+            let ids = tokens.ids.iter().copied().cycle().take(n).collect();
+            let tokens = crate::inference::tokenize::Tokens { ids, ..Default::default() };
+            tokenizer.windows(&tokens, windowing).into_iter().next()
+        };
+        let run = |session: &mut Box<dyn Run>, window: Option<Window>| {
+            let batch = Batch::new(&window.iter().collect::<Vec<_>>(), pad_id);
+            session.run(&batch).map_err(|source| LoadError::TrialRun { path: manifest.onnx_file.clone(), source })
+        };
+        let short = of_length(tokens.ids.len().min(windowing.room()));
+        let mut outputs = None;
+        for session in sessions.streams.iter_mut().chain(&mut sessions.spread) {
+            outputs = Some(run(session, short.clone())?);
+        }
+        if let Some(first) = sessions.streams.first_mut() {
+            run(first, of_length(windowing.room().min(LONGEST)))?;
+        }
+        let outputs = outputs.unwrap_or_default();
+        Ok(Self { topics: outputs.topics, entities: outputs.entities })
+    }
+
+    /// The head with as many labels as it has logits, which must be of the kind that its pooling asks for.
+    fn fit_topics(&self, manifest: &Manifest, mut head: TopicHead) -> Result<TopicHead, LoadError> {
+        let Some(output) = &self.topics else { return Ok(head) };
+        if head.pooling == Pooling::TokenMean && matches!(output, HeadOutput::Sequence(_)) {
+            return Err(unfit(
+                manifest,
+                format!(
+                    "pooling `token-mean` needs logits for each token, but output `{}` has one row a window; set pooling to `mean`, `max` or `first`",
+                    head.output
+                ),
+            ));
+        }
+        if head.labels.is_empty() {
+            head.labels = head.default_labels(output.n_labels());
+        }
+        check_width(manifest, &head.output, head.labels.len(), output.n_labels())?;
+        Ok(head)
+    }
+
+    fn fit_entities(&self, manifest: &Manifest, mut head: EntityHead) -> Result<EntityTags, LoadError> {
+        if let Some(output) = &self.entities {
+            if matches!(output, HeadOutput::Sequence(_)) {
+                return Err(unfit(
+                    manifest,
+                    format!(
+                        "output `{}` gives one row a window where entities need one for each token; export the checkpoint for token classification",
+                        head.output
+                    ),
+                ));
+            }
+            if head.tags.is_empty() {
+                head.tags = (0..output.n_labels()).map(default_label).collect();
+            }
+            check_width(manifest, &head.output, head.tags.len(), output.n_labels())?;
+        }
+        Ok(EntityTags { scheme: TagScheme::of(&head.tags), aggregation: head.aggregation })
+    }
+}
+
+fn check_width(manifest: &Manifest, output: &str, n_labels: usize, width: usize) -> Result<(), LoadError> {
+    match n_labels == width {
+        true => Ok(()),
+        false => Err(unfit(
+            manifest,
+            format!(
+                "output `{output}` has {width} logits, but the folder names {n_labels} labels (id2label in config.json, or labels in ressort.toml); name exactly {width}, in the order of the logits"
+            ),
+        )),
+    }
+}
+
+fn unfit(manifest: &Manifest, message: String) -> LoadError {
+    LoadError::Unfit { path: manifest.onnx_file.clone(), message }
+}
+
+/// Bytes of memory that the process holds, where `/proc` says it.
+pub(crate) fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}

@@ -1,0 +1,7 @@
+//! Loaded models: opened, tried, named, assigned to tasks, replaced.
+
+pub mod active_file;
+pub mod load;
+pub mod registry;
+pub mod report;
+pub mod spec;

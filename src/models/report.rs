@@ -1,0 +1,166 @@
+//! What a loaded model is and how it is served, as a report: for `/v1/models`, for `ressort inspect`, as JSON or as text.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::inference::decode::tags::entity_labels;
+use crate::manifest::TopicLabel;
+use crate::manifest::task::Task;
+use crate::models::load::Model;
+use crate::text::truecase::Truecaser;
+
+/// A model as it is served.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub name: String,
+    pub version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub tasks: Vec<&'static str>,
+    pub labels: Labels,
+    /// `model_type` of the `config.json`.
+    pub family: String,
+    pub precision: String,
+    /// Tokens of one window, special tokens included.
+    pub max_length: usize,
+    /// Tokens that neighbouring windows share.
+    pub stride: usize,
+    /// Words in the list by which texts in capitals or in lower case get their letter case back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truecase_words: Option<usize>,
+    /// The ONNX file in use.
+    pub file: String,
+    /// Other ONNX files of the folder, any of which `file` in `ressort.toml` could choose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_files: Vec<String>,
+    pub execution_provider: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
+    /// Runs that happen at the same time.
+    pub streams: usize,
+    /// Windows that may share a run; 1 where a result would depend on them.
+    pub max_batch_windows: usize,
+    pub memory: Memory,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Labels {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topics: Option<Vec<TopicLabelEntry>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entities: Option<Vec<String>>,
+}
+
+#[derive(Debug, Serialize)]
+struct TopicLabelEntry {
+    label: String,
+    threshold: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    names: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Memory {
+    /// Size of the ONNX file with its external data.
+    file_bytes: u64,
+    /// By how much the process grew when the model was loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resident_bytes: Option<u64>,
+}
+
+/// An execution provider that was asked for and is not in use.
+#[derive(Debug, Serialize)]
+pub struct PassedOver {
+    execution_provider: String,
+    reason: String,
+}
+
+impl PassedOver {
+    pub fn of(model: &Model) -> Vec<Self> {
+        let passed_over = model.placement.passed_over.iter();
+        passed_over
+            .map(|(provider, reason)| Self { execution_provider: provider.to_string(), reason: reason.clone() })
+            .collect()
+    }
+}
+
+impl Report {
+    pub fn of(model: &Model) -> Self {
+        let manifest = &model.manifest;
+        let relative = |file: &PathBuf| file.strip_prefix(&manifest.dir).unwrap_or(file).display().to_string();
+        Self {
+            name: model.name.clone(),
+            version: model.version.clone(),
+            description: manifest.description.clone(),
+            tasks: manifest.tasks().into_iter().map(Task::as_str).collect(),
+            labels: Labels::of(model),
+            family: manifest.family.clone(),
+            precision: manifest.graph.precision.to_string(),
+            max_length: manifest.max_length,
+            stride: manifest.stride,
+            truecase_words: model.pipeline.truecaser.as_ref().map(Truecaser::n_words),
+            file: relative(&manifest.onnx_file),
+            other_files: manifest.other_onnx_files.iter().map(relative).collect(),
+            execution_provider: model.placement.provider.to_string(),
+            passed_over: PassedOver::of(model),
+            streams: model.n_streams,
+            max_batch_windows: model.batch_limits.max_windows,
+            memory: Memory { file_bytes: manifest.graph.n_bytes, resident_bytes: model.resident_bytes },
+        }
+    }
+}
+
+impl Labels {
+    fn of(model: &Model) -> Self {
+        let topics = model.pipeline.topics.as_ref().map(|head| {
+            let entry = |label: &TopicLabel| TopicLabelEntry {
+                label: label.label.clone(),
+                threshold: label.threshold,
+                code: label.code.clone(),
+                names: label.names.clone(),
+            };
+            head.labels.iter().map(entry).collect()
+        });
+        let entities = model
+            .pipeline
+            .entities
+            .as_ref()
+            .map(|head| entity_labels(&head.scheme.tags).into_iter().map(str::to_owned).collect());
+        Self { topics, entities }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |name: &str, value: String| writeln!(f, "{name:<20} {value}");
+        row("name", self.name.clone())?;
+        row("version", self.version.clone())?;
+        self.description.iter().try_for_each(|text| row("description", text.clone()))?;
+        row("tasks", self.tasks.join(", "))?;
+        row("file", format!("{} ({:.1} MB, {})", self.file, self.memory.file_bytes as f64 / 1e6, self.precision))?;
+        self.other_files.iter().try_for_each(|file| row("not used", file.clone()))?;
+        row("family", self.family.clone())?;
+        row("windows", format!("{} tokens, neighbours share {}", self.max_length, self.stride))?;
+        self.truecase_words.iter().try_for_each(|n| row("letter case", format!("restored by a list of {n} words")))?;
+        row(
+            "runs on",
+            format!(
+                "{}, {} stream(s), up to {} window(s) a run",
+                self.execution_provider, self.streams, self.max_batch_windows
+            ),
+        )?;
+        self.passed_over
+            .iter()
+            .try_for_each(|passed| row("passed over", format!("{}: {}", passed.execution_provider, passed.reason)))?;
+        for label in self.labels.topics.iter().flatten() {
+            let code = label.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+            row("topic", format!("{}{code}, accepted from {}", label.label, label.threshold))?;
+        }
+        self.labels.entities.iter().try_for_each(|labels| row("entities", labels.join(", ")))
+    }
+}

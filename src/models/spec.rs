@@ -1,0 +1,67 @@
+//! A model to load, as an operator names it.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// A model to load: `[NAME=]PATH` on the command line. Without a name it is called after its folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelSpec {
+    pub name: String,
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModelSpecError {
+    #[error("`{0}` names no model: give NAME=PATH, or the path of a folder that has a name")]
+    NoName(String),
+    #[error(
+        "model name `{0}` may hold letters, digits, `.`, `_` and `-` only, at most 64 of them and no dot first; give another: NAME=PATH"
+    )]
+    BadName(String),
+}
+
+impl FromStr for ModelSpec {
+    type Err = ModelSpecError;
+
+    fn from_str(text: &str) -> Result<Self, ModelSpecError> {
+        let (name, path) = match text.split_once('=') {
+            Some((name, path)) => (Some(name.to_owned()), Path::new(path)),
+            None => (None, Path::new(text)),
+        };
+        // `models/x/.` and `.` have a name once they are looked up.
+        let folder_name = || {
+            path.canonicalize()
+                .ok()
+                .as_deref()
+                .unwrap_or(path)
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+        };
+        let name = name.or_else(folder_name).ok_or_else(|| ModelSpecError::NoName(text.to_owned()))?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if name.is_empty() || name.starts_with('.') || name.len() > 64 || !name.chars().all(is_plain) {
+            return Err(ModelSpecError::BadName(name));
+        }
+        Ok(Self { name, path: path.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_named_by_hand_or_after_its_folder() {
+        let spec = |name: &str, path: &str| ModelSpec { name: name.into(), path: path.into() };
+        for (text, expected) in [
+            ("models/ressort", spec("ressort", "models/ressort")),
+            ("neu=/srv/a b", spec("neu", "/srv/a b")),
+            ("models/ressort/", spec("ressort", "models/ressort/")),
+        ] {
+            assert_eq!(text.parse(), Ok(expected));
+        }
+        assert_eq!("a/b=x".parse::<ModelSpec>(), Err(ModelSpecError::BadName("a/b".into())));
+        assert_eq!("=x".parse::<ModelSpec>(), Err(ModelSpecError::BadName(String::new())));
+        assert_eq!("/".parse::<ModelSpec>(), Err(ModelSpecError::NoName("/".into())));
+    }
+}

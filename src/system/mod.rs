@@ -1,0 +1,6 @@
+//! The process around the work: background threads, memory, logs and metrics, option words.
+
+pub mod background;
+pub mod choice;
+pub mod memory;
+pub mod telemetry;
