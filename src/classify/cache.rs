@@ -71,20 +71,20 @@ mod tests {
     use super::*;
     use crate::inference::pipeline::Overflow;
     use crate::inference::scheduler::Priority;
-    use crate::inference::scheduler::{Admission, RequestId, Turn};
+    use crate::inference::scheduler::{Admission, RequestContext, RequestId};
     use crate::manifest::task::{AggregationStrategy, Tasks};
     use crate::models::registry::ByTask;
     use std::time::Instant;
 
     #[test]
     fn whatever_decides_an_answer_is_part_of_the_key() {
-        let turn = Turn {
+        let context = RequestContext {
             request: RequestId::next(),
             priority: Priority::Normal,
             admission: Admission::Try,
             deadline: Instant::now(),
         };
-        let options = PredictOptions::new(turn);
+        let options = PredictOptions::new(context);
         let key = |text: &str, options: &PredictOptions| CacheKey::new(text, &ByTask::default(), options);
         let first = key("a", &options);
         assert_eq!(
@@ -92,7 +92,7 @@ mod tests {
             key(
                 "a",
                 &PredictOptions {
-                    turn: Turn { request: RequestId::next(), priority: Priority::Bulk, ..turn },
+                    context: RequestContext { request: RequestId::next(), priority: Priority::Bulk, ..context },
                     ..options
                 }
             )

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::classify::answer::{Answer, AnswerStyle};
 use crate::inference::pipeline::{PredictOptions, Prediction};
-use crate::inference::scheduler::{Admission, Turn};
+use crate::inference::scheduler::{Admission, RequestContext};
 use crate::manifest::task::Task;
 use crate::models::load::Model;
 use crate::models::registry::{Assignment, ByTask};
@@ -136,8 +136,9 @@ impl Shadow {
             return;
         }
         let started = Instant::now();
-        let turn = Turn { admission: Admission::Try, deadline: started + PATIENCE, ..live.options.turn };
-        let options = PredictOptions { turn, ..live.options };
+        let context =
+            RequestContext { admission: Admission::Try, deadline: started + PATIENCE, ..live.options.context };
+        let options = PredictOptions { context, ..live.options };
         let prediction = self.model.pipeline.predict(Arc::clone(&live.text), options).await;
         self.under_way.store(false, Ordering::Release);
         let elapsed = started.elapsed();

@@ -11,7 +11,7 @@ use super::predictions::{Store, StoreError};
 use crate::classify::answer::{Answer, AnswerStyle};
 use crate::inference::pipeline::{PredictError, PredictOptions, Prediction};
 use crate::inference::scheduler::Priority;
-use crate::inference::scheduler::{Admission, RequestId, Turn};
+use crate::inference::scheduler::{Admission, RequestContext, RequestId};
 use crate::manifest::task::{AggregationStrategy, Task};
 use crate::models::load::{Model, resident_bytes};
 use crate::models::registry::{Assignment, ByTask};
@@ -113,13 +113,13 @@ async fn read_one(
     document: &GoldDocument,
     settings: &ReadSettings,
 ) -> Result<Prediction, PredictError> {
-    let turn = Turn {
+    let context = RequestContext {
         request: RequestId::next(),
         priority: Priority::Bulk,
         admission: Admission::Wait,
         deadline: Instant::now() + PATIENCE,
     };
-    let options = PredictOptions { aggregation: settings.aggregation, ..PredictOptions::new(turn) };
+    let options = PredictOptions { aggregation: settings.aggregation, ..PredictOptions::new(context) };
     assignment.predict(Arc::clone(&document.text), options).await
 }
 

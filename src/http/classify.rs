@@ -23,7 +23,7 @@ use crate::classify::answer::{Answer, AnswerModels, AnswerStyle};
 use crate::classify::cache::{CacheKey, PredictionCache};
 use crate::classify::shadow::{LiveAnswer, Shadow};
 use crate::inference::pipeline::{PredictError, PredictOptions, Prediction};
-use crate::inference::scheduler::{Admission, RequestId, Turn};
+use crate::inference::scheduler::{Admission, RequestContext, RequestId};
 use crate::manifest::task::Tasks;
 use crate::models::registry::Assignment;
 
@@ -212,7 +212,12 @@ impl Job {
             entity_threshold: self.options.threshold.entities.unwrap_or(0.0),
             aggregation: self.options.aggregation,
             overflow: self.options.overflow,
-            turn: Turn { request: self.request, priority: self.options.priority, admission, deadline: self.deadline },
+            context: RequestContext {
+                request: self.request,
+                priority: self.options.priority,
+                admission,
+                deadline: self.deadline,
+            },
         }
     }
 }

@@ -11,7 +11,7 @@ use ndarray::{Array2, Axis};
 use crate::inference::batch::{WindowHead, WindowLogits};
 use crate::inference::decode::entities::{Entity, TagScheme, decode_entities};
 use crate::inference::decode::topics::{Topic, decode_topics};
-use crate::inference::scheduler::{ScheduleError, Scheduler, Turn};
+use crate::inference::scheduler::{RequestContext, ScheduleError, Scheduler};
 use crate::inference::stitch::{owners, pool, stitch};
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window, Windowing};
 use crate::manifest::TopicHead;
@@ -64,7 +64,7 @@ pub struct PredictOptions {
     /// `None`: the model's own.
     pub aggregation: Option<AggregationStrategy>,
     pub overflow: Overflow,
-    pub turn: Turn,
+    pub context: RequestContext,
 }
 
 /// What was read in a document.
@@ -116,14 +116,14 @@ struct Reading {
 
 impl PredictOptions {
     /// Both tasks, every entity, the model's own thresholds and strategy, texts read whole.
-    pub fn new(turn: Turn) -> Self {
+    pub fn new(context: RequestContext) -> Self {
         Self {
             tasks: Tasks::BOTH,
             topic_threshold: None,
             entity_threshold: 0.0,
             aggregation: None,
             overflow: Overflow::Window,
-            turn,
+            context,
         }
     }
 }
@@ -135,12 +135,12 @@ impl Pipeline {
         text: Arc<str>,
         options: PredictOptions,
     ) -> Result<Prediction, PredictError> {
-        self.scheduler.look_for_room(options.turn)?;
+        self.scheduler.look_for_room(options.context)?;
         let pipeline = Arc::clone(self);
         let mut reading = off_thread(move || pipeline.read(text, options.overflow)).await??;
         let windows = std::mem::take(&mut reading.windows);
         let ranges = windows.iter().map(|window| window.tokens.clone()).collect();
-        let logits = self.scheduler.run(windows, options.turn).await?;
+        let logits = self.scheduler.run(windows, options.context).await?;
         let pipeline = Arc::clone(self);
         Ok(off_thread(move || pipeline.decode(&reading, ranges, &logits, options)).await?)
     }

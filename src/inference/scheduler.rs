@@ -91,7 +91,7 @@ pub struct RequestId(u64);
 
 /// How a document stands in the queue.
 #[derive(Debug, Clone, Copy)]
-pub struct Turn {
+pub struct RequestContext {
     pub request: RequestId,
     pub priority: Priority,
     pub admission: Admission,
@@ -151,26 +151,26 @@ impl Scheduler {
     ///
     /// A document is let in whole where one place is free, so that a full queue refuses long ones no sooner than short ones;
     /// what it takes beyond that is owed, and paid before anybody else is let in.
-    pub async fn run(&self, windows: Vec<Window>, turn: Turn) -> Result<Vec<WindowLogits>, ScheduleError> {
+    pub async fn run(&self, windows: Vec<Window>, context: RequestContext) -> Result<Vec<WindowLogits>, ScheduleError> {
         if windows.is_empty() {
             return Ok(Vec::new());
         }
         let n_taken = windows.len().min(WINDOWS_A_TURN);
-        let _later = self.wait_among_later(n_taken, turn).await?;
-        let place = Arc::new(self.admit(turn).await?);
+        let _later = self.wait_among_later(n_taken, context).await?;
+        let place = Arc::new(self.admit(context).await?);
         let n_owed = n_taken.min(self.n_places) as u32 - 1;
-        let owed = self.places(turn.priority).all.acquire_many(n_owed);
+        let owed = self.places(context.priority).all.acquire_many(n_owed);
         let job = |window| {
             let (reply, receive) = oneshot::channel();
-            (Job { window, deadline: turn.deadline, reply, place: Arc::clone(&place) }, receive)
+            (Job { window, deadline: context.deadline, reply, place: Arc::clone(&place) }, receive)
         };
         let (jobs, replies): (Vec<_>, Vec<_>) = windows.into_iter().map(job).unzip();
         drop(place);
-        self.shared.enqueue(turn, jobs);
+        self.shared.enqueue(context, jobs);
         let answer = async {
             let mut logits = Vec::with_capacity(replies.len());
             for reply in replies {
-                logits.push(reply.await.map_err(|_| self.why_unanswered(turn.deadline))??);
+                logits.push(reply.await.map_err(|_| self.why_unanswered(context.deadline))??);
             }
             Ok(logits)
         };
@@ -183,9 +183,9 @@ impl Scheduler {
     }
 
     /// The refusal that a document of this turn gets while the queue is full: to be asked before work is done on it.
-    pub fn look_for_room(&self, turn: Turn) -> Result<(), ScheduleError> {
-        match turn.admission {
-            Admission::Try if self.places(turn.priority).all.available_permits() == 0 => Err(self.busy()),
+    pub fn look_for_room(&self, context: RequestContext) -> Result<(), ScheduleError> {
+        match context.admission {
+            Admission::Try if self.places(context.priority).all.available_permits() == 0 => Err(self.busy()),
             _ => Ok(()),
         }
     }
@@ -214,24 +214,28 @@ impl Scheduler {
     }
 
     /// Gives the document's first place.
-    async fn admit(&self, turn: Turn) -> Result<OwnedSemaphorePermit, ScheduleError> {
+    async fn admit(&self, context: RequestContext) -> Result<OwnedSemaphorePermit, ScheduleError> {
         if !self.is_alive() {
             return Err(ScheduleError::NoWorker);
         }
-        let places = Arc::clone(&self.places(turn.priority).all);
-        match turn.admission {
+        let places = Arc::clone(&self.places(context.priority).all);
+        match context.admission {
             Admission::Try => places.try_acquire_owned().map_err(|_| self.busy()),
-            Admission::Wait => in_time(turn, places.acquire_owned()).await?.map_err(|_| self.busy()),
+            Admission::Wait => in_time(context, places.acquire_owned()).await?.map_err(|_| self.busy()),
         }
     }
 
     /// For a later document of a request: room among those.
-    async fn wait_among_later(&self, n: usize, turn: Turn) -> Result<Option<SemaphorePermit<'_>>, ScheduleError> {
-        if turn.admission == Admission::Try {
+    async fn wait_among_later(
+        &self,
+        n: usize,
+        context: RequestContext,
+    ) -> Result<Option<SemaphorePermit<'_>>, ScheduleError> {
+        if context.admission == Admission::Try {
             return Ok(None);
         }
         let n = n.min(n_later(self.n_places)) as u32;
-        let room = in_time(turn, self.places(turn.priority).later.acquire_many(n)).await?;
+        let room = in_time(context, self.places(context.priority).later.acquire_many(n)).await?;
         room.map(Some).map_err(|_| self.busy())
     }
 
@@ -253,8 +257,8 @@ fn n_later(n_places: usize) -> usize {
 }
 
 /// What `wait` gives, unless the deadline passes before.
-async fn in_time<T>(turn: Turn, wait: impl Future<Output = T>) -> Result<T, ScheduleError> {
-    tokio::time::timeout_at(turn.deadline.into(), wait).await.map_err(|_| ScheduleError::DeadlineExceeded)
+async fn in_time<T>(context: RequestContext, wait: impl Future<Output = T>) -> Result<T, ScheduleError> {
+    tokio::time::timeout_at(context.deadline.into(), wait).await.map_err(|_| ScheduleError::DeadlineExceeded)
 }
 
 impl RequestId {
@@ -273,11 +277,11 @@ impl Drop for Scheduler {
 }
 
 impl Shared {
-    fn enqueue(&self, turn: Turn, jobs: Vec<Job>) {
+    fn enqueue(&self, context: RequestContext, jobs: Vec<Job>) {
         let mut queue = self.lock();
         // The last worker may have gone since the caller was let in; then the jobs are dropped, which answers them.
         if self.n_alive.load(Ordering::Acquire) > 0 {
-            queue.push(turn.priority, turn.request, jobs);
+            queue.push(context.priority, context.request, jobs);
         }
         drop(queue);
         self.wake.notify_all();

@@ -9,7 +9,7 @@ use crate::inference::batch::{Batch, BatchLimits, HeadOutput, Run, RunError};
 use crate::inference::decode::entities::TagScheme;
 use crate::inference::pipeline::{EntityTags, Pipeline, PredictError, PredictOptions, Prediction};
 use crate::inference::scheduler::Priority;
-use crate::inference::scheduler::{Admission, RequestId, Scheduler, SchedulerSettings, Sessions, Turn};
+use crate::inference::scheduler::{Admission, RequestContext, RequestId, Scheduler, SchedulerSettings, Sessions};
 use crate::inference::session::{OrtSession, Placement, SessionError, SharedWeights, place};
 use crate::inference::settings::{Batching, RunSettings};
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Window, Windowing};
@@ -88,7 +88,7 @@ impl Model {
         const PATIENCE: Duration = Duration::from_secs(60);
         let deadline = Instant::now() + PATIENCE;
         let (request, priority, admission) = (RequestId::next(), Priority::Normal, Admission::Wait);
-        let options = PredictOptions::new(Turn { request, priority, admission, deadline });
+        let options = PredictOptions::new(RequestContext { request, priority, admission, deadline });
         let text: Arc<str> = example.text.as_str().into();
         let answer = self.pipeline.predict(Arc::clone(&text), options).await;
         let fault = match answer {

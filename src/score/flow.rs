@@ -16,7 +16,7 @@ use super::{Job, Prepared, Source};
 use crate::classify::answer::Answer;
 use crate::inference::pipeline::PredictOptions;
 use crate::inference::scheduler::Priority;
-use crate::inference::scheduler::{Admission, RequestId, Turn};
+use crate::inference::scheduler::{Admission, RequestContext, RequestId};
 use crate::manifest::task::Tasks;
 use crate::models::registry::Assignment;
 
@@ -197,7 +197,7 @@ impl Scoring {
             entity_threshold: self.job.threshold.entities.unwrap_or(0.0),
             aggregation: self.job.aggregation,
             overflow: self.job.overflow,
-            turn: Turn {
+            context: RequestContext {
                 request: RequestId::next(),
                 priority: Priority::Bulk,
                 admission: Admission::Wait,

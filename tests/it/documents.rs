@@ -10,7 +10,7 @@ use ressort::models::load::Model;
 use ressort::text::span::{OffsetConverter, OffsetUnit};
 use tokio::runtime::Runtime;
 
-use crate::support::{aggregated, found, load, options, predict, turn};
+use crate::support::{aggregated, found, load, options, predict, request_context};
 
 const STRATEGIES: [AggregationStrategy; 6] = [
     AggregationStrategy::None,
@@ -191,7 +191,7 @@ async fn per_token_topics_are_the_mean_over_the_tokens_of_the_text() {
     let text = "Angela Merkel sprach am Montag in München.";
     let tokens = model.pipeline.tokenizer.tokenize(text).unwrap();
     let windows = model.pipeline.tokenizer.windows(&tokens, model.pipeline.windowing);
-    let logits = model.pipeline.scheduler.run(windows, turn()).await.unwrap();
+    let logits = model.pipeline.scheduler.run(windows, request_context()).await.unwrap();
     let rows = logits[0].topics.as_ref().unwrap().rows();
     assert_eq!(rows.nrows(), tokens.ids.len());
     for topic in predict(&model, text, options()).await.topics.unwrap() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ressort::inference::pipeline::{PredictOptions, Prediction};
 use ressort::inference::scheduler::Priority;
-use ressort::inference::scheduler::{Admission, RequestId, Turn};
+use ressort::inference::scheduler::{Admission, RequestContext, RequestId};
 use ressort::inference::settings::{Provider, RunSettings};
 use ressort::manifest::task::AggregationStrategy;
 use ressort::models::load::{LoadError, Model};
@@ -58,12 +58,12 @@ fn full_message(error: &LoadError) -> String {
 }
 
 pub fn options() -> PredictOptions {
-    PredictOptions::new(turn())
+    PredictOptions::new(request_context())
 }
 
-/// A turn of a request of its own.
-pub fn turn() -> Turn {
-    Turn {
+/// The context of a new request, with a deadline that no test reaches.
+pub fn request_context() -> RequestContext {
+    RequestContext {
         request: RequestId::next(),
         priority: Priority::Normal,
         admission: Admission::Wait,

@@ -36,9 +36,9 @@ fn logits(id: u32) -> WindowLogits {
     WindowLogits { topics: None, entities: Some(WindowHead::Token(ndarray::array![[id as f32]])) }
 }
 
-fn turn(admission: Admission) -> Turn {
+fn request_context(admission: Admission) -> RequestContext {
     let deadline = Instant::now() + Duration::from_secs(60);
-    Turn { request: RequestId::next(), priority: Priority::Normal, admission, deadline }
+    RequestContext { request: RequestId::next(), priority: Priority::Normal, admission, deadline }
 }
 
 fn failed() -> RunError {
@@ -48,7 +48,7 @@ fn failed() -> RunError {
 #[tokio::test]
 async fn every_window_gets_its_own_logits_in_order() {
     let scheduler = scheduler(100, || |_: &Batch| Ok(()));
-    let answer = scheduler.run((0..50).map(window).collect(), turn(Admission::Try)).await.unwrap();
+    let answer = scheduler.run((0..50).map(window).collect(), request_context(Admission::Try)).await.unwrap();
     assert_eq!(answer, (0..50).map(logits).collect::<Vec<_>>());
 }
 
@@ -56,7 +56,7 @@ async fn every_window_gets_its_own_logits_in_order() {
 async fn one_poisoned_input_fails_alone() {
     let poison = |batch: &Batch| if batch.input_ids.iter().any(|&id| id == 13) { Err(failed()) } else { Ok(()) };
     let scheduler = scheduler(100, move || poison);
-    let ask = |id| scheduler.run(vec![window(id)], turn(Admission::Try));
+    let ask = |id| scheduler.run(vec![window(id)], request_context(Admission::Try));
     let (a, b, c) = tokio::join!(ask(12), ask(13), ask(14));
     assert_eq!((a.unwrap(), c.unwrap()), (vec![logits(12)], vec![logits(14)]));
     assert!(matches!(b, Err(ScheduleError::Run(_))));
@@ -66,8 +66,11 @@ async fn one_poisoned_input_fails_alone() {
 async fn a_session_that_panics_is_replaced() {
     let panic = |batch: &Batch| if batch.input_ids[[0, 0]] == 13 { panic!("as the test wants it") } else { Ok(()) };
     let scheduler = scheduler(100, move || panic);
-    assert!(matches!(scheduler.run(vec![window(13)], turn(Admission::Try)).await, Err(ScheduleError::Panicked)));
-    assert_eq!(scheduler.run(vec![window(1)], turn(Admission::Try)).await.unwrap(), vec![logits(1)]);
+    assert!(matches!(
+        scheduler.run(vec![window(13)], request_context(Admission::Try)).await,
+        Err(ScheduleError::Panicked)
+    ));
+    assert_eq!(scheduler.run(vec![window(1)], request_context(Admission::Try)).await.unwrap(), vec![logits(1)]);
     assert_eq!(scheduler.n_panics(), 1);
     assert!(scheduler.is_alive());
 }
@@ -75,7 +78,9 @@ async fn a_session_that_panics_is_replaced() {
 #[tokio::test]
 async fn a_deadline_that_has_passed_costs_no_run() {
     let scheduler = scheduler(100, || |_: &Batch| Err(failed()));
-    let answer = scheduler.run(vec![window(1)], Turn { deadline: Instant::now(), ..turn(Admission::Try) }).await;
+    let answer = scheduler
+        .run(vec![window(1)], RequestContext { deadline: Instant::now(), ..request_context(Admission::Try) })
+        .await;
     assert!(matches!(answer, Err(ScheduleError::DeadlineExceeded)), "{answer:?}");
 }
 
@@ -99,7 +104,7 @@ async fn a_full_queue_refuses_at_once_and_lets_those_inside_wait() {
     let scheduler = Arc::new(scheduler);
     let ask = |id, admission| {
         let scheduler = Arc::clone(&scheduler);
-        async move { scheduler.run(vec![window(id), window(id)], turn(admission)).await }
+        async move { scheduler.run(vec![window(id), window(id)], request_context(admission)).await }
     };
     let first = tokio::spawn(ask(1, Admission::Try));
     tokio::task::yield_now().await;
@@ -117,19 +122,19 @@ async fn a_long_document_needs_one_free_place_and_owes_the_others() {
     let scheduler = Arc::new(scheduler);
     let ask = |ids: std::ops::Range<u32>| {
         let scheduler = Arc::clone(&scheduler);
-        async move { scheduler.run(ids.map(window).collect(), turn(Admission::Try)).await }
+        async move { scheduler.run(ids.map(window).collect(), request_context(Admission::Try)).await }
     };
     let short = tokio::spawn(ask(0..1));
     let long = tokio::spawn(ask(1..6));
     tokio::task::yield_now().await;
-    assert!(matches!(scheduler.look_for_room(turn(Admission::Try)), Err(ScheduleError::Busy { .. })));
-    assert!(scheduler.look_for_room(turn(Admission::Wait)).is_ok());
+    assert!(matches!(scheduler.look_for_room(request_context(Admission::Try)), Err(ScheduleError::Busy { .. })));
+    assert!(scheduler.look_for_room(request_context(Admission::Wait)).is_ok());
     let next = futures_poll_once(Box::pin(ask(6..7)).as_mut()).await;
     assert!(matches!(next, Some(Err(ScheduleError::Busy { .. }))), "{next:?}");
     release.send(()).unwrap();
     assert_eq!(short.await.unwrap().unwrap(), vec![logits(0)]);
     // The place that the short one gave back goes to what the long one owes.
-    assert!(scheduler.look_for_room(turn(Admission::Try)).is_err());
+    assert!(scheduler.look_for_room(request_context(Admission::Try)).is_err());
     drop(release);
     assert_eq!(long.await.unwrap().unwrap(), (1..6).map(logits).collect::<Vec<_>>());
     assert_eq!(ask(8..9).await.unwrap(), vec![logits(8)]);
@@ -148,17 +153,18 @@ async fn neither_a_long_document_nor_many_later_ones_keep_others_out() {
         Sessions { streams: vec![Box::new(Fake(held))], spread: None, make_stream: Box::new(|| Err(failed())) };
     let scheduler = Scheduler::start(settings, sessions).unwrap();
     let n_free = || scheduler.normal_places.all.available_permits();
-    let request = turn(Admission::Try);
-    let ask = |ids: std::ops::Range<u32>, turn| Box::pin(scheduler.run(ids.map(window).collect(), turn));
+    let request = request_context(Admission::Try);
+    let ask = |ids: std::ops::Range<u32>, context| Box::pin(scheduler.run(ids.map(window).collect(), context));
     let mut long = ask(0..500, request);
     assert!(futures_poll_once(long.as_mut()).await.is_none());
     assert_eq!(n_free(), 12);
-    let mut later: Vec<_> = (0..30).map(|n| ask(n..n + 1, Turn { admission: Admission::Wait, ..request })).collect();
+    let mut later: Vec<_> =
+        (0..30).map(|n| ask(n..n + 1, RequestContext { admission: Admission::Wait, ..request })).collect();
     for document in &mut later {
         assert!(futures_poll_once(document.as_mut()).await.is_none());
     }
     assert_eq!(n_free(), 2);
-    let mut other = ask(7..8, turn(Admission::Try));
+    let mut other = ask(7..8, request_context(Admission::Try));
     assert!(futures_poll_once(other.as_mut()).await.is_none());
     drop(release);
     assert_eq!(other.await.unwrap(), vec![logits(7)]);
@@ -187,7 +193,7 @@ async fn a_caller_that_has_gone_costs_no_run() {
     }));
     let ask = |id| {
         let scheduler = Arc::clone(&scheduler);
-        tokio::spawn(async move { scheduler.run(vec![window(id)], turn(Admission::Try)).await })
+        tokio::spawn(async move { scheduler.run(vec![window(id)], request_context(Admission::Try)).await })
     };
     let first = ask(1);
     while runs.load(Ordering::SeqCst) == 0 {
@@ -201,14 +207,14 @@ async fn a_caller_that_has_gone_costs_no_run() {
     assert!(gone.await.unwrap_err().is_cancelled());
     drop(release);
     first.await.unwrap().unwrap();
-    scheduler.run(vec![window(3)], turn(Admission::Try)).await.unwrap();
+    scheduler.run(vec![window(3)], request_context(Admission::Try)).await.unwrap();
     assert_eq!(runs.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
 async fn dropping_the_scheduler_answers_what_is_queued() {
     let (scheduler, release) = held();
-    let run = scheduler.run(vec![window(1)], turn(Admission::Try));
+    let run = scheduler.run(vec![window(1)], request_context(Admission::Try));
     let mut run = Box::pin(run);
     assert!(futures_poll_once(run.as_mut()).await.is_none());
     drop(release);
@@ -241,20 +247,20 @@ async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<Vec<u32>>)>) -> 
     let sessions =
         Sessions { streams: vec![Box::new(Fake(fake))], spread: None, make_stream: Box::new(|| Err(failed())) };
     let scheduler = Arc::new(Scheduler::start(settings, sessions).unwrap());
-    let ask = |turn, ids: Vec<u32>| {
+    let ask = |context, ids: Vec<u32>| {
         let scheduler = Arc::clone(&scheduler);
-        tokio::spawn(async move { scheduler.run(ids.into_iter().map(window).collect(), turn).await })
+        tokio::spawn(async move { scheduler.run(ids.into_iter().map(window).collect(), context).await })
     };
-    let mut under_way = vec![ask(turn(Admission::Try), vec![first])];
+    let mut under_way = vec![ask(request_context(Admission::Try), vec![first])];
     while runs.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
     let mut n_waiting = 0;
     for (priority, documents) in requests {
-        let turn = Turn { priority, ..turn(Admission::Try) };
+        let context = RequestContext { priority, ..request_context(Admission::Try) };
         for ids in documents {
             n_waiting += ids.len();
-            under_way.push(ask(turn, ids));
+            under_way.push(ask(context, ids));
             while scheduler.n_waiting() < n_waiting {
                 tokio::task::yield_now().await;
             }
@@ -329,11 +335,11 @@ fn spreading() -> (Scheduler, Arc<AtomicUsize>, std::sync::mpsc::Sender<()>) {
 async fn a_run_that_is_alone_is_computed_on_all_cores() {
     let (scheduler, n_lone, release) = spreading();
     for id in 0..3 {
-        assert_eq!(scheduler.run(vec![window(id)], turn(Admission::Try)).await.unwrap(), vec![logits(id)]);
+        assert_eq!(scheduler.run(vec![window(id)], request_context(Admission::Try)).await.unwrap(), vec![logits(id)]);
     }
     assert_eq!(n_lone.load(Ordering::SeqCst), 3);
     // The first of two has company that waits, and the second has company that runs.
-    let mut two = Box::pin(scheduler.run(vec![window(4), window(5)], turn(Admission::Try)));
+    let mut two = Box::pin(scheduler.run(vec![window(4), window(5)], request_context(Admission::Try)));
     assert!(futures_poll_once(two.as_mut()).await.is_none());
     while scheduler.n_waiting() > 0 {
         tokio::task::yield_now().await;
@@ -347,8 +353,11 @@ async fn a_run_that_is_alone_is_computed_on_all_cores() {
 async fn a_lone_run_that_panics_leaves_the_streams() {
     let (scheduler, n_lone, release) = spreading();
     drop(release);
-    assert!(matches!(scheduler.run(vec![window(13)], turn(Admission::Try)).await, Err(ScheduleError::Panicked)));
-    assert_eq!(scheduler.run(vec![window(1)], turn(Admission::Try)).await.unwrap(), vec![logits(1)]);
+    assert!(matches!(
+        scheduler.run(vec![window(13)], request_context(Admission::Try)).await,
+        Err(ScheduleError::Panicked)
+    ));
+    assert_eq!(scheduler.run(vec![window(1)], request_context(Admission::Try)).await.unwrap(), vec![logits(1)]);
     // The worker counts what its caller has already learnt.
     while scheduler.n_panics() == 0 {
         tokio::task::yield_now().await;
