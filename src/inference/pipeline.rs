@@ -135,7 +135,7 @@ impl Pipeline {
         text: Arc<str>,
         options: PredictOptions,
     ) -> Result<Prediction, PredictError> {
-        self.scheduler.look_for_room(options.context)?;
+        self.scheduler.check_capacity(options.context)?;
         let pipeline = Arc::clone(self);
         let mut reading = off_thread(move || pipeline.read(text, options.overflow)).await??;
         let windows = std::mem::take(&mut reading.windows);

@@ -25,7 +25,7 @@ use crate::inference::batch::{Batch, BatchLimits, Run, RunError, WindowLogits};
 use crate::inference::tokenize::Window;
 use crate::system::choice::words;
 use crate::system::memory::GiveBack;
-use queue::{Job, Queue, WINDOWS_A_TURN};
+use queue::{Job, QUANTUM, Queue};
 
 /// Makes a session.
 pub type MakeRun = Box<dyn Fn() -> Result<Box<dyn Run>, RunError> + Send + Sync>;
@@ -42,18 +42,18 @@ pub struct Sessions {
 
 pub struct Scheduler {
     shared: Arc<Shared>,
-    normal_places: Places,
+    normal_permits: LanePermits,
     /// Its own, so that bulk work keeps nobody out.
-    bulk_places: Places,
-    n_places: usize,
+    bulk_permits: LanePermits,
+    n_permits: usize,
 }
 
 /// The places of a lane, a permit each: for the windows that a document may run in one turn. The others of a long one hold up
 /// nobody.
-struct Places {
+struct LanePermits {
     all: Arc<Semaphore>,
     /// Those of them that later documents of requests may take, so that none who comes new finds the lane full of these.
-    later: Semaphore,
+    follow_up: Semaphore,
 }
 
 /// How soon a request wants its answer.
@@ -100,7 +100,7 @@ pub struct RequestContext {
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ScheduleError {
-    #[error("the queue is full (it has {max_queued_windows} places); try again shortly")]
+    #[error("the queue is full (it has {max_queued_windows} permits); try again shortly")]
     Busy { max_queued_windows: usize },
     #[error("the deadline passed before the text could be read")]
     DeadlineExceeded,
@@ -128,7 +128,7 @@ struct Shared {
 impl Scheduler {
     /// Starts a worker for each stream.
     pub fn start(settings: SchedulerSettings, sessions: Sessions) -> std::io::Result<Self> {
-        let n_places = settings.max_queued_windows.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let n_permits = settings.max_queued_windows.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             wake: Condvar::new(),
@@ -143,8 +143,11 @@ impl Scheduler {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new().name(format!("run-{number}")).spawn(move || shared.work(session))?;
         }
-        let places = || Places { all: Arc::new(Semaphore::new(n_places)), later: Semaphore::new(n_later(n_places)) };
-        Ok(Self { shared, normal_places: places(), bulk_places: places(), n_places })
+        let permits = || LanePermits {
+            all: Arc::new(Semaphore::new(n_permits)),
+            follow_up: Semaphore::new(n_follow_up_permits(n_permits)),
+        };
+        Ok(Self { shared, normal_permits: permits(), bulk_permits: permits(), n_permits })
     }
 
     /// Runs `windows` and gives their logits in the same order.
@@ -155,17 +158,17 @@ impl Scheduler {
         if windows.is_empty() {
             return Ok(Vec::new());
         }
-        let n_taken = windows.len().min(WINDOWS_A_TURN);
-        let _later = self.wait_among_later(n_taken, context).await?;
-        let place = Arc::new(self.admit(context).await?);
-        let n_owed = n_taken.min(self.n_places) as u32 - 1;
-        let owed = self.places(context.priority).all.acquire_many(n_owed);
+        let n_taken = windows.len().min(QUANTUM);
+        let _follow_up = self.wait_among_follow_ups(n_taken, context).await?;
+        let permit = Arc::new(self.admit(context).await?);
+        let n_outstanding = n_taken.min(self.n_permits) as u32 - 1;
+        let outstanding = self.permits(context.priority).all.acquire_many(n_outstanding);
         let job = |window| {
             let (reply, receive) = oneshot::channel();
-            (Job { window, deadline: context.deadline, reply, place: Arc::clone(&place) }, receive)
+            (Job { window, deadline: context.deadline, reply, permit: Arc::clone(&permit) }, receive)
         };
         let (jobs, replies): (Vec<_>, Vec<_>) = windows.into_iter().map(job).unzip();
-        drop(place);
+        drop(permit);
         self.shared.enqueue(context, jobs);
         let answer = async {
             let mut logits = Vec::with_capacity(replies.len());
@@ -177,15 +180,15 @@ impl Scheduler {
         let mut answer = pin!(answer);
         tokio::select! {
             biased;
-            _paid = owed => answer.await,
+            _all_taken = outstanding => answer.await,
             logits = &mut answer => logits,
         }
     }
 
     /// The refusal that a document of this turn gets while the queue is full: to be asked before work is done on it.
-    pub fn look_for_room(&self, context: RequestContext) -> Result<(), ScheduleError> {
+    pub fn check_capacity(&self, context: RequestContext) -> Result<(), ScheduleError> {
         match context.admission {
-            Admission::Try if self.places(context.priority).all.available_permits() == 0 => Err(self.busy()),
+            Admission::Try if self.permits(context.priority).all.available_permits() == 0 => Err(self.busy()),
             _ => Ok(()),
         }
     }
@@ -218,15 +221,15 @@ impl Scheduler {
         if !self.is_alive() {
             return Err(ScheduleError::NoWorker);
         }
-        let places = Arc::clone(&self.places(context.priority).all);
+        let permits = Arc::clone(&self.permits(context.priority).all);
         match context.admission {
-            Admission::Try => places.try_acquire_owned().map_err(|_| self.busy()),
-            Admission::Wait => in_time(context, places.acquire_owned()).await?.map_err(|_| self.busy()),
+            Admission::Try => permits.try_acquire_owned().map_err(|_| self.busy()),
+            Admission::Wait => in_time(context, permits.acquire_owned()).await?.map_err(|_| self.busy()),
         }
     }
 
     /// For a later document of a request: room among those.
-    async fn wait_among_later(
+    async fn wait_among_follow_ups(
         &self,
         n: usize,
         context: RequestContext,
@@ -234,26 +237,26 @@ impl Scheduler {
         if context.admission == Admission::Try {
             return Ok(None);
         }
-        let n = n.min(n_later(self.n_places)) as u32;
-        let room = in_time(context, self.places(context.priority).later.acquire_many(n)).await?;
-        room.map(Some).map_err(|_| self.busy())
+        let n = n.min(n_follow_up_permits(self.n_permits)) as u32;
+        let permits = in_time(context, self.permits(context.priority).follow_up.acquire_many(n)).await?;
+        permits.map(Some).map_err(|_| self.busy())
     }
 
-    fn places(&self, priority: Priority) -> &Places {
+    fn permits(&self, priority: Priority) -> &LanePermits {
         match priority {
-            Priority::Normal => &self.normal_places,
-            Priority::Bulk => &self.bulk_places,
+            Priority::Normal => &self.normal_permits,
+            Priority::Bulk => &self.bulk_permits,
         }
     }
 
     fn busy(&self) -> ScheduleError {
-        ScheduleError::Busy { max_queued_windows: self.n_places }
+        ScheduleError::Busy { max_queued_windows: self.n_permits }
     }
 }
 
 /// How many of a lane's places later documents of requests may take.
-fn n_later(n_places: usize) -> usize {
-    n_places.div_ceil(2)
+fn n_follow_up_permits(n_permits: usize) -> usize {
+    n_permits.div_ceil(2)
 }
 
 /// What `wait` gives, unless the deadline passes before.

@@ -17,7 +17,7 @@ use crate::inference::scheduler::Priority;
 use crate::inference::tokenize::Window;
 
 /// What a document may run before it is the next request's turn: an article of some 780 tokens in windows of 128.
-pub const WINDOWS_A_TURN: usize = 8;
+pub const QUANTUM: usize = 8;
 
 #[derive(Default)]
 pub struct Queue {
@@ -37,7 +37,7 @@ pub struct Job {
     /// Closed by a caller that has gone.
     pub reply: oneshot::Sender<Result<WindowLogits, ScheduleError>>,
     /// The document's first place in the queue, given back when its last window is answered; one and the same for all of them.
-    pub place: Arc<OwnedSemaphorePermit>,
+    pub permit: Arc<OwnedSemaphorePermit>,
 }
 
 /// Requests in the order of their turns; none is without jobs.
@@ -120,7 +120,7 @@ impl Lane {
         let Some(first) = waiting.jobs.pop_front() else { return Vec::new() };
         waiting.n_taken += 1;
         if let Some(next) = waiting.jobs.front() {
-            if Arc::ptr_eq(&next.place, &first.place) && waiting.n_taken < WINDOWS_A_TURN {
+            if Arc::ptr_eq(&next.permit, &first.permit) && waiting.n_taken < QUANTUM {
                 self.requests.push_front(waiting);
             } else {
                 self.requests.push_back(Waiting { n_taken: 0, ..waiting });
@@ -137,13 +137,13 @@ impl Lane {
         /// How many waiting windows are looked at.
         const LOOK_AHEAD: usize = 256;
         let waiting = self.requests.iter().enumerate();
-        let places = waiting.flat_map(|(at, waiting)| (0..waiting.jobs.len()).map(move |job| (at, job)));
-        let places: Vec<(usize, usize)> = places.take(LOOK_AHEAD).collect();
-        let lengths = places.iter().map(|&(request, job)| self.requests[request].jobs[job].window.len());
+        let candidates = waiting.flat_map(|(at, waiting)| (0..waiting.jobs.len()).map(move |job| (at, job)));
+        let candidates: Vec<(usize, usize)> = candidates.take(LOOK_AHEAD).collect();
+        let lengths = candidates.iter().map(|&(request, job)| self.requests[request].jobs[job].window.len());
         let chosen = select(taken.iter().map(|job| job.window.len()).chain(lengths), limits);
         // From the back, so that the places before stay what they are.
         for &index in chosen.iter().skip(taken.len()).rev() {
-            let (request, job) = places[index - 1];
+            let (request, job) = candidates[index - 1];
             taken.extend(self.requests[request].jobs.remove(job));
         }
         self.requests.retain(|waiting| !waiting.jobs.is_empty());

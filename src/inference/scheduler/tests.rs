@@ -117,7 +117,7 @@ async fn a_full_queue_refuses_at_once_and_lets_those_inside_wait() {
 }
 
 #[tokio::test]
-async fn a_long_document_needs_one_free_place_and_owes_the_others() {
+async fn a_long_document_needs_one_free_permit_and_takes_the_others_as_they_come() {
     let (scheduler, release) = held();
     let scheduler = Arc::new(scheduler);
     let ask = |ids: std::ops::Range<u32>| {
@@ -127,21 +127,21 @@ async fn a_long_document_needs_one_free_place_and_owes_the_others() {
     let short = tokio::spawn(ask(0..1));
     let long = tokio::spawn(ask(1..6));
     tokio::task::yield_now().await;
-    assert!(matches!(scheduler.look_for_room(request_context(Admission::Try)), Err(ScheduleError::Busy { .. })));
-    assert!(scheduler.look_for_room(request_context(Admission::Wait)).is_ok());
+    assert!(matches!(scheduler.check_capacity(request_context(Admission::Try)), Err(ScheduleError::Busy { .. })));
+    assert!(scheduler.check_capacity(request_context(Admission::Wait)).is_ok());
     let next = futures_poll_once(Box::pin(ask(6..7)).as_mut()).await;
     assert!(matches!(next, Some(Err(ScheduleError::Busy { .. }))), "{next:?}");
     release.send(()).unwrap();
     assert_eq!(short.await.unwrap().unwrap(), vec![logits(0)]);
     // The place that the short one gave back goes to what the long one owes.
-    assert!(scheduler.look_for_room(request_context(Admission::Try)).is_err());
+    assert!(scheduler.check_capacity(request_context(Admission::Try)).is_err());
     drop(release);
     assert_eq!(long.await.unwrap().unwrap(), (1..6).map(logits).collect::<Vec<_>>());
     assert_eq!(ask(8..9).await.unwrap(), vec![logits(8)]);
 }
 
 #[tokio::test]
-async fn neither_a_long_document_nor_many_later_ones_keep_others_out() {
+async fn neither_a_long_document_nor_many_follow_up_documents_keep_others_out() {
     let limits = BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
     let settings = SchedulerSettings { max_queued_windows: 20, limits, pad_id: 0 };
     let (release, wait) = std::sync::mpsc::channel::<()>();
@@ -152,15 +152,15 @@ async fn neither_a_long_document_nor_many_later_ones_keep_others_out() {
     let sessions =
         Sessions { streams: vec![Box::new(Fake(held))], spread: None, make_stream: Box::new(|| Err(failed())) };
     let scheduler = Scheduler::start(settings, sessions).unwrap();
-    let n_free = || scheduler.normal_places.all.available_permits();
+    let n_free = || scheduler.normal_permits.all.available_permits();
     let request = request_context(Admission::Try);
     let ask = |ids: std::ops::Range<u32>, context| Box::pin(scheduler.run(ids.map(window).collect(), context));
     let mut long = ask(0..500, request);
     assert!(futures_poll_once(long.as_mut()).await.is_none());
     assert_eq!(n_free(), 12);
-    let mut later: Vec<_> =
+    let mut follow_ups: Vec<_> =
         (0..30).map(|n| ask(n..n + 1, RequestContext { admission: Admission::Wait, ..request })).collect();
-    for document in &mut later {
+    for document in &mut follow_ups {
         assert!(futures_poll_once(document.as_mut()).await.is_none());
     }
     assert_eq!(n_free(), 2);
@@ -169,7 +169,7 @@ async fn neither_a_long_document_nor_many_later_ones_keep_others_out() {
     drop(release);
     assert_eq!(other.await.unwrap(), vec![logits(7)]);
     assert_eq!(long.await.unwrap().len(), 500);
-    for (document, n) in later.into_iter().zip(0..) {
+    for (document, n) in follow_ups.into_iter().zip(0..) {
         assert_eq!(document.await.unwrap(), vec![logits(n)]);
     }
     // A worker lets go of a window a moment after it has answered.
