@@ -4,12 +4,12 @@
 //! A window whose caller has gone or whose deadline has passed costs no run. A session that panics is replaced. Dropping
 //! the scheduler lets the workers finish what is queued and stop.
 //!
-//! # A lone run
+//! # A single run
 //!
 //! A run is computed on one thread: several side by side do more than one on several threads. Where nothing else is under
 //! way and nothing waits, though, the other cores would look on; a session that computes on all of them, if there is one, then
 //! takes the run. It gives the same bits (`tests/it/parity.rs`), shares the weights, and is there for large models only
-//! (`spreads_lone_runs`, where a model is loaded).
+//! (`uses_all_cores`, where a model is loaded).
 
 mod queue;
 
@@ -35,7 +35,7 @@ pub struct Sessions {
     /// Each computes on one thread, and gets a worker.
     pub streams: Vec<Box<dyn Run>>,
     /// Computes on all cores, for runs that are alone.
-    pub spread: Option<Box<dyn Run>>,
+    pub all_cores: Option<Box<dyn Run>>,
     /// Makes one for a worker whose own panicked.
     pub make_stream: MakeRun,
 }
@@ -118,7 +118,7 @@ struct Shared {
     settings: SchedulerSettings,
     make_stream: MakeRun,
     /// The session that computes on all cores. Poisoned, and then left alone, when a run of it panics.
-    spread: Option<Mutex<Box<dyn Run>>>,
+    all_cores: Option<Mutex<Box<dyn Run>>>,
     n_alive: AtomicUsize,
     n_panics: AtomicUsize,
     /// Last, so that it is dropped after the sessions' weights.
@@ -134,7 +134,7 @@ impl Scheduler {
             wake: Condvar::new(),
             settings,
             make_stream: sessions.make_stream,
-            spread: sessions.spread.map(Mutex::new),
+            all_cores: sessions.all_cores.map(Mutex::new),
             n_alive: AtomicUsize::new(sessions.streams.len()),
             n_panics: AtomicUsize::new(0),
             _give_back: GiveBack,
@@ -293,14 +293,14 @@ impl Shared {
     /// A worker's life: take, run, answer, until the queue is closed and empty.
     fn work(&self, mut stream: Box<dyn Run>) {
         while let Some((jobs, running)) = self.take() {
-            let is_spread = running.spread.is_some();
+            let on_all_cores = running.all_cores.is_some();
             let run = catch_unwind(AssertUnwindSafe(|| self.run_jobs(stream.as_mut(), jobs, running)));
             if run.is_ok() {
                 continue;
             }
             self.n_panics.fetch_add(1, Ordering::Relaxed);
-            if is_spread {
-                tracing::error!("the session for lone runs panicked; they are computed on one thread from now on");
+            if on_all_cores {
+                tracing::error!("the session for single runs panicked; they are computed on one thread from now on");
                 continue;
             }
             tracing::error!("a session panicked; it is replaced");
@@ -337,14 +337,14 @@ impl Shared {
     fn start_running(&self, queue: &mut Queue) -> Running<'_> {
         let alone = queue.n_running == 0 && queue.is_empty();
         queue.n_running += 1;
-        let spread = self.spread.as_ref().filter(|_| alone).and_then(|session| session.try_lock().ok());
-        Running { shared: self, spread }
+        let all_cores = self.all_cores.as_ref().filter(|_| alone).and_then(|session| session.try_lock().ok());
+        Running { shared: self, all_cores }
     }
 
     fn run_jobs(&self, stream: &mut dyn Run, jobs: Vec<Job>, mut running: Running<'_>) {
         let windows: Vec<&Window> = jobs.iter().map(|job| &job.window).collect();
         let batch = Batch::new(&windows, self.settings.pad_id);
-        let result = match &mut running.spread {
+        let result = match &mut running.all_cores {
             Some(session) => session.run(&batch),
             None => stream.run(&batch),
         };
@@ -377,13 +377,13 @@ impl Shared {
 struct Running<'s> {
     shared: &'s Shared,
     /// The session that computes on all cores, where this run is alone.
-    spread: Option<MutexGuard<'s, Box<dyn Run>>>,
+    all_cores: Option<MutexGuard<'s, Box<dyn Run>>>,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         // First, so that the next run that is alone finds it free.
-        self.spread = None;
+        self.all_cores = None;
         self.shared.lock().n_running -= 1;
     }
 }

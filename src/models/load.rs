@@ -157,9 +157,9 @@ fn sessions(manifest: &Manifest, placement: &Placement, settings: &RunSettings) 
         }
     };
     let streams = (0..n_streams).map(|_| open(1)).collect::<Result<_, _>>()?;
-    let spread = spreads_lone_runs(manifest, placement, settings).then(|| open(n_streams)).transpose()?;
+    let all_cores = uses_all_cores(manifest, placement, settings).then(|| open(n_streams)).transpose()?;
     let make_stream = move || open(1).map_err(|error| RunError::Failed { shape: (0, 0), message: error.to_string() });
-    Ok(Sessions { streams, spread, make_stream: Box::new(make_stream) })
+    Ok(Sessions { streams, all_cores, make_stream: Box::new(make_stream) })
 }
 
 /// Whether a run that is alone is computed on all cores.
@@ -167,7 +167,7 @@ fn sessions(manifest: &Manifest, placement: &Placement, settings: &RunSettings) 
 /// Times faster on two cores than on one, for a window of 32 to 256 tokens: 1.7 to 1.8 for XLM-R's base shape in fp32 (342 MB
 /// of weights a run), 1.3 to 1.6 for one of 12 layers of 384 in fp32 (85 MB), 1.05 to 1.4 for the base shape in int8 (86 MB),
 /// 0.8 to 1.2 for the model that ships (29 MB).
-fn spreads_lone_runs(manifest: &Manifest, placement: &Placement, settings: &RunSettings) -> bool {
+fn uses_all_cores(manifest: &Manifest, placement: &Placement, settings: &RunSettings) -> bool {
     const MIN_BYTES: u64 = 64_000_000;
     let cores_look_on = !placement.provider.is_gpu() && settings.n_streams > 1;
     cores_look_on && settings.batching == Batching::Shared && manifest.graph.n_bytes_a_run >= MIN_BYTES
@@ -244,7 +244,7 @@ impl Trial {
         };
         let short = of_length(tokens.ids.len().min(windowing.room()));
         let mut outputs = None;
-        for session in sessions.streams.iter_mut().chain(&mut sessions.spread) {
+        for session in sessions.streams.iter_mut().chain(&mut sessions.all_cores) {
             outputs = Some(run(session, short.clone())?);
         }
         if let Some(first) = sessions.streams.first_mut() {

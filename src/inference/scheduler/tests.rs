@@ -25,7 +25,7 @@ where
     let settings = SchedulerSettings { max_queued_windows, limits, pad_id: 0 };
     let streams: Vec<Box<dyn Run>> = vec![Box::new(Fake(before()))];
     let make_stream: MakeRun = Box::new(move || Ok(Box::new(Fake(before()))));
-    Scheduler::start(settings, Sessions { streams, spread: None, make_stream }).unwrap()
+    Scheduler::start(settings, Sessions { streams, all_cores: None, make_stream }).unwrap()
 }
 
 fn window(id: u32) -> Window {
@@ -150,7 +150,7 @@ async fn neither_a_long_document_nor_many_follow_up_documents_keep_others_out() 
         Ok(())
     };
     let sessions =
-        Sessions { streams: vec![Box::new(Fake(held))], spread: None, make_stream: Box::new(|| Err(failed())) };
+        Sessions { streams: vec![Box::new(Fake(held))], all_cores: None, make_stream: Box::new(|| Err(failed())) };
     let scheduler = Scheduler::start(settings, sessions).unwrap();
     let n_free = || scheduler.normal_permits.all.available_permits();
     let request = request_context(Admission::Try);
@@ -245,7 +245,7 @@ async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<Vec<u32>>)>) -> 
         Ok(())
     };
     let sessions =
-        Sessions { streams: vec![Box::new(Fake(fake))], spread: None, make_stream: Box::new(|| Err(failed())) };
+        Sessions { streams: vec![Box::new(Fake(fake))], all_cores: None, make_stream: Box::new(|| Err(failed())) };
     let scheduler = Arc::new(Scheduler::start(settings, sessions).unwrap());
     let ask = |context, ids: Vec<u32>| {
         let scheduler = Arc::clone(&scheduler);
@@ -305,11 +305,11 @@ async fn bulk_work_yields_to_all_other() {
     assert_eq!(order_of_runs(1, requests).await, [20, 30, 31, 10, 11]);
 }
 
-/// A scheduler of two streams and a session for lone runs, which counts its runs and panics at id 13; streams are held until
+/// A scheduler of two streams and a session for single runs, which counts its runs and panics at id 13; streams are held until
 /// the sender is used or dropped.
-fn spreading() -> (Scheduler, Arc<AtomicUsize>, std::sync::mpsc::Sender<()>) {
+fn with_all_cores_session() -> (Scheduler, Arc<AtomicUsize>, std::sync::mpsc::Sender<()>) {
     let (release, wait) = std::sync::mpsc::channel::<()>();
-    let (wait, n_lone) = (Arc::new(Mutex::new(wait)), Arc::new(AtomicUsize::new(0)));
+    let (wait, n_single) = (Arc::new(Mutex::new(wait)), Arc::new(AtomicUsize::new(0)));
     let stream = || {
         let wait = Arc::clone(&wait);
         let held = move |_: &Batch| {
@@ -318,40 +318,40 @@ fn spreading() -> (Scheduler, Arc<AtomicUsize>, std::sync::mpsc::Sender<()>) {
         };
         Box::new(Fake(held)) as Box<dyn Run>
     };
-    let counted = Arc::clone(&n_lone);
-    let spread = move |batch: &Batch| {
+    let counted = Arc::clone(&n_single);
+    let all_cores = move |batch: &Batch| {
         assert_ne!(batch.input_ids[[0, 0]], 13, "as the test wants it");
         counted.fetch_add(1, Ordering::SeqCst);
         Ok(())
     };
-    let (streams, spread) = (vec![stream(), stream()], Some(Box::new(Fake(spread)) as Box<dyn Run>));
+    let (streams, all_cores) = (vec![stream(), stream()], Some(Box::new(Fake(all_cores)) as Box<dyn Run>));
     let limits = BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
     let settings = SchedulerSettings { max_queued_windows: 100, limits, pad_id: 0 };
-    let sessions = Sessions { streams, spread, make_stream: Box::new(|| Err(failed())) };
-    (Scheduler::start(settings, sessions).unwrap(), n_lone, release)
+    let sessions = Sessions { streams, all_cores, make_stream: Box::new(|| Err(failed())) };
+    (Scheduler::start(settings, sessions).unwrap(), n_single, release)
 }
 
 #[tokio::test]
 async fn a_run_that_is_alone_is_computed_on_all_cores() {
-    let (scheduler, n_lone, release) = spreading();
+    let (scheduler, n_single, release) = with_all_cores_session();
     for id in 0..3 {
         assert_eq!(scheduler.run(vec![window(id)], request_context(Admission::Try)).await.unwrap(), vec![logits(id)]);
     }
-    assert_eq!(n_lone.load(Ordering::SeqCst), 3);
+    assert_eq!(n_single.load(Ordering::SeqCst), 3);
     // The first of two has company that waits, and the second has company that runs.
     let mut two = Box::pin(scheduler.run(vec![window(4), window(5)], request_context(Admission::Try)));
     assert!(futures_poll_once(two.as_mut()).await.is_none());
     while scheduler.n_waiting() > 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(n_lone.load(Ordering::SeqCst), 3);
+    assert_eq!(n_single.load(Ordering::SeqCst), 3);
     drop(release);
     assert_eq!(two.await.unwrap(), vec![logits(4), logits(5)]);
 }
 
 #[tokio::test]
-async fn a_lone_run_that_panics_leaves_the_streams() {
-    let (scheduler, n_lone, release) = spreading();
+async fn a_single_run_that_panics_leaves_the_streams() {
+    let (scheduler, n_single, release) = with_all_cores_session();
     drop(release);
     assert!(matches!(
         scheduler.run(vec![window(13)], request_context(Admission::Try)).await,
@@ -362,5 +362,5 @@ async fn a_lone_run_that_panics_leaves_the_streams() {
     while scheduler.n_panics() == 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!((n_lone.load(Ordering::SeqCst), scheduler.n_panics(), scheduler.is_alive()), (0, 1, true));
+    assert_eq!((n_single.load(Ordering::SeqCst), scheduler.n_panics(), scheduler.is_alive()), (0, 1, true));
 }
