@@ -146,7 +146,7 @@ impl OrtSession {
         let session = builder(runtime, provider, n_threads, weights)
             .and_then(|mut builder| builder.commit_from_file(&manifest.onnx_file))
             .map_err(|error| load(error.to_string()))?;
-        weights.let_go();
+        weights.release();
         let takes = |name: &str| session.inputs().iter().any(|input| input.name() == name);
         Ok(Self {
             takes_mask: takes("attention_mask"),

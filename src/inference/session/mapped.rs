@@ -54,7 +54,7 @@ impl Mapped {
     }
 
     /// Gives back the memory; what is read again comes from the file.
-    pub fn let_go(&self) {
+    pub fn release(&self) {
         // SAFETY: the mapping is never written to, so that nothing is lost.
         unsafe {
             libc::madvise(self.start.as_ptr(), self.n_bytes, libc::MADV_DONTNEED);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_aligned_and_come_back_after_their_memory_was_let_go() {
+    fn parts_are_aligned_and_come_back_after_their_memory_was_released() {
         let parts: [&[u8]; 4] = [b"one", b"", &[7; 9000], b"four"];
         let (mapped, places) = Mapped::new(&parts).unwrap();
         for _ in 0..2 {
@@ -119,7 +119,7 @@ mod tests {
                 assert_eq!(place % ALIGNMENT, 0);
                 assert_eq!(read(&mapped, place, part.len()), *part);
             }
-            mapped.let_go();
+            mapped.release();
         }
     }
 
@@ -135,11 +135,11 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn what_is_let_go_takes_no_memory() {
+    fn what_is_released_takes_no_memory() {
         let (mapped, places) = Mapped::new(&[&[1; 1 << 20]]).unwrap();
         assert_eq!(read(&mapped, places[0], 1 << 20), [1; 1 << 20]);
         assert_eq!(n_resident(&mapped), 1024);
-        mapped.let_go();
+        mapped.release();
         assert_eq!(n_resident(&mapped), 0);
     }
 

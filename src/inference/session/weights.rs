@@ -62,9 +62,9 @@ impl SharedWeights {
     }
 
     /// Gives back the memory of what was read while a session was opened.
-    pub fn let_go(&self) {
+    pub fn release(&self) {
         if let Some(mapped) = &self.mapped {
-            mapped.let_go();
+            mapped.release();
         }
     }
 }
