@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 use crate::inference::batch::{Batch, BatchLimits, Run, RunError, WindowLogits};
 use crate::inference::tokenize::Window;
 use crate::system::choice::words;
-use crate::system::memory::GiveBack;
+use crate::system::memory::TrimOnDrop;
 use queue::{Job, QUANTUM, Queue};
 
 /// Makes a session.
@@ -122,7 +122,7 @@ struct Shared {
     n_alive: AtomicUsize,
     n_panics: AtomicUsize,
     /// Last, so that it is dropped after the sessions' weights.
-    _give_back: GiveBack,
+    _trim_on_drop: TrimOnDrop,
 }
 
 impl Scheduler {
@@ -137,7 +137,7 @@ impl Scheduler {
             all_cores: sessions.all_cores.map(Mutex::new),
             n_alive: AtomicUsize::new(sessions.streams.len()),
             n_panics: AtomicUsize::new(0),
-            _give_back: GiveBack,
+            _trim_on_drop: TrimOnDrop,
         });
         for (number, session) in sessions.streams.into_iter().enumerate() {
             let shared = Arc::clone(&shared);

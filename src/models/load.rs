@@ -19,7 +19,7 @@ use crate::manifest::{
 };
 use crate::models::spec::ModelSpec;
 use crate::system::background::{self, BackgroundError};
-use crate::system::memory::give_back;
+use crate::system::memory::trim_memory;
 use crate::text::truecase::{TruecaseError, Truecaser};
 
 /// A model that answers.
@@ -65,7 +65,7 @@ impl Model {
         let before = resident_bytes();
         let opened = background::run(move || open(&spec, &settings)).await?;
         // What reading the files has left behind.
-        tokio::task::spawn_blocking(give_back).await.map_err(|_| BackgroundError::Broken)?;
+        tokio::task::spawn_blocking(trim_memory).await.map_err(|_| BackgroundError::Broken)?;
         let grown = before.zip(resident_bytes()).map(|(before, after)| after.saturating_sub(before));
         // Here and not there: the threads that answer must not have the low priority of the one that loads.
         let model = opened?(grown)?;

@@ -20,7 +20,7 @@ pub fn tame_allocator() {
 
 /// Gives freed memory back. Takes milliseconds, in which other threads may have to wait for memory: not for a thread of low
 /// priority, which would let them wait for its turn.
-pub fn give_back() {
+pub fn trim_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: `malloc_trim` may be called at any time; it moves nothing that is in use.
     unsafe {
@@ -30,11 +30,11 @@ pub fn give_back() {
 
 /// Gives freed memory back when it is dropped: the last field of what held a lot.
 #[derive(Debug, Default)]
-pub struct GiveBack;
+pub struct TrimOnDrop;
 
-impl Drop for GiveBack {
+impl Drop for TrimOnDrop {
     fn drop(&mut self) {
-        give_back();
+        trim_memory();
     }
 }
 
