@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ressort::inference::settings::usable_cores;
-use ressort::system::memory::tame_allocator;
+use ressort::system::memory::configure_allocator;
 use ressort::system::telemetry::start_logging;
 
 use crate::cli::{Cli, exit_code_of};
 
 fn main() -> ExitCode {
-    tame_allocator();
+    configure_allocator();
     let cli = Cli::parse();
     start_logging(cli.log_format.into());
     match start_runtime().and_then(|runtime| runtime.block_on(cli.verb.run())) {

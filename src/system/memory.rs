@@ -3,7 +3,7 @@
 
 /// Holds the allocator to few arenas, and lets it map large blocks, which it then unmaps when they are freed. For the start
 /// of `main`, before there are threads; does nothing where the allocator is not glibc's.
-pub fn tame_allocator() {
+pub fn configure_allocator() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         // Below the 147 kB of a 384 x 384 matrix in int8, of which small models have many. Told to glibc although it is its own
