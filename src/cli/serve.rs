@@ -12,7 +12,7 @@ use ressort::classify::request::RequestLimits;
 use ressort::http::{AdminAccess, ApiKey, App, serve};
 use ressort::inference::settings::RunSettings;
 use ressort::manifest::task::Task;
-use ressort::models::active_file::Saved;
+use ressort::models::active_file::PersistedState;
 use ressort::models::registry::{ByTask, Registry, RegistryError};
 use ressort::models::spec::ModelSpec;
 use ressort::system::telemetry::start_metrics;
@@ -61,8 +61,8 @@ pub struct ServeArgs {
     #[arg(long, env = "RESSORT_ADMIN_KEY", hide_env_values = true, conflicts_with = "admin_key_file", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub admin_key: Option<String>,
     /// Where a switch of models is saved for the next start; default: .active.json in --models-dir
-    #[arg(long, value_name = "FILE", env = "RESSORT_SAVED_FILE")]
-    saved_file: Option<PathBuf>,
+    #[arg(long = "saved-file", value_name = "FILE", env = "RESSORT_SAVED_FILE")]
+    state_file: Option<PathBuf>,
     /// File to which texts are appended on which live models and the one in the shadow disagree; without it none is kept
     #[arg(long, value_name = "FILE", env = "RESSORT_SHADOW_SAMPLES")]
     pub shadow_samples: Option<PathBuf>,
@@ -70,7 +70,7 @@ pub struct ServeArgs {
 
 impl ServeArgs {
     /// The models to load: those named, else those that were active when models were last switched, else the one that ships.
-    pub fn models(&self, saved: Option<&Saved>) -> Vec<ModelSpec> {
+    pub fn models(&self, saved: Option<&PersistedState>) -> Vec<ModelSpec> {
         match saved.filter(|_| self.models.is_default()) {
             Some(saved) => saved.specs(),
             None => self.models.specs(),
@@ -78,14 +78,14 @@ impl ServeArgs {
     }
 
     /// Which model answers for what: as named, else as saved, where the models are those that were saved.
-    pub fn active(&self, saved: Option<&Saved>) -> ByTask<String> {
-        let saved = saved.filter(|_| self.models.is_default()).map(Saved::active).unwrap_or_default();
+    pub fn active(&self, saved: Option<&PersistedState>) -> ByTask<String> {
+        let saved = saved.filter(|_| self.models.is_default()).map(PersistedState::active).unwrap_or_default();
         let named = self.models.active();
         ByTask { topics: named.topics.or(saved.topics), entities: named.entities.or(saved.entities) }
     }
 
     /// What a rollback brings back, where the models are those that were saved.
-    pub fn previous<'s>(&self, saved: Option<&'s Saved>) -> Option<&'s Saved> {
+    pub fn previous<'s>(&self, saved: Option<&'s PersistedState>) -> Option<&'s PersistedState> {
         saved.filter(|_| self.models.is_default())?.previous.as_deref()
     }
 
@@ -93,8 +93,8 @@ impl ServeArgs {
         &self.models.models_dir
     }
 
-    pub fn saved_file(&self) -> PathBuf {
-        self.saved_file.clone().unwrap_or_else(|| self.models_dir().join(".active.json"))
+    pub fn state_file(&self) -> PathBuf {
+        self.state_file.clone().unwrap_or_else(|| self.models_dir().join(".active.json"))
     }
 
     pub fn limits(&self) -> RequestLimits {
@@ -120,12 +120,12 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {}:{}; choose another with --host and --port", args.host, args.port)
     })?;
-    let saved = Saved::read(&args.saved_file())?;
+    let saved = PersistedState::read(&args.state_file())?;
     let saved = saved.as_ref();
     let registry = Registry::load(&args.models(saved), args.active(saved), &args.run_settings()).await;
     let registry = match saved {
         Some(_) => registry.with_context(|| {
-            let file = args.saved_file();
+            let file = args.state_file();
             format!(
                 "models as last switched are not there (saved in {}; remove that file to start without)",
                 file.display()
@@ -138,7 +138,7 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
     app.admin = admin_access(args)?;
     app.models_dir = Some(args.models_dir().to_owned());
-    app.saved_file = Some(args.saved_file());
+    app.state_file = Some(args.state_file());
     app.shadow_samples = args.shadow_samples.clone();
     app.metrics = Some(metrics);
     warn_of_surprises(args, &app);
@@ -168,7 +168,7 @@ async fn reload_on_hangup(app: Arc<App>, mut hangup: Signal) {
 }
 
 /// Loads what a rollback would bring back, beside the models that serve already.
-async fn remember_previous(app: Arc<App>, previous: Saved) {
+async fn remember_previous(app: Arc<App>, previous: PersistedState) {
     if let Err(error) = app.registry.remember(&previous.specs(), &previous.active()).await {
         tracing::warn!(
             error = chain(error),

@@ -15,7 +15,7 @@ use super::models::ActiveBody;
 use super::schema::ModelNames;
 use crate::classify::shadow::{Shadow, ShadowReport};
 use crate::manifest::Graph;
-use crate::models::active_file::Saved;
+use crate::models::active_file::PersistedState;
 use crate::models::registry::RegistryError;
 use crate::models::report::Report;
 use crate::models::spec::ModelSpec;
@@ -115,7 +115,7 @@ pub async fn remove_shadow(State(app): State<Arc<App>>) -> StatusCode {
 /// Saves what is active now, so that a restart finds it.
 fn switched(app: &App) -> SwitchBody {
     let active = app.registry.active();
-    let saved = app.saved_file.as_ref().is_some_and(|file| match Saved::of(&active, app.registry.previous().as_ref()).write(file) {
+    let saved = app.state_file.as_ref().is_some_and(|file| match PersistedState::of(&active, app.registry.previous().as_ref()).write(file) {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(file = %file.display(), %error, "the switch could not be saved; a restart will not find it");

@@ -48,7 +48,7 @@ pub struct App {
     /// Where models are loaded from by name.
     pub models_dir: Option<PathBuf>,
     /// Where a switch is saved, so that a restart finds it.
-    pub saved_file: Option<PathBuf>,
+    pub state_file: Option<PathBuf>,
     /// A candidate that reads along.
     pub shadow: ArcSwapOption<Shadow>,
     /// Where texts are kept on which live models and candidate disagree; nowhere, unless the operator says so.
@@ -68,7 +68,7 @@ impl App {
             cache: None,
             admin: AdminAccess::Nobody,
             models_dir: None,
-            saved_file: None,
+            state_file: None,
             shadow: ArcSwapOption::empty(),
             shadow_samples: None,
             metrics: None,

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use ressort::classify::request::RequestLimits;
 use ressort::http::{AdminAccess, ApiKey, App, router};
-use ressort::models::active_file::Saved;
+use ressort::models::active_file::PersistedState;
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ impl Desk {
         let mut app = App::new(registry, RequestLimits::default());
         app.admin = AdminAccess::Anyone;
         app.models_dir = Some(models.path().to_owned());
-        app.saved_file = Some(models.path().join(".active.json"));
+        app.state_file = Some(models.path().join(".active.json"));
         let app = Arc::new(app);
         Self { models, service: router(Arc::clone(&app)), app }
     }
@@ -83,11 +83,11 @@ async fn a_model_is_loaded_switched_to_and_back() {
 #[tokio::test]
 async fn a_switch_survives_a_restart() {
     let desk = Desk::new().await;
-    let saved_file = desk.models.path().join(".active.json");
-    assert_eq!(Saved::read(&saved_file).unwrap(), None);
+    let state_file = desk.models.path().join(".active.json");
+    assert_eq!(PersistedState::read(&state_file).unwrap(), None);
     desk.ask("PUT", "/v1/models/neu", json!(null)).await;
     desk.ask("PUT", "/v1/active", json!({"entities": "neu"})).await;
-    let saved = Saved::read(&saved_file).unwrap().unwrap();
+    let saved = PersistedState::read(&state_file).unwrap().unwrap();
     let again = Registry::load(&saved.specs(), saved.active(), &settings()).await.unwrap();
     let names = again.active();
     assert_eq!((names.topics.unwrap().name.as_str(), names.entities.unwrap().name.as_str()), ("alt", "neu"));
@@ -96,7 +96,7 @@ async fn a_switch_survives_a_restart() {
     let back = again.rollback().await.unwrap();
     assert_eq!((back.topics.unwrap().name.as_str(), back.entities.unwrap().name.as_str()), ("alt", "alt"));
     write(&desk.models, ".active.json", "{");
-    assert!(Saved::read(&saved_file).unwrap_err().to_string().contains("remove the file"));
+    assert!(PersistedState::read(&state_file).unwrap_err().to_string().contains("remove the file"));
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn a_version_that_no_folder_holds_any_more_is_not_saved_for_a_rollback() {
     std::fs::write(desk.models.path().join("alt/NOTICE"), "neu").unwrap();
     desk.ask("PUT", "/v1/models/alt", json!(null)).await;
     assert!(desk.app.registry.previous().is_some());
-    assert_eq!(Saved::read(&desk.models.path().join(".active.json")).unwrap().unwrap().previous, None);
+    assert_eq!(PersistedState::read(&desk.models.path().join(".active.json")).unwrap().unwrap().previous, None);
 }
 
 #[tokio::test]
