@@ -51,7 +51,7 @@ pub enum AggregationStrategy {
     Average,
     /// A word has the tag of its most certain token.
     Max,
-    /// As `First`, but of all words together the likeliest sequence of tags that is sound.
+    /// As `First`, but of all valid tag sequences the likeliest (constrained Viterbi).
     Viterbi,
 }
 

@@ -68,7 +68,7 @@ pub fn decode_entities(
         AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => {
             join(text, tagged_words(text, tokens, logits, tags, strategy))
         }
-        AggregationStrategy::Viterbi => join(text, soundly_tagged_words(text, tokens, logits, scheme)),
+        AggregationStrategy::Viterbi => join(text, words_by_valid_sequence(text, tokens, logits, scheme)),
     }
 }
 
@@ -109,8 +109,8 @@ fn tagged_words<'m>(
     words_of_tokens(text, tokens).iter().map(tagged).collect()
 }
 
-/// Words with the tags of their likeliest sound sequence, each by the scores of its first token.
-fn soundly_tagged_words<'m>(
+/// Words with the tags of their likeliest valid tag sequence, each by the scores of its first token.
+fn words_by_valid_sequence<'m>(
     text: &str,
     tokens: &Tokens,
     logits: ArrayView2<'_, f32>,

@@ -34,8 +34,8 @@ impl Transitions {
         }
     }
 
-    /// The sound sequence of tags with the highest product of scores, one tag for each row of `scores` (`[N][L]`, each row a
-    /// distribution). Where no sequence is sound, as in a scheme without `O`, each row has its best tag.
+    /// The valid tag sequence with the highest product of scores, one tag for each row of `scores` (`[N][L]`, each row a
+    /// distribution). Where no sequence is valid, as in a scheme without `O`, each row has its best tag.
     pub fn best_sequence(&self, scores: &[Vec<f32>]) -> Vec<usize> {
         let Some((head, rest)) = scores.split_first() else { return Vec::new() };
         let mut sums: Vec<f32> = log(head).zip(&self.first).map(|(score, &may)| only_if(may, score)).collect();
@@ -60,7 +60,7 @@ impl Transitions {
     }
 }
 
-/// The natural logarithms of scores, the smallest ones held above zero, so that a sound sequence always has a finite sum.
+/// The natural logarithms of scores, the smallest ones held above zero, so that a valid sequence always has a finite sum.
 fn log(scores: &[f32]) -> impl Iterator<Item = f32> {
     scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln())
 }
@@ -131,9 +131,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_sound_sequence_is_likelier(scores in distributions(), closed in any::<bool>()) {
+        fn no_valid_sequence_is_likelier(scores in distributions(), closed in any::<bool>()) {
             let rules = Transitions::of(&tags(if closed { &BIOES } else { &BIO }));
-            let sound = |sequence: &[usize]| {
+            let is_valid = |sequence: &[usize]| {
                 rules.first[sequence[0]]
                     && rules.last[sequence[sequence.len() - 1]]
                     && sequence.windows(2).all(|pair| rules.before[pair[1]].contains(&pair[0]))
@@ -142,8 +142,8 @@ mod tests {
                 sequence.iter().zip(&scores).map(|(&tag, row)| row[tag].max(f32::MIN_POSITIVE).ln()).sum()
             };
             let found = rules.best_sequence(&scores);
-            prop_assert!(sound(&found));
-            let likeliest = all_sequences(scores.len()).into_iter().filter(|s| sound(s)).map(|s| sum(&s));
+            prop_assert!(is_valid(&found));
+            let likeliest = all_sequences(scores.len()).into_iter().filter(|s| is_valid(s)).map(|s| sum(&s));
             prop_assert!(sum(&found) >= likeliest.fold(f32::NEG_INFINITY, f32::max) - 1e-3);
         }
     }
