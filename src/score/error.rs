@@ -56,7 +56,7 @@ pub enum ReadError {
 
 /// Why one row was not scored. It goes to the errors file, and the run goes on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum RowError {
     #[error("not JSON: {0}")]
     InvalidJson(String),
     #[error("byte {0} is not UTF-8; convert the file, for instance with `iconv -f WINDOWS-1252 -t UTF-8`")]
@@ -82,7 +82,7 @@ impl ScoreError {
         Self::Usage(message.into())
     }
 
-    /// Whether the command line is at fault, and not what it led to.
+    /// Whether the command line is wrong, rather than a file or the run.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Usage(_))
     }
@@ -109,7 +109,7 @@ fn remedy_of(error: &io::Error) -> &'static str {
     }
 }
 
-impl Fault {
+impl RowError {
     /// A stable word for the errors file.
     pub fn code(&self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
-use super::error::{Fault, ScoreError};
+use super::error::{RowError, ScoreError};
 use super::layout::Layout;
 use super::parts::Position;
 use super::read::{ByteCount, ReadSettings, Reader, open};
@@ -170,18 +170,18 @@ impl Block {
 
 impl Scoring {
     async fn outcome(&self, record: Record) -> Result<Outcome, ScoreError> {
-        let Record { origin, text, carried } = record;
+        let Record { origin, text, passthrough } = record;
         let result = match text {
             Ok(text) => self.answer(text, &origin).await?,
             Err(fault) => Err(fault),
         };
-        Ok(Outcome { origin, carried, result })
+        Ok(Outcome { origin, passthrough, result })
     }
 
-    async fn answer(&self, text: Arc<str>, origin: &Origin) -> Result<Result<Answer, Fault>, ScoreError> {
+    async fn answer(&self, text: Arc<str>, origin: &Origin) -> Result<Result<Answer, RowError>, ScoreError> {
         match self.models.predict(Arc::clone(&text), self.options()).await {
             Ok(prediction) => Ok(Ok(Answer::new(None, &text, prediction, &self.models, &self.job.style))),
-            Err(error) => match Fault::of_prediction(error) {
+            Err(error) => match RowError::of_prediction(error) {
                 Ok(fault) => Ok(Err(fault)),
                 Err(source) => Err(ScoreError::Predict { origin: origin.to_string(), source }),
             },
@@ -228,7 +228,7 @@ impl Input {
                 self.count.add(source.n_bytes()?.unwrap_or(0));
                 continue;
             }
-            let mut reader = match self.piped.take_if(|_| source.place == super::inputs::Place::Stdin) {
+            let mut reader = match self.piped.take_if(|_| source.location == super::inputs::Location::Stdin) {
                 Some(piped) => piped,
                 None => open(source, self.settings, &self.count)?,
             };
@@ -263,11 +263,11 @@ fn checked(record: Record, max_characters: usize) -> Record {
         if text.len() > max_characters {
             let n_characters = text.chars().count();
             if n_characters > max_characters {
-                return Err(Fault::TooLong { n_characters, max_characters });
+                return Err(RowError::TooLong { n_characters, max_characters });
             }
         }
         match text.chars().position(|c| c == '\0') {
-            Some(at) => Err(Fault::Nul(at)),
+            Some(at) => Err(RowError::Nul(at)),
             None => Ok(text),
         }
     };

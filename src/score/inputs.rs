@@ -17,11 +17,11 @@ pub struct Source {
     /// As messages and the errors file call it.
     pub name: String,
     pub format: Format,
-    pub place: Place,
+    pub location: Location,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     Stdin,
     File(PathBuf),
     /// Plain texts, one article a file.
@@ -40,12 +40,12 @@ pub fn find_sources(inputs: &[String], format: Option<Format>) -> Result<Vec<Sou
         for path in paths_of(input, format)? {
             let format = format.or_else(|| Format::of_path(&path)).ok_or_else(|| unknown_format(&path))?;
             match sources.last_mut() {
-                Some(Source { place: Place::Texts(texts), .. }) if format == Format::Text => texts.push(path),
+                Some(Source { location: Location::Texts(texts), .. }) if format == Format::Text => texts.push(path),
                 _ => sources.push(Source::of_file(path, format, input)),
             }
         }
     }
-    if sources.iter().filter(|source| source.place == Place::Stdin).count() > 1 {
+    if sources.iter().filter(|source| source.location == Location::Stdin).count() > 1 {
         return Err(ScoreError::usage("standard input (`-`) is named twice; it can be read once"));
     }
     Ok(sources)
@@ -54,17 +54,17 @@ pub fn find_sources(inputs: &[String], format: Option<Format>) -> Result<Vec<Sou
 impl Source {
     fn of_file(path: PathBuf, format: Format, input: &str) -> Self {
         match format {
-            Format::Text => Self { name: input.to_owned(), format, place: Place::Texts(vec![path]) },
-            _ => Self { name: path.to_string_lossy().into_owned(), format, place: Place::File(path) },
+            Format::Text => Self { name: input.to_owned(), format, location: Location::Texts(vec![path]) },
+            _ => Self { name: path.to_string_lossy().into_owned(), format, location: Location::File(path) },
         }
     }
 
     /// Size of the files in bytes; `None` for standard input.
     pub fn n_bytes(&self) -> Result<Option<u64>, ScoreError> {
-        match &self.place {
-            Place::Stdin => Ok(None),
-            Place::File(path) => Ok(Some(stat(path)?.0)),
-            Place::Texts(paths) => {
+        match &self.location {
+            Location::Stdin => Ok(None),
+            Location::File(path) => Ok(Some(stat(path)?.0)),
+            Location::Texts(paths) => {
                 paths.iter().map(|path| stat(path).map(|(n_bytes, _)| n_bytes)).sum::<Result<u64, _>>().map(Some)
             }
         }
@@ -72,13 +72,13 @@ impl Source {
 
     /// What tells that the source is the same as in an earlier run: sizes and times of change.
     pub fn mark(&self) -> Result<Value, ScoreError> {
-        match &self.place {
-            Place::Stdin => Ok(Value::Null),
-            Place::File(path) => {
+        match &self.location {
+            Location::Stdin => Ok(Value::Null),
+            Location::File(path) => {
                 let (n_bytes, changed) = stat(path)?;
                 Ok(json!({"bytes": n_bytes, "changed": changed}))
             }
-            Place::Texts(paths) => {
+            Location::Texts(paths) => {
                 let mut hash = Sha256::new();
                 for path in paths {
                     let (n_bytes, changed) = stat(path)?;
@@ -106,7 +106,7 @@ fn stdin_source(format: Option<Format>) -> Result<Source, ScoreError> {
         Some(format @ (Format::Parquet | Format::Text)) => Err(ScoreError::usage(format!(
             "{format} cannot be read from standard input; write it to a file and name that"
         ))),
-        Some(format) => Ok(Source { name, format, place: Place::Stdin }),
+        Some(format) => Ok(Source { name, format, location: Location::Stdin }),
     }
 }
 
@@ -175,8 +175,8 @@ mod tests {
     use super::*;
 
     fn found(inputs: &[String], format: Option<Format>) -> Vec<String> {
-        let names = |source: Source| match source.place {
-            Place::Texts(paths) => paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+        let names = |source: Source| match source.location {
+            Location::Texts(paths) => paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect(),
             _ => vec![source.name],
         };
         find_sources(inputs, format).unwrap().into_iter().flat_map(names).collect()

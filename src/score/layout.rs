@@ -1,4 +1,4 @@
-//! Which columns of the input are the text, which is the id, and which are carried into the output, under which name and
+//! Maps input columns to output columns: which are the text, which is the id, and which pass through under which name and
 //! type.
 
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub struct Layout {
     /// The id column as the input calls it.
     pub id: String,
     /// The columns beside the answer, as the output has them; `None` where each row brings its own.
-    pub carried: Option<SchemaRef>,
+    pub passthrough: Option<SchemaRef>,
     /// Whether rows of typed batches stay such, because the output has typed columns too.
     pub keep_typed: bool,
     /// Names that the output gives to parts of the answer.
@@ -76,18 +76,18 @@ impl Layout {
         let text = if choice.text.is_empty() { vec![TEXT.to_owned()] } else { choice.text.clone() };
         let id = choice.id.clone().unwrap_or_else(|| ID.to_owned());
         let taken = if output.is_separated() { &FLAT_NAMES[..] } else { &NESTED_NAMES[..] };
-        let mut layout = Self { text, id, carried: None, keep_typed: output.is_columnar(), taken };
+        let mut layout = Self { text, id, passthrough: None, keep_typed: output.is_columnar(), taken };
         for source in sources {
             layout.check(source, choice)?;
         }
         // JSON lines take any columns as they come, so that those of the input need not be known before.
         if output != Format::Jsonl {
-            layout.carried = Some(Arc::new(layout.carried_schema(sources)?));
+            layout.passthrough = Some(Arc::new(layout.passthrough_schema(sources)?));
         }
         Ok(layout)
     }
 
-    /// What the output calls a column of the input; `None` for one that is not carried.
+    /// What the output calls a column of the input; `None` for a text column.
     pub fn output_name(&self, column: &str) -> Option<String> {
         if column == self.id {
             return Some(ID.to_owned());
@@ -125,8 +125,8 @@ impl Layout {
         }
     }
 
-    /// The carried columns of all sources: the id first, then in the order in which they are first met.
-    fn carried_schema(&self, sources: &[SourceColumns]) -> Result<Schema, ScoreError> {
+    /// The passthrough columns of all sources: the id first, then in the order in which they are first met.
+    fn passthrough_schema(&self, sources: &[SourceColumns]) -> Result<Schema, ScoreError> {
         let mut fields: Vec<Field> = Vec::new();
         for source in sources {
             let columns = match &source.columns {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     fn names(layout: &Layout) -> Vec<String> {
-        layout.carried.as_ref().unwrap().fields().iter().map(|field| field.name().clone()).collect()
+        layout.passthrough.as_ref().unwrap().fields().iter().map(|field| field.name().clone()).collect()
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
         let choice = ColumnChoice { id: Some("nr".into()), ..ColumnChoice::default() };
         let layout = Layout::new(&[a], &choice, Format::Csv).unwrap();
         assert_eq!(names(&layout), ["id", "input_id"]);
-        assert_eq!(layout.carried.unwrap().field(0).data_type(), &DataType::Int64);
+        assert_eq!(layout.passthrough.unwrap().field(0).data_type(), &DataType::Int64);
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
     fn a_column_of_two_types_is_bad_usage_unless_both_are_numbers() {
         let of = |kind: DataType| fixed("a", &[("text", DataType::Utf8), ("x", kind)]);
         let both = |a, b| Layout::new(&[of(a), of(b)], &ColumnChoice::default(), Format::Parquet);
-        let numbers = both(DataType::Int64, DataType::Float64).unwrap().carried.unwrap();
+        let numbers = both(DataType::Int64, DataType::Float64).unwrap().passthrough.unwrap();
         assert_eq!(numbers.field(0).data_type(), &DataType::Float64);
         let error = both(DataType::Int64, DataType::Utf8).unwrap_err().to_string();
         assert!(error.contains("`x` holds Int64 in one input and Utf8 in a"), "{error}");

@@ -22,7 +22,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
-pub use error::{Fault, ReadError, ScoreError};
+pub use error::{ReadError, RowError, ScoreError};
 pub use format::Format;
 pub use layout::ColumnChoice;
 pub use read::ReadSettings;
@@ -108,7 +108,7 @@ pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
             found => found,
         };
         columns.push(SourceColumns { name: source.name.clone(), columns: found });
-        if source.place == inputs::Place::Stdin {
+        if source.location == inputs::Location::Stdin {
             piped = Some(reader);
         }
     }
@@ -235,7 +235,7 @@ fn output_format(job: &Job, sources: &[Source]) -> Result<(Format, Option<Compre
 /// Refuses to write over what is read, by whatever name.
 fn check_apart(path: &Path, sources: &[Source]) -> Result<(), ScoreError> {
     let Ok(output) = path.canonicalize() else { return Ok(()) };
-    let is_output = |source: &&Source| matches!(&source.place, inputs::Place::File(file) if file.canonicalize().is_ok_and(|file| file == output));
+    let is_output = |source: &&Source| matches!(&source.location, inputs::Location::File(file) if file.canonicalize().is_ok_and(|file| file == output));
     match sources.iter().find(is_output) {
         None => Ok(()),
         Some(source) => Err(ScoreError::usage(format!(

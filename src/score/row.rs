@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use serde_json::value::RawValue;
 
-use super::error::Fault;
+use super::error::RowError;
 use crate::classify::answer::Answer;
 
 /// One row as it was read.
@@ -14,20 +14,20 @@ use crate::classify::answer::Answer;
 pub struct Record {
     pub origin: Origin,
     /// The text to read, or why there is none.
-    pub text: Result<Arc<str>, Fault>,
-    pub carried: Carried,
+    pub text: Result<Arc<str>, RowError>,
+    pub passthrough: Passthrough,
 }
 
 /// Where a row stands, for messages.
 #[derive(Debug, Clone)]
 pub struct Origin {
     pub file: Arc<str>,
-    pub place: RowPlace,
+    pub position: RowPosition,
 }
 
 /// Both count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RowPlace {
+pub enum RowPosition {
     Line(u64),
     Row(u64),
     /// The file is the row.
@@ -36,9 +36,9 @@ pub enum RowPlace {
 
 /// The columns of a row that are written beside its answer, under the names that they have in the output.
 #[derive(Debug, Clone)]
-pub enum Carried {
+pub enum Passthrough {
     Fields(Fields),
-    /// A row of a batch that has exactly the carried columns.
+    /// A row of a batch that has exactly the passthrough columns.
     Row {
         batch: Arc<RecordBatch>,
         row: usize,
@@ -48,17 +48,17 @@ pub enum Carried {
 /// Names and values as JSON, in their order.
 pub type Fields = Vec<(String, Box<RawValue>)>;
 
-/// One row as it is written: carried columns beside the answer.
+/// One output row: passthrough columns and the answer.
 #[derive(Debug)]
 pub struct ScoredRow {
-    pub carried: Carried,
+    pub passthrough: Passthrough,
     pub answer: Answer,
 }
 
 /// The name under which the id column is written.
 pub const ID: &str = "id";
 
-impl Carried {
+impl Passthrough {
     /// The row's id, where it has one.
     pub fn id(&self) -> Option<String> {
         match self {
@@ -87,10 +87,10 @@ pub fn json_string(text: &str) -> Box<RawValue> {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.place {
-            RowPlace::Line(line) => write!(f, "{}, line {line}", self.file),
-            RowPlace::Row(row) => write!(f, "{}, row {row}", self.file),
-            RowPlace::Whole => f.write_str(&self.file),
+        match self.position {
+            RowPosition::Line(line) => write!(f, "{}, line {line}", self.file),
+            RowPosition::Row(row) => write!(f, "{}, row {row}", self.file),
+            RowPosition::Whole => f.write_str(&self.file),
         }
     }
 }

@@ -8,10 +8,10 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::error::{Fault, ScoreError};
+use super::error::{RowError, ScoreError};
 use super::parts::{Checkpoint, Parts, Position};
 use super::progress::Progress;
-use super::row::{Carried, Origin, RowPlace, ScoredRow};
+use super::row::{Origin, Passthrough, RowPosition, ScoredRow};
 use super::summary::Counts;
 use super::write::Encoder;
 use crate::classify::answer::Answer;
@@ -26,8 +26,8 @@ pub struct Chunk {
 /// What became of a row.
 pub struct Outcome {
     pub origin: Origin,
-    pub carried: Carried,
-    pub result: Result<Answer, Fault>,
+    pub passthrough: Passthrough,
+    pub result: Result<Answer, RowError>,
 }
 
 /// Where chunks go.
@@ -97,11 +97,11 @@ impl Writer {
             match outcome.result {
                 Ok(answer) => {
                     self.counts.add(&answer);
-                    rows.push(ScoredRow { carried: outcome.carried, answer });
+                    rows.push(ScoredRow { passthrough: outcome.passthrough, answer });
                 }
                 Err(fault) => {
                     self.counts.add_error(fault.code());
-                    let line = ErrorLine::new(&outcome.origin, outcome.carried.id(), &fault);
+                    let line = ErrorLine::new(&outcome.origin, outcome.passthrough.id(), &fault);
                     serde_json::to_writer(&mut errors, &line).map_err(|error| self.encode_error(error))?;
                     errors.push(b'\n');
                 }
@@ -182,11 +182,11 @@ impl Pipe {
 }
 
 impl<'o> ErrorLine<'o> {
-    fn new(origin: &'o Origin, id: Option<String>, fault: &Fault) -> Self {
-        let (line, row) = match origin.place {
-            RowPlace::Line(line) => (Some(line), None),
-            RowPlace::Row(row) => (None, Some(row)),
-            RowPlace::Whole => (None, None),
+    fn new(origin: &'o Origin, id: Option<String>, fault: &RowError) -> Self {
+        let (line, row) = match origin.position {
+            RowPosition::Line(line) => (Some(line), None),
+            RowPosition::Row(row) => (None, Some(row)),
+            RowPosition::Whole => (None, None),
         };
         Self { file: &origin.file, line, row, id, code: fault.code(), reason: fault.to_string() }
     }

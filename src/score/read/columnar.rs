@@ -13,9 +13,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::open::Bytes;
 use super::{ByteCount, Reader, joined, utf8};
-use crate::score::error::{Fault, ReadError, ScoreError};
+use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::layout::{Columns, Layout, plain_type};
-use crate::score::row::{Carried, Fields, ID, Origin, Record, RowPlace};
+use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition};
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + Send>;
 
@@ -34,12 +34,12 @@ pub struct ColumnarReader {
 /// A batch taken apart.
 struct Batch {
     texts: Vec<ArrayRef>,
-    carried: CarriedBatch,
+    passthrough: PassthroughBatch,
     n_rows: usize,
     next: usize,
 }
 
-enum CarriedBatch {
+enum PassthroughBatch {
     Fields(Vec<Fields>),
     Rows(Arc<RecordBatch>),
 }
@@ -110,10 +110,10 @@ impl Reader for ColumnarReader {
     fn next(&mut self, layout: &Layout) -> Result<Option<Record>, ScoreError> {
         self.fill(layout)?;
         let Some(batch) = &mut self.current else { return Ok(None) };
-        let (text, carried) = batch.take(layout);
+        let (text, passthrough) = batch.take(layout);
         self.n_read += 1;
-        let origin = Origin { file: Arc::clone(&self.name), place: RowPlace::Row(self.n_read) };
-        Ok(Some(Record { origin, text, carried }))
+        let origin = Origin { file: Arc::clone(&self.name), position: RowPosition::Row(self.n_read) };
+        Ok(Some(Record { origin, text, passthrough }))
     }
 
     fn n_read(&self) -> u64 {
@@ -129,24 +129,24 @@ impl Batch {
     fn new(batch: &RecordBatch, layout: &Layout) -> Result<Self, ReadError> {
         let texts = layout.text.iter().filter_map(|column| batch.column_by_name(column));
         let texts = texts.map(readable).collect::<Result<_, _>>()?;
-        let carried = match (&layout.carried, layout.keep_typed) {
-            (Some(schema), true) => CarriedBatch::Rows(Arc::new(carried_columns(batch, layout, schema)?)),
-            _ => CarriedBatch::Fields(carried_fields(batch, layout)?),
+        let passthrough = match (&layout.passthrough, layout.keep_typed) {
+            (Some(schema), true) => PassthroughBatch::Rows(Arc::new(passthrough_columns(batch, layout, schema)?)),
+            _ => PassthroughBatch::Fields(passthrough_fields(batch, layout)?),
         };
-        Ok(Self { texts, carried, n_rows: batch.num_rows(), next: 0 })
+        Ok(Self { texts, passthrough, n_rows: batch.num_rows(), next: 0 })
     }
 
-    fn take(&mut self, layout: &Layout) -> (Result<Arc<str>, Fault>, Carried) {
+    fn take(&mut self, layout: &Layout) -> (Result<Arc<str>, RowError>, Passthrough) {
         let row = self.next;
         self.next += 1;
         let parts = self.texts.iter().map(|column| text_at(column, row)).collect::<Result<Vec<_>, _>>();
-        let carried = match &mut self.carried {
-            CarriedBatch::Rows(batch) => Carried::Row { batch: Arc::clone(batch), row },
-            CarriedBatch::Fields(fields) => {
-                Carried::Fields(fields.get_mut(row).map(std::mem::take).unwrap_or_default())
+        let passthrough = match &mut self.passthrough {
+            PassthroughBatch::Rows(batch) => Passthrough::Row { batch: Arc::clone(batch), row },
+            PassthroughBatch::Fields(fields) => {
+                Passthrough::Fields(fields.get_mut(row).map(std::mem::take).unwrap_or_default())
             }
         };
-        (parts.and_then(|parts| joined(&parts, layout)), carried)
+        (parts.and_then(|parts| joined(&parts, layout)), passthrough)
     }
 }
 
@@ -173,7 +173,7 @@ fn readable(column: &ArrayRef) -> Result<ArrayRef, ReadError> {
     Ok(cast(column, &kind)?)
 }
 
-fn text_at(column: &ArrayRef, row: usize) -> Result<Option<String>, Fault> {
+fn text_at(column: &ArrayRef, row: usize) -> Result<Option<String>, RowError> {
     if column.is_null(row) {
         return Ok(None);
     }
@@ -184,7 +184,7 @@ fn text_at(column: &ArrayRef, row: usize) -> Result<Option<String>, Fault> {
 }
 
 /// The columns of `schema`, null where the batch lacks one.
-fn carried_columns(batch: &RecordBatch, layout: &Layout, schema: &SchemaRef) -> Result<RecordBatch, ReadError> {
+fn passthrough_columns(batch: &RecordBatch, layout: &Layout, schema: &SchemaRef) -> Result<RecordBatch, ReadError> {
     let names: Vec<_> = batch.schema().fields().iter().map(|field| layout.output_name(field.name())).collect();
     let columns =
         schema.fields().iter().map(|field| match names.iter().position(|name| name.as_ref() == Some(field.name())) {
@@ -196,8 +196,8 @@ fn carried_columns(batch: &RecordBatch, layout: &Layout, schema: &SchemaRef) -> 
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }
 
-/// The carried columns of each row as JSON.
-fn carried_fields(batch: &RecordBatch, layout: &Layout) -> Result<Vec<Fields>, ReadError> {
+/// The passthrough columns of each row as JSON.
+fn passthrough_fields(batch: &RecordBatch, layout: &Layout) -> Result<Vec<Fields>, ReadError> {
     let schema = batch.schema();
     let mut named: Vec<_> = schema
         .fields()

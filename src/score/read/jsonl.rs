@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 
 use super::open::Bytes;
 use super::{MAX_ROW_BYTES, Reader, joined, utf8};
-use crate::score::error::{Fault, ScoreError};
+use crate::score::error::{RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
-use crate::score::row::{Carried, Fields, ID, Origin, Record, RowPlace};
+use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition};
 
 pub struct JsonlReader {
     bytes: Bytes,
@@ -27,7 +27,7 @@ impl JsonlReader {
     }
 
     /// The fields of the next line that is not blank.
-    pub fn next_fields(&mut self) -> Result<Option<Result<Fields, Fault>>, ScoreError> {
+    pub fn next_fields(&mut self) -> Result<Option<Result<Fields, RowError>>, ScoreError> {
         while self.read_line().map_err(|error| ScoreError::read(&self.name, error))? {
             if self.line.iter().all(u8::is_ascii_whitespace) {
                 continue;
@@ -64,12 +64,12 @@ impl Reader for JsonlReader {
 
     fn next(&mut self, layout: &Layout) -> Result<Option<Record>, ScoreError> {
         let Some(fields) = self.next_fields()? else { return Ok(None) };
-        let origin = Origin { file: Arc::clone(&self.name), place: RowPlace::Line(self.n_lines) };
-        let (text, carried) = match fields {
+        let origin = Origin { file: Arc::clone(&self.name), position: RowPosition::Line(self.n_lines) };
+        let (text, passthrough) = match fields {
             Ok(fields) => taken_apart(fields, layout),
-            Err(fault) => (Err(fault), Fields::new()),
+            Err(error) => (Err(error), Fields::new()),
         };
-        Ok(Some(Record { origin, text, carried: Carried::Fields(carried) }))
+        Ok(Some(Record { origin, text, passthrough: Passthrough::Fields(passthrough) }))
     }
 
     fn n_read(&self) -> u64 {
@@ -77,9 +77,9 @@ impl Reader for JsonlReader {
     }
 }
 
-fn fields_of(line: &[u8], is_first: bool) -> Result<Fields, Fault> {
+fn fields_of(line: &[u8], is_first: bool) -> Result<Fields, RowError> {
     if line.len() > MAX_ROW_BYTES {
-        return Err(Fault::InvalidRow(format!(
+        return Err(RowError::InvalidRow(format!(
             "the line has more than {MAX_ROW_BYTES} bytes; is it JSON lines, one object a line?"
         )));
     }
@@ -89,7 +89,7 @@ fn fields_of(line: &[u8], is_first: bool) -> Result<Fields, Fault> {
         // The error knows of this line alone, and calls it the first.
         let message = error.to_string();
         let what = message.split(" at line ").next().unwrap_or_default();
-        Fault::InvalidJson(format!("{what} at byte {}", error.column()))
+        RowError::InvalidJson(format!("{what} at byte {}", error.column()))
     })
 }
 
@@ -98,30 +98,30 @@ pub fn object_fields(json: &[u8]) -> serde_json::Result<Fields> {
     serde_json::from_slice::<Object>(json).map(|object| object.0)
 }
 
-/// The text of a row, and what is carried beside it.
-fn taken_apart(fields: Fields, layout: &Layout) -> (Result<Arc<str>, Fault>, Fields) {
+/// The text and the passthrough columns of a row.
+fn taken_apart(fields: Fields, layout: &Layout) -> (Result<Arc<str>, RowError>, Fields) {
     let text = layout.text.iter().map(|column| {
         let value = fields.iter().find(|(name, _)| name == column).map(|(_, value)| value.get());
         match value {
             None | Some("null") => Ok(None),
             Some(value) if value.starts_with('"') => {
-                serde_json::from_str(value).map(Some).map_err(|error| Fault::InvalidJson(error.to_string()))
+                serde_json::from_str(value).map(Some).map_err(|error| RowError::InvalidJson(error.to_string()))
             }
-            Some(_) => Err(Fault::NoText(format!("`{column}` is not a string"))),
+            Some(_) => Err(RowError::NoText(format!("`{column}` is not a string"))),
         }
     });
-    let text = text.collect::<Result<Vec<Option<String>>, Fault>>().and_then(|parts| joined(&parts, layout));
-    let mut carried = Fields::new();
+    let text = text.collect::<Result<Vec<Option<String>>, RowError>>().and_then(|parts| joined(&parts, layout));
+    let mut passthrough = Fields::new();
     for (column, value) in fields {
         let Some(name) = layout.output_name(&column) else { continue };
-        if carried.iter().any(|(other, _)| *other == name) {
-            let fault = format!("two fields would be called `{name}` in the output; rename one");
-            return (text.and(Err(Fault::InvalidRow(fault))), carried);
+        if passthrough.iter().any(|(other, _)| *other == name) {
+            let error = format!("two fields would be called `{name}` in the output; rename one");
+            return (text.and(Err(RowError::InvalidRow(error))), passthrough);
         }
-        carried.push((name, value));
+        passthrough.push((name, value));
     }
-    carried.sort_by_key(|(name, _)| name != ID);
-    (text, carried)
+    passthrough.sort_by_key(|(name, _)| name != ID);
+    (text, passthrough)
 }
 
 /// An object's fields in their order, each value as it is spelled. Of two with one name the last holds.
@@ -163,22 +163,22 @@ mod tests {
     use crate::score::format::Format;
     use crate::score::layout::ColumnChoice;
 
-    fn records(bytes: &[u8], text: &[&str]) -> Vec<(RowPlace, Result<String, &'static str>)> {
+    fn records(bytes: &[u8], text: &[&str]) -> Vec<(RowPosition, Result<String, &'static str>)> {
         let choice = ColumnChoice { text: text.iter().map(|&name| name.to_owned()).collect(), id: None };
         let layout = Layout::new(&[], &choice, Format::Jsonl).unwrap();
         let mut reader = JsonlReader::new(Box::new(Cursor::new(bytes.to_vec())), "a");
         let mut records = Vec::new();
         while let Some(record) = reader.next(&layout).unwrap() {
-            let text = record.text.map(|text| text.to_string()).map_err(|fault| fault.code());
-            records.push((record.origin.place, text));
+            let text = record.text.map(|text| text.to_string()).map_err(|error| error.code());
+            records.push((record.origin.position, text));
         }
         records
     }
 
     #[test]
-    fn a_bad_line_is_a_fault_of_its_own() {
+    fn a_bad_line_becomes_one_row_error() {
         let lines = "\u{feff}{\"text\": \"ä\"}\r\n\n \n{\"text\": 5}\n{\"text\": null}\n{\"t\": 1}\n[1]\n{\"text\": \"x\"} y\n{\"text\": \" \"}\n{\"topics\": 1, \"input_topics\": 2, \"text\": \"x\"}\n{\"text\": \"Ende\"}";
-        let places: Vec<_> = [1, 4, 5, 6, 7, 8, 9, 10, 11].map(RowPlace::Line).into();
+        let places: Vec<_> = [1, 4, 5, 6, 7, 8, 9, 10, 11].map(RowPosition::Line).into();
         let texts = [
             Ok("ä".to_owned()),
             Err("no_text"),

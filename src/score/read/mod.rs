@@ -1,5 +1,5 @@
-//! Readers: one file for each kind of input, all behind [`Reader`]. Rows come one after the other; a bad one comes with its
-//! fault, and only what makes the rest of a file unreadable is an error.
+//! Readers: one file for each kind of input, all behind [`Reader`]. Rows come one after the other; a bad one carries its row
+//! error, and only what makes the rest of a file unreadable is an error.
 
 mod columnar;
 mod jsonl;
@@ -14,7 +14,7 @@ pub use scan::scan_columns;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::error::{Fault, ScoreError};
+use super::error::{RowError, ScoreError};
 use super::layout::{Columns, Layout};
 use super::row::Record;
 
@@ -56,12 +56,12 @@ impl ByteCount {
 const MAX_ROW_BYTES: usize = 64 * 1024 * 1024;
 
 /// The text of a row out of its parts: those with anything in them, with an empty line between.
-fn joined(parts: &[Option<String>], layout: &Layout) -> Result<Arc<str>, Fault> {
+fn joined(parts: &[Option<String>], layout: &Layout) -> Result<Arc<str>, RowError> {
     let full = || parts.iter().flatten().filter(|part| !part.trim().is_empty());
     match (full().next(), full().count()) {
         (None, _) => {
             let columns = layout.text.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", ");
-            Err(Fault::NoText(format!("{columns} missing or empty")))
+            Err(RowError::NoText(format!("{columns} missing or empty")))
         }
         (Some(only), 1) => Ok(only.as_str().into()),
         _ => Ok(full().map(String::as_str).collect::<Vec<_>>().join("\n\n").into()),
@@ -69,6 +69,6 @@ fn joined(parts: &[Option<String>], layout: &Layout) -> Result<Arc<str>, Fault> 
 }
 
 /// Bytes as text, or the place of the first that is none.
-fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
-    std::str::from_utf8(bytes).map_err(|error| Fault::NotUtf8(error.valid_up_to() + 1))
+fn utf8(bytes: &[u8]) -> Result<&str, RowError> {
+    std::str::from_utf8(bytes).map_err(|error| RowError::NotUtf8(error.valid_up_to() + 1))
 }

@@ -11,7 +11,7 @@ use super::texts::TextsReader;
 use super::{ByteCount, Reader};
 use crate::score::error::{ReadError, ScoreError};
 use crate::score::format::{Compression, Format};
-use crate::score::inputs::{Place, Source};
+use crate::score::inputs::{Location, Source};
 
 /// What was said about how files are to be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,10 +34,12 @@ pub type Bytes = Box<dyn BufRead + Send>;
 /// Opens `source`, whose bytes are counted in `count`.
 pub fn open(source: &Source, settings: ReadSettings, count: &ByteCount) -> Result<Box<dyn Reader>, ScoreError> {
     let failed = |error| ScoreError::Read { name: source.name.clone(), source: error };
-    let path = match &source.place {
-        Place::Texts(paths) => return Ok(Box::new(TextsReader::new(paths.clone(), settings.section, count.clone()))),
-        Place::Stdin => None,
-        Place::File(path) => Some(path),
+    let path = match &source.location {
+        Location::Texts(paths) => {
+            return Ok(Box::new(TextsReader::new(paths.clone(), settings.section, count.clone())));
+        }
+        Location::Stdin => None,
+        Location::File(path) => Some(path),
     };
     if let (Format::Parquet, Some(path)) = (source.format, path) {
         let reader = File::open(path)

@@ -7,13 +7,13 @@ use super::ByteCount;
 use super::jsonl::JsonlReader;
 use super::open::decompressed;
 use crate::score::error::ScoreError;
-use crate::score::inputs::{Place, Source};
+use crate::score::inputs::{Location, Source};
 use crate::score::layout::Columns;
 
 /// Reads the whole of `source`, which is JSON lines, for names and kinds of fields. Values of one field that are of
 /// different kinds, and lists and objects, become text: their JSON.
 pub fn scan_columns(source: &Source) -> Result<Columns, ScoreError> {
-    let Place::File(path) = &source.place else {
+    let Location::File(path) = &source.location else {
         return Err(ScoreError::usage(
             "JSON lines from standard input can be written as JSON lines only, since their columns are known at the end; write the input to a file and name that, or give --output-format jsonl",
         ));
@@ -78,7 +78,7 @@ not JSON
 {"i": -2, "f": 0.5, "b": null, "m": "x", "late": 1e3, "big": 12345678901234567890}"#;
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), lines).unwrap();
-        let source = Source { name: "a".into(), format: Format::Jsonl, place: Place::File(file.path().into()) };
+        let source = Source { name: "a".into(), format: Format::Jsonl, location: Location::File(file.path().into()) };
         let Columns::Optional(fields) = scan_columns(&source).unwrap() else { panic!("rows may lack columns") };
         let found: Vec<_> = fields.iter().map(|field| (field.name().as_str(), field.data_type().clone())).collect();
         let expected = [

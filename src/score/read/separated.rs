@@ -7,9 +7,9 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use super::open::Bytes;
 use super::{Reader, joined, utf8};
-use crate::score::error::{Fault, ReadError, ScoreError};
+use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
-use crate::score::row::{Carried, Fields, ID, Origin, Record, RowPlace, json_string};
+use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition, json_string};
 
 pub struct SeparatedReader {
     reader: csv::Reader<Bytes>,
@@ -34,9 +34,9 @@ impl SeparatedReader {
     }
 
     /// The values of the row by the header's names.
-    fn values(&self) -> Result<Vec<String>, Fault> {
+    fn values(&self) -> Result<Vec<String>, RowError> {
         if self.record.len() != self.header.len() {
-            return Err(Fault::InvalidRow(format!(
+            return Err(RowError::InvalidRow(format!(
                 "the row has {} values, and the header {}; is a quote or a delimiter missing?",
                 self.record.len(),
                 self.header.len()
@@ -63,12 +63,12 @@ impl Reader for SeparatedReader {
             return Ok(None);
         }
         let line = self.record.position().map_or(0, |position| position.line());
-        let origin = Origin { file: Arc::clone(&self.name), place: RowPlace::Line(line) };
-        let (text, carried) = match self.values() {
-            Ok(values) => (text_of(&self.header, &values, layout), carried_of(&self.header, values, layout)),
-            Err(fault) => (Err(fault), Fields::new()),
+        let origin = Origin { file: Arc::clone(&self.name), position: RowPosition::Line(line) };
+        let (text, passthrough) = match self.values() {
+            Ok(values) => (text_of(&self.header, &values, layout), passthrough_of(&self.header, values, layout)),
+            Err(error) => (Err(error), Fields::new()),
         };
-        Ok(Some(Record { origin, text, carried: Carried::Fields(carried) }))
+        Ok(Some(Record { origin, text, passthrough: Passthrough::Fields(passthrough) }))
     }
 
     fn n_read(&self) -> u64 {
@@ -76,18 +76,18 @@ impl Reader for SeparatedReader {
     }
 }
 
-fn text_of(header: &[String], values: &[String], layout: &Layout) -> Result<Arc<str>, Fault> {
+fn text_of(header: &[String], values: &[String], layout: &Layout) -> Result<Arc<str>, RowError> {
     let value_of =
         |column: &String| header.iter().position(|name| name == column).and_then(|at| values.get(at)).cloned();
     joined(&layout.text.iter().map(value_of).collect::<Vec<_>>(), layout)
 }
 
-fn carried_of(header: &[String], values: Vec<String>, layout: &Layout) -> Fields {
+fn passthrough_of(header: &[String], values: Vec<String>, layout: &Layout) -> Fields {
     let named = header.iter().zip(values);
-    let mut carried: Fields =
+    let mut passthrough: Fields =
         named.filter_map(|(column, value)| Some((layout.output_name(column)?, json_string(&value)))).collect();
-    carried.sort_by_key(|(name, _)| name != ID);
-    carried
+    passthrough.sort_by_key(|(name, _)| name != ID);
+    passthrough
 }
 
 #[cfg(test)]
@@ -99,18 +99,18 @@ mod tests {
     use crate::score::layout::{ColumnChoice, SourceColumns};
 
     #[test]
-    fn rows_know_their_lines_and_bad_ones_are_faults_of_their_own() {
+    fn rows_know_their_lines_and_each_bad_one_is_a_row_error() {
         let bytes = b"\xef\xbb\xbfid;text\n1;\"a\n\"\"b\"\"\"\n2\n3;\n4;\xe4\n5;Ende\n";
         let mut reader = SeparatedReader::new(Box::new(Cursor::new(bytes.to_vec())), b';', "a").unwrap();
         let columns = SourceColumns { name: "a".into(), columns: reader.columns() };
         let layout = Layout::new(&[columns], &ColumnChoice::default(), Format::Csv).unwrap();
         let mut records = Vec::new();
         while let Some(record) = reader.next(&layout).unwrap() {
-            let text = record.text.as_deref().map(str::to_owned).map_err(Fault::code);
-            records.push((record.origin.place, record.carried.id(), text));
+            let text = record.text.as_deref().map(str::to_owned).map_err(RowError::code);
+            records.push((record.origin.position, record.passthrough.id(), text));
         }
         let row = |line, id: Option<&str>, text: Result<&str, _>| {
-            (RowPlace::Line(line), id.map(str::to_owned), text.map(str::to_owned))
+            (RowPosition::Line(line), id.map(str::to_owned), text.map(str::to_owned))
         };
         let expected = [
             row(2, Some("1"), Ok("a\n\"b\"")),

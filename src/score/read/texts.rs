@@ -8,11 +8,11 @@ use serde_json::value::RawValue;
 
 use super::open::decompressed;
 use super::{ByteCount, MAX_ROW_BYTES, Reader, utf8};
-use crate::score::error::{Fault, ScoreError};
+use crate::score::error::{RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
-use crate::score::row::{Carried, Fields, ID, Origin, Record, RowPlace, json_string};
+use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition, json_string};
 
-/// The column in which the section is carried.
+/// The passthrough column for the section.
 const SECTION: &str = "section";
 
 pub struct TextsReader {
@@ -43,21 +43,21 @@ impl Reader for TextsReader {
         let Some(path) = self.paths.get(self.n_read) else { return Ok(None) };
         self.n_read += 1;
         let name = path.to_string_lossy();
-        let mut carried: Fields = vec![(ID.to_owned(), json_string(&name))];
+        let mut passthrough: Fields = vec![(ID.to_owned(), json_string(&name))];
         let mut text = read_text(path, &self.count)?;
         if self.section {
             let section = text.as_mut().ok().and_then(take_section);
-            carried.push((
+            passthrough.push((
                 SECTION.to_owned(),
                 section.map_or_else(|| RawValue::NULL.to_owned(), |slug| json_string(&slug)),
             ));
         }
         let text = text.and_then(|text| match text.trim().is_empty() {
-            true => Err(Fault::NoText("the file is empty".to_owned())),
+            true => Err(RowError::NoText("the file is empty".to_owned())),
             false => Ok(text.into()),
         });
-        let origin = Origin { file: name.into(), place: RowPlace::Whole };
-        Ok(Some(Record { origin, text, carried: Carried::Fields(carried) }))
+        let origin = Origin { file: name.into(), position: RowPosition::Whole };
+        Ok(Some(Record { origin, text, passthrough: Passthrough::Fields(passthrough) }))
     }
 
     fn n_read(&self) -> u64 {
@@ -65,13 +65,13 @@ impl Reader for TextsReader {
     }
 }
 
-fn read_text(path: &Path, count: &ByteCount) -> Result<Result<String, Fault>, ScoreError> {
+fn read_text(path: &Path, count: &ByteCount) -> Result<Result<String, RowError>, ScoreError> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).and_then(|file| decompressed(file, count));
     file.and_then(|file| file.take(MAX_ROW_BYTES as u64 + 1).read_to_end(&mut bytes))
         .map_err(|error| ScoreError::read(&path.to_string_lossy(), error))?;
     if bytes.len() > MAX_ROW_BYTES {
-        return Ok(Err(Fault::InvalidRow(format!("the file has more than {MAX_ROW_BYTES} bytes; split it"))));
+        return Ok(Err(RowError::InvalidRow(format!("the file has more than {MAX_ROW_BYTES} bytes; split it"))));
     }
     Ok(utf8(&bytes).map(|text| text.trim_start_matches('\u{feff}').to_owned()))
 }

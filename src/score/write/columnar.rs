@@ -15,13 +15,13 @@ use serde_json::Value;
 
 use crate::models::registry::Assignment;
 use crate::score::error::ReadError;
-use crate::score::row::{Carried, Fields, ScoredRow, plain_text};
+use crate::score::row::{Fields, Passthrough, ScoredRow, plain_text};
 
 /// How an Arrow stream ends: the continuation mark and a length of zero.
 pub const END_OF_STREAM: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
 pub struct ColumnarEncoder {
-    carried: SchemaRef,
+    passthrough: SchemaRef,
     answers: SchemaRef,
     /// Both side by side.
     all: SchemaRef,
@@ -30,12 +30,13 @@ pub struct ColumnarEncoder {
 }
 
 impl ColumnarEncoder {
-    pub fn new(carried: &SchemaRef, models: &Assignment) -> Result<Self, ReadError> {
+    pub fn new(passthrough: &SchemaRef, models: &Assignment) -> Result<Self, ReadError> {
         let answers = Arc::new(answer_schema(models));
-        let all =
-            Arc::new(Schema::new(carried.fields().iter().chain(answers.fields()).cloned().collect::<SchemaFields>()));
+        let all = Arc::new(Schema::new(
+            passthrough.fields().iter().chain(answers.fields()).cloned().collect::<SchemaFields>(),
+        ));
         let header = StreamWriter::try_new(Vec::new(), &all)?.get_ref().clone();
-        Ok(Self { carried: Arc::clone(carried), answers, all, header })
+        Ok(Self { passthrough: Arc::clone(passthrough), answers, all, header })
     }
 
     pub fn header(&self) -> &[u8] {
@@ -46,8 +47,8 @@ impl ColumnarEncoder {
     pub fn rows(&self, rows: &[ScoredRow]) -> Result<Vec<u8>, ReadError> {
         let answers: Vec<_> = rows.iter().map(|row| &row.answer).collect();
         let answers = batch_of(&answers, &self.answers)?;
-        let carried = self.carried_batch(rows)?;
-        let columns = carried.iter().flat_map(|batch| batch.columns()).chain(answers.columns()).cloned().collect();
+        let passthrough = self.passthrough_batch(rows)?;
+        let columns = passthrough.iter().flat_map(|batch| batch.columns()).chain(answers.columns()).cloned().collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.all), columns)?;
         let mut writer = StreamWriter::try_new(Vec::new(), &self.all)?;
         writer.write(&batch)?;
@@ -56,9 +57,9 @@ impl ColumnarEncoder {
         Ok(writer.get_ref()[self.header.len()..].to_vec())
     }
 
-    /// The carried columns; `None` where there are none.
-    fn carried_batch(&self, rows: &[ScoredRow]) -> Result<Option<RecordBatch>, ReadError> {
-        if self.carried.fields().is_empty() {
+    /// The passthrough columns; `None` where there are none.
+    fn passthrough_batch(&self, rows: &[ScoredRow]) -> Result<Option<RecordBatch>, ReadError> {
+        if self.passthrough.fields().is_empty() {
             return Ok(None);
         }
         let mut batches = Vec::new();
@@ -68,29 +69,29 @@ impl ColumnarEncoder {
                 false => self.built(run)?,
             });
         }
-        Ok(Some(concat_batches(&self.carried, &batches)?))
+        Ok(Some(concat_batches(&self.passthrough, &batches)?))
     }
 
     /// Columns out of fields that came as JSON or text.
     fn built(&self, rows: &[ScoredRow]) -> Result<RecordBatch, ReadError> {
         let none = Fields::new();
         let objects = rows.iter().map(|row| {
-            let fields = match &row.carried {
-                Carried::Fields(fields) => fields,
-                Carried::Row { .. } => &none,
+            let fields = match &row.passthrough {
+                Passthrough::Fields(fields) => fields,
+                Passthrough::Row { .. } => &none,
             };
             let value = |field: &Arc<Field>| {
                 let raw = fields.iter().find(|(name, _)| name == field.name()).map(|(_, value)| value);
                 Ok((field.name().clone(), raw.map_or(Ok(Value::Null), |raw| value_of(raw, field.data_type()))?))
             };
-            self.carried.fields().iter().map(value).collect::<serde_json::Result<BTreeMap<String, Value>>>()
+            self.passthrough.fields().iter().map(value).collect::<serde_json::Result<BTreeMap<String, Value>>>()
         });
-        batch_of(&objects.collect::<Result<Vec<_>, _>>()?, &self.carried)
+        batch_of(&objects.collect::<Result<Vec<_>, _>>()?, &self.passthrough)
     }
 }
 
 fn is_typed(row: &ScoredRow) -> bool {
-    matches!(row.carried, Carried::Row { .. })
+    matches!(row.passthrough, Passthrough::Row { .. })
 }
 
 /// Rows of the batches that were read, side by side.
@@ -98,7 +99,7 @@ fn gathered(rows: &[ScoredRow]) -> Result<RecordBatch, ReadError> {
     let mut batches: Vec<&Arc<RecordBatch>> = Vec::new();
     let mut places = Vec::with_capacity(rows.len());
     for row in rows {
-        let Carried::Row { batch, row } = &row.carried else { continue };
+        let Passthrough::Row { batch, row } = &row.passthrough else { continue };
         if !batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
             batches.push(batch);
         }

@@ -1,18 +1,18 @@
-//! JSON lines: the carried fields as they were spelled, then the answer in the API's shape.
+//! JSON lines: the passthrough fields as they were spelled, then the answer in the API's shape.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::classify::answer::Answer;
 use crate::score::error::ReadError;
-use crate::score::row::{Carried, Fields, ScoredRow};
+use crate::score::row::{Fields, Passthrough, ScoredRow};
 
 pub fn rows(rows: &[ScoredRow]) -> Result<Vec<u8>, ReadError> {
     let none = Fields::new();
     let mut bytes = Vec::new();
     for row in rows {
-        let fields = match &row.carried {
-            Carried::Fields(fields) => fields,
-            Carried::Row { .. } => &none,
+        let fields = match &row.passthrough {
+            Passthrough::Fields(fields) => fields,
+            Passthrough::Row { .. } => &none,
         };
         serde_json::to_writer(&mut bytes, &Line { fields, answer: &row.answer })?;
         bytes.push(b'\n');

@@ -40,13 +40,14 @@ impl Encoder {
         models: &Assignment,
         compression: Option<Compression>,
     ) -> Result<Self, ReadError> {
-        let carried = layout.carried.clone().unwrap_or_else(|| SchemaRef::new(arrow::datatypes::Schema::empty()));
-        let names = || carried.fields().iter().map(|field| field.name().clone()).collect();
+        let passthrough =
+            layout.passthrough.clone().unwrap_or_else(|| SchemaRef::new(arrow::datatypes::Schema::empty()));
+        let names = || passthrough.fields().iter().map(|field| field.name().clone()).collect();
         let kind = match format {
             Format::Csv => Kind::Separated { columns: names(), delimiter: b',' },
             Format::Tsv => Kind::Separated { columns: names(), delimiter: b'\t' },
             Format::Parquet | Format::Arrow | Format::ArrowStream => {
-                Kind::Columnar(ColumnarEncoder::new(&carried, models)?)
+                Kind::Columnar(ColumnarEncoder::new(&passthrough, models)?)
             }
             Format::Jsonl | Format::Text => Kind::Jsonl,
         };

@@ -1,4 +1,4 @@
-//! Separated values: carried columns, the top topic and its score, topics and entities as JSON.
+//! Separated values: passthrough columns, the top topic and its score, topics and entities as JSON.
 
 use csv::{Writer, WriterBuilder};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::classify::answer::{Answer, AnswerModel};
 use crate::score::error::ReadError;
 use crate::score::layout::FLAT_NAMES;
-use crate::score::row::{Carried, ScoredRow, plain_text};
+use crate::score::row::{Passthrough, ScoredRow, plain_text};
 
 pub fn header(columns: &[String], delimiter: u8) -> Result<Vec<u8>, ReadError> {
     let mut writer = writer(delimiter);
@@ -17,15 +17,15 @@ pub fn header(columns: &[String], delimiter: u8) -> Result<Vec<u8>, ReadError> {
 pub fn rows(rows: &[ScoredRow], columns: &[String], delimiter: u8) -> Result<Vec<u8>, ReadError> {
     let mut writer = writer(delimiter);
     for row in rows {
-        let carried = columns.iter().map(|column| match &row.carried {
-            Carried::Fields(fields) => fields
+        let passthrough = columns.iter().map(|column| match &row.passthrough {
+            Passthrough::Fields(fields) => fields
                 .iter()
                 .find(|(name, _)| name == column)
                 .and_then(|(_, value)| plain_text(value))
                 .unwrap_or_default(),
-            Carried::Row { .. } => String::new(),
+            Passthrough::Row { .. } => String::new(),
         });
-        writer.write_record(carried.chain(values(&row.answer)?))?;
+        writer.write_record(passthrough.chain(values(&row.answer)?))?;
     }
     finished(writer)
 }
