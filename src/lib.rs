@@ -21,7 +21,7 @@
 //! | 3 | [`models`] | loaded models: opened, tried, named, assigned to tasks, replaced, reported on |
 //! | 2 | [`inference`] | the data path of one document through one model; ONNX Runtime; the queue and its threads |
 //! | 1 | [`text`], [`manifest`] | offsets, normalization, letter case; what a model folder says |
-//! | 0 | [`system`] | background threads, memory, logs and metrics, options given as words |
+//! | 0 | [`system`] | background threads, memory, progress, logs and metrics, options given as words |
 //!
 //! What stands in one room only: `ort` and `tokenizers` in [`inference`], `axum` in [`http`], `prost` in
 //! [`manifest`], `clap` and `anyhow` in the binary, `arrow` and `parquet` in [`score`]. Wire types (`serde`) live at the

@@ -69,6 +69,17 @@ impl Counts {
     }
 }
 
+/// A line of progress.
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} documents, {:.1}/s", self.documents, self.rate(self.documents + self.errors))?;
+        match self.errors {
+            0 => Ok(()),
+            n_errors => write!(f, ", {n_errors} errors"),
+        }
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = &self.counts;

@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 
 use super::error::{RowError, ScoreError};
 use super::parts::{Checkpoint, Parts, Position};
-use super::progress::Progress;
 use super::row::{Origin, Passthrough, RowPosition, ScoredRow};
 use super::summary::Counts;
 use super::write::Encoder;
 use crate::classify::answer::Answer;
+use crate::system::progress::Progress;
 
 /// A block whose documents are all done.
 pub struct Chunk {
@@ -78,7 +78,7 @@ impl Writer {
         while let Some(chunk) = chunks.blocking_recv() {
             let n_bytes = chunk.n_bytes;
             self.write(chunk, seconds_before, start)?;
-            self.progress.show(&self.counts, n_bytes);
+            self.progress.show(n_bytes, &self.counts.to_string());
             self.check_errors()?;
         }
         Ok(self.finished())
@@ -86,7 +86,6 @@ impl Writer {
 
     /// The sink, when there is nothing to write any more.
     pub fn finished(self) -> (Sink, &'static [u8]) {
-        self.progress.end();
         (self.sink, self.encoder.footer())
     }
 
@@ -117,7 +116,6 @@ impl Writer {
         match self.max_errors.filter(|&max| n_errors > max) {
             None => Ok(()),
             Some(max_errors) => {
-                self.progress.end();
                 Err(ScoreError::TooManyErrors { n_errors, max_errors, errors: self.sink.errors_name() })
             }
         }

@@ -1,6 +1,7 @@
-//! The process around the work: background threads, memory, logs and metrics, option words.
+//! The process around the work: background threads, memory, progress, logs and metrics, option words.
 
 pub mod background;
 pub mod choice;
 pub mod memory;
+pub mod progress;
 pub mod telemetry;
