@@ -1,4 +1,4 @@
-//! What a restart finds again: which models were active, in a small file beside the models.
+//! The persisted state: which models were active, in a small file next to the models, for the next start.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use crate::manifest::task::Task;
 use crate::models::load::Model;
 use crate::models::registry::{Assignment, ByTask};
 use crate::models::spec::ModelSpec;
+use crate::system::atomic_file;
 
 /// The active models by task, with the folders that they were loaded from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ use crate::models::spec::ModelSpec;
 pub struct PersistedState {
     topics: Option<PersistedModel>,
     entities: Option<PersistedModel>,
-    /// What a rollback brings back.
+    /// The models that a rollback activates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Box<PersistedState>>,
 }
@@ -31,7 +32,7 @@ struct PersistedModel {
 
 #[derive(Debug, thiserror::Error)]
 pub enum PersistedStateError {
-    #[error("{path}: the saved switch cannot be read; mend or remove the file", path = path.display())]
+    #[error("{path}: the saved switch cannot be read; repair or remove the file", path = path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("{path}: the saved switch is damaged; remove the file to start with the default model", path = path.display())]
     Damaged { path: PathBuf, source: serde_json::Error },
@@ -39,19 +40,20 @@ pub enum PersistedStateError {
 
 impl PersistedState {
     pub fn of(active: &Assignment, previous: Option<&Assignment>) -> Self {
-        let previous = previous.filter(|previous| is_there(previous, active));
+        let previous = previous.filter(|previous| can_be_loaded(previous, active));
         Self { previous: previous.map(|previous| Box::new(Self::of_one(previous))), ..Self::of_one(active) }
     }
 
     fn of_one(active: &Assignment) -> Self {
-        // Whole, since the next start may happen in another folder.
-        let whole = |dir: &Path| dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-        let saved = |model: &Arc<Model>| PersistedModel { name: model.name.clone(), path: whole(&model.manifest.dir) };
-        let model = |task| active.get(task).map(saved);
+        // Absolute, since the next start may happen in another folder.
+        let absolute = |dir: &Path| dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+        let persisted =
+            |model: &Arc<Model>| PersistedModel { name: model.name.clone(), path: absolute(&model.manifest.dir) };
+        let model = |task| active.get(task).map(persisted);
         Self { topics: model(Task::Topics), entities: model(Task::Entities), previous: None }
     }
 
-    /// What was saved; `None` where nothing was.
+    /// The state in the file at `path`; `None` where there is no file.
     pub fn read(path: &Path) -> Result<Option<Self>, PersistedStateError> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -63,11 +65,9 @@ impl PersistedState {
             .map_err(|source| PersistedStateError::Damaged { path: path.to_owned(), source })
     }
 
-    /// Writes beside the place and renames, so that a kill leaves the old file or the new one.
+    /// Replaces the file at `path`: a crash or a power failure leaves the old state or the new one.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let beside = path.with_extension("tmp");
-        std::fs::write(&beside, serde_json::to_vec_pretty(self)?)?;
-        std::fs::rename(beside, path)
+        atomic_file::replace(path, &serde_json::to_vec_pretty(self)?)
     }
 
     /// The models to load, each once.
@@ -87,8 +87,30 @@ impl PersistedState {
     }
 }
 
-/// Whether a restart could load `previous`: not an older version of an active model, since its folder holds the new one.
-fn is_there(previous: &Assignment, active: &Assignment) -> bool {
+/// Whether a restart could load `previous`. It cannot load an older version of an active model, whose folder holds the new one.
+fn can_be_loaded(previous: &Assignment, active: &Assignment) -> bool {
     let replaced = |old: &Arc<Model>| active.iter().any(|new| new.name == old.name && new.version != old.version);
     !previous.iter().any(replaced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_state_is_replaced_as_a_whole_and_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".active.json");
+        let state = |name: &str| PersistedState {
+            topics: Some(PersistedModel { name: name.into(), path: "/models".into() }),
+            entities: None,
+            previous: None,
+        };
+        state("old").write(&path).unwrap();
+        let synced = atomic_file::synced::during(&path, || state("new").write(&path).unwrap());
+        assert_eq!(synced.len(), 2, "the content and the folder: {synced:?}");
+        assert!(synced[0].1.contains("\"old\"") && synced[1].1.contains("\"new\""), "{synced:?}");
+        assert_eq!(PersistedState::read(&path).unwrap(), Some(state("new")));
+    }
 }
