@@ -1,7 +1,6 @@
 """Entity examples: GermEval 2014 sentences alone and in windows, some altered, tagged on first pieces."""
 
 import random
-import re
 from dataclasses import dataclass
 
 from tokenizers import Encoding, Tokenizer
@@ -11,9 +10,8 @@ from .config import Config
 from .labels import ENTITY_INDEX, UNLABELLED
 from .records import read_training_records
 from .truecase import Truecaser
+from .words import WORD
 
-# The service's words: letters and digits with what joins them in German, or one mark.
-WORD = re.compile(r"\w+(?:(?:[-‐‑'’.:·*&]|(?<=\d)[,;](?=\d))\w+)*(?:-(?=\s))?|[^\w\s]")
 MAX_TOKENS = 510  # what the encoder takes, less `<s>` and `</s>`
 SEPARATORS = [" ", " ", " ", "\n", "\n\n"]
 
