@@ -11,8 +11,8 @@ use arrow::ipc::reader::{FileReader, StreamReader};
 use arrow::json::writer::{LineDelimited, WriterBuilder};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::open::Bytes;
-use super::{ByteCount, Reader, joined, utf8};
+use super::bytes::{ByteCount, Bytes};
+use super::reader::{Reader, joined, utf8};
 use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::layout::{Columns, Layout, plain_type};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition};

@@ -8,8 +8,8 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
-use super::open::Bytes;
-use super::{MAX_ROW_BYTES, Reader, joined, utf8};
+use super::bytes::Bytes;
+use super::reader::{MAX_ROW_BYTES, Reader, joined, utf8};
 use crate::score::error::{RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition};

@@ -1,35 +1,27 @@
-//! Opens a source: finds out whether it is compressed, counts its bytes, and picks the reader for its format.
+//! Opens a source with the reader for its format.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io;
 use std::path::Path;
 
+use super::bytes::{ARROW_FILE, ByteCount, Bytes, decompressed};
 use super::columnar::ColumnarReader;
 use super::jsonl::JsonlReader;
+use super::reader::Reader;
 use super::separated::SeparatedReader;
 use super::texts::TextsReader;
-use super::{ByteCount, Reader};
 use crate::score::error::{ReadError, ScoreError};
-use crate::score::format::{Compression, Format};
+use crate::score::format::Format;
 use crate::score::inputs::{Location, Source};
 
-/// What was said about how files are to be read.
+/// How files are read, where their format leaves a choice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReadSettings {
     /// Between the values of a CSV; default: `,`.
     pub delimiter: Option<u8>,
-    /// Whether the last line of a plain text is the section that it was filed under.
+    /// Whether the last line of a plain text names its section.
     pub section: bool,
 }
-
-/// The mark at the start of an Arrow file.
-const ARROW_FILE: &[u8] = b"ARROW1";
-
-/// Bytes of the longest mark that a file is told by.
-const LONGEST_MARK: usize = ARROW_FILE.len();
-
-/// Bytes, decompressed.
-pub type Bytes = Box<dyn BufRead + Send>;
 
 /// Opens `source`, whose bytes are counted in `count`.
 pub fn open(source: &Source, settings: ReadSettings, count: &ByteCount) -> Result<Box<dyn Reader>, ScoreError> {
@@ -75,36 +67,4 @@ fn read_as(
         },
         Format::Parquet | Format::Text => unreachable!("these are opened by path"),
     })
-}
-
-/// `source` without the compression that its first bytes tell of.
-pub fn decompressed(source: impl Read + Send + 'static, count: &ByteCount) -> io::Result<Bytes> {
-    let mut counted = Counted { inner: source, count: count.clone() };
-    let mut start = [0; LONGEST_MARK];
-    let mut n = 0;
-    while n < start.len() {
-        match counted.read(&mut start[n..])? {
-            0 => break,
-            more => n += more,
-        }
-    }
-    let whole = Cursor::new(start[..n].to_vec()).chain(counted);
-    Ok(match Compression::of_bytes(&start[..n]) {
-        Some(Compression::Gzip) => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(whole))),
-        Some(Compression::Zstd) => Box::new(BufReader::new(zstd::Decoder::new(whole)?)),
-        None => Box::new(BufReader::with_capacity(1 << 16, whole)),
-    })
-}
-
-struct Counted<R> {
-    inner: R,
-    count: ByteCount,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.count.add(n as u64);
-        Ok(n)
-    }
 }

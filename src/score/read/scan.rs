@@ -3,9 +3,8 @@
 use arrow::datatypes::{DataType, Field};
 use serde_json::value::RawValue;
 
-use super::ByteCount;
+use super::bytes::{ByteCount, decompressed};
 use super::jsonl::JsonlReader;
-use super::open::decompressed;
 use crate::score::error::ScoreError;
 use crate::score::inputs::{Location, Source};
 use crate::score::layout::Columns;

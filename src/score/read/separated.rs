@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field};
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::open::Bytes;
-use super::{Reader, joined, utf8};
+use super::bytes::Bytes;
+use super::reader::{Reader, joined, utf8};
 use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition, json_string};

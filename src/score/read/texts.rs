@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::{DataType, Field};
 use serde_json::value::RawValue;
 
-use super::open::decompressed;
-use super::{ByteCount, MAX_ROW_BYTES, Reader, utf8};
+use super::bytes::{ByteCount, decompressed};
+use super::reader::{MAX_ROW_BYTES, Reader, utf8};
 use crate::score::error::{RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition, json_string};

@@ -1,0 +1,48 @@
+//! What every reader gives: rows one after the other.
+
+use std::sync::Arc;
+
+use crate::score::error::{RowError, ScoreError};
+use crate::score::layout::{Columns, Layout};
+use crate::score::row::Record;
+
+/// One source, being read.
+pub trait Reader: Send {
+    /// The columns that its rows have.
+    fn columns(&self) -> Columns;
+
+    /// Skips `n` records, which an earlier process has scored.
+    fn skip(&mut self, n: u64) -> Result<(), ScoreError>;
+
+    /// The next record; `None` at the end. A bad row carries its row error; an error means that the rest cannot be read.
+    fn next(&mut self, layout: &Layout) -> Result<Option<Record>, ScoreError>;
+
+    /// Records that were read or skipped; what [`Reader::skip`] takes.
+    fn n_read(&self) -> u64;
+
+    /// Whether the sender of a piped source may wait for the answers to what was read so far.
+    fn is_awaited(&self) -> bool {
+        false
+    }
+}
+
+/// Longest line or field that is read into memory, in bytes.
+pub const MAX_ROW_BYTES: usize = 64 * 1024 * 1024;
+
+/// The text of a row: those of its parts that are not blank, joined by an empty line.
+pub fn joined(parts: &[Option<String>], layout: &Layout) -> Result<Arc<str>, RowError> {
+    let full: Vec<&str> = parts.iter().flatten().map(String::as_str).filter(|part| !part.trim().is_empty()).collect();
+    match full.as_slice() {
+        [] => {
+            let columns = layout.text.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", ");
+            Err(RowError::NoText(format!("{columns} missing or empty")))
+        }
+        [only] => Ok((*only).into()),
+        several => Ok(several.join("\n\n").into()),
+    }
+}
+
+/// Bytes as text; the error gives the position of the first byte that is not UTF-8, counted from 1.
+pub fn utf8(bytes: &[u8]) -> Result<&str, RowError> {
+    std::str::from_utf8(bytes).map_err(|error| RowError::NotUtf8(error.valid_up_to() + 1))
+}
