@@ -7,12 +7,14 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::error::{RowError, ScoreError};
+use super::inputs::{Location, Source};
+use super::job::Job;
 use super::layout::Layout;
 use super::parts::Position;
+use super::prepare::Prepared;
 use super::read::{ByteCount, ReadSettings, Reader, open};
 use super::row::{Origin, Record};
 use super::writer::{Chunk, Outcome, Sink, Writer};
-use super::{Job, Prepared, Source};
 use crate::classify::answer::Answer;
 use crate::inference::pipeline::PredictOptions;
 use crate::inference::scheduler::Priority;
@@ -228,7 +230,7 @@ impl Input {
                 self.count.add(source.n_bytes()?.unwrap_or(0));
                 continue;
             }
-            let mut reader = match self.piped.take_if(|_| source.location == super::inputs::Location::Stdin) {
+            let mut reader = match self.piped.take_if(|_| source.location == Location::Stdin) {
                 Some(piped) => piped,
                 None => open(source, self.settings, &self.count)?,
             };

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::ScoreError;
 use super::format::Format;
-use super::parts::PARTS;
+use super::paths::PARTS;
 
 /// One thing that rows are read from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,119 +1,46 @@
-//! Batch scoring: files in, scored files out. [`prepare`] finds and checks everything that can be checked before a model is
+//! Batch scoring: files in, scored files out. [`prepare()`] finds and checks everything that can be checked before a model is
 //! loaded, [`Prepared::run`] scores.
 //!
-//! Three stages overlap: a thread reads blocks of rows, their documents run side by side (`flow`), a thread writes
+//! Three stages overlap: a thread reads blocks of rows, their documents run concurrently (`flow`), a thread writes
 //! finished blocks in the input's order. Only a few blocks exist at a time, however long the input is. A block is also
-//! what is forced to the disk and counted in one step (`parts`); which rows make a block depends on the input alone, so
-//! that a run that was killed and gone on with gives the same bytes as one that was not.
+//! the unit of a checkpoint (`parts`). Which rows make a block depends on the input alone, so that a run that resumes
+//! after a crash gives the same bytes as one that was never interrupted.
 
 mod error;
 mod flow;
 mod format;
 mod inputs;
+mod job;
 mod layout;
 mod parts;
+mod paths;
 mod plan;
+mod prepare;
 mod read;
 mod row;
 mod summary;
 mod write;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use error::{ReadError, RowError, ScoreError};
 pub use format::Format;
+pub use job::{Job, Target};
 pub use layout::ColumnChoice;
+pub use prepare::{Prepared, prepare};
 pub use read::ReadSettings;
 pub use summary::{Counts, Summary};
 
-use crate::classify::answer::AnswerStyle;
-use crate::inference::pipeline::Overflow;
-use crate::manifest::task::AggregationStrategy;
-use crate::models::registry::{Assignment, ByTask};
+use crate::models::registry::Assignment;
 use crate::system::progress::Progress;
 use flow::Flow;
-use format::Compression;
-use inputs::{Source, find_sources};
-use layout::{Columns, Layout, SourceColumns};
-use parts::{Parts, beside, is_whole};
+use inputs::Source;
+use parts::Parts;
+use paths::errors_path;
 use plan::plan_of;
-use read::{ByteCount, Reader, open, scan_columns};
 use write::{Encoder, assemble};
 use writer::{Pipe, Sink, Writer};
-
-/// What is to be scored, how, and into what.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// Files, patterns, folders, or `-`.
-    pub inputs: Vec<String>,
-    pub input_format: Option<Format>,
-    pub reading: ReadSettings,
-    pub columns: ColumnChoice,
-    pub target: Target,
-    pub output_format: Option<Format>,
-    pub style: AnswerStyle,
-    /// In 0..=1; topics: in place of the labels' own thresholds.
-    pub threshold: ByTask<f32>,
-    pub aggregation: Option<AggregationStrategy>,
-    pub overflow: Overflow,
-    /// Longest text that is read, in Unicode code points.
-    pub max_characters: usize,
-    /// More rows that fail than this end the run.
-    pub max_errors: Option<u64>,
-    /// Rows of a block: sorted by length, written and counted together; at least 1.
-    pub look_ahead: usize,
-}
-
-/// Where the scored rows go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    File {
-        path: PathBuf,
-        /// Whether a file that is there already gives way.
-        overwrite: bool,
-    },
-    /// Standard output, and a file for the rows that fail; where there is none, these are logged.
-    Stdout { errors_file: Option<PathBuf> },
-}
-
-/// A job that fits its files.
-pub struct Prepared {
-    job: Job,
-    sources: Vec<Source>,
-    layout: Layout,
-    format: Format,
-    compression: Option<Compression>,
-    count: ByteCount,
-    /// Standard input, whose beginning is read already.
-    piped: Option<Box<dyn Reader>>,
-}
-
-/// Finds the input, checks its columns, and checks that the output can be written.
-pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
-    let sources = find_sources(&job.inputs, job.input_format)?;
-    if let Target::File { path, overwrite } = &job.target {
-        check_output(path, *overwrite)?;
-        check_apart(path, &sources)?;
-    }
-    let (format, compression) = output_format(&job, &sources)?;
-    let count = ByteCount::default();
-    let mut piped = None;
-    let mut columns = Vec::new();
-    for source in &sources {
-        let reader = open(source, job.reading, &count)?;
-        let found = match reader.columns() {
-            Columns::Free if format != Format::Jsonl => scan_columns(source)?,
-            found => found,
-        };
-        columns.push(SourceColumns { name: source.name.clone(), columns: found });
-        if source.location == inputs::Location::Stdin {
-            piped = Some(reader);
-        }
-    }
-    let layout = Layout::new(&columns, &job.columns, format)?;
-    Ok(Prepared { job, sources, layout, format, compression, count: ByteCount::default(), piped })
-}
 
 impl Prepared {
     /// Scores what is left to score.
@@ -142,14 +69,14 @@ impl Prepared {
             Target::Stdout { errors_file } => Ok(Sink::Pipe(Pipe::open(errors_file.as_deref())?)),
             Target::File { path, .. } => {
                 let plan = plan_of(&self.job, &self.sources, self.format, models)?;
-                // What came through a pipe cannot be asked for again.
+                // A pipe cannot be read again, so that its run cannot resume.
                 Ok(Sink::Parts(Parts::open(path, &plan, self.piped.is_some())?))
             }
         }
     }
 }
 
-/// Makes the output whole, moves it to its place, and says what was done.
+/// Completes the output, moves it to its path, and sums up the run.
 fn finish(
     sink: Sink,
     footer: &[u8],
@@ -187,70 +114,4 @@ fn finish(
         output,
         errors_file,
     })
-}
-
-impl Target {
-    /// The path of the output, for messages.
-    fn path(&self) -> PathBuf {
-        match self {
-            Self::File { path, .. } => path.clone(),
-            Self::Stdout { .. } => "standard output".into(),
-        }
-    }
-}
-
-/// Where the rows that fail are listed.
-fn errors_path(output: &Path) -> PathBuf {
-    beside(output, ".errors.jsonl")
-}
-
-/// The output's format and compression: as said, else by its extension, else (to standard output) that of the input.
-fn output_format(job: &Job, sources: &[Source]) -> Result<(Format, Option<Compression>), ScoreError> {
-    let path = match &job.target {
-        Target::File { path, .. } => Some(path.as_path()),
-        Target::Stdout { .. } => None,
-    };
-    let told = match path {
-        Some(path) => Format::of_path(path),
-        None => sources.first().map(|source| source.format),
-    };
-    let compression = path.and_then(Compression::of_path);
-    let name = job.target.path().display().to_string();
-    match job.output_format.or(told) {
-        None => Err(ScoreError::usage(format!("{name}: the extension tells no format; give --output-format"))),
-        Some(Format::Text) => Err(ScoreError::usage(format!(
-            "{name}: scored rows cannot be written as `txt`; take another extension or --output-format"
-        ))),
-        Some(format @ (Format::Parquet | Format::Arrow)) if path.is_none() => Err(ScoreError::usage(format!(
-            "`{format}` cannot be written to standard output, since its end says where its parts are; give --output-format arrow-stream, or a file"
-        ))),
-        Some(format) if compression.is_some() && format.is_columnar() => Err(ScoreError::usage(format!(
-            "{name}: `{format}` is not compressed as a whole; leave the last extension away"
-        ))),
-        Some(format) => Ok((format, compression)),
-    }
-}
-
-/// Refuses to write over what is read, by whatever name.
-fn check_apart(path: &Path, sources: &[Source]) -> Result<(), ScoreError> {
-    let Ok(output) = path.canonicalize() else { return Ok(()) };
-    let is_output = |source: &&Source| matches!(&source.location, inputs::Location::File(file) if file.canonicalize().is_ok_and(|file| file == output));
-    match sources.iter().find(is_output) {
-        None => Ok(()),
-        Some(source) => Err(ScoreError::usage(format!(
-            "{}: is also an input ({}), which would be lost; name another output",
-            path.display(),
-            source.name
-        ))),
-    }
-}
-
-fn check_output(path: &Path, overwrite: bool) -> Result<(), ScoreError> {
-    if path.is_dir() {
-        return Err(ScoreError::usage(format!("{}: is a folder; name a file", path.display())));
-    }
-    match path.exists() && !overwrite && !is_whole(path)? {
-        true => Err(ScoreError::OutputExists(path.to_owned())),
-        false => Ok(()),
-    }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::ScoreError;
+use super::paths::parts_dir;
 use super::plan::differences;
 use super::summary::Counts;
 
@@ -46,9 +47,6 @@ pub struct Parts {
     /// Released by the system when the process ends, however it ends.
     _lock: File,
 }
-
-/// What the folder's name has behind that of the output.
-pub const PARTS: &str = ".parts";
 
 // No name has an extension that tells a format, lest a folder that is read take them for input.
 const PLAN: &str = "plan.json";
@@ -158,13 +156,6 @@ pub fn is_whole(output: &Path) -> Result<bool, ScoreError> {
     Ok(checkpoint.is_some_and(|checkpoint| checkpoint.whole.is_some()))
 }
 
-/// `name` beside `output`: its name with `ending` behind it.
-pub fn beside(output: &Path, ending: &str) -> PathBuf {
-    let mut name = output.file_name().unwrap_or_default().to_owned();
-    name.push(ending);
-    output.with_file_name(name)
-}
-
 /// Writes a file of JSON whole or not at all.
 pub fn write_json(dir: &Path, name: &str, value: &impl Serialize) -> Result<(), ScoreError> {
     let (path, fresh) = (dir.join(name), dir.join(fresh_name(name)));
@@ -177,10 +168,6 @@ pub fn write_json(dir: &Path, name: &str, value: &impl Serialize) -> Result<(), 
 /// What a file is called until it takes its place.
 fn fresh_name(name: &str) -> String {
     format!("{name}.new")
-}
-
-fn parts_dir(output: &Path) -> PathBuf {
-    beside(output, PARTS)
 }
 
 fn parent(path: &Path) -> PathBuf {

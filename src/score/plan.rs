@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Job;
 use super::error::ScoreError;
 use super::format::Format;
 use super::inputs::Source;
+use super::job::Job;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
 

@@ -1,0 +1,56 @@
+//! What a run is told to do.
+
+use std::path::PathBuf;
+
+use super::format::Format;
+use super::layout::ColumnChoice;
+use super::read::ReadSettings;
+use crate::classify::answer::AnswerStyle;
+use crate::inference::pipeline::Overflow;
+use crate::manifest::task::AggregationStrategy;
+use crate::models::registry::ByTask;
+
+/// What to score, how, and where to write it.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Files, patterns, folders, or `-`.
+    pub inputs: Vec<String>,
+    pub input_format: Option<Format>,
+    pub reading: ReadSettings,
+    pub columns: ColumnChoice,
+    pub target: Target,
+    pub output_format: Option<Format>,
+    pub style: AnswerStyle,
+    /// In 0..=1; topics: in place of the labels' own thresholds.
+    pub threshold: ByTask<f32>,
+    pub aggregation: Option<AggregationStrategy>,
+    pub overflow: Overflow,
+    /// Longest text that is read, in Unicode code points.
+    pub max_characters: usize,
+    /// More rows that fail than this end the run.
+    pub max_errors: Option<u64>,
+    /// Rows of a block: sorted by length, written and counted together; at least 1.
+    pub look_ahead: usize,
+}
+
+/// Where the scored rows go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    File {
+        path: PathBuf,
+        /// Whether an existing file is replaced.
+        overwrite: bool,
+    },
+    /// Standard output, with a file for the rows that fail; without one, these are logged.
+    Stdout { errors_file: Option<PathBuf> },
+}
+
+impl Target {
+    /// The path of the output, for messages.
+    pub fn path(&self) -> PathBuf {
+        match self {
+            Self::File { path, .. } => path.clone(),
+            Self::Stdout { .. } => "standard output".into(),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The files that a run writes, named after its output.
+
+use std::path::{Path, PathBuf};
+
+/// What follows the output's name in the name of the folder of parts.
+pub const PARTS: &str = ".parts";
+
+/// The folder in which a run keeps what it has written until the output is whole.
+pub fn parts_dir(output: &Path) -> PathBuf {
+    with_suffix(output, PARTS)
+}
+
+/// The file that lists the rows that could not be scored.
+pub fn errors_path(output: &Path) -> PathBuf {
+    with_suffix(output, ".errors.jsonl")
+}
+
+fn with_suffix(output: &Path, suffix: &str) -> PathBuf {
+    let mut name = output.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    output.with_file_name(name)
+}
