@@ -1,9 +1,10 @@
-//! An answer as it is written: what the API sends and what batch scoring puts into files, in one shape.
+//! The answer for one document, in the one shape that the API sends and that files contain.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::classify::request::ClassifyOptions;
 use crate::inference::decode::entities::Entity;
 use crate::inference::decode::topics::Topic;
 use crate::inference::pipeline::Prediction;
@@ -12,16 +13,6 @@ use crate::manifest::task::Task;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
 use crate::text::span::{OffsetConverter, OffsetUnit};
-
-/// How much of a prediction is written, and in which units and language.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnswerStyle {
-    /// How many topics, best first.
-    pub top_k: usize,
-    pub offset_unit: OffsetUnit,
-    /// Language tag of topic labels; `None`: the labels themselves.
-    pub label_language: Option<String>,
-}
 
 /// The answer for one document.
 #[derive(Debug, Serialize)]
@@ -60,7 +51,7 @@ pub struct AnswerUsage {
     pub tokens: usize,
     pub windows: usize,
     pub truncated: bool,
-    /// Whether the text was read for an earlier request.
+    /// Whether the prediction came from the cache.
     pub cached: bool,
 }
 
@@ -79,29 +70,24 @@ pub struct AnswerModel {
 }
 
 impl Answer {
-    /// The answer for `text`, which `models` read.
-    pub fn new(
-        id: Option<String>,
-        text: &str,
-        prediction: Prediction,
-        models: &Assignment,
-        style: &AnswerStyle,
-    ) -> Self {
+    /// The answer for `text`, which `models` predicted. The id is the caller's to set.
+    pub fn new(text: &str, prediction: &Prediction, models: &Assignment, options: &ClassifyOptions) -> Self {
         let labels = models.topics.as_ref().map_or(&[][..], |model| model.topic_labels());
-        let topics = prediction.topics.map(|topics| {
-            let best = topics.iter().take(style.top_k);
-            best.filter_map(|topic| Some(AnswerTopic::new(topic, labels.get(topic.index)?, style))).collect()
+        let topics = prediction.topics.as_ref().map(|topics| {
+            let best = topics.iter().take(options.top_k);
+            best.filter_map(|topic| Some(AnswerTopic::new(topic, labels.get(topic.index)?, options))).collect()
         });
+        let entities = prediction.entities.as_ref();
         Self {
-            id,
+            id: None,
             topics,
-            entities: prediction.entities.map(|entities| answer_entities(text, entities, style.offset_unit)),
+            entities: entities.map(|entities| answer_entities(text, entities, options.offset_unit)),
             usage: AnswerUsage {
                 characters: text.chars().count(),
                 tokens: prediction.usage.n_tokens,
                 windows: prediction.usage.n_windows,
                 truncated: prediction.usage.truncated,
-                cached: prediction.usage.cached,
+                cached: false,
             },
             models: AnswerModels::of(models),
         }
@@ -116,20 +102,25 @@ impl AnswerModels {
 }
 
 impl AnswerTopic {
-    fn new(topic: &Topic, label: &TopicLabel, style: &AnswerStyle) -> Self {
-        let name = style.label_language.as_ref().and_then(|language| label.names.get(language)).unwrap_or(&label.label);
-        Self { label: name.clone(), score: topic.score, accepted: topic.accepted, code: label.code.clone() }
+    fn new(topic: &Topic, label: &TopicLabel, options: &ClassifyOptions) -> Self {
+        let name = options.label_language.as_ref().and_then(|language| label.names.get(language));
+        Self {
+            label: name.unwrap_or(&label.label).clone(),
+            score: topic.score,
+            accepted: topic.accepted,
+            code: label.code.clone(),
+        }
     }
 }
 
-fn answer_entities(text: &str, entities: Vec<Entity>, unit: OffsetUnit) -> Vec<AnswerEntity> {
+fn answer_entities(text: &str, entities: &[Entity], unit: OffsetUnit) -> Vec<AnswerEntity> {
     let mut offsets = OffsetConverter::new(text, unit);
-    let answer = |entity: Entity| AnswerEntity {
+    let answer = |entity: &Entity| AnswerEntity {
         start: offsets.convert(entity.span.start),
         end: offsets.convert(entity.span.end),
         text: entity.span.slice(text).unwrap_or_default().to_owned(),
-        label: entity.label,
+        label: entity.label.clone(),
         score: entity.score,
     };
-    entities.into_iter().map(answer).collect()
+    entities.iter().map(answer).collect()
 }

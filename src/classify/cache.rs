@@ -1,5 +1,5 @@
-//! Answers to texts that were read before: agency copy is published again word for word. Bounded in bytes; a new version of
-//! a model never answers with what an old one said, since the version is part of the key.
+//! Predictions for texts that were classified before: agency copy is published again word for word. Bounded in bytes. The key
+//! holds the version of the model, so a new version never answers with the predictions of an old one.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub struct PredictionCache {
     predictions: moka::sync::Cache<CacheKey, Arc<Prediction>>,
 }
 
-/// A SHA-256 over everything that decides a prediction.
+/// SHA-256 of everything that a prediction depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CacheKey([u8; 32]);
 
@@ -25,23 +25,20 @@ impl PredictionCache {
         Self { predictions: moka::sync::Cache::builder().max_capacity(max_bytes).weigher(weigh).build() }
     }
 
-    /// The prediction as it was made before, marked as cached.
-    pub fn get(&self, key: &CacheKey) -> Option<Prediction> {
-        let mut prediction = Prediction::clone(&*self.predictions.get(key)?);
-        prediction.usage.cached = true;
-        Some(prediction)
+    pub fn get(&self, key: &CacheKey) -> Option<Arc<Prediction>> {
+        self.predictions.get(key)
     }
 
-    pub fn insert(&self, key: CacheKey, prediction: &Prediction) {
-        self.predictions.insert(key, Arc::new(prediction.clone()));
+    pub fn insert(&self, key: CacheKey, prediction: Arc<Prediction>) {
+        self.predictions.insert(key, prediction);
     }
 }
 
 impl CacheKey {
-    /// The key of what `models` say of `text`; when and in which lane it is asked does not count.
+    /// The key of the prediction of `models` for `text`. The context (deadline, priority, request) is not part of it.
     pub fn new(text: &str, models: &Assignment, options: &PredictOptions) -> Self {
         let version = |task| models.get(task).map(|model| model.version.as_str());
-        let decisive = (
+        let inputs = (
             version(Task::Topics),
             version(Task::Entities),
             options.tasks,
@@ -51,13 +48,13 @@ impl CacheKey {
             options.overflow,
         );
         let mut hash = Sha256::new();
-        hash.update(format!("{decisive:?}\0"));
+        hash.update(format!("{inputs:?}\0"));
         hash.update(text);
         Self(hash.finalize().into())
     }
 }
 
-/// Bytes that a prediction takes, about.
+/// Approximate bytes of a prediction.
 fn size(prediction: &Prediction) -> u32 {
     const ENTRY: usize = 128;
     let topics = prediction.topics.as_ref().map_or(0, |topics| size_of_val(topics.as_slice()));
@@ -69,15 +66,17 @@ fn size(prediction: &Prediction) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inference::decode::entities::Entity;
     use crate::inference::pipeline::Overflow;
     use crate::inference::scheduler::Priority;
     use crate::inference::scheduler::{Admission, RequestContext, RequestId};
     use crate::manifest::task::{AggregationStrategy, Tasks};
     use crate::models::registry::ByTask;
+    use crate::text::span::ByteSpan;
     use std::time::Instant;
 
     #[test]
-    fn whatever_decides_an_answer_is_part_of_the_key() {
+    fn everything_that_a_prediction_depends_on_is_part_of_the_key() {
         let context = RequestContext {
             request: RequestId::next(),
             priority: Priority::Normal,
@@ -110,11 +109,29 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_comes_back_marked() {
+    fn a_cached_prediction_is_found_and_shared() {
         let cache = PredictionCache::new(10_000);
         let key = CacheKey([7; 32]);
         assert_eq!(cache.get(&key), None);
-        cache.insert(key, &Prediction::default());
-        assert!(cache.get(&key).is_some_and(|prediction| prediction.usage.cached));
+        let prediction = Arc::new(Prediction::default());
+        cache.insert(key, Arc::clone(&prediction));
+        assert!(cache.get(&key).is_some_and(|found| Arc::ptr_eq(&found, &prediction)));
+    }
+
+    #[test]
+    fn the_cache_stays_within_its_bytes() {
+        const MAX_BYTES: u64 = 10_000;
+        let cache = PredictionCache::new(MAX_BYTES);
+        for n in 0..=255 {
+            let entity = Entity { label: "PER".repeat(100), span: ByteSpan::new(0, 1), score: 1.0 };
+            cache.insert(
+                CacheKey([n; 32]),
+                Arc::new(Prediction { entities: Some(vec![entity; 3]), ..Prediction::default() }),
+            );
+        }
+        cache.predictions.run_pending_tasks();
+        let (n_bytes, n_entries) = (cache.predictions.weighted_size(), cache.predictions.entry_count());
+        assert!(n_bytes <= MAX_BYTES, "{n_bytes} bytes");
+        assert!((5..20).contains(&n_entries), "{n_entries} predictions of about 1,200 bytes");
     }
 }

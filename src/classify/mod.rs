@@ -1,6 +1,8 @@
-//! The only way in: a checked text and its options become an answer.
+//! The only way from a text to an answer. [`request`] checks texts and options, [`classifier`] turns them into an [`answer`].
 
 pub mod answer;
 pub mod cache;
+pub mod classifier;
+pub mod error;
 pub mod request;
 pub mod shadow;

@@ -1,8 +1,17 @@
-//! What one request may ask for.
+//! What a caller may send: limits, options and texts, checked in one place for HTTP, files and evaluation.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// What one request may ask for.
+use crate::classify::error::ClassifyError;
+use crate::inference::pipeline::Overflow;
+use crate::inference::scheduler::{Admission, Priority, RequestContext, RequestId};
+use crate::manifest::task::AggregationStrategy;
+use crate::models::registry::{Assignment, ByTask};
+use crate::text::span::OffsetUnit;
+
+/// The limits of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
     /// Unicode code points of one text.
@@ -14,6 +23,25 @@ pub struct RequestLimits {
     pub timeout: Duration,
 }
 
+/// How documents are classified and how their answers are written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassifyOptions {
+    /// Number of topics in an answer, best first; at least 1.
+    pub top_k: usize,
+    /// In 0..=1. Topics: replaces the thresholds of the labels. Entities: those with a lower score are left out.
+    pub threshold: ByTask<f32>,
+    /// `None`: the strategy of the model.
+    pub aggregation: Option<AggregationStrategy>,
+    pub overflow: Overflow,
+    pub offset_unit: OffsetUnit,
+    /// Language tag of topic labels; `None`: the labels themselves.
+    pub label_language: Option<String>,
+}
+
+/// A text that passed the check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedText(Arc<str>);
+
 impl Default for RequestLimits {
     fn default() -> Self {
         Self {
@@ -21,6 +49,120 @@ impl Default for RequestLimits {
             max_documents: 1_000,
             max_body_bytes: 32 * 1024 * 1024,
             timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Default for ClassifyOptions {
+    fn default() -> Self {
+        Self {
+            top_k: 5,
+            threshold: ByTask::default(),
+            aggregation: None,
+            overflow: Overflow::default(),
+            offset_unit: OffsetUnit::default(),
+            label_language: None,
+        }
+    }
+}
+
+impl ClassifyOptions {
+    /// Checks everything that can be checked without the models.
+    pub fn check(&self) -> Result<(), ClassifyError> {
+        let thresholds = [self.threshold.topics, self.threshold.entities];
+        if let Some(value) = thresholds.into_iter().flatten().find(|value| !(0.0..=1.0).contains(value)) {
+            return Err(ClassifyError::Threshold(value));
+        }
+        if self.top_k == 0 { Err(ClassifyError::NoTopics) } else { Ok(()) }
+    }
+
+    /// Spells the language of topic labels as the models spell it: `EN` and `en-GB` become `en`.
+    pub fn with_known_language(mut self, models: &Assignment) -> Result<Self, ClassifyError> {
+        let Some(tag) = &self.label_language else { return Ok(self) };
+        let known = label_languages(models);
+        let primary = tag.split('-').next().unwrap_or_default();
+        let found = known.iter().find(|known| known.eq_ignore_ascii_case(tag) || known.eq_ignore_ascii_case(primary));
+        let unknown = || ClassifyError::LabelLanguage { tag: tag.clone(), known: format!("{known:?}") };
+        self.label_language = Some(found.ok_or_else(unknown)?.to_string());
+        Ok(self)
+    }
+}
+
+/// The languages in which the models name their topics.
+pub fn label_languages(models: &Assignment) -> BTreeSet<&str> {
+    let labels = models.topics.as_ref().map_or(&[][..], |model| model.topic_labels());
+    labels.iter().flat_map(|label| label.names.keys()).map(String::as_str).collect()
+}
+
+impl CheckedText {
+    /// Checks a text. An empty one is allowed: it has no topics and no entities.
+    pub fn new(text: Arc<str>, max_characters: usize) -> Result<Self, ClassifyError> {
+        // A character has at least one byte, so most texts need no count.
+        if text.len() > max_characters {
+            let n_characters = text.chars().count();
+            if n_characters > max_characters {
+                return Err(ClassifyError::TextTooLong { n_characters, max_characters });
+            }
+        }
+        match text.find('\0') {
+            Some(at) => Err(ClassifyError::Nul { position: text[..at].chars().count() }),
+            None => Ok(Self(text)),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// The context of a batch job: it waits in the bulk lane, and no client waits for a single document.
+pub fn batch_context() -> RequestContext {
+    const TIMEOUT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+    RequestContext {
+        request: RequestId::next(),
+        priority: Priority::Bulk,
+        admission: Admission::Wait,
+        deadline: Instant::now() + TIMEOUT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_refused_for_its_characters_and_not_for_its_bytes() {
+        let check = |text: &str| CheckedText::new(text.into(), 5).map(|text| text.as_str().len());
+        for (text, n_bytes) in [("", 0), (" ", 1), ("äöüßä", 10), ("😀😀😀😀😀", 20)] {
+            assert_eq!(check(text).ok(), Some(n_bytes), "{text:?}");
+        }
+        for (text, code, part) in [
+            ("äöüßäö", "text_too_long", "6 characters, and the limit is 5"),
+            ("ä\0", "invalid_text", "at character 1"),
+            ("\0", "invalid_text", "at character 0"),
+        ] {
+            let error = check(text).unwrap_err();
+            assert_eq!(error.code(), code, "{text:?}");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_is_a_score_and_at_least_one_topic_is_listed() {
+        let with = |topics, top_k| ClassifyOptions {
+            threshold: ByTask { topics: Some(topics), entities: None },
+            top_k,
+            ..ClassifyOptions::default()
+        };
+        for options in [with(0.0, 1), with(1.0, usize::MAX), ClassifyOptions::default()] {
+            assert!(options.check().is_ok(), "{options:?}");
+        }
+        for options in [with(-0.1, 1), with(1.1, 1), with(f32::NAN, 1), with(0.5, 0)] {
+            assert!(options.check().is_err(), "{options:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A candidate model in the shadow of the live ones: it reads a share of the same texts, its answers are compared, counted
-//! and never returned. Texts are kept nowhere, unless the operator names a file for samples of disagreement.
+//! The shadow model: a candidate that classifies a share of the live texts. Its predictions are compared and counted, never
+//! returned. Texts are not kept, unless the operator names a file for samples of disagreement.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,29 +10,32 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::classify::answer::{Answer, AnswerStyle};
+use crate::classify::answer::Answer;
+use crate::classify::request::ClassifyOptions;
 use crate::inference::pipeline::{PredictOptions, Prediction};
 use crate::inference::scheduler::{Admission, RequestContext};
 use crate::manifest::task::Task;
 use crate::models::load::Model;
-use crate::models::registry::{Assignment, ByTask};
+use crate::models::registry::Assignment;
 
 /// A candidate under observation.
 pub struct Shadow {
     pub model: Arc<Model>,
+    /// The same model, for the tasks that it gives.
+    assignment: Assignment,
     /// Of the live documents, in 0..=1.
     pub share: f64,
     samples: Option<PathBuf>,
     n_seen: AtomicU64,
-    /// Whether the candidate is at a document; it never has two.
-    under_way: AtomicBool,
+    /// Whether the candidate is busy; it classifies one document at a time.
+    is_busy: AtomicBool,
     counts: Mutex<Counts>,
 }
 
-/// A document that was answered, and how.
+/// A document that the live models have classified.
 pub struct LiveAnswer {
     pub text: Arc<str>,
-    pub prediction: Prediction,
+    pub prediction: Arc<Prediction>,
     pub models: Assignment,
     pub options: PredictOptions,
     pub elapsed: Duration,
@@ -52,7 +55,7 @@ struct Counts {
     candidate: Duration,
 }
 
-/// How often a label was given by both, or by one alone.
+/// How often both predicted a label, and how often only one did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Agreement {
     pub both: u64,
@@ -60,7 +63,7 @@ pub struct Agreement {
     pub only_candidate: u64,
 }
 
-/// Scores of what both gave, candidate less live.
+/// Differences of scores where both predicted the same: candidate minus live.
 #[derive(Debug, Default, Clone, Copy)]
 struct Difference {
     n: u64,
@@ -68,7 +71,7 @@ struct Difference {
     absolute_sum: f64,
 }
 
-/// What was counted so far, as `GET /v1/shadow` gives it.
+/// The counts so far, as `GET /v1/shadow` returns them.
 #[derive(Debug, Serialize)]
 pub struct ShadowReport {
     model: String,
@@ -77,7 +80,7 @@ pub struct ShadowReport {
     documents: DocumentCounts,
     /// Accepted topics by label.
     topics: BTreeMap<String, Agreement>,
-    /// Entities of the same place and label, by label.
+    /// Entities of the same span and label, by label.
     entities: BTreeMap<String, Agreement>,
     score_difference: ByTaskDifference,
     latency_ms: Latency,
@@ -87,7 +90,7 @@ pub struct ShadowReport {
 struct DocumentCounts {
     compared: u64,
     disagreeing: u64,
-    /// Passed over, since there was no capacity left beside the live traffic.
+    /// Not classified, because the live models were busy.
     skipped: u64,
     failed: u64,
 }
@@ -111,36 +114,35 @@ struct Latency {
     candidate: Option<f64>,
 }
 
-/// How long a candidate may take for one document.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time that a candidate may take for one document.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Shadow {
     pub fn new(model: Arc<Model>, share: f64, samples: Option<PathBuf>) -> Self {
-        let (n_seen, under_way) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { model, share, samples, n_seen, under_way, counts: Mutex::default() }
+        let (n_seen, is_busy) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { assignment: Assignment::of(&model), model, share, samples, n_seen, is_busy, counts: Mutex::default() }
     }
 
-    /// Whether the next document belongs to the share; they are spread evenly.
+    /// Whether the next document belongs to the share, which is taken at even distances.
     pub fn wants_next(&self) -> bool {
         let n = self.n_seen.fetch_add(1, Ordering::Relaxed);
         let due = |n: u64| (n as f64 * self.share).floor();
         due(n + 1) > due(n)
     }
 
-    /// Reads the document with the candidate and counts how it compares; passes it over where the live models have work
-    /// waiting, or the candidate is still at an earlier one.
+    /// Classifies the document with the candidate and counts how the two compare. Skips it when windows wait for a live
+    /// model, or when the candidate is busy.
     pub async fn observe(&self, live: LiveAnswer) {
-        let is_busy = live.models.iter().any(|model| model.pipeline.scheduler.n_waiting() > 0);
-        if is_busy || self.under_way.swap(true, Ordering::AcqRel) {
+        let windows_wait = live.models.iter().any(|model| model.pipeline.scheduler.n_waiting() > 0);
+        if windows_wait || self.is_busy.swap(true, Ordering::AcqRel) {
             self.count(|counts| counts.n_skipped += 1);
             return;
         }
         let started = Instant::now();
-        let context =
-            RequestContext { admission: Admission::Try, deadline: started + PATIENCE, ..live.options.context };
+        let context = RequestContext { admission: Admission::Try, deadline: started + TIMEOUT, ..live.options.context };
         let options = PredictOptions { context, ..live.options };
-        let prediction = self.model.pipeline.predict(Arc::clone(&live.text), options).await;
-        self.under_way.store(false, Ordering::Release);
+        let prediction = self.assignment.predict(Arc::clone(&live.text), options).await;
+        self.is_busy.store(false, Ordering::Release);
         let elapsed = started.elapsed();
         match prediction {
             Err(_) => self.count(|counts| counts.n_failed += 1),
@@ -177,7 +179,7 @@ impl Shadow {
         }
     }
 
-    /// Counts one comparison; whether the two gave the same.
+    /// Counts one comparison; returns whether the two agree.
     fn compare(&self, live: &LiveAnswer, candidate: &Prediction, elapsed: Duration) -> bool {
         let mut agrees = true;
         self.count(|counts| {
@@ -190,7 +192,7 @@ impl Shadow {
                 agrees &= tally(&ours, &theirs, &mut counts.topics, &mut counts.topic_scores, |label| label.clone());
             }
             if candidate.entities.is_some() && live.prediction.entities.is_some() {
-                let (ours, theirs) = (placed_entities(&live.prediction), placed_entities(candidate));
+                let (ours, theirs) = (entities_by_span(&live.prediction), entities_by_span(candidate));
                 agrees &=
                     tally(&ours, &theirs, &mut counts.entities, &mut counts.entity_scores, |(_, label)| label.clone());
             }
@@ -203,23 +205,21 @@ impl Shadow {
         change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Appends text and both answers to the file for samples, if there is one.
+    /// Appends the text and both answers to the file for samples, if there is one.
     async fn keep_sample(&self, live: LiveAnswer, candidate: Prediction) {
         let Some(path) = self.samples.clone() else { return };
-        let style = AnswerStyle { top_k: usize::MAX, offset_unit: Default::default(), label_language: None };
-        let model = Some(Arc::clone(&self.model));
-        let shadow = ByTask { topics: model.clone(), entities: model };
+        let options = ClassifyOptions { top_k: usize::MAX, ..ClassifyOptions::default() };
         let sample = serde_json::json!({
             "text": &*live.text,
-            "live": Answer::new(None, &live.text, live.prediction, &live.models, &style),
-            "candidate": Answer::new(None, &live.text, candidate, &shadow, &style),
+            "live": Answer::new(&live.text, &live.prediction, &live.models, &options),
+            "candidate": Answer::new(&live.text, &candidate, &self.assignment, &options),
         });
         let append = move || {
             let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
             writeln!(file, "{sample}")
         };
         if let Ok(Err(error)) = tokio::task::spawn_blocking(append).await {
-            tracing::warn!(%error, "a shadow sample could not be kept");
+            tracing::warn!(%error, "a sample of the shadow model cannot be written");
         }
     }
 }
@@ -242,12 +242,12 @@ fn accepted_topics(prediction: &Prediction, model: &Model) -> BTreeMap<String, f
     accepted.filter_map(|topic| Some((model.topic_labels().get(topic.index)?.label.clone(), topic.score))).collect()
 }
 
-fn placed_entities(prediction: &Prediction) -> BTreeMap<((usize, usize), String), f32> {
+fn entities_by_span(prediction: &Prediction) -> BTreeMap<((usize, usize), String), f32> {
     let entities = prediction.entities.iter().flatten();
     entities.map(|entity| (((entity.span.start, entity.span.end), entity.label.clone()), entity.score)).collect()
 }
 
-/// Counts what both gave and what one alone gave, by label; whether they gave the same.
+/// Counts by label what both predicted and what only one did; returns whether they agree.
 fn tally<K: Ord>(
     live: &BTreeMap<K, f32>,
     candidate: &BTreeMap<K, f32>,
@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_both_give_and_what_one_gives_alone_is_counted_by_label() {
+    fn agreement_is_counted_by_label() {
         let live = BTreeMap::from([("a", 0.5), ("b", 0.5)]);
         let candidate = BTreeMap::from([("b", 0.75), ("c", 0.5)]);
         let (mut counts, mut scores) = (BTreeMap::new(), Difference::default());

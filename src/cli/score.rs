@@ -6,8 +6,7 @@ use std::str::FromStr;
 
 use anyhow::Context;
 use clap::Args;
-use ressort::classify::answer::AnswerStyle;
-use ressort::classify::request::RequestLimits;
+use ressort::classify::request::{ClassifyOptions, RequestLimits};
 use ressort::inference::pipeline::Overflow;
 use ressort::inference::settings::{Batching, RunSettings};
 use ressort::manifest::task::{AggregationStrategy, Task, Tasks};
@@ -81,7 +80,7 @@ struct AnswerArgs {
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     tasks: Vec<Task>,
     /// How many topics are listed
-    #[arg(long, default_value_t = 5, value_parser = positive)]
+    #[arg(long, default_value_t = ClassifyOptions::default().top_k, value_parser = positive)]
     top_k: usize,
     /// From which score on topics are accepted and entities kept: 0.4, or topics=0.4,entities=0.2
     #[arg(long, value_delimiter = ',', value_name = "SCORE")]
@@ -147,14 +146,14 @@ impl ScoreArgs {
                 path => Target::File { path: path.into(), overwrite: self.overwrite },
             },
             output_format: self.output_format,
-            style: AnswerStyle {
+            options: ClassifyOptions {
                 top_k: answers.top_k,
+                threshold: ByTask { topics: threshold_of(Task::Topics), entities: threshold_of(Task::Entities) },
+                aggregation: answers.aggregation,
+                overflow: answers.overflow,
                 offset_unit: answers.offset_unit,
                 label_language: answers.label_language.clone(),
             },
-            threshold: ByTask { topics: threshold_of(Task::Topics), entities: threshold_of(Task::Entities) },
-            aggregation: answers.aggregation,
-            overflow: answers.overflow,
             max_characters: self.max_characters,
             max_errors: self.max_errors,
             look_ahead: self.look_ahead,

@@ -1,28 +1,29 @@
-//! A model run over documents: its answers, and what they cost in time and memory.
+//! Runs a model over documents: stores its answers and measures their time and memory.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::document::GoldDocument;
 use super::predictions::{Store, StoreError};
-use crate::classify::answer::{Answer, AnswerStyle};
-use crate::inference::pipeline::{PredictError, PredictOptions, Prediction};
-use crate::inference::scheduler::Priority;
-use crate::inference::scheduler::{Admission, RequestContext, RequestId};
-use crate::manifest::task::{AggregationStrategy, Task};
+use crate::classify::answer::Answer;
+use crate::classify::classifier::Classifier;
+use crate::classify::error::ClassifyError;
+use crate::classify::request::{CheckedText, ClassifyOptions, batch_context, label_languages};
+use crate::manifest::task::AggregationStrategy;
 use crate::models::load::{Model, resident_bytes};
-use crate::models::registry::{Assignment, ByTask};
+use crate::models::registry::Assignment;
 
 /// What a model's answers cost on this machine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Speed {
-    /// Documents that were read for `documents_per_s`, many at a time.
+    /// Documents that were classified for `documents_per_s`, many at a time.
     pub n_documents: usize,
     pub documents_per_s: f64,
-    /// Where the model ran.
+    /// The execution provider that ran the model.
     pub execution_provider: String,
     /// Runs that happened at the same time.
     pub streams: usize,
@@ -43,16 +44,14 @@ pub struct ReadSettings {
     pub label_language: Option<String>,
 }
 
-/// Documents that are read at the same time, so that the scheduler can make batches of them.
+/// Documents under way at the same time, so that the scheduler can make batches of their windows.
 const N_AT_ONCE: usize = 32;
-/// Documents whose time is taken alone.
+/// Documents that are timed one at a time.
 const N_TIMED: usize = 50;
-/// A document that takes longer counts as failed.
-const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Reads the documents that `store` lacks and writes their answers, in their order; `None` where it lacks none.
+/// Classifies the documents that `store` lacks and writes their answers in order; `None` when it lacks none.
 ///
-/// `progress` is told how many documents are done.
+/// `progress` is called with the number of documents done.
 pub async fn run_model(
     model: &Arc<Model>,
     documents: &[GoldDocument],
@@ -60,36 +59,28 @@ pub async fn run_model(
     store: &mut Store,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Option<Speed>, StoreError> {
-    let open = documents.get(store.n_done..).unwrap_or_default();
-    if open.is_empty() {
+    let missing = documents.get(store.n_done..).unwrap_or_default();
+    if missing.is_empty() {
         return Ok(None);
     }
-    let assignment = assignment(model);
-    let style = AnswerStyle {
-        top_k: usize::MAX,
-        offset_unit: Default::default(),
-        label_language: settings.label_language.clone(),
-    };
+    let classifier = Arc::new(classifier(model, settings));
     let begin = Instant::now();
-    let read = |document: &GoldDocument| {
-        let (document, assignment) = (document.clone(), assignment.clone());
-        async move { (read_one(&assignment, &document, settings).await, document) }
-    };
-    let mut answers = std::pin::pin!(stream::iter(open).map(read).buffered(N_AT_ONCE));
-    while let Some((prediction, document)) = answers.next().await {
-        match prediction {
-            Ok(prediction) => {
-                store.write(&Answer::new(Some(document.id), &document.text, prediction, &assignment, &style))?;
-            }
-            Err(error) => store.write_failure(&document.id, error.to_string())?,
+    let texts: Vec<_> = missing.iter().map(checked_text).collect();
+    let mut answers = pin!(Arc::clone(&classifier).classify_all(texts, batch_context(), N_AT_ONCE));
+    for document in missing {
+        match answers.next().await {
+            Some(Ok(answer)) => store.write(&Answer { id: Some(document.id.clone()), ..answer })?,
+            Some(Err(error)) => store.write_failure(&document.id, error.to_string())?,
+            // One answer for each text.
+            None => break,
         }
         progress(store.n_done);
     }
     let seconds = begin.elapsed().as_secs_f64();
-    let times = time_alone(&assignment, documents, settings).await;
+    let times = time_alone(&classifier, documents).await;
     Ok(Some(Speed {
-        n_documents: open.len(),
-        documents_per_s: open.len() as f64 / seconds.max(f64::EPSILON),
+        n_documents: missing.len(),
+        documents_per_s: missing.len() as f64 / seconds.max(f64::EPSILON),
         execution_provider: model.placement.provider.to_string(),
         streams: model.n_streams,
         p50_ms: percentile_ms(&times, 0.50),
@@ -103,33 +94,34 @@ pub fn size_now() -> Option<u64> {
     resident_bytes()
 }
 
-fn assignment(model: &Arc<Model>) -> Assignment {
-    let for_task = |task| model.answers(task).then(|| Arc::clone(model));
-    ByTask { topics: for_task(Task::Topics), entities: for_task(Task::Entities) }
-}
-
-async fn read_one(
-    assignment: &Assignment,
-    document: &GoldDocument,
-    settings: &ReadSettings,
-) -> Result<Prediction, PredictError> {
-    let context = RequestContext {
-        request: RequestId::next(),
-        priority: Priority::Bulk,
-        admission: Admission::Wait,
-        deadline: Instant::now() + PATIENCE,
+/// All tasks that the model gives, with all its topics.
+fn classifier(model: &Arc<Model>, settings: &ReadSettings) -> Classifier {
+    let models = Assignment::of(model);
+    let languages = label_languages(&models);
+    // Models are compared under one setting, and not all of them have the language.
+    let label_language = settings.label_language.clone().filter(|tag| languages.contains(tag.as_str()));
+    let options = ClassifyOptions {
+        top_k: usize::MAX,
+        aggregation: settings.aggregation,
+        label_language,
+        ..ClassifyOptions::default()
     };
-    let options = PredictOptions { aggregation: settings.aggregation, ..PredictOptions::new(context) };
-    assignment.predict(Arc::clone(&document.text), options).await
+    Classifier { models, options, cache: None, shadow: None }
 }
 
-/// The times of some documents from all over the data, one after the other, by rising length.
-async fn time_alone(assignment: &Assignment, documents: &[GoldDocument], settings: &ReadSettings) -> Vec<Duration> {
-    let every = documents.len().div_ceil(N_TIMED).max(1);
+/// The labelled texts may have any length.
+fn checked_text(document: &GoldDocument) -> Result<CheckedText, ClassifyError> {
+    CheckedText::new(Arc::clone(&document.text), usize::MAX)
+}
+
+/// The times of documents at even distances in the data, one at a time; sorted.
+async fn time_alone(classifier: &Arc<Classifier>, documents: &[GoldDocument]) -> Vec<Duration> {
+    let step = documents.len().div_ceil(N_TIMED).max(1);
     let mut times = Vec::new();
-    for document in documents.iter().step_by(every) {
+    for document in documents.iter().step_by(step) {
+        let Ok(text) = checked_text(document) else { continue };
         let begin = Instant::now();
-        if read_one(assignment, document, settings).await.is_ok() {
+        if classifier.classify(text, batch_context()).await.is_ok() {
             times.push(begin.elapsed());
         }
     }
@@ -137,7 +129,7 @@ async fn time_alone(assignment: &Assignment, documents: &[GoldDocument], setting
     times
 }
 
-/// The smallest of `sorted` that is not below the given share of them; 0 for none.
+/// The nearest-rank percentile of `sorted`; 0 when it is empty.
 fn percentile_ms(sorted: &[Duration], share: f64) -> f64 {
     let rank = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
@@ -148,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_times_that_were_taken() {
+    fn a_percentile_is_one_of_the_measured_times() {
         let times: Vec<Duration> = (1..=20).map(Duration::from_millis).collect();
         assert_eq!((percentile_ms(&times, 0.5), percentile_ms(&times, 0.95)), (10.0, 19.0));
         assert_eq!((percentile_ms(&times[..1], 0.95), percentile_ms(&[], 0.5)), (1.0, 0.0));

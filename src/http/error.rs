@@ -1,14 +1,13 @@
-//! Errors as callers see them: RFC 9457 problem details, each with a stable `code`. The one table from error to status.
+//! Errors as clients see them: RFC 9457 problem details, each with a stable `code`. The only table from code to status.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::inference::pipeline::PredictError;
-use crate::inference::scheduler::ScheduleError;
+use crate::classify::error::ClassifyError;
 use crate::models::registry::{AssignError, RegistryError};
 
-/// A problem with a request or one of its documents.
+/// An error of a request or of one of its documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub code: Code,
@@ -24,6 +23,11 @@ macro_rules! codes {
 
         impl Code {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The code that is spelled like this.
+            fn of(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == word)
+            }
 
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code),+ }
@@ -88,11 +92,6 @@ impl Problem {
             detail: self.detail.clone(),
         }
     }
-
-    /// Whether the fault lies with the service or its load, and not with the document.
-    pub fn concerns_whole_request(&self) -> bool {
-        matches!(self.code, Code::Overloaded | Code::Unavailable)
-    }
 }
 
 impl IntoResponse for Problem {
@@ -112,13 +111,16 @@ impl IntoResponse for Problem {
     }
 }
 
+impl From<ClassifyError> for Problem {
+    fn from(error: ClassifyError) -> Self {
+        // A test holds that every code of the core is in the table.
+        Self::new(Code::of(error.code()).unwrap_or(Code::Internal), error.to_string())
+    }
+}
+
 impl From<AssignError> for Problem {
     fn from(error: AssignError) -> Self {
-        let code = match error {
-            AssignError::Unknown { .. } => Code::UnknownModel,
-            AssignError::Unable { .. } | AssignError::NotServed { .. } => Code::TaskNotServed,
-        };
-        Self::new(code, error.to_string())
+        ClassifyError::from(error).into()
     }
 }
 
@@ -140,24 +142,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-impl From<PredictError> for Problem {
-    fn from(error: PredictError) -> Self {
-        let code = match &error {
-            PredictError::Overflow { .. } => Code::WindowExceeded,
-            PredictError::Schedule(ScheduleError::Busy { .. }) => Code::Overloaded,
-            PredictError::Schedule(ScheduleError::DeadlineExceeded) => Code::DeadlineExceeded,
-            PredictError::Schedule(ScheduleError::NoWorker) => Code::Unavailable,
-            PredictError::Schedule(ScheduleError::Run(_) | ScheduleError::Panicked)
-            | PredictError::Tokenize(_)
-            | PredictError::Broken(_) => {
-                tracing::error!(%error, "a document failed");
-                Code::Internal
-            }
-        };
-        Self::new(code, error.to_string())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +156,19 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_service_says_when_to_come_back() {
+    fn the_table_has_every_code_of_the_classify_core() {
+        let source = include_str!("../classify/error.rs");
+        let (_, codes) = source.split_once("pub fn code(").unwrap();
+        let (codes, _) = codes.split_once("pub fn scope(").unwrap();
+        let codes: Vec<&str> = codes.split('"').skip(1).step_by(2).collect();
+        assert!(codes.len() > 8, "{codes:?}");
+        for code in codes {
+            assert!(Code::of(code).is_some(), "{code} has no status");
+        }
+    }
+
+    #[test]
+    fn a_busy_service_says_when_to_retry() {
         let response = Problem::new(Code::Overloaded, "full").into_response();
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()["retry-after"], "1");

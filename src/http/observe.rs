@@ -1,4 +1,4 @@
-//! One log line and one set of metrics for a request, and the metrics page. The text of a request is in neither.
+//! One log line and one set of metrics for a request, and the metrics page. Neither contains the text of a request.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -10,11 +10,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::{App, Code, Problem};
-use crate::inference::pipeline::Usage;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Logs and counts the request, and gives its answer the `x-request-id` that it came with, or one of its own.
+/// Logs and counts the request. The response repeats the `x-request-id` of the request, or gets a new one.
 pub async fn log_request(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = request_id(&request);
@@ -29,20 +28,6 @@ pub async fn log_request(request: Request, next: Next) -> Response {
     metrics::histogram!("ressort_request_duration_seconds", "route" => route).record(seconds);
     response.headers_mut().insert(REQUEST_ID.clone(), request_id);
     response
-}
-
-/// Counts a document that was answered, or failed.
-pub fn count_document(usage: Result<Usage, Code>) {
-    let outcome = usage.map_or_else(Code::as_str, |_| "ok");
-    metrics::counter!("ressort_documents_total", "outcome" => outcome).increment(1);
-    if let Ok(usage) = usage {
-        if usage.cached {
-            metrics::counter!("ressort_documents_cached_total").increment(1);
-            return;
-        }
-        metrics::counter!("ressort_tokens_total").increment(usage.n_tokens as u64);
-        metrics::counter!("ressort_windows_total").increment(usage.n_windows as u64);
-    }
 }
 
 /// `/metrics`, for Prometheus.
@@ -61,7 +46,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     handle.render().into_response()
 }
 
-/// What a caller sees of a handler that panicked; the server goes on.
+/// The response of a handler that panicked; the server continues.
 pub fn panic_problem(panic: Box<dyn Any + Send>) -> HttpResponse<axum::body::Body> {
     let message =
         panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());

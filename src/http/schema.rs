@@ -1,21 +1,21 @@
-//! What goes over the wire: requests as they are read, answers as they are written.
+//! The JSON of requests and responses.
 //!
-//! A request is read in two steps: the body first, with its documents unopened, then each document by itself, so that one
-//! bad document of many fails alone.
+//! A request is parsed in two steps: first the body, with its documents still raw, then each document alone. So a bad document
+//! does not fail the others.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::de::{self, Deserialize, Deserializer};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Deserialize as Derive, Serialize};
 use serde_json::value::RawValue;
 
 use super::body::parse_json;
 use super::error::{Code, Problem, ProblemBody};
 use crate::classify::answer::{Answer, AnswerModels};
-use crate::classify::request::RequestLimits;
+use crate::classify::request::{CheckedText, ClassifyOptions, RequestLimits};
 use crate::inference::pipeline::Overflow;
 use crate::inference::scheduler::Priority;
 use crate::manifest::task::{AggregationStrategy, Task, Tasks};
@@ -23,48 +23,33 @@ use crate::models::registry::ByTask;
 use crate::system::choice::UnknownWord;
 use crate::text::span::OffsetUnit;
 
-/// A request to classify, checked but for its documents.
+/// A checked request. Documents that are not valid keep their problem.
 #[derive(Debug)]
 pub struct ClassifyRequest {
     pub input: Input,
-    pub options: Options,
+    /// `None`: every task that is served.
+    pub tasks: Option<Tasks>,
+    pub models: ByTask<String>,
+    pub priority: Priority,
+    pub options: ClassifyOptions,
 }
 
-/// One text, or documents of which each is good or has a problem of its own.
 #[derive(Debug)]
 pub enum Input {
-    One(Arc<str>),
+    One(CheckedText),
     Many(Vec<InputDocument>),
 }
 
 #[derive(Debug)]
 pub struct InputDocument {
     pub id: Option<String>,
-    pub text: Result<Arc<str>, Problem>,
+    pub text: Result<CheckedText, Problem>,
 }
-
-/// How a request wants its documents read and answered.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// `None`: every task that is served.
-    pub tasks: Option<Tasks>,
-    pub top_k: usize,
-    pub threshold: ByTask<f32>,
-    pub aggregation: Option<AggregationStrategy>,
-    pub offset_unit: OffsetUnit,
-    pub overflow: Overflow,
-    pub priority: Priority,
-    pub models: ByTask<String>,
-    /// Language tag of topic labels; `None`: the labels themselves.
-    pub label_language: Option<String>,
-}
-
-const DEFAULT_TOP_K: usize = 5;
 
 #[derive(Derive)]
 #[serde(deny_unknown_fields)]
 struct RequestBody<'b> {
-    text: Option<String>,
+    text: Option<Text>,
     #[serde(borrow)]
     documents: Option<Vec<&'b RawValue>>,
     #[serde(default, deserialize_with = "tasks")]
@@ -87,10 +72,13 @@ struct RequestBody<'b> {
 #[serde(deny_unknown_fields)]
 struct DocumentBody {
     id: Option<String>,
-    text: String,
+    text: Text,
 }
 
-/// One threshold for both tasks, or one for each.
+/// A text, copied once: from the body into shared memory.
+struct Text(Arc<str>);
+
+/// One threshold for both tasks, or one per task.
 #[derive(Derive)]
 #[serde(untagged, expecting = "a number from 0 to 1, or {\"topics\": number, \"entities\": number}")]
 enum Threshold {
@@ -138,10 +126,10 @@ impl ClassifyRequest {
         let body: RequestBody<'_> = parse_json(body)?;
         let options = body.options()?;
         let input = match (body.text, body.documents) {
-            (Some(text), None) => Input::One(check_text(text, limits)?),
+            (Some(text), None) => Input::One(CheckedText::new(text.0, limits.max_characters)?),
             (None, Some(documents)) if documents.len() > limits.max_documents => {
                 let detail = format!(
-                    "{} documents are more than the {} of one request; send them in several",
+                    "{} documents are more than the {} of one request; send them in several requests",
                     documents.len(),
                     limits.max_documents
                 );
@@ -157,53 +145,49 @@ impl ClassifyRequest {
                 ));
             }
         };
-        Ok(Self { input, options })
+        Ok(Self {
+            input,
+            tasks: body.tasks,
+            models: body.models.map(Into::into).unwrap_or_default(),
+            priority: body.priority.unwrap_or_default(),
+            options,
+        })
     }
 }
 
 impl RequestBody<'_> {
-    fn options(&self) -> Result<Options, Problem> {
-        let threshold = match &self.threshold {
-            None => ByTask::default(),
-            Some(Threshold::Both(both)) => ByTask { topics: Some(*both), entities: Some(*both) },
-            Some(Threshold::Each(each)) => ByTask { topics: each.topics, entities: each.entities },
-        };
-        if let Some(value) =
-            [threshold.topics, threshold.entities].into_iter().flatten().find(|value| !(0.0..=1.0).contains(value))
-        {
-            return Err(invalid(format!("threshold {value} does not lie in 0 to 1, as scores do")));
-        }
-        if self.top_k == Some(0) {
-            return Err(invalid("top_k 0 asks for no topic; ask for at least 1, or leave topics out of `tasks`"));
-        }
-        let models = self.models.as_ref();
-        Ok(Options {
-            tasks: self.tasks,
-            top_k: self.top_k.unwrap_or(DEFAULT_TOP_K),
-            threshold,
-            aggregation: self.aggregation,
-            offset_unit: self.offset_unit.unwrap_or_default(),
-            overflow: self.overflow.unwrap_or_default(),
-            priority: self.priority.unwrap_or_default(),
-            models: ByTask {
-                topics: models.and_then(|names| names.topics.clone()),
-                entities: models.and_then(|names| names.entities.clone()),
+    fn options(&self) -> Result<ClassifyOptions, Problem> {
+        let default = ClassifyOptions::default();
+        let options = ClassifyOptions {
+            top_k: self.top_k.unwrap_or(default.top_k),
+            threshold: match &self.threshold {
+                None => default.threshold,
+                Some(Threshold::Both(both)) => ByTask { topics: Some(*both), entities: Some(*both) },
+                Some(Threshold::Each(each)) => ByTask { topics: each.topics, entities: each.entities },
             },
+            aggregation: self.aggregation,
+            overflow: self.overflow.unwrap_or_default(),
+            offset_unit: self.offset_unit.unwrap_or_default(),
             label_language: self.label_language.clone(),
-        })
+        };
+        options.check()?;
+        Ok(options)
     }
 }
 
 impl InputDocument {
     fn parse(raw: &RawValue, limits: &RequestLimits) -> Self {
         match parse_json::<DocumentBody>(raw.get().as_bytes()) {
-            Ok(document) => Self { text: check_text(document.text, limits), id: document.id },
+            Ok(document) => Self {
+                text: CheckedText::new(document.text.0, limits.max_characters).map_err(Problem::from),
+                id: document.id,
+            },
             Err(problem) => Self { id: readable_id(raw), text: Err(problem) },
         }
     }
 }
 
-/// The id of a document that is otherwise no good, so that its problem can be told apart.
+/// The id of a document that is not valid otherwise: its client finds the problem by it.
 fn readable_id(raw: &RawValue) -> Option<String> {
     #[derive(Derive)]
     struct OnlyId {
@@ -212,48 +196,29 @@ fn readable_id(raw: &RawValue) -> Option<String> {
     serde_json::from_str::<OnlyId>(raw.get()).ok()?.id
 }
 
-fn check_text(text: String, limits: &RequestLimits) -> Result<Arc<str>, Problem> {
-    let max = limits.max_characters;
-    // A character has at least one byte, so that most texts need no counting.
-    if text.len() > max {
-        let n_characters = text.chars().count();
-        if n_characters > max {
-            return Err(Problem::new(
-                Code::TextTooLong,
-                format!(
-                    "the text has {n_characters} characters, and at most {max} are read; split it, or start the server with a higher --max-characters"
-                ),
-            ));
-        }
-    }
-    if let Some(at) = text.find('\0') {
-        let at = text[..at].chars().count();
-        return Err(Problem::new(
-            Code::InvalidText,
-            format!("the text holds NUL (U+0000) at character {at}; take it out"),
-        ));
-    }
-    Ok(text.into())
-}
-
 fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(Code::InvalidRequest, detail)
 }
 
-impl FromStr for OffsetUnit {
-    type Err = UnknownWord;
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AsText;
+        impl Visitor<'_> for AsText {
+            type Value = Text;
 
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        match word {
-            "codepoint" => Ok(Self::Codepoint),
-            "utf16" => Ok(Self::Utf16),
-            "byte" => Ok(Self::Byte),
-            _ => Err(UnknownWord { found: word.to_owned(), expected: "`codepoint`, `utf16`, `byte`".to_owned() }),
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(text.into()))
+            }
         }
+        deserializer.deserialize_str(AsText)
     }
 }
 
-/// Reads an enum by its word; `null` is as good as nothing.
+/// Reads an enum by its word; `null` means that the field is absent.
 fn word<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<Option<T>, D::Error> {
     let word = Option::<String>::deserialize(deserializer)?;
     word.map(|word| word.parse().map_err(de::Error::custom)).transpose()
@@ -264,12 +229,12 @@ fn tasks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tasks>, D:
     let tasks: Vec<Task> =
         words.iter().map(|word| word.parse()).collect::<Result<_, UnknownWord>>().map_err(de::Error::custom)?;
     if tasks.is_empty() {
-        return Err(de::Error::custom("no task is asked for; name `topics`, `entities` or both"));
+        return Err(de::Error::custom("no task is named; name `topics`, `entities` or both"));
     }
     Ok(Some(Tasks { topics: tasks.contains(&Task::Topics), entities: tasks.contains(&Task::Entities) }))
 }
 
-/// The place of a document that failed alone.
+/// The entry of a document that failed.
 #[derive(Debug, Serialize)]
 pub struct FailureBody {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -324,7 +289,7 @@ mod tests {
             (r#"{"text": "a", "tasks": ["mood"]}"#, Code::InvalidRequest, "`topics`, `entities`"),
             (r#"{"text": "a", "models": {"sport": "x"}}"#, Code::InvalidRequest, "unknown field `sport`"),
             (r#"{"text": "a", "models": ["x", "y"]}"#, Code::InvalidRequest, "models: invalid type: sequence"),
-            (r#"{"text": "äöüßäö"}"#, Code::TextTooLong, "6 characters, and at most 5"),
+            (r#"{"text": "äöüßäö"}"#, Code::TextTooLong, "6 characters, and the limit is 5"),
             (r#"{"text": "a\u0000"}"#, Code::InvalidText, "at character 1"),
             (r#"{"documents": [1, 2, 3]}"#, Code::TooManyDocuments, "3 documents are more than the 2"),
         ] {
@@ -336,23 +301,17 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_document_keeps_its_id_and_fails_alone() {
+    fn a_document_that_is_not_valid_keeps_its_id_and_fails_alone() {
         let body = r#"{"documents": [{"id": "a", "text": 5}, {"id": "b", "text": "gut"}]}"#;
         let request = ClassifyRequest::parse(body.as_bytes(), &RequestLimits::default()).unwrap();
         let Input::Many(documents) = request.input else { panic!("documents were sent") };
         assert_eq!(documents[0].id.as_deref(), Some("a"));
         assert_eq!(documents[0].text.as_ref().unwrap_err().code, Code::InvalidRequest);
-        assert_eq!(documents[1].text.as_deref(), Ok("gut"));
+        assert_eq!(documents[1].text.as_ref().map(CheckedText::as_str), Ok("gut"));
         let body = r#"{"documents": [{"text": "\ud83d"}, {"text": "gut"}]}"#;
         let request = ClassifyRequest::parse(body.as_bytes(), &RequestLimits::default()).unwrap();
         let Input::Many(documents) = request.input else { panic!("documents were sent") };
         assert_eq!(documents[0].text.as_ref().unwrap_err().code, Code::InvalidJson);
         assert!(documents[1].text.is_ok());
-    }
-
-    #[test]
-    fn a_text_of_the_longest_length_is_read_whatever_its_bytes() {
-        let limits = RequestLimits { max_characters: 5, ..RequestLimits::default() };
-        assert!(ClassifyRequest::parse(r#"{"text": "äöüßä"}"#.as_bytes(), &limits).is_ok());
     }
 }

@@ -85,8 +85,6 @@ pub struct Usage {
     pub n_windows: usize,
     /// Whether tokens of the text were left out, as the caller asked for.
     pub truncated: bool,
-    /// Whether the prediction was made for an earlier request, and nothing was run.
-    pub cached: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +163,6 @@ impl Pipeline {
             n_tokens: tokens.ids.len(),
             n_windows: windows.len(),
             truncated: overflows && overflow == Overflow::Truncate,
-            cached: false,
         };
         Ok(Reading { text, normalized, tokens, windows, usage })
     }

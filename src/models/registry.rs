@@ -308,6 +308,12 @@ async fn load_model(spec: &ModelSpec, settings: &RunSettings) -> Result<Arc<Mode
 }
 
 impl Assignment {
+    /// `model` for every task that it gives.
+    pub fn of(model: &Arc<Model>) -> Self {
+        let for_task = |task| model.answers(task).then(|| Arc::clone(model));
+        Self { topics: for_task(Task::Topics), entities: for_task(Task::Entities) }
+    }
+
     /// The models, each task's own; one that gives both stands twice.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Model>> {
         self.topics.iter().chain(&self.entities)
@@ -363,7 +369,6 @@ impl Usage {
             n_tokens: self.n_tokens + other.n_tokens,
             n_windows: self.n_windows + other.n_windows,
             truncated: self.truncated || other.truncated,
-            cached: self.cached && other.cached,
         }
     }
 }

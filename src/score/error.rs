@@ -3,8 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::inference::pipeline::PredictError;
-use crate::inference::scheduler::ScheduleError;
+use crate::classify::error::ClassifyError;
 
 /// What ends a run. What was written until then is kept, and the same command goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +33,7 @@ pub enum ScoreError {
     )]
     TooManyErrors { n_errors: u64, max_errors: u64, errors: String },
     #[error("{origin}: the model cannot answer")]
-    Predict { origin: String, source: PredictError },
+    Predict { origin: String, source: ClassifyError },
     #[error("a thread of the run broke down; the log says why")]
     Broken,
 }
@@ -55,7 +54,7 @@ pub enum ReadError {
 }
 
 /// Why one row was not scored. It goes to the errors file, and the run goes on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RowError {
     #[error("not JSON: {0}")]
     InvalidJson(String),
@@ -65,16 +64,8 @@ pub enum RowError {
     NoText(String),
     #[error("{0}")]
     InvalidRow(String),
-    #[error("the text holds NUL (U+0000) at character {0}; take it out")]
-    Nul(usize),
-    #[error(
-        "the text has {n_characters} characters, and at most {max_characters} are read; split it, or raise --max-characters"
-    )]
-    TooLong { n_characters: usize, max_characters: usize },
-    #[error("{0}")]
-    WindowExceeded(String),
-    #[error("{0}")]
-    Failed(String),
+    #[error(transparent)]
+    Classify(#[from] ClassifyError),
 }
 
 impl ScoreError {
@@ -117,21 +108,7 @@ impl RowError {
             Self::NotUtf8(_) => "not_utf8",
             Self::NoText(_) => "no_text",
             Self::InvalidRow(_) => "invalid_row",
-            Self::Nul(_) => "invalid_text",
-            Self::TooLong { .. } => "text_too_long",
-            Self::WindowExceeded(_) => "window_exceeded",
-            Self::Failed(_) => "internal",
-        }
-    }
-
-    /// What of a prediction's failure lies with its document; the rest ends the run.
-    pub fn of_prediction(error: PredictError) -> Result<Self, PredictError> {
-        match error {
-            PredictError::Overflow { .. } => Ok(Self::WindowExceeded(error.to_string())),
-            PredictError::Tokenize(_) | PredictError::Schedule(ScheduleError::Run(_) | ScheduleError::Panicked) => {
-                Ok(Self::Failed(error.to_string()))
-            }
-            PredictError::Schedule(_) | PredictError::Broken(_) => Err(error),
+            Self::Classify(error) => error.code(),
         }
     }
 }

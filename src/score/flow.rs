@@ -1,40 +1,39 @@
-//! The three stages of a run: a thread that reads blocks, documents that run side by side, a thread that writes.
+//! The three stages of a run: a thread reads blocks, a future classifies each block, a thread writes.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::error::{RowError, ScoreError};
 use super::inputs::{Location, Source};
-use super::job::Job;
 use super::layout::Layout;
 use super::parts::Position;
 use super::prepare::Prepared;
 use super::read::{ByteCount, ReadSettings, Reader, open};
-use super::row::{Origin, Record};
-use super::writer::{Chunk, Outcome, Sink, Writer};
-use crate::classify::answer::Answer;
-use crate::inference::pipeline::PredictOptions;
-use crate::inference::scheduler::Priority;
-use crate::inference::scheduler::{Admission, RequestContext, RequestId};
-use crate::manifest::task::Tasks;
-use crate::models::registry::Assignment;
+use super::row::{FailedRow, Origin, Passthrough, Record, ScoredRow};
+use super::writer::{ScoredBlock, Sink, Writer};
+use crate::classify::classifier::Classifier;
+use crate::classify::error::Scope;
+use crate::classify::request::{CheckedText, batch_context};
 
-/// Documents under way at a time: enough to fill every stream while the longest of them ends.
-const DOCUMENTS_UNDER_WAY: usize = 128;
+/// Documents of a block under way at the same time: enough for every stream while the longest of them runs.
+const MAX_DOCUMENTS_AT_ONCE: usize = 128;
+
+/// Blocks that are classified at the same time, so that the streams stay busy while one block ends.
+const MAX_BLOCKS_AT_ONCE: usize = 2;
 
 /// Blocks that wait between two stages.
-const BLOCKS_WAITING: usize = 2;
+const MAX_BLOCKS_WAITING: usize = 2;
 
-/// A block of fewer rows is closed when their texts reach this many bytes, which bounds memory.
+/// A block ends early when its texts reach this many bytes, which bounds memory.
 const MAX_BLOCK_BYTES: usize = 16 * 1024 * 1024;
 
 /// A run, ready to start.
 pub struct Flow {
     input: Input,
-    scoring: Arc<Scoring>,
+    classifier: Arc<Classifier>,
 }
 
 /// What the reading thread needs.
@@ -48,32 +47,17 @@ struct Input {
     max_characters: usize,
 }
 
-/// What every document needs.
-struct Scoring {
-    job: Job,
-    models: Assignment,
-}
-
-/// Rows that are sorted, written and counted together.
+/// Rows that are sorted, written and counted together: what is written, and the text of each.
 #[derive(Debug)]
 struct Block {
-    records: Vec<Record>,
-    end: Position,
-    /// Bytes of all input that were read up to its end.
-    n_bytes: u64,
-}
-
-/// A document of a block.
-struct BlockRow {
-    index: usize,
-    record: Record,
-    n_rows: usize,
+    rows: Vec<(Origin, Passthrough)>,
+    texts: Vec<Result<CheckedText, RowError>>,
     end: Position,
     n_bytes: u64,
 }
 
 impl Flow {
-    pub fn new(prepared: Prepared, models: Assignment) -> Self {
+    pub fn new(prepared: Prepared, classifier: Classifier) -> Self {
         let input = Input {
             sources: prepared.sources,
             piped: prepared.piped,
@@ -83,21 +67,21 @@ impl Flow {
             look_ahead: prepared.job.look_ahead.max(1),
             max_characters: prepared.job.max_characters,
         };
-        Self { input, scoring: Arc::new(Scoring { job: prepared.job, models }) }
+        Self { input, classifier: Arc::new(classifier) }
     }
 
-    /// Scores from `start` to the end of the input; gives back where the rows went, and what stands behind the last.
+    /// Scores from `start` to the end of the input; returns the destination and the bytes that must follow the last row.
     pub async fn run(self, start: Position, writer: Writer) -> Result<(Sink, &'static [u8]), ScoreError> {
-        let (blocks, receive_blocks) = mpsc::channel(BLOCKS_WAITING);
-        let (chunks, receive_chunks) = mpsc::channel(BLOCKS_WAITING);
+        let (blocks, receive_blocks) = mpsc::channel(MAX_BLOCKS_WAITING);
+        let (scored, receive_scored) = mpsc::channel(MAX_BLOCKS_WAITING);
         let input = self.input;
         let reading = thread("read", move || input.read_blocks(start, &blocks))?;
-        let writing = thread("write", move || writer.write_all(receive_chunks))?;
-        let scored = score_blocks(receive_blocks, self.scoring, chunks).await;
-        // A writer that stopped makes the stages before it stop, and so says why.
+        let writing = thread("write", move || writer.write_all(receive_scored))?;
+        let result = score_blocks(receive_blocks, self.classifier, scored).await;
+        // A writer that stopped also stops the stages before it, and its error is the cause.
         let written = join(writing).await??;
-        scored?;
-        // After an error the reader may still wait for its input; without one it has ended.
+        result?;
+        // After an error the reader may still wait for its input, so it is joined only without one.
         join(reading).await?;
         Ok(written)
     }
@@ -105,7 +89,7 @@ impl Flow {
 
 type Thread<T> = tokio::sync::oneshot::Receiver<T>;
 
-/// Starts a thread whose result can be awaited; one that panics gives none.
+/// Starts a thread whose result can be awaited; there is none if it panics.
 fn thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<Thread<T>, ScoreError> {
     let (send, receive) = tokio::sync::oneshot::channel();
     let run = move || drop(send.send(work()));
@@ -120,100 +104,55 @@ async fn join<T>(thread: Thread<T>) -> Result<T, ScoreError> {
     thread.await.map_err(|_| ScoreError::Broken)
 }
 
-/// Runs the documents of all blocks, the longest of each block first, and hands on each block in the input's order.
+/// Classifies all blocks and sends them on in the order of the input.
 async fn score_blocks(
     blocks: mpsc::Receiver<Result<Block, ScoreError>>,
-    scoring: Arc<Scoring>,
-    chunks: mpsc::Sender<Chunk>,
+    classifier: Arc<Classifier>,
+    scored: mpsc::Sender<ScoredBlock>,
 ) -> Result<(), ScoreError> {
     let blocks = stream::unfold(blocks, |mut blocks| async { Some((blocks.recv().await?, blocks)) });
-    let rows = blocks.flat_map(|block| {
-        stream::iter(match block {
-            Ok(block) => block.into_rows().into_iter().map(Ok).collect(),
-            Err(error) => vec![Err(error)],
-        })
-    });
-    let outcomes = rows.map(|row| {
-        let scoring = Arc::clone(&scoring);
-        async move {
-            let BlockRow { index, record, n_rows, end, n_bytes } = row?;
-            // A task of its own, which goes on while this one waits for the writer.
-            let outcome = tokio::spawn(async move { scoring.outcome(record).await }).await;
-            Ok::<_, ScoreError>((index, n_rows, end, n_bytes, outcome.map_err(|_| ScoreError::Broken)??))
-        }
-    });
-    let mut outcomes = std::pin::pin!(outcomes.buffered(DOCUMENTS_UNDER_WAY));
-    let mut done = Vec::new();
-    while let Some(outcome) = outcomes.next().await {
-        let (index, n_rows, end, n_bytes, outcome) = outcome?;
-        done.push((index, outcome));
-        if done.len() == n_rows {
-            done.sort_by_key(|(index, _)| *index);
-            let outcomes = std::mem::take(&mut done).into_iter().map(|(_, outcome)| outcome).collect();
-            if chunks.send(Chunk { outcomes, end, n_bytes }).await.is_err() {
-                // The writer has stopped, and says why.
-                return Ok(());
-            }
+    let score = |block: Result<Block, ScoreError>| {
+        let classifier = Arc::clone(&classifier);
+        async { block?.score(classifier).await }
+    };
+    let mut blocks = std::pin::pin!(blocks.map(score).buffered(MAX_BLOCKS_AT_ONCE));
+    while let Some(block) = blocks.next().await {
+        if scored.send(block?).await.is_err() {
+            // The writer has stopped, and reports its error.
+            return Ok(());
         }
     }
     Ok(())
 }
 
 impl Block {
-    /// The longest first, so that the streams are busy to the end.
-    fn into_rows(self) -> Vec<BlockRow> {
-        let n_rows = self.records.len();
-        let row = |(index, record)| BlockRow { index, record, n_rows, end: self.end, n_bytes: self.n_bytes };
-        let mut rows: Vec<BlockRow> = self.records.into_iter().enumerate().map(row).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(row.record.text.as_ref().map_or(0, |text| text.len())));
-        rows
-    }
-}
-
-impl Scoring {
-    async fn outcome(&self, record: Record) -> Result<Outcome, ScoreError> {
-        let Record { origin, text, passthrough } = record;
-        let result = match text {
-            Ok(text) => self.answer(text, &origin).await?,
-            Err(fault) => Err(fault),
-        };
-        Ok(Outcome { origin, passthrough, result })
-    }
-
-    async fn answer(&self, text: Arc<str>, origin: &Origin) -> Result<Result<Answer, RowError>, ScoreError> {
-        match self.models.predict(Arc::clone(&text), self.options()).await {
-            Ok(prediction) => Ok(Ok(Answer::new(None, &text, prediction, &self.models, &self.job.style))),
-            Err(error) => match RowError::of_prediction(error) {
-                Ok(fault) => Ok(Err(fault)),
-                Err(source) => Err(ScoreError::Predict { origin: origin.to_string(), source }),
-            },
+    /// Classifies its documents, the longest first, so that the streams are busy to the end.
+    async fn score(self, classifier: Arc<Classifier>) -> Result<ScoredBlock, ScoreError> {
+        let mut texts: Vec<_> = self.texts.into_iter().enumerate().collect();
+        texts.sort_by_key(|(_, text)| Reverse(n_bytes(text)));
+        let (order, texts): (Vec<usize>, Vec<_>) = texts.into_iter().unzip();
+        let answers: Vec<_> = classifier.classify_all(texts, batch_context(), MAX_DOCUMENTS_AT_ONCE).collect().await;
+        let mut answers: Vec<_> = order.into_iter().zip(answers).collect();
+        answers.sort_by_key(|(index, _)| *index);
+        let mut block = ScoredBlock { rows: Vec::new(), failures: Vec::new(), end: self.end, n_bytes: self.n_bytes };
+        for ((origin, passthrough), (_, answer)) in self.rows.into_iter().zip(answers) {
+            match answer {
+                Ok(answer) => block.rows.push(ScoredRow { passthrough, answer }),
+                Err(RowError::Classify(source)) if source.scope() == Scope::Request => {
+                    return Err(ScoreError::Predict { origin: origin.to_string(), source });
+                }
+                Err(error) => block.failures.push(FailedRow { origin, passthrough, error }),
+            }
         }
-    }
-
-    fn options(&self) -> PredictOptions {
-        /// Nobody waits for a single document.
-        const PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-        PredictOptions {
-            tasks: Tasks::BOTH,
-            topic_threshold: self.job.threshold.topics,
-            entity_threshold: self.job.threshold.entities.unwrap_or(0.0),
-            aggregation: self.job.aggregation,
-            overflow: self.job.overflow,
-            context: RequestContext {
-                request: RequestId::next(),
-                priority: Priority::Bulk,
-                admission: Admission::Wait,
-                deadline: Instant::now() + PATIENCE,
-            },
-        }
+        Ok(block)
     }
 }
 
 impl Input {
-    /// Reads everything from `start` on; an error is the last that is sent.
+    /// Reads from `start` to the end; an error is the last item that is sent.
     fn read_blocks(mut self, start: Position, blocks: &mpsc::Sender<Result<Block, ScoreError>>) {
-        // A receiver that is gone has a reason of its own, which it reports.
         if let Err(error) = self.read_sources(start, blocks) {
+            // A receiver that is gone reports its own error.
             let _ = blocks.blocking_send(Err(error));
         }
     }
@@ -223,8 +162,8 @@ impl Input {
         start: Position,
         blocks: &mpsc::Sender<Result<Block, ScoreError>>,
     ) -> Result<(), ScoreError> {
-        let (mut records, mut n_text_bytes) = (Vec::new(), 0);
-        let mut end = start;
+        let mut block = Block { rows: Vec::new(), texts: Vec::new(), end: start, n_bytes: 0 };
+        let mut n_text_bytes = 0;
         for (index, source) in self.sources.iter().enumerate() {
             if index < start.source {
                 self.count.add(source.n_bytes()?.unwrap_or(0));
@@ -237,41 +176,34 @@ impl Input {
             if index == start.source {
                 reader.skip(start.record)?;
             }
-            while let Some(record) = reader.next(&self.layout)? {
-                let record = checked(record, self.max_characters);
-                n_text_bytes += record.text.as_ref().map_or(0, |text| text.len());
-                records.push(record);
-                end = Position { source: index, record: reader.n_read() };
-                if records.len() >= self.look_ahead || n_text_bytes >= MAX_BLOCK_BYTES || reader.is_awaited() {
+            while let Some(Record { origin, text, passthrough }) = reader.next(&self.layout)? {
+                let text = text.and_then(|text| Ok(CheckedText::new(text, self.max_characters)?));
+                n_text_bytes += n_bytes(&text);
+                block.rows.push((origin, passthrough));
+                block.texts.push(text);
+                block.end = Position { source: index, record: reader.n_read() };
+                let is_full = block.rows.len() >= self.look_ahead || n_text_bytes >= MAX_BLOCK_BYTES;
+                if is_full || reader.is_awaited() {
                     n_text_bytes = 0;
-                    let block = Block { records: std::mem::take(&mut records), end, n_bytes: self.count.get() };
-                    if blocks.blocking_send(Ok(block)).is_err() {
+                    if !self.send(&mut block, blocks) {
                         return Ok(());
                     }
                 }
             }
         }
-        if !records.is_empty() {
-            let _ = blocks.blocking_send(Ok(Block { records, end, n_bytes: self.count.get() }));
+        if !block.rows.is_empty() {
+            self.send(&mut block, blocks);
         }
         Ok(())
     }
+
+    /// Sends the rows of `block` and empties it; returns whether somebody receives them.
+    fn send(&self, block: &mut Block, blocks: &mpsc::Sender<Result<Block, ScoreError>>) -> bool {
+        let (rows, texts) = (std::mem::take(&mut block.rows), std::mem::take(&mut block.texts));
+        blocks.blocking_send(Ok(Block { rows, texts, end: block.end, n_bytes: self.count.get() })).is_ok()
+    }
 }
 
-/// The record without a text that no model is to read.
-fn checked(record: Record, max_characters: usize) -> Record {
-    let check = |text: Arc<str>| {
-        // A character has at least one byte, so that most texts need no counting.
-        if text.len() > max_characters {
-            let n_characters = text.chars().count();
-            if n_characters > max_characters {
-                return Err(RowError::TooLong { n_characters, max_characters });
-            }
-        }
-        match text.chars().position(|c| c == '\0') {
-            Some(at) => Err(RowError::Nul(at)),
-            None => Ok(text),
-        }
-    };
-    Record { text: record.text.and_then(check), ..record }
+fn n_bytes(text: &Result<CheckedText, RowError>) -> usize {
+    text.as_ref().map_or(0, |text| text.as_str().len())
 }

@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use super::format::Format;
 use super::layout::ColumnChoice;
 use super::read::ReadSettings;
-use crate::classify::answer::AnswerStyle;
-use crate::inference::pipeline::Overflow;
-use crate::manifest::task::AggregationStrategy;
-use crate::models::registry::ByTask;
+use crate::classify::request::ClassifyOptions;
 
 /// What to score, how, and where to write it.
 #[derive(Debug, Clone)]
@@ -20,11 +17,7 @@ pub struct Job {
     pub columns: ColumnChoice,
     pub target: Target,
     pub output_format: Option<Format>,
-    pub style: AnswerStyle,
-    /// In 0..=1; topics: in place of the labels' own thresholds.
-    pub threshold: ByTask<f32>,
-    pub aggregation: Option<AggregationStrategy>,
-    pub overflow: Overflow,
+    pub options: ClassifyOptions,
     /// Longest text that is read, in Unicode code points.
     pub max_characters: usize,
     /// More rows that fail than this end the run.

@@ -32,6 +32,7 @@ pub use prepare::{Prepared, prepare};
 pub use read::ReadSettings;
 pub use summary::{Counts, Summary};
 
+use crate::classify::classifier::Classifier;
 use crate::models::registry::Assignment;
 use crate::system::progress::Progress;
 use flow::Flow;
@@ -45,6 +46,8 @@ use writer::{Pipe, Sink, Writer};
 impl Prepared {
     /// Scores what is left to score.
     pub async fn run(self, models: Assignment) -> Result<Summary, ScoreError> {
+        let options = self.job.options.clone().with_known_language(&models);
+        let options = options.map_err(|error| ScoreError::usage(error.to_string()))?;
         let encoder = self.encoder(&models)?;
         let sink = self.open_sink(&models)?;
         let before = sink.checkpoint().clone();
@@ -54,7 +57,10 @@ impl Prepared {
         let (target, format) = (self.job.target.clone(), self.format);
         let (sink, footer) = match before.whole {
             Some(_) => writer.finished(),
-            None => Flow::new(self, models).run(before.position, writer).await?,
+            None => {
+                let classifier = Classifier { models, options, cache: None, shadow: None };
+                Flow::new(self, classifier).run(before.position, writer).await?
+            }
         };
         finish(sink, footer, &target, format, before.counts.documents)
     }

@@ -1,4 +1,4 @@
-//! A row on its way: read, scored, written.
+//! A row as it is read, and as it is written: scored or failed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub struct Record {
     pub passthrough: Passthrough,
 }
 
-/// Where a row stands, for messages.
+/// The file and position of a row, for messages.
 #[derive(Debug, Clone)]
 pub struct Origin {
     pub file: Arc<str>,
@@ -53,6 +53,14 @@ pub type Fields = Vec<(String, Box<RawValue>)>;
 pub struct ScoredRow {
     pub passthrough: Passthrough,
     pub answer: Answer,
+}
+
+/// A row without an answer, for the errors file.
+#[derive(Debug)]
+pub struct FailedRow {
+    pub origin: Origin,
+    pub passthrough: Passthrough,
+    pub error: RowError,
 }
 
 /// The name under which the id column is written.

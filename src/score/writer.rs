@@ -1,4 +1,4 @@
-//! The last stage: finished blocks are encoded, written and counted, in the input's order.
+//! The last stage: encodes, writes and counts scored blocks in the order of the input.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,29 +8,24 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::error::{RowError, ScoreError};
+use super::error::ScoreError;
 use super::parts::{Checkpoint, Parts, Position};
-use super::row::{Origin, Passthrough, RowPosition, ScoredRow};
+use super::row::{FailedRow, RowPosition, ScoredRow};
 use super::summary::Counts;
 use super::write::Encoder;
-use crate::classify::answer::Answer;
 use crate::system::progress::Progress;
 
-/// A block whose documents are all done.
-pub struct Chunk {
-    pub outcomes: Vec<Outcome>,
+/// A block whose documents are all done; rows and failures each in the order of the input.
+pub struct ScoredBlock {
+    pub rows: Vec<ScoredRow>,
+    pub failures: Vec<FailedRow>,
+    /// The position after its last record.
     pub end: Position,
+    /// Bytes of all input that were read up to its end.
     pub n_bytes: u64,
 }
 
-/// What became of a row.
-pub struct Outcome {
-    pub origin: Origin,
-    pub passthrough: Passthrough,
-    pub result: Result<Answer, RowError>,
-}
-
-/// Where chunks go.
+/// The destination of scored blocks.
 pub enum Sink {
     Parts(Parts),
     Pipe(Pipe),
@@ -66,8 +61,8 @@ struct ErrorLine<'o> {
 }
 
 impl Writer {
-    /// Writes all chunks; gives back where they went, and what stands behind the last row.
-    pub fn write_all(mut self, mut chunks: mpsc::Receiver<Chunk>) -> Result<(Sink, &'static [u8]), ScoreError> {
+    /// Writes all blocks; returns the destination and the bytes that must follow the last row.
+    pub fn write_all(mut self, mut blocks: mpsc::Receiver<ScoredBlock>) -> Result<(Sink, &'static [u8]), ScoreError> {
         let (start, seconds_before) = (Instant::now(), self.counts.seconds);
         if self.sink.checkpoint().rows_bytes == 0 {
             let header = self.encoder.header().map_err(|source| self.encode_error(source))?;
@@ -75,40 +70,30 @@ impl Writer {
             self.sink.append(&header, &[], position, &self.counts)?;
         }
         self.check_errors()?;
-        while let Some(chunk) = chunks.blocking_recv() {
-            let n_bytes = chunk.n_bytes;
-            self.write(chunk, seconds_before, start)?;
-            self.progress.show(n_bytes, &self.counts.to_string());
+        while let Some(block) = blocks.blocking_recv() {
+            self.write(&block, seconds_before + start.elapsed().as_secs_f64())?;
+            self.progress.show(block.n_bytes, &self.counts.to_string());
             self.check_errors()?;
         }
         Ok(self.finished())
     }
 
-    /// The sink, when there is nothing to write any more.
+    /// The destination, when nothing is left to write.
     pub fn finished(self) -> (Sink, &'static [u8]) {
         (self.sink, self.encoder.footer())
     }
 
-    fn write(&mut self, chunk: Chunk, seconds_before: f64, start: Instant) -> Result<(), ScoreError> {
-        let mut rows = Vec::new();
+    fn write(&mut self, block: &ScoredBlock, seconds: f64) -> Result<(), ScoreError> {
         let mut errors = Vec::new();
-        for outcome in chunk.outcomes {
-            match outcome.result {
-                Ok(answer) => {
-                    self.counts.add(&answer);
-                    rows.push(ScoredRow { passthrough: outcome.passthrough, answer });
-                }
-                Err(fault) => {
-                    self.counts.add_error(fault.code());
-                    let line = ErrorLine::new(&outcome.origin, outcome.passthrough.id(), &fault);
-                    serde_json::to_writer(&mut errors, &line).map_err(|error| self.encode_error(error))?;
-                    errors.push(b'\n');
-                }
-            }
+        for row in &block.failures {
+            self.counts.add_error(row.error.code());
+            serde_json::to_writer(&mut errors, &ErrorLine::new(row)).map_err(|error| self.encode_error(error))?;
+            errors.push(b'\n');
         }
-        self.counts.seconds = seconds_before + start.elapsed().as_secs_f64();
-        let rows = self.encoder.rows(&rows).map_err(|source| self.encode_error(source))?;
-        self.sink.append(&rows, &errors, chunk.end, &self.counts)
+        block.rows.iter().for_each(|row| self.counts.add(&row.answer));
+        self.counts.seconds = seconds;
+        let rows = self.encoder.rows(&block.rows).map_err(|source| self.encode_error(source))?;
+        self.sink.append(&rows, &errors, block.end, &self.counts)
     }
 
     fn check_errors(&self) -> Result<(), ScoreError> {
@@ -180,12 +165,13 @@ impl Pipe {
 }
 
 impl<'o> ErrorLine<'o> {
-    fn new(origin: &'o Origin, id: Option<String>, fault: &RowError) -> Self {
+    fn new(failed: &'o FailedRow) -> Self {
+        let FailedRow { origin, passthrough, error } = failed;
         let (line, row) = match origin.position {
             RowPosition::Line(line) => (Some(line), None),
             RowPosition::Row(row) => (None, Some(row)),
             RowPosition::Whole => (None, None),
         };
-        Self { file: &origin.file, line, row, id, code: fault.code(), reason: fault.to_string() }
+        Self { file: &origin.file, line, row, id: passthrough.id(), code: error.code(), reason: error.to_string() }
     }
 }

@@ -1,5 +1,7 @@
 //! Places in a text: half-open byte ranges inside the library, and the units that a caller may ask for at its edge.
 
+use crate::system::choice::words;
+
 /// A half-open range of bytes of one text; both ends lie on character boundaries of that text.
 ///
 /// Which text (as received, or as normalized) is said by whoever hands the span over.
@@ -45,6 +47,8 @@ pub enum OffsetUnit {
     /// Bytes of UTF-8 (Rust, Go).
     Byte,
 }
+
+words!(OffsetUnit { Codepoint = "codepoint", Utf16 = "utf16", Byte = "byte" });
 
 impl OffsetUnit {
     /// The length of `text` in this unit.

@@ -1,0 +1,156 @@
+//! [`Classifier`]: a checked text in, an answer out. HTTP, files and evaluation all call it.
+//!
+//! Every document runs as a task. It finishes, or meets its deadline, even when nobody polls its request: a client that stops
+//! reading keeps no permit of the queue.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_util::{Stream, StreamExt, stream};
+use tokio::task::JoinHandle;
+
+use crate::classify::answer::Answer;
+use crate::classify::cache::{CacheKey, PredictionCache};
+use crate::classify::error::ClassifyError;
+use crate::classify::request::{CheckedText, ClassifyOptions};
+use crate::classify::shadow::{LiveAnswer, Shadow};
+use crate::inference::pipeline::{PredictOptions, Prediction};
+use crate::inference::scheduler::{Admission, RequestContext};
+use crate::manifest::task::Tasks;
+use crate::models::registry::Assignment;
+
+/// The models and options of one request, or of one run over files.
+pub struct Classifier {
+    pub models: Assignment,
+    pub options: ClassifyOptions,
+    /// `None`: every text is classified anew.
+    pub cache: Option<Arc<PredictionCache>>,
+    /// A candidate model that classifies a share of the same texts.
+    pub shadow: Option<Arc<Shadow>>,
+}
+
+/// A document under way. Dropping it aborts the task, so that an abandoned request costs no further run.
+#[derive(Debug)]
+pub struct DocumentTask(JoinHandle<Result<Answer, ClassifyError>>);
+
+impl Classifier {
+    /// Classifies one document.
+    pub fn classify(self: &Arc<Self>, text: CheckedText, context: RequestContext) -> DocumentTask {
+        let classifier = Arc::clone(self);
+        DocumentTask(tokio::spawn(async move {
+            let answer = classifier.answer(&text, context).await;
+            count_document(&answer);
+            answer
+        }))
+    }
+
+    /// Classifies documents, at most `n_at_once` at the same time, and gives their answers in order. An error in place of a
+    /// text is passed on.
+    ///
+    /// A full queue may refuse the first text only, and with it the request. The follow-up documents wait for capacity.
+    pub fn classify_all<T, E>(
+        self: Arc<Self>,
+        texts: T,
+        context: RequestContext,
+        n_at_once: usize,
+    ) -> impl Stream<Item = Result<Answer, E>> + Send + use<T, E>
+    where
+        T: IntoIterator<Item = Result<CheckedText, E>, IntoIter: Send>,
+        E: From<ClassifyError> + Send,
+    {
+        let mut next = context;
+        let start = move |text: Result<CheckedText, E>| {
+            let task = text.map(|text| {
+                let context = std::mem::replace(&mut next, RequestContext { admission: Admission::Wait, ..context });
+                self.classify(text, context)
+            });
+            async { Ok(task?.await?) }
+        };
+        stream::iter(texts).map(start).buffered(n_at_once)
+    }
+
+    async fn answer(&self, text: &CheckedText, context: RequestContext) -> Result<Answer, ClassifyError> {
+        let (started, options) = (Instant::now(), self.predict_options(context));
+        let key = self.cache.as_ref().map(|cache| (cache, CacheKey::new(text.as_str(), &self.models, &options)));
+        let known = key.as_ref().and_then(|(cache, key)| cache.get(key));
+        let cached = known.is_some();
+        let prediction = match known {
+            Some(prediction) => prediction,
+            None => {
+                let prediction = Arc::new(self.models.predict(text.shared(), options).await?);
+                if let Some((cache, key)) = key {
+                    cache.insert(key, Arc::clone(&prediction));
+                }
+                prediction
+            }
+        };
+        self.show_to_shadow(text, &prediction, options, started.elapsed());
+        let mut answer = Answer::new(text.as_str(), &prediction, &self.models, &self.options);
+        answer.usage.cached = cached;
+        Ok(answer)
+    }
+
+    /// Lets the shadow model, if there is one, classify the same text without delaying the answer.
+    fn show_to_shadow(
+        &self,
+        text: &CheckedText,
+        prediction: &Arc<Prediction>,
+        options: PredictOptions,
+        elapsed: Duration,
+    ) {
+        let Some(shadow) = self.shadow.as_ref().filter(|shadow| shadow.wants_next()).map(Arc::clone) else { return };
+        let live = LiveAnswer {
+            text: text.shared(),
+            prediction: Arc::clone(prediction),
+            models: self.models.clone(),
+            options,
+            elapsed,
+        };
+        tokio::spawn(async move { shadow.observe(live).await });
+    }
+
+    fn predict_options(&self, context: RequestContext) -> PredictOptions {
+        PredictOptions {
+            tasks: Tasks::BOTH,
+            topic_threshold: self.options.threshold.topics,
+            entity_threshold: self.options.threshold.entities.unwrap_or(0.0),
+            aggregation: self.options.aggregation,
+            overflow: self.options.overflow,
+            context,
+        }
+    }
+}
+
+impl Future for DocumentTask {
+    type Output = Result<Answer, ClassifyError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|joined| {
+            joined.unwrap_or_else(|_| {
+                // Not the panic's message, which may quote the text.
+                tracing::error!("the task of a document panicked");
+                Err(ClassifyError::Internal("the document could not be classified; see the log of the service".into()))
+            })
+        })
+    }
+}
+
+impl Drop for DocumentTask {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn count_document(answer: &Result<Answer, ClassifyError>) {
+    let outcome = answer.as_ref().map_or_else(ClassifyError::code, |_| "ok");
+    metrics::counter!("ressort_documents_total", "outcome" => outcome).increment(1);
+    let Ok(Answer { usage, .. }) = answer else { return };
+    if usage.cached {
+        metrics::counter!("ressort_documents_cached_total").increment(1);
+        return;
+    }
+    metrics::counter!("ressort_tokens_total").increment(usage.tokens as u64);
+    metrics::counter!("ressort_windows_total").increment(usage.windows as u64);
+}

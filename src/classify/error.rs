@@ -1,0 +1,117 @@
+//! Why a document or a request gets no answer. Every kind of error is here once; HTTP maps its code to a status, files write
+//! it as the error of a row.
+
+use crate::inference::pipeline::PredictError;
+use crate::inference::scheduler::ScheduleError;
+use crate::models::registry::AssignError;
+
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ClassifyError {
+    #[error(
+        "the text has {n_characters} characters, and the limit is {max_characters}; split it, or raise --max-characters"
+    )]
+    TextTooLong { n_characters: usize, max_characters: usize },
+    #[error("the text contains NUL (U+0000) at character {position}; remove it")]
+    Nul { position: usize },
+    #[error("threshold {0} is not between 0 and 1; scores are from 0 to 1")]
+    Threshold(f32),
+    #[error("top_k 0 selects no topic; use at least 1, or leave topics out of `tasks`")]
+    NoTopics,
+    #[error(
+        "label_language `{tag}` is not a language of the model's topic labels ({known}); leave it out to get the labels themselves"
+    )]
+    LabelLanguage { tag: String, known: String },
+    #[error(transparent)]
+    Assign(#[from] AssignError),
+    /// The text is longer than one window, and the caller does not want it split.
+    #[error("{0}")]
+    WindowExceeded(String),
+    #[error("{0}")]
+    Overloaded(String),
+    #[error("{0}")]
+    DeadlineExceeded(String),
+    #[error("{0}")]
+    Unavailable(String),
+    /// The model or the service failed on this document; the log has the reason too.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// What an error ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The document alone; the others of its request or run are answered.
+    Document,
+    /// The whole request, or the whole run: every other document would fail too.
+    Request,
+}
+
+impl ClassifyError {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TextTooLong { .. } => "text_too_long",
+            Self::Nul { .. } => "invalid_text",
+            Self::Threshold(_) | Self::NoTopics | Self::LabelLanguage { .. } => "invalid_request",
+            Self::Assign(AssignError::Unknown { .. }) => "unknown_model",
+            Self::Assign(AssignError::Unable { .. } | AssignError::NotServed { .. }) => "task_not_served",
+            Self::WindowExceeded(_) => "window_exceeded",
+            Self::Overloaded(_) => "overloaded",
+            Self::DeadlineExceeded(_) => "deadline_exceeded",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::TextTooLong { .. } | Self::Nul { .. } | Self::WindowExceeded(_) | Self::Internal(_) => {
+                Scope::Document
+            }
+            Self::Threshold(_)
+            | Self::NoTopics
+            | Self::LabelLanguage { .. }
+            | Self::Assign(_)
+            | Self::Overloaded(_)
+            | Self::DeadlineExceeded(_)
+            | Self::Unavailable(_) => Scope::Request,
+        }
+    }
+}
+
+impl From<PredictError> for ClassifyError {
+    fn from(error: PredictError) -> Self {
+        let message = error.to_string();
+        match error {
+            PredictError::Overflow { .. } => Self::WindowExceeded(message),
+            PredictError::Schedule(ScheduleError::Busy { .. }) => Self::Overloaded(message),
+            PredictError::Schedule(ScheduleError::DeadlineExceeded) => Self::DeadlineExceeded(message),
+            PredictError::Schedule(ScheduleError::NoWorker) => Self::Unavailable(message),
+            PredictError::Schedule(ScheduleError::Run(_) | ScheduleError::Panicked)
+            | PredictError::Tokenize(_)
+            | PredictError::Broken(_) => {
+                tracing::error!(error = message, "a document failed");
+                Self::Internal(message)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_other_documents_would_meet_too_ends_the_request() {
+        let of = |error: ScheduleError| ClassifyError::from(PredictError::Schedule(error));
+        for (error, code, scope) in [
+            (of(ScheduleError::Busy { max_queued_windows: 1 }), "overloaded", Scope::Request),
+            (of(ScheduleError::DeadlineExceeded), "deadline_exceeded", Scope::Request),
+            (of(ScheduleError::NoWorker), "unavailable", Scope::Request),
+            (of(ScheduleError::Panicked), "internal", Scope::Document),
+            (PredictError::Overflow { n_tokens: 2, room: 1 }.into(), "window_exceeded", Scope::Document),
+        ] {
+            assert_eq!((error.code(), error.scope()), (code, scope), "{error}");
+        }
+    }
+}
