@@ -1,10 +1,10 @@
-//! `ressort inspect`: what a model folder holds, and whether and how it would be served.
+//! `ressort inspect`: describes a model folder, and whether and how it would be served.
 
 use anyhow::Context;
 use clap::Args;
 use ressort::inference::settings::RunSettings;
 use ressort::models::load::Model;
-use ressort::models::report::Report;
+use ressort::models::report::ModelReport;
 use ressort::models::spec::ModelSpec;
 
 use super::RunArgs;
@@ -31,14 +31,14 @@ pub async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
     let load = Model::load(&args.model, &args.run_settings()).await.map_err(anyhow::Error::from);
     if args.json {
         let report = match &load {
-            Ok(model) => serde_json::json!({"servable": true, "model": Report::of(model)}),
+            Ok(model) => serde_json::json!({"servable": true, "model": ModelReport::of(model)}),
             Err(error) => serde_json::json!({"servable": false, "error": format!("{error:#}")}),
         };
         println!("{report:#}");
     }
     let model = load.with_context(|| format!("{} would not be served", args.model.path.display()))?;
     if !args.json {
-        println!("{}would be served", Report::of(&model));
+        println!("{}would be served", ModelReport::of(&model));
     }
     Ok(())
 }

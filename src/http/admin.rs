@@ -17,7 +17,7 @@ use crate::classify::shadow::{Shadow, ShadowReport};
 use crate::manifest::Graph;
 use crate::models::active_file::PersistedState;
 use crate::models::registry::RegistryError;
-use crate::models::report::Report;
+use crate::models::report::ModelReport;
 use crate::models::spec::ModelSpec;
 use crate::system::background;
 
@@ -31,7 +31,7 @@ pub struct SwitchBody {
 
 #[derive(Serialize)]
 pub struct PutBody {
-    model: Report,
+    model: ModelReport,
     active: ActiveBody,
     saved: bool,
 }
@@ -51,7 +51,7 @@ pub async fn put_model(State(app): State<Arc<App>>, UrlPath(name): UrlPath<Strin
     let model = app.registry.put(&spec).await?;
     tracing::info!(model = model.name, version = model.version, "model loaded");
     let SwitchBody { active, saved } = switched(&app);
-    Ok(Json(PutBody { model: Report::of(&model), active, saved }))
+    Ok(Json(PutBody { model: ModelReport::of(&model), active, saved }))
 }
 
 /// `PUT /v1/active`: switches topics and entities at once.

@@ -9,11 +9,11 @@ use serde::Serialize;
 use super::App;
 use crate::manifest::task::Task;
 use crate::models::registry::Assignment;
-use crate::models::report::Report;
+use crate::models::report::ModelReport;
 
 #[derive(Serialize)]
 pub struct ModelsList {
-    models: Vec<Report>,
+    models: Vec<ModelReport>,
     active: ActiveBody,
 }
 
@@ -34,6 +34,6 @@ impl ActiveBody {
 }
 
 pub async fn models(State(app): State<Arc<App>>) -> Json<ModelsList> {
-    let models = app.registry.models().iter().map(|model| Report::of(model)).collect();
+    let models = app.registry.models().iter().map(|model| ModelReport::of(model)).collect();
     Json(ModelsList { models, active: ActiveBody::of(&app.registry.active()) })
 }

@@ -14,13 +14,13 @@ use crate::text::truecase::Truecaser;
 
 /// A model as it is served.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct ModelReport {
     pub name: String,
     pub version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     pub tasks: Vec<&'static str>,
-    pub labels: Labels,
+    pub labels: ModelLabels,
     /// `model_type` of the `config.json`.
     pub family: String,
     pub precision: String,
@@ -47,7 +47,7 @@ pub struct Report {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Labels {
+pub struct ModelLabels {
     #[serde(skip_serializing_if = "Option::is_none")]
     topics: Option<Vec<TopicLabelEntry>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,7 +89,7 @@ impl PassedOver {
     }
 }
 
-impl Report {
+impl ModelReport {
     pub fn of(model: &Model) -> Self {
         let manifest = &model.manifest;
         let relative = |file: &PathBuf| file.strip_prefix(&manifest.dir).unwrap_or(file).display().to_string();
@@ -98,7 +98,7 @@ impl Report {
             version: model.version.clone(),
             description: manifest.description.clone(),
             tasks: manifest.tasks().into_iter().map(Task::as_str).collect(),
-            labels: Labels::of(model),
+            labels: ModelLabels::of(model),
             family: manifest.family.clone(),
             precision: manifest.graph.precision.to_string(),
             max_length: manifest.max_length,
@@ -115,7 +115,7 @@ impl Report {
     }
 }
 
-impl Labels {
+impl ModelLabels {
     fn of(model: &Model) -> Self {
         let topics = model.pipeline.topics.as_ref().map(|head| {
             let entry = |label: &TopicLabel| TopicLabelEntry {
@@ -135,7 +135,7 @@ impl Labels {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ModelReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut row = |name: &str, value: String| writeln!(f, "{name:<20} {value}");
         row("name", self.name.clone())?;
