@@ -1,9 +1,10 @@
-//! `ressort models`: the administration routes of a running server, from the command line.
+//! `ressort models`: calls the administration routes of a running server.
 
 use std::io::IsTerminal;
 
 use clap::{Args, Subcommand};
 use ressort::models::spec::ModelSpec;
+use ressort::system::table::plain_table;
 use serde_json::{Value, json};
 
 #[derive(Debug, Args)]
@@ -14,7 +15,7 @@ pub struct ModelsArgs {
     /// The server's admin key
     #[arg(long, global = true, env = "RESSORT_ADMIN_KEY", hide_env_values = true)]
     pub admin_key: Option<String>,
-    /// Print the server's answer as JSON, as happens anyway where the output is no terminal
+    /// Print the server's answer as JSON; this is the default where the output is not a terminal
     #[arg(long, global = true)]
     pub json: bool,
     #[command(subcommand)]
@@ -23,9 +24,9 @@ pub struct ModelsArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum ModelsChange {
-    /// What is loaded, and what is active
+    /// List the loaded and the active models
     List,
-    /// Load a folder of the server's models folder, or its new version
+    /// Load a model, or its new version, from the server's models folder
     Load { name: String },
     /// Make loaded models active, both tasks at once
     Activate {
@@ -36,23 +37,23 @@ pub enum ModelsChange {
         #[arg(long)]
         entities: Option<String>,
     },
-    /// Go back to what was active before the last switch
+    /// Activate again what was active before the last switch
     Rollback,
-    /// Take out a model that is not in use
+    /// Unload a model that is not active
     Remove { name: String },
-    /// Let a loaded model read along with a share of the live traffic; without a name, report on it
+    /// Run a loaded model on a share of the live traffic for comparison; without a name, report on it
     Shadow {
         name: Option<String>,
         /// Share of the documents, above 0 and at most 1
         #[arg(long, default_value_t = 0.1, requires = "name")]
         share: f64,
-        /// End it
+        /// Stop the comparison
         #[arg(long, conflicts_with = "name")]
         stop: bool,
     },
 }
 
-/// For people on a terminal in words; for programs as the server's answer.
+/// Prints words on a terminal, and the server's answer elsewhere.
 pub fn run_models(args: &ModelsArgs) -> anyhow::Result<()> {
     let answer = change_models(args)?;
     let in_words = in_words(args, &answer).filter(|_| !args.json && std::io::stdout().is_terminal());
@@ -60,14 +61,14 @@ pub fn run_models(args: &ModelsArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks the server for one change and gives its answer, `null` where it has none.
+/// Sends one change to the server and returns its answer, `null` where there is none.
 ///
 /// # Errors
-/// The server's own words where it refuses.
+/// The server's message where it refuses.
 fn change_models(args: &ModelsArgs) -> anyhow::Result<Value> {
     let call = |method, path: &str, body| ask(args, method, path, body);
     if let ModelsChange::Load { name } | ModelsChange::Remove { name } = &args.change {
-        // A name that is none would become another address.
+        // A bad name would change the path of the request.
         format!("{name}=.").parse::<ModelSpec>()?;
     }
     match &args.change {
@@ -89,7 +90,7 @@ fn change_models(args: &ModelsArgs) -> anyhow::Result<Value> {
     }
 }
 
-/// The answer as people read it; `None` where its JSON says it best.
+/// The answer in words; `None` where JSON is clearer.
 fn in_words(args: &ModelsArgs, answer: &Value) -> Option<String> {
     match &args.change {
         ModelsChange::List => Some(table(answer)),
@@ -97,8 +98,8 @@ fn in_words(args: &ModelsArgs, answer: &Value) -> Option<String> {
             Some(format!("loaded {name} {}; {}", word(&answer["model"]["version"]), active(answer)))
         }
         ModelsChange::Activate { .. } | ModelsChange::Rollback => Some(active(answer)),
-        ModelsChange::Remove { name } => Some(format!("took out {name}")),
-        ModelsChange::Shadow { stop: true, .. } => Some("no model is in the shadow".to_owned()),
+        ModelsChange::Remove { name } => Some(format!("unloaded {name}")),
+        ModelsChange::Shadow { stop: true, .. } => Some("there is no shadow model".to_owned()),
         ModelsChange::Shadow { .. } => None,
     }
 }
@@ -121,24 +122,13 @@ fn table(answer: &Value) -> String {
             memory.unwrap_or_else(|| "-".to_owned()),
         ]
     });
-    aligned(&std::iter::once(HEAD.map(str::to_owned)).chain(rows).collect::<Vec<_>>())
-}
-
-/// Columns as wide as their longest cell.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |row: &[String; N]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    plain_table(HEAD.map(str::to_owned).into(), rows.map(Vec::from), HEAD.len()..)
 }
 
 fn active(answer: &Value) -> String {
     let task = |task: &str| format!("{task}: {}", answer["active"][task].as_str().unwrap_or("none"));
-    let saved = if answer["saved"] == true { "" } else { " (not saved: a restart will not find it)" };
-    format!("active are {}, {}{saved}", task("topics"), task("entities"))
+    let saved = if answer["saved"] == true { "" } else { " (not saved: a restart will not restore it)" };
+    format!("active: {}, {}{saved}", task("topics"), task("entities"))
 }
 
 fn word(value: &Value) -> &str {
@@ -194,7 +184,7 @@ müde-ner  0123456789abcdef  entities          entities    fp32       cpu  -";
     #[test]
     fn a_switch_that_was_not_saved_says_so() {
         let answer = |saved: bool| json!({"active": {"topics": "a"}, "saved": saved});
-        assert_eq!(active(&answer(true)), "active are topics: a, entities: none");
-        assert!(active(&answer(false)).contains("a restart will not find it"));
+        assert_eq!(active(&answer(true)), "active: topics: a, entities: none");
+        assert!(active(&answer(false)).contains("a restart will not restore it"));
     }
 }
