@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# From a new model folder to the decision: inspects it, measures it against the model in use on labelled data, shows the
-# report, and says how it goes live.
+# Inspects a new model folder, compares it on labelled data with the model in use, shows the report, and prints the
+# commands that activate it.
 #
 #   scripts/evaluate.sh MODEL_FOLDER GOLD [flags of `ressort evaluate`]
 #
 # The model in use is models/ressort, or the folder that RESSORT_IN_USE names. The report goes to evaluations/MODEL/
-# (RESSORT_REPORTS names another place).
-# Ends with 0; with 4 where a --require of yours falls short.
+# (RESSORT_REPORTS names another folder).
+# Exit code: 0, or 4 when a --require is not met.
 set -euo pipefail
 
 if [ $# -lt 2 ]; then
@@ -36,14 +36,14 @@ mkdir -p "$out"
 code=0
 "$RESSORT_BIN" evaluate --data "$gold" --model "in-use=$in_use" --model "candidate=$candidate" \
   --json "$out/report.json" --html "$out/report.html" "$@" || code=$?
-# 4: measured, and a requirement falls short.
+# 4: the comparison is complete, and a requirement is not met.
 if [ "$code" -ne 0 ] && [ "$code" -ne 4 ]; then exit "$code"; fi
 
 if [ -t 1 ] && [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && command -v xdg-open > /dev/null; then
   xdg-open "$out/report.html" > /dev/null 2>&1 &
 fi
 
-# What the new model gives is switched to it; for the rest the old one stays.
+# Only the tasks that the new model answers are switched to it.
 folder=$(cd "$candidate" && pwd)
 name=$(basename "$folder")
 tasks=$("$RESSORT_BIN" inspect --json "$candidate" | tr -d ' \n' | grep -o '"tasks":\[[^]]*\]')
@@ -53,9 +53,9 @@ for task in topics entities; do
 done
 echo
 if [ "$code" -eq 4 ]; then
-  echo 'A requirement falls short. If it is to go live all the same:'
+  echo 'A requirement is not met. To activate it anyway:'
 else
-  echo 'To make it live:'
+  echo 'To activate it:'
 fi
 if [ "$folder" != "$root/models/$name" ]; then printf '  cp -R %q %q\n' "$folder" "$root/models/$name"; fi
 printf '  %q models load %q && %q models activate%s\n' "$RESSORT_BIN" "$name" "$RESSORT_BIN" "$switch"

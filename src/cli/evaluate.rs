@@ -1,4 +1,4 @@
-//! `ressort evaluate`: its arguments, and the comparison.
+//! `ressort evaluate`: its arguments and runner.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use ressort::evaluate::compare::Resampling;
+use ressort::evaluate::evaluate;
 use ressort::evaluate::gold::{GoldFormat, GoldSource};
 use ressort::evaluate::labels::{LabelError, LabelMap, Mapping};
-use ressort::evaluate::progress::{ProgressBar, ScratchDir};
 use ressort::evaluate::report::html::page;
 use ressort::evaluate::require::Requirement;
+use ressort::evaluate::settings::EvaluateSettings;
 use ressort::evaluate::speed::ReadSettings;
-use ressort::evaluate::{EvaluateSettings, evaluate};
 use ressort::manifest::task::AggregationStrategy;
 use ressort::models::spec::ModelSpec;
 
@@ -23,26 +23,26 @@ pub struct EvaluateArgs {
     /// Labelled documents: JSON lines, CoNLL columns or CSV
     #[arg(long, value_name = "GOLD")]
     data: PathBuf,
-    /// A model folder, or a file of its answers (JSON lines), repeatable; the first is the baseline
+    /// A model folder, or a file of its answers (JSON lines); repeatable, the first is the baseline
     #[arg(long = "model", required = true, value_name = "[NAME=]PATH")]
     models: Vec<ModelSpec>,
-    /// What --data holds (jsonl, conll, csv); default: as its name ends
+    /// Format of --data (jsonl, conll, csv); default: from its file name
     #[arg(long)]
     format: Option<GoldFormat>,
     /// Field or column of --data with the topics
     #[arg(long, value_name = "NAME")]
     topics_field: Option<String>,
-    /// Rename a label of models and data, repeatable; `OLD=` leaves it out
+    /// Rename a label of models and data; `OLD=` leaves it out; repeatable
     #[arg(long, value_name = "OLD=NEW")]
     map: Vec<Mapping>,
-    /// A file of such renamings, one a line
+    /// A file of mappings like those of --map, one a line
     #[arg(long, value_name = "FILE")]
     map_file: Option<PathBuf>,
-    /// Confine the figures to these labels
+    /// Count only these labels
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     labels: Vec<String>,
-    /// A condition that must hold, repeatable: `topics.macro_f1 >= 0.6`, `entities.f1 >= baseline - 0.5` (points);
-    /// exit code 4 when one falls short
+    /// A requirement: `topics.macro_f1 >= 0.6`, `entities.f1 >= baseline - 0.5` (points); repeatable; exit code 4 when
+    /// one is not met
     #[arg(long, value_name = "CONDITION")]
     require: Vec<Requirement>,
     /// Write the report as JSON
@@ -51,19 +51,19 @@ pub struct EvaluateArgs {
     /// Write the report as one page of HTML
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Keep the models' answers here; default: beside the report, in REPORT-predictions
+    /// Folder for the models' answers; default: REPORT-predictions next to the report
     #[arg(long, value_name = "DIR")]
     predictions: Option<PathBuf>,
-    /// How tokens become entities (none, simple, first, average, max, viterbi); default: the model's own way
+    /// How tokens become entities (none, simple, first, average, max, viterbi); default: as the model's folder says
     #[arg(long)]
     aggregation: Option<AggregationStrategy>,
-    /// Compare topic labels in this language, where the model has them
+    /// Use the topic labels of this language, where the model has them
     #[arg(long, value_name = "TAG")]
     label_language: Option<String>,
-    /// How often documents are drawn for intervals and tests
+    /// Samples of documents for intervals and significance tests
     #[arg(long, default_value_t = Resampling::default().n_resamples, value_parser = super::positive, value_name = "N")]
     resamples: usize,
-    /// Where the drawing begins
+    /// Seed of the samples
     #[arg(long, default_value_t = Resampling::default().seed, value_name = "N")]
     seed: u64,
     #[command(flatten)]
@@ -71,7 +71,7 @@ pub struct EvaluateArgs {
 }
 
 impl EvaluateArgs {
-    /// What was said, with the map file read; `scratch` is where answers go that nobody asked to keep.
+    /// The settings, with the map file read; answers that need not be kept go to `scratch`.
     pub fn settings(&self, scratch: &Path) -> Result<EvaluateSettings, LabelError> {
         let mut mappings = self.map_file.as_deref().map(LabelMap::read).transpose()?.unwrap_or_default();
         mappings.extend(self.map.iter().cloned());
@@ -88,21 +88,19 @@ impl EvaluateArgs {
         })
     }
 
-    /// Where answers are kept; `None` where neither a folder nor a report was asked for.
+    /// The folder of answers; `None` without --predictions and report.
     pub fn predictions(&self) -> Option<PathBuf> {
-        let beside = |report: &PathBuf| {
+        let next_to = |report: &PathBuf| {
             let stem = report.file_stem().unwrap_or_default().to_string_lossy();
             report.with_file_name(format!("{stem}-predictions"))
         };
-        self.predictions.clone().or_else(|| self.html.as_ref().or(self.json.as_ref()).map(beside))
+        self.predictions.clone().or_else(|| self.html.as_ref().or(self.json.as_ref()).map(next_to))
     }
 }
 
 pub async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitCode> {
-    let scratch = ScratchDir::new();
-    let progress = ProgressBar::new();
-    let report = evaluate(&args.settings(&scratch.path)?, &|model, n_done, n| progress.show(model, n_done, n)).await?;
-    progress.clear();
+    let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let report = evaluate(&args.settings(scratch.path())?).await?;
     print!("{report}");
     if let Some(file) = &args.json {
         write_report(file, &format!("{:#}\n", serde_json::to_value(&report)?))?;
@@ -110,7 +108,7 @@ pub async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.html {
         write_report(file, &page(&report))?;
     }
-    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(REQUIREMENT_NOT_MET) })
+    Ok(if report.meets_requirements() { ExitCode::SUCCESS } else { ExitCode::from(REQUIREMENT_NOT_MET) })
 }
 
 fn write_report(file: &Path, text: &str) -> anyhow::Result<()> {
@@ -118,12 +116,12 @@ fn write_report(file: &Path, text: &str) -> anyhow::Result<()> {
         file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::write(file, text)
     };
-    write().with_context(|| format!("cannot write {}; give another place", file.display()))?;
+    write().with_context(|| format!("cannot write {}; give another path", file.display()))?;
     println!("\nreport: {}", file.display());
     Ok(())
 }
 
-/// A file of answers without a name is called as its file, without the ending.
+/// A file of answers without a name is named after its file, without the ending.
 fn named_after_stem(spec: &ModelSpec) -> ModelSpec {
     match (spec.path.file_name(), spec.path.file_stem()) {
         (Some(file), Some(stem)) if spec.path.is_file() && spec.name == file.to_string_lossy() => {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ressort::evaluate::EvaluateError;
+use ressort::evaluate::settings::EvaluateError;
 use ressort::inference::settings::{Provider, RunSettings};
 use ressort::models::registry::ByTask;
 use ressort::models::spec::ModelSpec;

@@ -1,19 +1,19 @@
-//! Two models on the same documents: their differences, whether these are more than chance, and where they disagree.
+//! Two models on the same documents: their differences, whether these are significant, and where the models disagree.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::answers::ModelAnswers;
 use super::compare::{
-    DocumentCounts, Interval, Resampling, approximate_randomisation, bootstrap, counts::sum_counts, macro_f1, mcnemar,
-    micro,
+    CountsByLabel, Interval, Resampling, approximate_randomisation, bootstrap, macro_f1, mcnemar, sum_counts,
 };
-use super::document::{GoldDocument, LabelledSpan, PredictedDocument};
-use super::metrics::Counts;
+use super::document::{GoldDocument, LabelledSpan, PredictedDocument, QuotedSpan};
+use super::labels::LabelsByTask;
 use super::metrics::spans::{SpanPair, count_spans};
 use super::metrics::topics::TopicTable;
-use super::report::{ModelAnswers, PlacedText};
-use super::tables::{Labels, span_pairs, topic_table};
+use super::metrics::{MatchCounts, Prf, ratio};
+use super::tables::{span_pairs, topic_table};
 use crate::manifest::task::Task;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,11 +23,11 @@ pub struct Comparison {
     pub resampling: Resampling,
     pub entities: Option<EntityComparison>,
     pub topics: Option<TopicComparison>,
-    /// The documents on which the two disagree most, the most disagreed on first.
+    /// The documents with the most disagreements, sorted by their number.
     pub disagreements: Vec<Disagreement>,
 }
 
-/// A figure of both models, and the interval of the candidate's minus the baseline's (95%, paired bootstrap).
+/// A metric of both models, and the interval of the candidate's minus the baseline's (95%, paired bootstrap).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Difference {
     pub baseline: f64,
@@ -66,7 +66,7 @@ pub struct McNemar {
     pub p_value: f64,
 }
 
-/// One document with three views of it.
+/// One document with its gold labels and both answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Disagreement {
     pub document: String,
@@ -81,7 +81,7 @@ pub struct Disagreement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct View {
     pub topics: Option<Vec<String>>,
-    pub entities: Option<Vec<PlacedText>>,
+    pub entities: Option<Vec<QuotedSpan>>,
 }
 
 /// Documents that are shown.
@@ -89,13 +89,18 @@ const MAX_DISAGREEMENTS: usize = 20;
 
 impl Comparison {
     /// Compares two models; a task that one of them, or the data, lacks is left out.
-    pub fn of(gold: &[GoldDocument], models: [&ModelAnswers; 2], looked_at: &Labels, resampling: Resampling) -> Self {
+    pub fn of(
+        gold: &[GoldDocument],
+        models: [&ModelAnswers; 2],
+        counted: &LabelsByTask,
+        resampling: Resampling,
+    ) -> Self {
         let [baseline, candidate] = models;
-        let both = |task| models.iter().all(|model| model.labels.contains_key(&task)) && looked_at.contains_key(&task);
+        let both = |task| models.iter().all(|model| model.labels.contains_key(&task)) && counted.contains_key(&task);
         let entities = (both(Task::Entities) && gold.iter().any(|document| document.entities.is_some()))
             .then(|| EntityComparison::of(models.map(|model| span_pairs(gold, &model.documents)), resampling));
         let topics = (both(Task::Topics) && gold.iter().any(|document| document.topics.is_some())).then(|| {
-            let labels = looked_at.get(&Task::Topics).cloned().unwrap_or_default();
+            let labels = counted.get(&Task::Topics).cloned().unwrap_or_default();
             TopicComparison::of(models.map(|model| topic_table(gold, &model.documents, &labels)), resampling)
         });
         Self {
@@ -107,18 +112,39 @@ impl Comparison {
             disagreements: disagreements(gold, models),
         }
     }
+
+    /// All differences by name.
+    pub fn differences(&self) -> Vec<(&'static str, Difference)> {
+        let entities = self.entities.iter().flat_map(|entities| {
+            [
+                ("entities F1", entities.f1),
+                ("entities precision", entities.precision),
+                ("entities recall", entities.recall),
+                ("entities macro F1", entities.macro_f1),
+            ]
+        });
+        let topics = self.topics.iter().flat_map(|topics| {
+            [
+                ("topics precision at 1", topics.precision_at_1),
+                ("topics subset accuracy", topics.subset_accuracy),
+                ("topics micro F1", topics.micro_f1),
+                ("topics macro F1", topics.macro_f1),
+            ]
+        });
+        entities.chain(topics).collect()
+    }
 }
 
 impl EntityComparison {
     fn of(models: [Vec<SpanPair<'_>>; 2], resampling: Resampling) -> Self {
         let n_documents = models[0].len();
         let (counts, n_labels) = number_counts(models);
-        let figures = |by_label: &[Counts]| {
+        let metrics = |by_label: &[MatchCounts]| {
             let micro = micro(by_label);
             [micro.precision, micro.recall, micro.f1, macro_f1(by_label, |counts| counts.gold + counts.predicted > 0)]
         };
         let of_model = |model: usize, times: &[u32]| {
-            figures(&sum_counts(counts[model].iter().zip(times.iter().copied()), n_labels))
+            metrics(&sum_counts(counts[model].iter().zip(times.iter().copied()), n_labels))
         };
         let [precision, recall, f1, macro_f1] = differences(n_documents, resampling, of_model);
         let exchanged = |exchanged: &[bool]| {
@@ -165,14 +191,14 @@ impl TopicComparison {
 }
 
 impl TopicTable {
-    /// What each document adds to the counts of each label.
-    fn document_counts(&self) -> Vec<DocumentCounts> {
+    /// The counts of each document.
+    fn document_counts(&self) -> Vec<CountsByLabel> {
         let row = |document: usize| {
             let counts = |label: usize| {
                 let (gold, accepted) = (self.gold[[document, label]], self.accepted[[document, label]]);
                 let one = u64::from;
                 (gold || accepted).then(|| {
-                    (label, Counts { correct: one(gold && accepted), predicted: one(accepted), gold: one(gold) })
+                    (label, MatchCounts { correct: one(gold && accepted), predicted: one(accepted), gold: one(gold) })
                 })
             };
             (0..self.labels.len()).filter_map(counts).collect()
@@ -181,13 +207,13 @@ impl TopicTable {
     }
 }
 
-/// Counts of every document of both models by numbered label, and how many labels there are.
-fn number_counts<'d>(models: [Vec<SpanPair<'d>>; 2]) -> ([Vec<DocumentCounts>; 2], usize) {
+/// Counts of every document of both models by the index of the label, and the number of labels.
+fn number_counts<'d>(models: [Vec<SpanPair<'d>>; 2]) -> ([Vec<CountsByLabel>; 2], usize) {
     let mut numbers: BTreeMap<&'d str, usize> = BTreeMap::new();
     let counts = models.map(|pairs| {
         let mut documents = Vec::with_capacity(pairs.len());
         for pair in pairs {
-            let number = |(label, counts): (&'d str, Counts)| {
+            let number = |(label, counts): (&'d str, MatchCounts)| {
                 let next = numbers.len();
                 (*numbers.entry(label).or_insert(next), counts)
             };
@@ -198,7 +224,12 @@ fn number_counts<'d>(models: [Vec<SpanPair<'d>>; 2]) -> ([Vec<DocumentCounts>; 2
     (counts, numbers.len())
 }
 
-/// The figures that `of_model` gives for documents taken so many times each, for both models and their difference.
+/// Precision, recall and F1 over all labels together.
+fn micro(by_label: &[MatchCounts]) -> Prf {
+    by_label.iter().copied().sum::<MatchCounts>().prf()
+}
+
+/// The metrics that `of_model` gives for a sample of documents, for both models and their difference.
 fn differences<const K: usize>(
     n_documents: usize,
     resampling: Resampling,
@@ -218,14 +249,14 @@ fn differences<const K: usize>(
     })
 }
 
-/// The share of hits among those that are some, each as often as `times` says.
+/// The share of hits among those that are not `None`, each counted `times` times.
 fn mean(hits: impl Iterator<Item = Option<bool>>, times: &[u32]) -> f64 {
     let (mut right, mut n) = (0, 0);
     for (hit, times) in hits.zip(times) {
         right += if hit == Some(true) { *times } else { 0 };
         n += if hit.is_some() { *times } else { 0 };
     }
-    super::metrics::ratio(f64::from(right), f64::from(n))
+    ratio(f64::from(right), f64::from(n))
 }
 
 fn disagreements(gold: &[GoldDocument], [baseline, candidate]: [&ModelAnswers; 2]) -> Vec<Disagreement> {
@@ -239,7 +270,7 @@ fn disagreements(gold: &[GoldDocument], [baseline, candidate]: [&ModelAnswers; 2
         n,
         gold: View {
             topics: gold.topics.as_ref().map(|topics| topics.iter().cloned().collect()),
-            entities: placed(&gold.text, gold.entities.as_deref()),
+            entities: quoted(&gold.text, gold.entities.as_deref()),
         },
         baseline: View::of(gold, a),
         candidate: View::of(gold, b),
@@ -247,7 +278,7 @@ fn disagreements(gold: &[GoldDocument], [baseline, candidate]: [&ModelAnswers; 2
     documents.into_iter().take(MAX_DISAGREEMENTS).map(show).collect()
 }
 
-/// Entities and accepted topics that only one of the two has, of the tasks that the document is labelled for.
+/// Entities and accepted topics that only one of the two has, for the tasks with gold labels.
 fn n_disagreed(gold: &GoldDocument, a: &PredictedDocument, b: &PredictedDocument) -> usize {
     let only = |a: &[LabelledSpan], b: &[LabelledSpan]| a.iter().filter(|span| !b.contains(span)).count();
     let spans = match (&gold.entities, &a.entities, &b.entities) {
@@ -262,23 +293,16 @@ fn n_disagreed(gold: &GoldDocument, a: &PredictedDocument, b: &PredictedDocument
     spans + topics
 }
 
-impl PredictedDocument {
-    fn accepted(&self) -> Option<Vec<&str>> {
-        let topics = self.topics.as_ref()?.iter().filter(|topic| topic.accepted);
-        Some(topics.map(|topic| topic.label.as_str()).collect())
-    }
-}
-
 impl View {
     fn of(gold: &GoldDocument, answer: &PredictedDocument) -> Self {
         let topics = answer.accepted().filter(|_| gold.topics.is_some());
         Self {
             topics: topics.map(|topics| topics.into_iter().map(str::to_owned).collect()),
-            entities: placed(&gold.text, answer.entities.as_deref().filter(|_| gold.entities.is_some())),
+            entities: quoted(&gold.text, answer.entities.as_deref().filter(|_| gold.entities.is_some())),
         }
     }
 }
 
-fn placed(text: &str, spans: Option<&[LabelledSpan]>) -> Option<Vec<PlacedText>> {
-    Some(spans?.iter().map(|span| PlacedText::new(text, span)).collect())
+fn quoted(text: &str, spans: Option<&[LabelledSpan]>) -> Option<Vec<QuotedSpan>> {
+    Some(spans?.iter().map(|span| QuotedSpan::new(text, span)).collect())
 }

@@ -1,63 +1,84 @@
-//! Which figures there will be: told from the data and the models' folders before any model runs, so that a requirement for a
-//! figure that there will not be, or labels that nobody has, are refused at once and not after the last answer.
+//! The metrics that a report will have, known from the data and the models' folders before any model runs. A requirement
+//! for another metric, or a label that does not exist, is refused at once and not after the last answer.
 
 use std::collections::BTreeSet;
 
-use super::document::{GoldDocument, LabelledSpan, PredictedDocument, ScoredTopic};
-use super::report::ModelAnswers;
-use super::speed::{ReadSettings, Speed};
-use super::tables::Labels;
-use super::{EvaluateError, EvaluateSettings, renamed, reports_of, stored_answers, verdict};
-use crate::evaluate::gold::Gold;
+use super::answers::{ModelAnswers, keep, rename_labels, restrict_labels};
+use super::document::GoldDocument;
+use super::gold::Gold;
+use super::labels::{LabelsByTask, choose_labels, collect_labels};
+use super::model_metrics::ModelMetrics;
+use super::require::verdict;
+use super::run_record::Speed;
+use super::settings::{EvaluateError, EvaluateSettings};
+use super::speed::ReadSettings;
 use crate::inference::decode::tags::{entity_labels, parse_tags};
 use crate::manifest::task::{AggregationStrategy, Task};
 use crate::manifest::{EntityHead, Manifest, TopicHead, TopicLabel};
 use crate::models::spec::ModelSpec;
 
-/// Holds the labels and figures that are asked for against those that there will be. A model whose folder doesn't name its
-/// labels leaves that open.
-pub fn check_asked(settings: &EvaluateSettings, gold: &Gold, mapped: &[GoldDocument]) -> Result<(), EvaluateError> {
+/// Checks the labels and metrics of `settings` against those that the report will have; `mapped` are the documents under
+/// their new labels. Nothing is checked where a model's folder does not name its labels.
+pub fn check_expected(settings: &EvaluateSettings, gold: &Gold, mapped: &[GoldDocument]) -> Result<(), EvaluateError> {
     if settings.requirements.is_empty() && settings.labels.is_empty() {
         return Ok(());
     }
-    let mut answers = Vec::new();
+    let mut models = Vec::new();
     for spec in &settings.models {
-        match expected_answers(spec, gold, settings)? {
-            Some(expected) => answers.push(renamed(expected, &settings.map)),
-            None => return Ok(()),
-        }
+        let Some((labels, speed)) = expected_answers(spec, gold, &settings.read)? else { return Ok(()) };
+        models.push((spec.name.as_str(), rename_labels(&labels, &settings.map), speed));
     }
-    let compared = reports_of(mapped, answers, &settings.labels)?;
-    verdict(&compared.models, &settings.requirements)?;
+    let gold_labels = collect_labels(mapped.iter().map(GoldDocument::labels));
+    let counted = counted_labels(&settings.labels, &gold_labels, models.iter().map(|(_, labels, _)| labels))?;
+    let gold_labels = restrict_labels(&gold_labels, &counted);
+    let documents: Vec<GoldDocument> = mapped.iter().map(|document| document.map_labels(keep(&counted))).collect();
+    let outline = |(name, labels, speed)| {
+        ModelMetrics::outline(name, &documents, &restrict_labels(&labels, &counted), &gold_labels, speed)
+    };
+    let metrics: Vec<ModelMetrics> = models.into_iter().map(outline).collect();
+    check_tasks(&metrics, &gold_labels)?;
+    verdict(metrics.iter().map(|model| (model.name.as_str(), model)), &settings.requirements)?;
     Ok(())
 }
 
-/// The answers of a file; those of a folder as if it answered what the data is labelled with. `None` where the folder does not
-/// name its labels.
+/// The labels that count: those of data and models, or the chosen ones of them.
+pub fn counted_labels<'l>(
+    chosen: &[String],
+    gold: &LabelsByTask,
+    models: impl Iterator<Item = &'l LabelsByTask>,
+) -> Result<LabelsByTask, EvaluateError> {
+    let mut known = gold.clone();
+    for (task, labels) in models.flatten() {
+        known.entry(*task).or_default().extend(labels.iter().cloned());
+    }
+    if chosen.is_empty() { Ok(known) } else { Ok(choose_labels(chosen, &known)?) }
+}
+
+/// Fails where no model answers a task that the data is labelled for.
+pub fn check_tasks(models: &[ModelMetrics], gold_labels: &LabelsByTask) -> Result<(), EvaluateError> {
+    if models.iter().any(|model| model.entities.is_some() || model.topics.is_some()) {
+        return Ok(());
+    }
+    let tasks: Vec<&str> = gold_labels.keys().map(|task| task.as_str()).collect();
+    Err(EvaluateError::NothingToCompare(tasks.join(" and ")))
+}
+
+/// Labels and speed of a file of answers or a model's folder; `None` where the folder does not name its labels.
 fn expected_answers(
     spec: &ModelSpec,
     gold: &Gold,
-    settings: &EvaluateSettings,
-) -> Result<Option<ModelAnswers>, EvaluateError> {
+    read: &ReadSettings,
+) -> Result<Option<(LabelsByTask, Option<Speed>)>, EvaluateError> {
     if spec.path.is_file() {
-        return stored_answers(spec, &spec.path, gold).map(Some);
+        let answers = ModelAnswers::read(&spec.name, &spec.path, gold)?;
+        return Ok(Some((answers.labels, answers.speed)));
     }
-    let manifest = Manifest::read(&spec.path)
-        .map_err(|source| EvaluateError::Load { name: spec.name.clone(), source: Box::new(source.into()) })?;
-    Ok(labels_of_folder(&manifest, &settings.read).map(|labels| ModelAnswers {
-        name: spec.name.clone(),
-        version: None,
-        documents: gold.documents.iter().map(|document| as_labelled(document, &labels)).collect(),
-        labels,
-        speed: Some(Speed { resident_bytes: Some(0), ..Speed::default() }),
-    }))
-}
-
-fn labels_of_folder(manifest: &Manifest, read: &ReadSettings) -> Option<Labels> {
+    let manifest = Manifest::read(&spec.path).map_err(|error| EvaluateError::load(spec, error))?;
     let topics = manifest.topics.as_ref().map(|head| (Task::Topics, topic_names(head, read)));
     let entities = manifest.entities.as_ref().map(|head| (Task::Entities, entity_names(head, read)));
-    let labels: Labels = topics.into_iter().chain(entities).collect();
-    labels.values().all(|labels| !labels.is_empty()).then_some(labels)
+    let labels: LabelsByTask = topics.into_iter().chain(entities).collect();
+    let speed = Speed { resident_bytes: Some(0), ..Speed::default() };
+    Ok(labels.values().all(|labels| !labels.is_empty()).then_some((labels, Some(speed))))
 }
 
 fn topic_names(head: &TopicHead, read: &ReadSettings) -> BTreeSet<String> {
@@ -71,15 +92,4 @@ fn entity_names(head: &EntityHead, read: &ReadSettings) -> BTreeSet<String> {
         AggregationStrategy::None => head.tags.iter().filter(|tag| *tag != "O").cloned().collect(),
         _ => entity_labels(&parse_tags(&head.tags)).into_iter().map(str::to_owned).collect(),
     }
-}
-
-/// The gold labels as the answer of a model that gives `labels`, each of which it gives once more.
-fn as_labelled(document: &GoldDocument, labels: &Labels) -> PredictedDocument {
-    let topic = |label: &String| ScoredTopic { label: label.clone(), score: 1.0, accepted: true };
-    let topics = labels.get(&Task::Topics).map(|_| document.topics.iter().flatten().map(topic).collect());
-    let entities = labels.get(&Task::Entities).map(|names| {
-        let once = names.iter().map(|name| LabelledSpan::new(0, 0, name));
-        document.entities.iter().flatten().cloned().chain(once).collect()
-    });
-    PredictedDocument { topics, entities, failure: None }
 }

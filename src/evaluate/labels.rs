@@ -1,4 +1,4 @@
-//! Labels of models and data brought to one vocabulary, and the figures confined to some of it.
+//! One vocabulary for the labels of models and data, and the choice of labels that count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,10 +6,13 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::document::{GoldDocument, LabelledSpan, PredictedDocument, ScoredTopic, in_order};
+use super::document::DocumentLabels;
 use crate::manifest::task::Task;
 
-/// New names of labels, for gold and predicted alike; an empty name takes the label out.
+/// Labels of each task; a task without labels may be present.
+pub type LabelsByTask = BTreeMap<Task, BTreeSet<String>>;
+
+/// New names of labels, for gold and predicted ones; an empty name removes the label.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LabelMap {
     names: BTreeMap<String, String>,
@@ -22,7 +25,7 @@ pub struct Mapping {
     pub new: String,
 }
 
-/// Labels that have no counterpart on the other side, so that they can only be wrong or missed.
+/// Labels without a counterpart on the other side. They can only be wrong or missed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Unmatched {
     /// The model gives them, and no document has them.
@@ -33,7 +36,7 @@ pub struct Unmatched {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LabelError {
-    #[error("`{0}` maps no label; write OLD=NEW (or OLD= to leave OLD out)")]
+    #[error("`{0}` is not a mapping; write OLD=NEW (or OLD= to leave OLD out)")]
     Mapping(String),
     #[error("{path}: cannot be read", path = path.display())]
     Io { path: PathBuf, source: std::io::Error },
@@ -47,10 +50,9 @@ impl FromStr for Mapping {
     type Err = LabelError;
 
     fn from_str(text: &str) -> Result<Self, LabelError> {
-        let (old, new) = text.split_once('=').ok_or_else(|| LabelError::Mapping(text.to_owned()))?;
-        match old.trim() {
-            "" => Err(LabelError::Mapping(text.to_owned())),
-            old => Ok(Self { old: old.to_owned(), new: new.trim().to_owned() }),
+        match text.split_once('=').map(|(old, new)| (old.trim(), new.trim())) {
+            None | Some(("", _)) => Err(LabelError::Mapping(text.to_owned())),
+            Some((old, new)) => Ok(Self { old: old.to_owned(), new: new.to_owned() }),
         }
     }
 }
@@ -60,7 +62,7 @@ impl LabelMap {
         Self { names: mappings.into_iter().map(|mapping| (mapping.old, mapping.new)).collect() }
     }
 
-    /// The mappings of a file, one a line; empty lines and lines that begin with `#` are passed over.
+    /// The mappings of a file, one a line; empty lines and lines that begin with `#` are skipped.
     pub fn read(path: &Path) -> Result<Vec<Mapping>, LabelError> {
         let text = std::fs::read_to_string(path).map_err(|source| LabelError::Io { path: path.to_owned(), source })?;
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
@@ -78,42 +80,6 @@ impl LabelMap {
     pub fn apply<'l>(&'l self, label: &'l str) -> Option<&'l str> {
         Some(self.names.get(label).map_or(label, String::as_str)).filter(|label| !label.is_empty())
     }
-
-    pub fn apply_to_gold(&self, document: &GoldDocument) -> GoldDocument {
-        let topics = document.topics.as_ref();
-        GoldDocument {
-            id: document.id.clone(),
-            text: document.text.clone(),
-            topics: topics
-                .map(|topics| topics.iter().filter_map(|label| self.apply(label)).map(str::to_owned).collect()),
-            entities: document.entities.as_deref().map(|spans| self.apply_to_spans(spans)),
-        }
-    }
-
-    /// Topics that come to have one name are one: it has the best of their scores.
-    pub fn apply_to_predicted(&self, document: &PredictedDocument) -> PredictedDocument {
-        let topics = document.topics.as_ref().map(|topics| {
-            let mut renamed: Vec<ScoredTopic> = Vec::new();
-            for topic in topics {
-                let Some(label) = self.apply(&topic.label) else { continue };
-                match renamed.iter_mut().find(|other| other.label == label) {
-                    Some(other) => {
-                        other.score = other.score.max(topic.score);
-                        other.accepted |= topic.accepted;
-                    }
-                    None => renamed.push(ScoredTopic { label: label.to_owned(), ..*topic }),
-                }
-            }
-            renamed
-        });
-        let entities = document.entities.as_deref().map(|spans| self.apply_to_spans(spans));
-        PredictedDocument { topics, entities, failure: document.failure.clone() }
-    }
-
-    fn apply_to_spans(&self, spans: &[LabelledSpan]) -> Vec<LabelledSpan> {
-        let rename = |span: &LabelledSpan| Some(LabelledSpan::new(span.start, span.end, self.apply(&span.label)?));
-        in_order(spans.iter().filter_map(rename).collect())
-    }
 }
 
 impl Unmatched {
@@ -125,21 +91,29 @@ impl Unmatched {
     }
 }
 
-/// The labels that each task is confined to, of those that were `asked` for. A task with none of them is left whole.
+/// All labels of some documents.
+pub fn collect_labels<'d>(documents: impl IntoIterator<Item = DocumentLabels<'d>>) -> LabelsByTask {
+    let mut all = LabelsByTask::new();
+    for (task, labels) in documents.into_iter().flatten() {
+        if let Some(labels) = labels {
+            all.entry(task).or_default().extend(labels.into_iter().map(str::to_owned));
+        }
+    }
+    all
+}
+
+/// The labels that count for each task: those of `chosen`. A task without a chosen label keeps all of its labels.
 ///
 /// # Errors
-/// When a label that is asked for is known to no task.
-pub fn confine(
-    asked: &[String],
-    known: &BTreeMap<Task, BTreeSet<String>>,
-) -> Result<BTreeMap<Task, BTreeSet<String>>, LabelError> {
+/// When no task has one of the chosen labels.
+pub fn choose_labels(chosen: &[String], known: &LabelsByTask) -> Result<LabelsByTask, LabelError> {
     let unknown: Vec<String> =
-        asked.iter().filter(|label| !known.values().any(|labels| labels.contains(*label))).cloned().collect();
+        chosen.iter().filter(|label| !known.values().any(|labels| labels.contains(*label))).cloned().collect();
     if !unknown.is_empty() {
         return Err(LabelError::Unknown { unknown, known: known.values().flatten().cloned().collect() });
     }
     let kept = |labels: &BTreeSet<String>| {
-        let kept: BTreeSet<String> = labels.iter().filter(|label| asked.contains(label)).cloned().collect();
+        let kept: BTreeSet<String> = labels.iter().filter(|label| chosen.contains(label)).cloned().collect();
         if kept.is_empty() { labels.clone() } else { kept }
     };
     Ok(known.iter().map(|(task, labels)| (*task, kept(labels))).collect())
@@ -149,13 +123,9 @@ pub fn confine(
 mod tests {
     use super::*;
 
-    fn map(mappings: &[&str]) -> LabelMap {
-        LabelMap::new(mappings.iter().map(|mapping| mapping.parse().unwrap()))
-    }
-
     #[test]
     fn labels_are_renamed_left_out_or_kept() {
-        let map = map(&["PERSON=PER", "OTHderiv=", "Land = LOC"]);
+        let map = LabelMap::new(["PERSON=PER", "OTHderiv=", "Land = LOC"].map(|mapping| mapping.parse().unwrap()));
         for (old, new) in [("PERSON", Some("PER")), ("OTHderiv", None), ("Land", Some("LOC")), ("ORG", Some("ORG"))] {
             assert_eq!(map.apply(old), new);
         }
@@ -165,21 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn topics_that_fall_together_have_the_best_score() {
-        let topic = |label: &str, score, accepted| ScoredTopic { label: label.into(), score, accepted };
-        let topics = vec![topic("a", 0.6, false), topic("b", 0.5, true), topic("c", 0.1, false)];
-        let document = PredictedDocument { topics: Some(topics), ..Default::default() };
-        let renamed = map(&["b=a"]).apply_to_predicted(&document).topics.unwrap();
-        assert_eq!(renamed, [topic("a", 0.6, true), topic("c", 0.1, false)]);
-    }
-
-    #[test]
-    fn some_labels_confine_their_task_and_no_other() {
+    fn chosen_labels_narrow_their_task_and_no_other() {
         let set = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect::<BTreeSet<_>>();
         let known = BTreeMap::from([(Task::Topics, set(&["Sport"])), (Task::Entities, set(&["PER", "LOC"]))]);
-        let confined = confine(&["PER".into()], &known).unwrap();
-        assert_eq!(confined, BTreeMap::from([(Task::Topics, set(&["Sport"])), (Task::Entities, set(&["PER"]))]));
-        let error = confine(&["PRE".into()], &known).unwrap_err().to_string();
+        let chosen = choose_labels(&["PER".into()], &known).unwrap();
+        assert_eq!(chosen, BTreeMap::from([(Task::Topics, set(&["Sport"])), (Task::Entities, set(&["PER"]))]));
+        let error = choose_labels(&["PRE".into()], &known).unwrap_err().to_string();
         assert!(error.contains("\"PRE\"") && error.contains("\"LOC\""), "{error}");
     }
 }

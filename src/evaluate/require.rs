@@ -1,7 +1,7 @@
 //! Conditions that a model must meet: `entities.f1 >= baseline - 0.5`, `topics.macro_f1 >= 0.6`.
 //!
-//! Figures are told as in the JSON report, as fractions. What is added to or taken from `baseline` is told as people tell
-//! differences of such figures, in points: hundredths of a fraction, and plain units for everything else (`speed.p95_ms`).
+//! Metrics have the names and values of the JSON report, where most are fractions. A margin on `baseline` is in points
+//! (hundredths) for fractions, and in the unit of the metric otherwise (`speed.p95_ms`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,12 +9,12 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::Value;
 
-/// `FIGURE OPERATOR BOUND`
+/// `METRIC OPERATOR BOUND`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Requirement {
     pub text: String,
-    /// Path in a model's part of the JSON report, dots between.
-    figure: String,
+    /// Path in a model's part of the JSON report, joined by dots.
+    metric: String,
     operator: Operator,
     bound: Bound,
 }
@@ -30,9 +30,9 @@ enum Operator {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Bound {
     Number(f64),
-    /// The baseline's figure, plus a margin.
+    /// The baseline's metric, plus a margin.
     BaselinePlus(f64),
-    /// The baseline's figure, times a factor.
+    /// The baseline's metric, times a factor.
     BaselineTimes(f64),
 }
 
@@ -42,7 +42,7 @@ pub struct Outcome {
     pub model: String,
     pub requirement: String,
     pub value: f64,
-    /// What the value was held against.
+    /// The number that the value is compared with.
     pub bound: f64,
     pub holds: bool,
 }
@@ -50,16 +50,16 @@ pub struct Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequireError {
     #[error(
-        "`{0}` is not a requirement; write FIGURE OPERATOR BOUND, like `entities.f1 >= baseline - 0.5` or `topics.macro_f1 >= 0.6`"
+        "`{0}` is not a requirement; write METRIC OPERATOR BOUND, like `entities.f1 >= baseline - 0.5` or `topics.macro_f1 >= 0.6`"
     )]
     Form(String),
-    #[error("`{figure}` is not a figure; it begins with `entities.`, `topics.` or `speed.`")]
-    Figure { figure: String },
-    #[error("{figure} is a fraction, and {bound} does not lie in 0 to 1; write {suggestion}", suggestion = bound_as_fraction(bound))]
-    NotAFraction { figure: String, bound: String },
-    #[error("model `{model}` has no figure `{figure}`; there are {there_are}")]
-    Missing { model: String, figure: String, there_are: String },
-    #[error("`{0}` speaks of a baseline, and one model alone has none; give a second --model")]
+    #[error("`{metric}` is not a metric; names begin with `entities.`, `topics.` or `speed.`")]
+    Metric { metric: String },
+    #[error("{metric} is a fraction, and {bound} is not in 0 to 1; write {suggestion}", suggestion = bound_as_fraction(bound))]
+    NotAFraction { metric: String, bound: String },
+    #[error("model `{model}` has no metric `{metric}`; it has {known}")]
+    Missing { model: String, metric: String, known: String },
+    #[error("`{0}` needs a baseline, and there is only one model; give a second --model")]
     NoBaseline(String),
 }
 
@@ -71,16 +71,16 @@ impl FromStr for Requirement {
         const OPERATORS: [(&str, Operator); 4] =
             [(">=", Operator::AtLeast), ("<=", Operator::AtMost), (">", Operator::MoreThan), ("<", Operator::LessThan)];
         let split = OPERATORS.iter().find_map(|(word, operator)| Some((text.split_once(word)?, *operator)));
-        let ((figure, bound), operator) = split.ok_or_else(form)?;
-        let (figure, bound) = (figure.trim().to_owned(), parse_bound(bound).ok_or_else(form)?);
-        if !["entities.", "topics.", "speed."].iter().any(|section| figure.starts_with(section)) {
-            return Err(RequireError::Figure { figure });
+        let ((metric, bound), operator) = split.ok_or_else(form)?;
+        let (metric, bound) = (metric.trim().to_owned(), parse_bound(bound).ok_or_else(form)?);
+        if !["entities.", "topics.", "speed."].iter().any(|section| metric.starts_with(section)) {
+            return Err(RequireError::Metric { metric });
         }
         match bound {
-            Bound::Number(number) if is_fraction(&figure) && !(0.0..=1.0).contains(&number) => {
-                Err(RequireError::NotAFraction { figure, bound: number.to_string() })
+            Bound::Number(number) if is_fraction(&metric) && !(0.0..=1.0).contains(&number) => {
+                Err(RequireError::NotAFraction { metric, bound: number.to_string() })
             }
-            _ => Ok(Self { text: text.trim().to_owned(), figure, operator, bound }),
+            _ => Ok(Self { text: text.trim().to_owned(), metric, operator, bound }),
         }
     }
 }
@@ -102,13 +102,31 @@ fn bound_as_fraction(bound: &str) -> String {
     bound.parse::<f64>().map_or_else(|_| bound.to_owned(), |number| (number / 100.0).to_string())
 }
 
-/// Everything but speed, counts and log loss lies in 0..=1.
-fn is_fraction(figure: &str) -> bool {
+/// All metrics but speed, counts and log loss are in 0..=1.
+fn is_fraction(metric: &str) -> bool {
     const OTHERS: [&str; 8] =
         ["log_loss", "support", "predicted", "correct", "incorrect", "partial", "missed", "spurious"];
-    let last = figure.rsplit('.').next().unwrap_or_default();
-    let is_count = figure.contains(".counts.") || last.starts_with("n_") || OTHERS.contains(&last);
-    !(figure.starts_with("speed.") || is_count)
+    let last = metric.rsplit('.').next().unwrap_or_default();
+    let is_count = metric.contains(".counts.") || last.starts_with("n_") || OTHERS.contains(&last);
+    !(metric.starts_with("speed.") || is_count)
+}
+
+/// Checks every requirement for every candidate; a single model is a candidate without a baseline. `models` are names and
+/// metrics.
+pub fn verdict<'m, M: Serialize + 'm>(
+    models: impl IntoIterator<Item = (&'m str, &'m M)>,
+    requirements: &[Requirement],
+) -> Result<Vec<Outcome>, RequireError> {
+    let json = |(name, metrics)| (name, serde_json::to_value(metrics).unwrap_or_default());
+    let models: Vec<(&str, Value)> = models.into_iter().map(json).collect();
+    let (baseline, candidates) = match models.as_slice() {
+        [(name, metrics), candidates @ ..] if !candidates.is_empty() => (Some((*name, metrics)), candidates),
+        models => (None, models),
+    };
+    let check = |(name, metrics): &(&str, Value)| {
+        requirements.iter().map(|requirement| requirement.check(name, metrics, baseline)).collect::<Vec<_>>()
+    };
+    candidates.iter().flat_map(check).collect()
 }
 
 impl Requirement {
@@ -116,20 +134,20 @@ impl Requirement {
         !matches!(self.bound, Bound::Number(_))
     }
 
-    /// Holds `model` against the requirement; both are models' parts of the JSON report.
+    /// Checks a model; `model` and `baseline` are models' parts of the JSON report.
     pub fn check(&self, name: &str, model: &Value, baseline: Option<(&str, &Value)>) -> Result<Outcome, RequireError> {
-        let value = self.figure_of(name, model)?;
+        let value = self.value_of(name, model)?;
         let of_baseline = || {
             let (name, baseline) = baseline.ok_or_else(|| RequireError::NoBaseline(self.text.clone()))?;
-            self.figure_of(name, baseline)
+            self.value_of(name, baseline)
         };
         let bound = match self.bound {
             Bound::Number(number) => number,
             Bound::BaselineTimes(factor) => factor * of_baseline()?,
-            Bound::BaselinePlus(points) if is_fraction(&self.figure) => of_baseline()? + points / 100.0,
+            Bound::BaselinePlus(points) if is_fraction(&self.metric) => of_baseline()? + points / 100.0,
             Bound::BaselinePlus(margin) => of_baseline()? + margin,
         };
-        /// 0.8 - 0.5 points is not below 0.795, whatever the last digits say.
+        /// 0.8 minus 0.5 points must not be below 0.795 because of the last digits.
         const ROUNDING: f64 = 1e-12;
         let holds = match self.operator {
             Operator::AtLeast => value >= bound - ROUNDING,
@@ -140,22 +158,22 @@ impl Requirement {
         Ok(Outcome { model: name.to_owned(), requirement: self.text.clone(), value, bound, holds })
     }
 
-    fn figure_of(&self, name: &str, model: &Value) -> Result<f64, RequireError> {
-        let found = find(model, &self.figure).or_else(|| {
+    fn value_of(&self, name: &str, model: &Value) -> Result<f64, RequireError> {
+        let found = find(model, &self.metric).or_else(|| {
             // `entities.f1` is short for `entities.micro.f1`.
-            find(model, &self.figure.replacen("entities.", "entities.micro.", 1))
+            find(model, &self.metric.replacen("entities.", "entities.micro.", 1))
         });
         found.ok_or_else(|| {
-            let section = self.figure.split('.').next().unwrap_or_default();
+            let section = self.metric.split('.').next().unwrap_or_default();
             let mut numbers = Vec::new();
             list_numbers(model.get(section).unwrap_or(&Value::Null), section, &mut numbers);
-            let there_are = if numbers.is_empty() { format!("no {section} figures") } else { numbers.join(", ") };
-            RequireError::Missing { model: name.to_owned(), figure: self.figure.clone(), there_are }
+            let known = if numbers.is_empty() { format!("no {section} metrics") } else { numbers.join(", ") };
+            RequireError::Missing { model: name.to_owned(), metric: self.metric.clone(), known }
         })
     }
 }
 
-/// The number at `path`. Names may hold dots themselves, so each name that fits is tried.
+/// The number at `path`. Names may contain dots, so each name that fits is tried.
 fn find(value: &Value, path: &str) -> Option<f64> {
     value.as_object()?.iter().find_map(|(name, value)| match path.strip_prefix(name.as_str())? {
         "" => value.as_f64(),
@@ -163,7 +181,7 @@ fn find(value: &Value, path: &str) -> Option<f64> {
     })
 }
 
-/// The paths of all numbers, those of schemes left out and those of single labels told once for all of them.
+/// The paths of all numbers, without those of schemes; the paths of labels are listed once for all labels.
 fn list_numbers(value: &Value, path: &str, numbers: &mut Vec<String>) {
     for (name, value) in value.as_object().into_iter().flatten() {
         match value {
@@ -172,8 +190,8 @@ fn list_numbers(value: &Value, path: &str, numbers: &mut Vec<String>) {
                 let mut of_one = Vec::new();
                 list_numbers(labels.values().next().unwrap_or(&Value::Null), "", &mut of_one);
                 let labels: Vec<&str> = labels.keys().map(String::as_str).collect();
-                let figures = of_one.iter().map(|figure| figure.trim_start_matches('.')).collect::<Vec<_>>();
-                numbers.push(format!("{path}.per_label.LABEL.({}) of {}", figures.join("|"), labels.join(", ")));
+                let metrics = of_one.iter().map(|metric| metric.trim_start_matches('.')).collect::<Vec<_>>();
+                numbers.push(format!("{path}.per_label.LABEL.({}) for {}", metrics.join("|"), labels.join(", ")));
             }
             Value::Object(_) if name != "schemes" => {
                 list_numbers(value, &format!("{path}.{name}"), numbers);
@@ -185,8 +203,12 @@ fn list_numbers(value: &Value, path: &str, numbers: &mut Vec<String>) {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = if self.holds { "holds" } else { "FALLS SHORT" };
-        write!(f, "{word}: {}: {} (is {:.4}, bound {:.4})", self.model, self.requirement, self.value, self.bound)
+        let word = if self.holds { "met" } else { "NOT MET" };
+        write!(
+            f,
+            "requirement {word}: {}: {} (value {:.4}, bound {:.4})",
+            self.model, self.requirement, self.value, self.bound
+        )
     }
 }
 
@@ -216,11 +238,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_checked_says_why() {
+    fn a_requirement_that_cannot_be_checked_says_why() {
         for (text, part) in [
-            ("entities.f1", "FIGURE OPERATOR BOUND"),
-            ("entities.f1 >= much", "FIGURE OPERATOR BOUND"),
-            ("entities.f1 >= baseline / 2", "FIGURE OPERATOR BOUND"),
+            ("entities.f1", "METRIC OPERATOR BOUND"),
+            ("entities.f1 >= much", "METRIC OPERATOR BOUND"),
+            ("entities.f1 >= baseline / 2", "METRIC OPERATOR BOUND"),
             ("f1 >= 0.5", "`entities.`"),
             ("entities.f1 >= 84.5", "write 0.845"),
         ] {
@@ -230,7 +252,7 @@ mod tests {
         let model = json!({"topics": {"macro_f1": 0.5, "per_label": {"x": {"f1": 1.0}}}});
         let missing = "topics.f2 >= 0.5".parse::<Requirement>().unwrap().check("b", &model, None).unwrap_err();
         assert!(
-            missing.to_string().ends_with("there are topics.macro_f1, topics.per_label.LABEL.(f1) of x"),
+            missing.to_string().ends_with("it has topics.macro_f1, topics.per_label.LABEL.(f1) for x"),
             "{missing}"
         );
         let alone = "topics.macro_f1 >= baseline".parse::<Requirement>().unwrap().check("b", &model, None);

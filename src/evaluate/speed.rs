@@ -5,35 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use serde::{Deserialize, Serialize};
 
 use super::document::GoldDocument;
-use super::predictions::{Store, StoreError};
+use super::predictions::Store;
+use super::run_record::{Speed, StoreError};
 use crate::classify::answer::Answer;
 use crate::classify::classifier::Classifier;
 use crate::classify::error::ClassifyError;
 use crate::classify::request::{CheckedText, ClassifyOptions, batch_context, label_languages};
 use crate::manifest::task::AggregationStrategy;
-use crate::models::load::{Model, resident_bytes};
+use crate::models::load::Model;
 use crate::models::registry::Assignment;
-
-/// What a model's answers cost on this machine.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Speed {
-    /// Documents that were classified for `documents_per_s`, many at a time.
-    pub n_documents: usize,
-    pub documents_per_s: f64,
-    /// The execution provider that ran the model.
-    pub execution_provider: String,
-    /// Runs that happened at the same time.
-    pub streams: usize,
-    /// From a document to its answer, one document at a time.
-    pub p50_ms: f64,
-    pub p95_ms: f64,
-    /// By how much the process grew from before the model was loaded to after its last answer; where the system says it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resident_bytes: Option<u64>,
-}
 
 /// How documents are read.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -87,11 +69,6 @@ pub async fn run_model(
         p95_ms: percentile_ms(&times, 0.95),
         resident_bytes: None,
     }))
-}
-
-/// The process's size now, where the system says it.
-pub fn size_now() -> Option<u64> {
-    resident_bytes()
 }
 
 /// All tasks that the model gives, with all its topics.

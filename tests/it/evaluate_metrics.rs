@@ -1,12 +1,12 @@
-//! The figures against those of seqeval, nervaluate, scikit-learn and SciPy (`scripts/reference/make_metrics.py`).
+//! The metrics against those of seqeval, nervaluate, scikit-learn and SciPy (`scripts/reference/make_metrics.py`).
 
 use ndarray::Array2;
 use ressort::evaluate::compare::{Resampling, approximate_randomisation, bootstrap, mcnemar};
 use ressort::evaluate::document::LabelledSpan;
-use ressort::evaluate::metrics::Counts;
+use ressort::evaluate::metrics::MatchCounts;
 use ressort::evaluate::metrics::schemes::Schemes;
-use ressort::evaluate::metrics::spans::{SpanPair, span_figures};
-use ressort::evaluate::metrics::topics::{TopicTable, topic_figures};
+use ressort::evaluate::metrics::spans::{SpanPair, span_metrics};
+use ressort::evaluate::metrics::topics::{TopicTable, topic_metrics};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -36,7 +36,8 @@ struct TopicCase {
     gold: Vec<Vec<u8>>,
     scores: Vec<Vec<f64>>,
     threshold: f64,
-    figures: Value,
+    #[serde(rename = "figures")]
+    metrics: Value,
     confusion: Value,
     per_label: Value,
 }
@@ -78,7 +79,7 @@ impl TopicCase {
     }
 }
 
-/// Asserts that everything in `expected` stands in `found`, numbers up to rounding.
+/// Asserts that `found` contains everything in `expected`, numbers up to rounding.
 fn assert_holds(expected: &Value, found: &Value, at: &str) {
     match expected {
         Value::Object(fields) => fields.iter().for_each(|(name, value)| {
@@ -103,15 +104,15 @@ fn assert_holds(expected: &Value, found: &Value, at: &str) {
 #[test]
 fn strict_span_f1_is_that_of_seqeval() {
     for case in reference::<Reference>("metrics.json").entities {
-        let figures = serde_json::to_value(span_figures(case.pairs())).unwrap();
+        let metrics = serde_json::to_value(span_metrics(case.pairs())).unwrap();
         let mut expected = case.seqeval.as_object().unwrap().clone();
         for average in ["micro", "macro"] {
             let mut row = expected.remove(average).unwrap();
             row.as_object_mut().unwrap().remove("support");
-            assert_holds(&row, &figures[average], &format!("{}.{average}", case.name));
+            assert_holds(&row, &metrics[average], &format!("{}.{average}", case.name));
         }
-        assert_eq!(expected.len(), figures["per_label"].as_object().unwrap().len(), "{}", case.name);
-        assert_holds(&expected.into(), &figures["per_label"], &case.name);
+        assert_eq!(expected.len(), metrics["per_label"].as_object().unwrap().len(), "{}", case.name);
+        assert_holds(&expected.into(), &metrics["per_label"], &case.name);
     }
 }
 
@@ -119,9 +120,9 @@ fn strict_span_f1_is_that_of_seqeval() {
 fn the_four_schemes_are_those_of_nervaluate() {
     for case in reference::<Reference>("metrics.json").entities {
         let schemes = serde_json::to_value(Schemes::of(&case.pairs())).unwrap();
-        for (scheme, figures) in case.nervaluate.as_object().unwrap() {
+        for (scheme, metrics) in case.nervaluate.as_object().unwrap() {
             let at = format!("{}.{scheme}", case.name);
-            let mut expected = figures.as_object().unwrap().clone();
+            let mut expected = metrics.as_object().unwrap().clone();
             assert_holds(&expected.remove("micro").unwrap(), &schemes[scheme]["micro"], &format!("{at}.micro"));
             let sum: f64 = expected.values().map(|row| row["f1"].as_f64().unwrap()).sum();
             let mean = if expected.is_empty() { 0.0 } else { sum / expected.len() as f64 };
@@ -132,12 +133,12 @@ fn the_four_schemes_are_those_of_nervaluate() {
 }
 
 #[test]
-fn topic_figures_are_those_of_scikit_learn() {
+fn topic_metrics_are_those_of_scikit_learn() {
     for case in reference::<Reference>("metrics.json").topics {
-        let figures = serde_json::to_value(topic_figures(&case.table())).unwrap();
-        assert_holds(&case.figures, &figures, &case.name);
-        assert_holds(&case.confusion, &figures["confusion"]["counts"], &format!("{}.confusion", case.name));
-        assert_holds(&case.per_label, &figures["per_label"], &case.name);
+        let metrics = serde_json::to_value(topic_metrics(&case.table())).unwrap();
+        assert_holds(&case.metrics, &metrics, &case.name);
+        assert_holds(&case.confusion, &metrics["confusion"]["counts"], &format!("{}.confusion", case.name));
+        assert_holds(&case.per_label, &metrics["per_label"], &case.name);
     }
 }
 
@@ -150,12 +151,12 @@ fn mcnemars_test_is_that_of_scipys_binomial() {
 }
 
 #[test]
-fn intervals_and_exchanges_come_near_those_of_numpy() {
+fn intervals_and_p_values_are_close_to_those_of_numpy() {
     let case = reference::<Reference>("metrics.json").comparison;
     let f1 = |rows: &mut dyn Iterator<Item = (&[u64; 3], u64)>| {
-        let mut sum = Counts::default();
+        let mut sum = MatchCounts::default();
         rows.for_each(|([correct, predicted, gold], times)| {
-            sum.add_times(Counts { correct: *correct, predicted: *predicted, gold: *gold }, times);
+            sum.add_times(MatchCounts { correct: *correct, predicted: *predicted, gold: *gold }, times);
         });
         sum.f1()
     };

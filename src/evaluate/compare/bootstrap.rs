@@ -1,11 +1,11 @@
-//! The paired bootstrap: how a difference varies when documents are drawn anew, the same for both models
+//! The paired bootstrap: the interval of a difference over samples of documents, the same samples for both models
 //! (Efron & Tibshirani, percentile interval).
 
 use serde::Serialize;
 
-use super::Resampling;
+use super::resampling::Resampling;
 
-/// Where 95 of 100 differences lie.
+/// The range of 95 of 100 samples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
     pub low: f64,
@@ -38,7 +38,7 @@ pub fn bootstrap<const K: usize>(
     })
 }
 
-/// Between the two nearest of `sorted`, as `numpy.quantile` does by default; 0 for none.
+/// Interpolated between the two nearest values, as `numpy.quantile` does by default; 0 for no value.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let at = share * sorted.len().saturating_sub(1) as f64;
     let value = |index: usize| sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default();

@@ -1,17 +1,17 @@
-//! Tests of the hypothesis that two models are as good as each other: approximate randomisation for figures of a whole
-//! set (Noreen 1989; Yeh 2000), McNemar's exact test for documents that are right or wrong.
+//! Tests of the hypothesis that two models are equally good: approximate randomisation for metrics of a whole set
+//! (Noreen 1989; Yeh 2000), McNemar's exact test for documents that are right or wrong.
 
-use super::Resampling;
+use super::resampling::Resampling;
 
 /// The share of random exchanges of the two models' answers that make a difference at least as large as the one seen.
 ///
-/// `difference` gets for each of `n_documents` whether the answers change places. The result is in (0, 1].
+/// `difference` gets for each of `n_documents` whether the two answers are exchanged. The result is in (0, 1].
 pub fn approximate_randomisation(
     n_documents: usize,
     resampling: Resampling,
     difference: impl Fn(&[bool]) -> f64,
 ) -> f64 {
-    /// Sums of equal numbers in another order are equal, whatever the last digits say.
+    /// Sums of the same numbers in another order may differ in the last digits.
     const ROUNDING: f64 = 1e-12;
     let mut random = fastrand::Rng::with_seed(resampling.seed);
     let mut exchanged = vec![false; n_documents];
@@ -28,7 +28,7 @@ pub fn approximate_randomisation(
 /// `scipy.stats.binomtest(n_first, n_first + n_second)`.
 pub fn mcnemar(n_first: u64, n_second: u64) -> f64 {
     let n = n_first + n_second;
-    // Terms of the binomial distribution as logarithms: 2^-n alone is too small a number from n = 1075 on.
+    // The terms of the binomial distribution are logarithms, since 2^-n underflows from n = 1075 on.
     let mut log_term = -(n as f64) * std::f64::consts::LN_2;
     let mut tail = log_term.exp();
     for k in 1..=n_first.min(n_second) {

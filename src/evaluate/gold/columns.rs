@@ -1,51 +1,51 @@
-//! Gold as columns: a token a line with its tag, an empty line after each sentence. Every sentence becomes a document, its
-//! tokens joined by single spaces.
+//! Reads CoNLL columns: one token a line with its tag, an empty line after each sentence. Every sentence becomes a document,
+//! its tokens joined by single spaces.
 //!
-//! CoNLL-2003 has the token first and the tag last (`-DOCSTART-` lines are passed over); GermEval 2014 has number, token,
+//! CoNLL-2003 has the token first and the tag last (`-DOCSTART-` lines are skipped); GermEval 2014 has number, token,
 //! outer tag, inner tag, and lines that begin with `#`. Tags are IOB1, IOB2, BIOES or BILOU.
 
-use super::Fault;
+use super::error::ContentError;
 use crate::evaluate::document::{GoldDocument, LabelledSpan, in_order};
 
-/// A sentence that is being put together.
+/// The sentence that is being read.
 #[derive(Default)]
 struct Sentence {
     text: String,
     n_characters: usize,
     spans: Vec<LabelledSpan>,
-    /// The last of `spans` goes on with the next token, if that is tagged so.
+    /// Whether the next token may extend the last of `spans`.
     is_open: bool,
     has_tokens: bool,
 }
 
-pub(super) fn read(text: &str) -> Result<Vec<GoldDocument>, Fault> {
-    let layout = Layout::of(text);
+pub(super) fn read(text: &str) -> Result<Vec<GoldDocument>, ContentError> {
+    let columns = TagColumns::of(text);
     let mut documents = Vec::new();
     let mut sentence = Sentence::default();
     for (index, line) in text.lines().chain([""]).enumerate() {
-        let fault = |message| Fault::Line(index + 1, message);
+        let error = |message| ContentError::Line(index + 1, message);
         if line.trim().is_empty() {
             sentence.finish(&mut documents);
-        } else if !layout.is_comment(line) {
-            let (token, tag) = layout.token_and_tag(line).ok_or_else(|| {
-                fault(format!("`{line}` has no tag; a token and its tag are read, with tabs or spaces between"))
+        } else if !columns.is_comment(line) {
+            let (token, tag) = columns.token_and_tag(line).ok_or_else(|| {
+                error(format!("`{line}` has no tag; a line needs a token and its tag, separated by tabs or spaces"))
             })?;
-            sentence.push(token, tag).map_err(fault)?;
+            sentence.push(token, tag).map_err(error)?;
         }
     }
     Ok(documents)
 }
 
-/// Where token and tag stand, told by the whole file: a single line that begins with a number may begin with a token.
+/// The columns of token and tag. The whole file decides, since the number that begins a single line may be a token.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Layout {
-    /// Number in the sentence, token, outer tag, and more, with tabs between.
+enum TagColumns {
+    /// Number in the sentence, token, outer tag, and more, separated by tabs.
     Numbered,
     /// The token first and the tag last.
     Outermost,
 }
 
-impl Layout {
+impl TagColumns {
     fn of(text: &str) -> Self {
         let mut number = 0;
         let mut has_tokens = false;
@@ -63,14 +63,14 @@ impl Layout {
         if has_tokens { Self::Numbered } else { Self::Outermost }
     }
 
-    /// GermEval's source lines and CoNLL's document bounds. A token `#` has a tag behind it.
+    /// GermEval's source lines and CoNLL's document bounds. A token `#` is followed by a tag.
     fn is_comment(self, line: &str) -> bool {
         let is_tagged = |line| self.token_and_tag(line).is_some_and(|(_, tag)| is_tag(tag));
         line.starts_with("-DOCSTART-") || (line.starts_with('#') && (self == Self::Numbered || !is_tagged(line)))
     }
 
     fn token_and_tag(self, line: &str) -> Option<(&str, &str)> {
-        // A token may hold a no-break space, so tabs go before white space of any kind.
+        // A token may contain a no-break space, so tabs take precedence over other white space.
         let columns: Vec<&str> = match line.contains('\t') {
             true => line.split('\t').map(str::trim).collect(),
             false => line.split_ascii_whitespace().collect(),
@@ -107,8 +107,8 @@ impl Sentence {
         }
         let (prefix, label) = split_tag(tag)
             .ok_or_else(|| format!("tag `{tag}` is neither `O` nor a prefix and a label, like `B-PER` or `I-PER`"))?;
-        let goes_on = self.is_open && matches!(prefix, "I" | "M" | "E" | "L");
-        match self.spans.last_mut().filter(|span| goes_on && span.label == label) {
+        let continues = self.is_open && matches!(prefix, "I" | "M" | "E" | "L");
+        match self.spans.last_mut().filter(|span| continues && span.label == label) {
             Some(span) => span.end = self.n_characters,
             None => self.spans.push(LabelledSpan::new(start, self.n_characters, label)),
         }
@@ -161,13 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_at_the_beginning_of_a_line_may_be_a_token() {
+    fn a_number_that_begins_a_line_may_be_a_token() {
         check("1\tCD\tI-NP\tO\nFC\tNN\tI-NP\tI-ORG\n", &[("1 FC", &[(2, 4, "ORG")])]);
         check("1\tBonn\tB-LOC\n2\tist\tO\n", &[("Bonn ist", &[(0, 4, "LOC")])]);
     }
 
     #[test]
-    fn bioes_tags_end_and_stand_alone() {
+    fn bioes_tags_end_an_entity_or_are_one() {
         check(
             "a S-X\nb S-X\nc B-X\nd E-X\ne I-X",
             &[("a b c d e", &[(0, 1, "X"), (2, 3, "X"), (4, 7, "X"), (8, 9, "X")])],
@@ -177,8 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_tag_is_told_by_its_number() {
-        assert!(matches!(read("a O\nb").unwrap_err(), Fault::Line(2, message) if message.contains("no tag")));
-        assert!(matches!(read("a PERSON").unwrap_err(), Fault::Line(1, message) if message.contains("`PERSON`")));
+    fn an_error_has_the_number_of_the_line() {
+        assert!(matches!(read("a O\nb").unwrap_err(), ContentError::Line(2, message) if message.contains("no tag")));
+        assert!(
+            matches!(read("a PERSON").unwrap_err(), ContentError::Line(1, message) if message.contains("`PERSON`"))
+        );
     }
 }

@@ -1,12 +1,12 @@
-//! Gold as JSON lines: `{"id": …, "text": …, "topics": […], "entities": [{"start": …, "end": …, "label": …}, …]}`, places
-//! in Unicode code points. Other fields are passed over.
+//! Reads JSON lines: `{"id": …, "text": …, "topics": […], "entities": [{"start": …, "end": …, "label": …}, …]}`, offsets in
+//! Unicode code points. Other fields are ignored.
 
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Fault;
+use super::error::ContentError;
 use crate::evaluate::document::{GoldDocument, LabelledSpan, in_order};
 
 #[derive(Deserialize)]
@@ -18,22 +18,23 @@ struct Record {
     others: Map<String, Value>,
 }
 
-/// Reads all documents; topics stand in `topics_field`, else in `topics`.
-pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDocument>, Fault> {
+/// Reads all documents, with topics from `topics_field`, else from `topics`.
+pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDocument>, ContentError> {
     let topics_field = topics_field.unwrap_or("topics");
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(number, (index, line)): (usize, (usize, &str))| {
-        parse(line, number + 1, topics_field).map_err(|message| Fault::Line(index + 1, message))
+        parse(line, number + 1, topics_field).map_err(|message| ContentError::Line(index + 1, message))
     };
     lines.enumerate().map(read).collect()
 }
 
 fn parse(line: &str, number: usize, topics_field: &str) -> Result<GoldDocument, String> {
-    let record: Record = serde_json::from_str(line).map_err(|error| format!("{error}; one object a line is read"))?;
+    let record: Record =
+        serde_json::from_str(line).map_err(|error| format!("{error}; each line must be one JSON object"))?;
     let topics = record.others.get(topics_field).filter(|value| !value.is_null());
     let topics = topics.map(|value| topic_set(value, topics_field)).transpose()?;
     let n_characters = record.text.chars().count();
-    let entities = record.entities.map(|entities| check_places(entities, n_characters)).transpose()?;
+    let entities = record.entities.map(|entities| check_offsets(entities, n_characters)).transpose()?;
     let id = match record.id {
         None | Some(Value::Null) => number.to_string(),
         Some(Value::String(id)) => id,
@@ -42,22 +43,22 @@ fn parse(line: &str, number: usize, topics_field: &str) -> Result<GoldDocument, 
     Ok(GoldDocument { id, text: record.text.into(), topics, entities })
 }
 
-/// A list of labels, or one label alone.
+/// A list of labels, or a single label.
 fn topic_set(value: &Value, field: &str) -> Result<BTreeSet<String>, String> {
-    let fault = || format!("`{field}` is {value}; give a list of labels, or one label");
+    let error = || format!("`{field}` is {value}; give a list of labels, or a single label");
     match value {
         Value::String(label) => Ok([label.clone()].into()),
         Value::Array(labels) => {
-            labels.iter().map(|label| label.as_str().map(str::to_owned).ok_or_else(fault)).collect()
+            labels.iter().map(|label| label.as_str().map(str::to_owned).ok_or_else(error)).collect()
         }
-        _ => Err(fault()),
+        _ => Err(error()),
     }
 }
 
-fn check_places(entities: Vec<LabelledSpan>, n_characters: usize) -> Result<Vec<LabelledSpan>, String> {
+fn check_offsets(entities: Vec<LabelledSpan>, n_characters: usize) -> Result<Vec<LabelledSpan>, String> {
     match entities.iter().find(|span| span.start >= span.end || span.end > n_characters) {
         Some(LabelledSpan { start, end, label }) => Err(format!(
-            "entity {label} from {start} to {end} does not lie in the text of {n_characters} characters; places are half-open, in Unicode code points"
+            "entity {label} from {start} to {end} is not within the text of {n_characters} characters; offsets are half-open, in Unicode code points"
         )),
         None => Ok(in_order(entities)),
     }
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_labelled_differs_from_what_has_no_label() {
+    fn a_missing_field_differs_from_an_empty_one() {
         let text = "{\"text\": \"Zoë\", \"entities\": [{\"start\": 0, \"end\": 3, \"label\": \"PER\"}]}\n\n{\"id\": 7, \"text\": \"\", \"topics\": []}\n";
         let documents = read(text, None).unwrap();
         assert_eq!((documents[0].id.as_str(), &documents[0].topics), ("1", &None));
@@ -78,22 +79,22 @@ mod tests {
     }
 
     #[test]
-    fn topics_may_stand_in_another_field_and_alone() {
+    fn topics_may_be_in_another_field_and_single() {
         let documents = read(r#"{"text": "a", "topics": ["x"], "iptc": "sport"}"#, Some("iptc")).unwrap();
         assert_eq!(documents[0].topics, Some(["sport".to_owned()].into()));
     }
 
     #[test]
-    fn a_bad_line_is_told_by_its_number() {
+    fn an_error_has_the_number_of_the_line() {
         for (line, part) in [
-            ("{", "one object a line"),
+            ("{", "one JSON object"),
             (r#"{"topics": []}"#, "missing field `text`"),
             (r#"{"text": "a", "topics": 3}"#, "`topics` is 3"),
             (r#"{"text": "ab", "entities": [{"start": 0, "end": 3, "label": "X"}]}"#, "text of 2 characters"),
             (r#"{"text": "ab", "entities": [{"start": 1, "end": 1, "label": "X"}]}"#, "from 1 to 1"),
         ] {
-            let fault = read(&format!("\n{line}"), None).unwrap_err();
-            assert!(matches!(&fault, Fault::Line(2, message) if message.contains(part)), "{fault:?}");
+            let error = read(&format!("\n{line}"), None).unwrap_err();
+            assert!(matches!(&error, ContentError::Line(2, message) if message.contains(part)), "{error:?}");
         }
     }
 }

@@ -1,19 +1,22 @@
-//! Labelled data, read from the forms in which it comes: JSON lines, CoNLL columns, CSV.
+//! Reads labelled data in its usual formats: JSON lines, CoNLL columns, CSV.
 
 mod columns;
+mod error;
 mod jsonl;
 mod table;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
 use crate::evaluate::document::GoldDocument;
-use crate::system::choice::UnknownWord;
+use crate::system::choice::words;
+use error::ContentError;
 
-/// The form of a file of labelled data.
+pub use error::GoldError;
+
+/// The format of a file of labelled data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GoldFormat {
     /// One object a line: `text`, and `topics`, `entities` or both.
@@ -28,13 +31,13 @@ pub enum GoldFormat {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoldSource {
     pub path: PathBuf,
-    /// `None`: as the file's name ends.
+    /// `None`: from the ending of the file name.
     pub format: Option<GoldFormat>,
-    /// The field (JSON) or column (CSV) that holds the topics, where it is not called `topics`.
+    /// The field (JSON) or column (CSV) with the topics, where it is not called `topics`.
     pub topics_field: Option<String>,
 }
 
-/// Labelled data, checked: at least one document, every place within its text; ids differ.
+/// Checked labelled data: at least one document, all offsets within the text, distinct ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gold {
     pub documents: Vec<GoldDocument>,
@@ -42,37 +45,18 @@ pub struct Gold {
     pub version: String,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum GoldError {
-    #[error("{path}: cannot be read; give a file of labelled documents", path = path.display())]
-    Io { path: PathBuf, source: std::io::Error },
-    #[error("{path}, line {line}: {message}", path = path.display())]
-    Line { path: PathBuf, line: usize, message: String },
-    #[error("{path}: {message}", path = path.display())]
-    File { path: PathBuf, message: String },
-}
-
-/// What is wrong in a file, before the file is named.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    Line(usize, String),
-    File(String),
-}
-
 impl Gold {
     /// Reads and checks a file.
     pub fn read(source: &GoldSource) -> Result<Self, GoldError> {
         let path = &source.path;
         let bytes = std::fs::read(path).map_err(|cause| GoldError::Io { path: path.clone(), source: cause })?;
-        Self::parse(source, &bytes).map_err(|fault| match fault {
-            Fault::Line(line, message) => GoldError::Line { path: path.clone(), line, message },
-            Fault::File(message) => GoldError::File { path: path.clone(), message },
-        })
+        Self::parse(source, &bytes).map_err(|error| error.in_file(path))
     }
 
-    fn parse(source: &GoldSource, bytes: &[u8]) -> Result<Self, Fault> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| Fault::File(format!("is not UTF-8 from byte {} on; convert it", error.valid_up_to())))?;
+    fn parse(source: &GoldSource, bytes: &[u8]) -> Result<Self, ContentError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            ContentError::File(format!("is not UTF-8 from byte {} on; convert it", error.valid_up_to()))
+        })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let format = match source.format {
             Some(format) => format,
@@ -85,64 +69,42 @@ impl Gold {
             GoldFormat::Table => table::read(text, topics_field)?,
         };
         check(&documents)?;
-        tell_apart(&mut documents);
+        make_ids_distinct(&mut documents);
         let hash = Sha256::new().chain_update(topics_field.unwrap_or_default()).chain_update(bytes).finalize();
         Ok(Self { documents, version: hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect() })
-    }
-
-    /// The topics that some document has.
-    pub fn topic_labels(&self) -> BTreeSet<&str> {
-        self.documents.iter().flat_map(|document| document.topics.iter().flatten()).map(String::as_str).collect()
-    }
-
-    /// The labels that some entity has.
-    pub fn entity_labels(&self) -> BTreeSet<&str> {
-        let spans = self.documents.iter().flat_map(|document| document.entities.iter().flatten());
-        spans.map(|span| span.label.as_str()).collect()
     }
 }
 
 impl GoldFormat {
-    fn of(path: &Path) -> Result<Self, Fault> {
+    fn of(path: &Path) -> Result<Self, ContentError> {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
         match ending.as_str() {
             "jsonl" | "ndjson" | "json" => Ok(Self::JsonLines),
             "conll" | "iob" | "iob2" | "bio" | "tsv" | "txt" => Ok(Self::Columns),
             "csv" => Ok(Self::Table),
-            _ => Err(Fault::File(format!(
-                "the ending `{ending}` does not say what the file holds; give --format jsonl, conll or csv"
+            _ => Err(ContentError::File(format!(
+                "the ending `{ending}` does not tell the format of the file; give --format jsonl, conll or csv"
             ))),
         }
     }
 }
 
-impl FromStr for GoldFormat {
-    type Err = UnknownWord;
+words!(GoldFormat { JsonLines = "jsonl", Columns = "conll", Table = "csv" });
 
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        match word {
-            "jsonl" => Ok(Self::JsonLines),
-            "conll" => Ok(Self::Columns),
-            "csv" => Ok(Self::Table),
-            _ => Err(UnknownWord { found: word.to_owned(), expected: "`jsonl`, `conll`, `csv`".to_owned() }),
-        }
-    }
-}
-
-fn check(documents: &[GoldDocument]) -> Result<(), Fault> {
+fn check(documents: &[GoldDocument]) -> Result<(), ContentError> {
     if documents.is_empty() {
-        return Err(Fault::File("holds no document; give labelled ones".to_owned()));
+        return Err(ContentError::File("contains no document; give labelled ones".to_owned()));
     }
     if documents.iter().all(|document| document.topics.is_none() && document.entities.is_none()) {
-        return Err(Fault::File(
+        return Err(ContentError::File(
             "no document has topics or entities to compare with; name the field with --topics-field".to_owned(),
         ));
     }
     Ok(())
 }
 
-/// Makes ids differ, by which answers are found: the second `x` is called `x (2)`.
-fn tell_apart(documents: &mut [GoldDocument]) {
+/// Makes ids distinct, since answers are found by id: the second `x` becomes `x (2)`.
+fn make_ids_distinct(documents: &mut [GoldDocument]) {
     let mut ids: HashSet<String> = HashSet::new();
     for document in documents {
         let mut number = 2;
@@ -158,20 +120,20 @@ fn tell_apart(documents: &mut [GoldDocument]) {
 mod tests {
     use super::*;
 
-    fn fault(path: &str, text: &str) -> String {
+    fn error_of(path: &str, text: &str) -> String {
         let source = GoldSource { path: path.into(), format: None, topics_field: None };
         format!("{:?}", Gold::parse(&source, text.as_bytes()).unwrap_err())
     }
 
     #[test]
     fn a_file_without_labelled_documents_is_refused() {
-        assert!(fault("a.jsonl", "\n\n").contains("holds no document"));
-        assert!(fault("a.jsonl", r#"{"text": "a"}"#).contains("--topics-field"));
-        assert!(fault("a.xml", "").contains("--format"));
+        assert!(error_of("a.jsonl", "\n\n").contains("contains no document"));
+        assert!(error_of("a.jsonl", r#"{"text": "a"}"#).contains("--topics-field"));
+        assert!(error_of("a.xml", "").contains("--format"));
     }
 
     #[test]
-    fn documents_of_one_id_are_told_apart() {
+    fn repeated_ids_are_made_distinct() {
         let source = GoldSource { path: "a.csv".into(), format: None, topics_field: None };
         let gold = Gold::parse(&source, b"id,text,topic\nx,a,A\nx,b,A\nx (2),c,A\nx,d,A\n").unwrap();
         let ids: Vec<&str> = gold.documents.iter().map(|document| document.id.as_str()).collect();
@@ -179,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_follows_the_content_and_the_field() {
+    fn the_version_depends_on_the_content_and_the_field() {
         let version = |text: &str, field: Option<&str>| {
             let source = GoldSource { path: "a.jsonl".into(), format: None, topics_field: field.map(str::to_owned) };
             Gold::parse(&source, text.as_bytes()).unwrap().version

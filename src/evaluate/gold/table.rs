@@ -1,19 +1,19 @@
-//! Gold as a table (CSV) for topics: a header, then a document a row. Columns are `text`, `topics` (or `topic`, `label`,
-//! `labels`) and, if there is one, `id`; several topics stand in one field with `|` between. Commas, semicolons or tabs
-//! separate, whichever the header has.
+//! Reads CSV with topics: a header, then one document a row. Columns are `text`, `topics` (or `topic`, `label`, `labels`)
+//! and optionally `id`; several topics in one field are separated by `|`. The header tells whether commas, semicolons or
+//! tabs separate columns.
 
-use super::Fault;
+use super::error::ContentError;
 use crate::evaluate::document::GoldDocument;
 
 const TOPIC_COLUMNS: &[&str] = &["topics", "topic", "labels", "label"];
 
-/// Reads all documents; topics stand in the column `topics_field`, else in one of the usual names.
-pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDocument>, Fault> {
+/// Reads all documents, with topics from the column `topics_field`, else from a column with a usual name.
+pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDocument>, ContentError> {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(text)).from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|error| Fault::File(error.to_string()))?.clone();
+    let header = reader.headers().map_err(|error| ContentError::File(error.to_string()))?.clone();
     let column = |names: &[&str]| header.iter().position(|name| names.contains(&name.trim()));
     let missing = |names: &[&str]| {
-        Fault::File(format!(
+        ContentError::File(format!(
             "no column is called {}; there are {:?}",
             names.join(" or "),
             header.iter().collect::<Vec<_>>()
@@ -26,8 +26,8 @@ pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDoc
     let mut documents = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| match error.position() {
-            Some(position) => Fault::Line(position.line() as usize, error.to_string()),
-            None => Fault::File(error.to_string()),
+            Some(position) => ContentError::Line(position.line() as usize, error.to_string()),
+            None => ContentError::File(error.to_string()),
         })?;
         let field = |column: usize| record.get(column).unwrap_or_default();
         let topics = field(topics_column).split('|').map(str::trim).filter(|label| !label.is_empty());
@@ -44,7 +44,7 @@ pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDoc
 fn delimiter(text: &str) -> u8 {
     let header = text.lines().next().unwrap_or_default();
     let count = |delimiter: u8| header.bytes().filter(|byte| *byte == delimiter).count();
-    // The last of equals is taken, so that a comma wins where there is neither.
+    // `max_by_key` returns the last of equals, so a comma wins where the header has no separator.
     [b'\t', b';', b','].into_iter().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
 }
 
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_header_says_what_stands_where() {
+    fn the_header_names_the_columns() {
         for file in [
             "text,topic\n\"Tore, Tore\nTore\",Sport | Kultur\n,\n",
             "id;label;text\n1;Sport|Kultur;\"Tore, Tore\nTore\"\n2;;\n",
@@ -69,10 +69,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn a_missing_column_is_named() {
         assert!(
-            matches!(read("text,x\n", None).unwrap_err(), Fault::File(message) if message.contains("topics or topic"))
+            matches!(read("text,x\n", None).unwrap_err(), ContentError::File(message) if message.contains("topics or topic"))
         );
-        assert!(matches!(read("text,topic\na\n", None).unwrap_err(), Fault::Line(2, _)));
+        assert!(matches!(read("text,topic\na\n", None).unwrap_err(), ContentError::Line(2, _)));
     }
 }

@@ -1,11 +1,11 @@
-//! How far scores can be taken at their word: bins of a reliability diagram (equal to scikit-learn's
-//! `calibration_curve(strategy="uniform")`) and the expected calibration error over them.
+//! Calibration of scores: the bins of a reliability diagram (equal to scikit-learn's
+//! `calibration_curve(strategy="uniform")`), and the expected calibration error over them.
 
 use serde::Serialize;
 
 use super::ratio;
 
-/// Scores of one tenth of 0..=1: above `lower`, up to and with `upper` (0 lies in the first).
+/// Scores in `(lower, upper]`, one tenth of 0..=1; 0 is in the first bin.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ReliabilityBin {
     pub lower: f64,
@@ -20,7 +20,7 @@ const N_BINS: usize = 10;
 
 /// The ten bins; an empty one has `n` 0.
 pub fn reliability(hits: &[bool], scores: &[f64]) -> Vec<ReliabilityBin> {
-    // As `numpy.linspace` places them, so that a score on an edge falls on the same side.
+    // Rounded as by `numpy.linspace`, so that a score on an edge is in the same bin as in Python.
     let edge = |index: usize| index as f64 * (1.0 / N_BINS as f64);
     let mut sums = [(0u64, 0.0, 0.0); N_BINS];
     for (hit, score) in hits.iter().zip(scores) {

@@ -1,21 +1,18 @@
-//! How entities are wrong: at their bounds, in their label, in both, missed, or made up; with examples.
-
-use std::collections::BTreeMap;
+//! The kinds of wrong entities: wrong offsets, wrong label, both, missed, spurious.
 
 use serde::Serialize;
 
 use super::spans::SpanPair;
 use crate::evaluate::document::LabelledSpan;
 
-/// In what way an entity is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// The label is right, the place overlaps.
+    /// The label is right, the offsets only overlap.
     Boundary,
-    /// The place is right, the label is another.
+    /// The offsets are right, the label is wrong.
     Label,
-    /// The place overlaps, the label is another.
+    /// The offsets only overlap, the label is wrong.
     BoundaryAndLabel,
     /// A gold entity that no prediction overlaps.
     Missed,
@@ -26,14 +23,14 @@ pub enum ErrorKind {
 impl ErrorKind {
     pub const ALL: [Self; 5] = [Self::Boundary, Self::Label, Self::BoundaryAndLabel, Self::Missed, Self::Spurious];
 
-    /// As a reader is told.
+    /// The kind in words.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Boundary => "bounds",
-            Self::Label => "label",
-            Self::BoundaryAndLabel => "bounds and label",
+            Self::Boundary => "wrong offsets",
+            Self::Label => "wrong label",
+            Self::BoundaryAndLabel => "wrong offsets and label",
             Self::Missed => "missed",
-            Self::Spurious => "made up",
+            Self::Spurious => "spurious",
         }
     }
 }
@@ -46,8 +43,8 @@ pub struct SpanError<'d> {
     pub predicted: Option<&'d LabelledSpan>,
 }
 
-/// All wrong entities of a document: wrong predictions in their order, each with the gold entity nearest to it, then what
-/// was missed. A gold entity that is found is nobody's counterpart.
+/// All wrong entities of a document: wrong predictions in their order, each with the gold entity nearest to it, then the
+/// missed ones. A gold entity that is found is no counterpart of a wrong prediction.
 pub fn span_errors(pair: SpanPair<'_>) -> Vec<SpanError<'_>> {
     let open: Vec<&LabelledSpan> = pair.gold.iter().filter(|span| !pair.predicted.contains(span)).collect();
     let mut errors = Vec::new();
@@ -55,7 +52,7 @@ pub fn span_errors(pair: SpanPair<'_>) -> Vec<SpanError<'_>> {
         let kind_with = |gold: &LabelledSpan| match gold.label == predicted.label {
             _ if !gold.overlaps(predicted) => ErrorKind::Spurious,
             true => ErrorKind::Boundary,
-            false if gold.has_place_of(predicted) => ErrorKind::Label,
+            false if gold.has_offsets_of(predicted) => ErrorKind::Label,
             false => ErrorKind::BoundaryAndLabel,
         };
         let nearest = open.iter().copied().map(|gold| (kind_with(gold), gold)).min_by_key(|(kind, _)| *kind);
@@ -72,21 +69,12 @@ pub fn span_errors(pair: SpanPair<'_>) -> Vec<SpanError<'_>> {
     errors
 }
 
-/// How many there are of each kind.
-pub fn count_kinds<'e>(errors: impl IntoIterator<Item = &'e SpanError<'e>>) -> BTreeMap<ErrorKind, u64> {
-    let mut counts = BTreeMap::new();
-    for error in errors {
-        *counts.entry(error.kind).or_default() += 1;
-    }
-    counts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_told_by_the_nearest_gold_entity() {
+    fn the_nearest_gold_entity_decides_the_kind_of_error() {
         let span = LabelledSpan::new;
         let gold = [span(0, 4, "PER"), span(5, 9, "LOC"), span(20, 24, "ORG")];
         for (predicted, kinds) in [

@@ -1,5 +1,5 @@
-//! Figures over gold and predicted, as pure functions. Each equals a published implementation, which its file names;
-//! `scripts/reference/make_metrics.py` stores their values.
+//! Metrics over gold and predicted labels, as pure functions. Each equals a published implementation, which its file names;
+//! `scripts/reference/make_metrics.py` stores reference values.
 
 pub mod calibration;
 pub mod errors;
@@ -7,6 +7,9 @@ pub mod schemes;
 pub mod spans;
 pub mod thresholds;
 pub mod topics;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Sum;
 
 use serde::Serialize;
 
@@ -18,20 +21,16 @@ pub struct Prf {
     pub f1: f64,
 }
 
-/// What was right of what was predicted and of what was there.
+/// Predicted labels, gold labels, and those that are both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
+pub struct MatchCounts {
     pub correct: u64,
     pub predicted: u64,
     pub gold: u64,
 }
 
-impl Counts {
-    pub fn add(&mut self, other: Self) {
-        self.add_times(other, 1);
-    }
-
-    /// Adds `other` as if it had been seen `times` times.
+impl MatchCounts {
+    /// Adds `other` as if it had been counted `times` times.
     pub fn add_times(&mut self, other: Self, times: u64) {
         self.correct += times * other.correct;
         self.predicted += times * other.predicted;
@@ -48,6 +47,15 @@ impl Counts {
 
     pub fn f1(self) -> f64 {
         ratio(2.0 * self.correct as f64, (self.predicted + self.gold) as f64)
+    }
+}
+
+impl Sum for MatchCounts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |mut all, counts| {
+            all.add_times(counts, 1);
+            all
+        })
     }
 }
 
@@ -70,19 +78,24 @@ pub(crate) fn ratio(part: f64, whole: f64) -> f64 {
     if whole == 0.0 { 0.0 } else { part / whole }
 }
 
+/// A default value for each label.
+fn zeros<T: Default>(labels: &BTreeSet<String>) -> BTreeMap<String, T> {
+    labels.iter().map(|label| (label.clone(), T::default())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn nothing_predicted_and_nothing_there_is_zero_and_no_division() {
-        assert_eq!(Counts::default().prf(), Prf::default());
+    fn without_predicted_and_gold_labels_all_is_zero() {
+        assert_eq!(MatchCounts::default().prf(), Prf::default());
         assert_eq!(Prf::mean([]), Prf::default());
     }
 
     #[test]
     fn f1_is_the_harmonic_mean() {
-        let prf = Counts { correct: 2, predicted: 4, gold: 3 }.prf();
+        let prf = MatchCounts { correct: 2, predicted: 4, gold: 3 }.prf();
         assert_eq!((prf.precision, prf.recall), (0.5, 2.0 / 3.0));
         assert!((prf.f1 - 4.0 / 7.0).abs() < 1e-12);
     }

@@ -1,15 +1,15 @@
-//! The four ways of the MUC and SemEval-2013 evaluations to count an entity that is nearly right: strict (place and
-//! label), exact (place), partial (overlap, half a point) and type (overlap and label). Equal to nervaluate 1.2.
+//! The four schemes of the MUC and SemEval-2013 evaluations for entities that are nearly right: strict (offsets and
+//! label), exact (offsets), partial (overlap, half a point) and type (overlap and label). Equal to nervaluate 1.2.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::spans::SpanPair;
-use super::{Prf, ratio};
+use super::{Prf, ratio, zeros};
 use crate::evaluate::document::LabelledSpan;
 
-/// What is asked of an entity.
+/// When an entity is correct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     Strict,
@@ -28,8 +28,8 @@ pub struct SchemeCounts {
     pub spurious: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SchemeFigures {
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct SchemeMetrics {
     /// Over all entities.
     pub micro: SchemeScore,
     /// Mean over the labels.
@@ -39,7 +39,7 @@ pub struct SchemeFigures {
     pub per_label: BTreeMap<String, SchemeScore>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct SchemeScore {
     #[serde(flatten)]
     pub prf: Prf,
@@ -47,28 +47,34 @@ pub struct SchemeScore {
     pub counts: SchemeCounts,
 }
 
-/// The figures of each scheme.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// The metrics of each scheme.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Schemes {
-    pub strict: SchemeFigures,
-    pub exact: SchemeFigures,
-    pub partial: SchemeFigures,
+    pub strict: SchemeMetrics,
+    pub exact: SchemeMetrics,
+    pub partial: SchemeMetrics,
     #[serde(rename = "type")]
-    pub type_: SchemeFigures,
+    pub type_: SchemeMetrics,
 }
 
 impl Schemes {
+    /// All metrics of `labels`, each 0.
+    pub fn outline(labels: &BTreeSet<String>) -> Self {
+        let scheme = SchemeMetrics { per_label: zeros(labels), ..Default::default() };
+        Self { strict: scheme.clone(), exact: scheme.clone(), partial: scheme.clone(), type_: scheme }
+    }
+
     pub fn of(pairs: &[SpanPair<'_>]) -> Self {
         Self {
-            strict: scheme_figures(pairs, Scheme::Strict),
-            exact: scheme_figures(pairs, Scheme::Exact),
-            partial: scheme_figures(pairs, Scheme::Partial),
-            type_: scheme_figures(pairs, Scheme::Type),
+            strict: scheme_metrics(pairs, Scheme::Strict),
+            exact: scheme_metrics(pairs, Scheme::Exact),
+            partial: scheme_metrics(pairs, Scheme::Partial),
+            type_: scheme_metrics(pairs, Scheme::Type),
         }
     }
 }
 
-pub fn scheme_figures(pairs: &[SpanPair<'_>], scheme: Scheme) -> SchemeFigures {
+pub fn scheme_metrics(pairs: &[SpanPair<'_>], scheme: Scheme) -> SchemeMetrics {
     let total = |label: Option<&str>| {
         let mut counts = SchemeCounts::default();
         for pair in pairs {
@@ -83,11 +89,11 @@ pub fn scheme_figures(pairs: &[SpanPair<'_>], scheme: Scheme) -> SchemeFigures {
         pairs.iter().flat_map(|pair| pair.gold.iter().chain(pair.predicted)).map(|span| span.label.as_str()).collect();
     let per_label: BTreeMap<String, SchemeScore> =
         labels.into_iter().map(|label| (label.to_owned(), total(Some(label)))).collect();
-    SchemeFigures { micro: total(None), macro_: Prf::mean(per_label.values().map(|score| score.prf)), per_label }
+    SchemeMetrics { micro: total(None), macro_: Prf::mean(per_label.values().map(|score| score.prf)), per_label }
 }
 
-/// Gives every predicted entity its gold entity in the order of the predictions, as nervaluate does: a gold entity that
-/// was taken by one that is nearly right is gone for a later one that is right.
+/// Matches predicted entities with gold ones in the order of the predictions, as nervaluate does. A gold entity that is
+/// matched by a nearly right prediction is not available for a later prediction that is right.
 fn count_scheme(gold: &[&LabelledSpan], predicted: &[&LabelledSpan], scheme: Scheme) -> SchemeCounts {
     let mut counts = SchemeCounts::default();
     let mut free: Vec<bool> = vec![true; gold.len()];
@@ -95,7 +101,7 @@ fn count_scheme(gold: &[&LabelledSpan], predicted: &[&LabelledSpan], scheme: Sch
         let candidates = || gold.iter().enumerate().filter(|(index, _)| free[*index]);
         let right = match scheme {
             Scheme::Strict => candidates().find(|(_, other)| other == &span),
-            Scheme::Exact | Scheme::Partial => candidates().find(|(_, other)| other.has_place_of(span)),
+            Scheme::Exact | Scheme::Partial => candidates().find(|(_, other)| other.has_offsets_of(span)),
             Scheme::Type => candidates()
                 .filter(|(_, other)| other.label == span.label && overlaps_enough(span, other))
                 .min_by_key(|(_, other)| other.start.abs_diff(span.start) + other.end.abs_diff(span.end)),
@@ -124,7 +130,7 @@ fn count_scheme(gold: &[&LabelledSpan], predicted: &[&LabelledSpan], scheme: Sch
     counts
 }
 
-/// At least one hundredth of the gold entity, nervaluate's least overlap.
+/// Whether they share at least one hundredth of the gold entity, nervaluate's minimum.
 fn overlaps_enough(predicted: &LabelledSpan, gold: &LabelledSpan) -> bool {
     let shared = predicted.end.min(gold.end).saturating_sub(predicted.start.max(gold.start));
     shared > 0 && 100 * shared >= gold.end - gold.start
@@ -140,10 +146,10 @@ impl SchemeCounts {
     }
 
     fn prf(self) -> Prf {
-        let met = self.correct + self.incorrect + self.partial;
+        let matched = self.correct + self.incorrect + self.partial;
         let points = self.correct as f64 + 0.5 * self.partial as f64;
-        let precision = ratio(points, (met + self.spurious) as f64);
-        let recall = ratio(points, (met + self.missed) as f64);
+        let precision = ratio(points, (matched + self.spurious) as f64);
+        let recall = ratio(points, (matched + self.missed) as f64);
         Prf { precision, recall, f1: ratio(2.0 * precision * recall, precision + recall) }
     }
 }
@@ -170,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn a_touch_of_less_than_a_hundredth_is_no_overlap() {
+    fn less_than_a_hundredth_is_no_overlap() {
         let (gold, predicted) = ([LabelledSpan::new(0, 101, "PER")], [LabelledSpan::new(100, 110, "PER")]);
-        let counts = scheme_figures(&[SpanPair { gold: &gold, predicted: &predicted }], Scheme::Partial).micro.counts;
+        let counts = scheme_metrics(&[SpanPair { gold: &gold, predicted: &predicted }], Scheme::Partial).micro.counts;
         assert_eq!(counts, SchemeCounts { missed: 1, spurious: 1, ..Default::default() });
     }
 }

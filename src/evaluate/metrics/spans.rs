@@ -1,31 +1,31 @@
-//! Strict span F1: an entity counts when place and label are right. Equal to seqeval's `classification_report` with
+//! Strict span F1: an entity is correct when offsets and label are right. Equal to seqeval's `classification_report` with
 //! `mode="strict", scheme=IOB2`, for spans that lie on tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Counts, Prf};
+use super::{MatchCounts, Prf, zeros};
 use crate::evaluate::document::LabelledSpan;
 
-/// The entities of one document, as they are and as a model sees them.
+/// The gold and the predicted entities of one document.
 #[derive(Debug, Clone, Copy)]
 pub struct SpanPair<'d> {
     pub gold: &'d [LabelledSpan],
     pub predicted: &'d [LabelledSpan],
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SpanFigures {
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct SpanMetrics {
     pub micro: Prf,
     /// Mean over all labels that are gold or predicted.
     #[serde(rename = "macro")]
     pub macro_: Prf,
-    pub per_label: BTreeMap<String, SpanLabelFigures>,
+    pub per_label: BTreeMap<String, SpanLabelMetrics>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SpanLabelFigures {
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct SpanLabelMetrics {
     #[serde(flatten)]
     pub prf: Prf,
     /// Gold entities of the label.
@@ -33,30 +33,38 @@ pub struct SpanLabelFigures {
     pub predicted: u64,
 }
 
-/// Figures over all documents.
-pub fn span_figures<'d>(pairs: impl IntoIterator<Item = SpanPair<'d>>) -> SpanFigures {
-    let mut by_label: BTreeMap<&str, Counts> = BTreeMap::new();
-    for pair in pairs {
-        for (label, counts) in count_spans(pair) {
-            by_label.entry(label).or_default().add(counts);
-        }
-    }
-    let mut all = Counts::default();
-    by_label.values().for_each(|counts| all.add(*counts));
-    let label_figures =
-        |counts: &Counts| SpanLabelFigures { prf: counts.prf(), support: counts.gold, predicted: counts.predicted };
-    SpanFigures {
-        micro: all.prf(),
-        macro_: Prf::mean(by_label.values().map(|counts| counts.prf())),
-        per_label: by_label.iter().map(|(label, counts)| ((*label).to_owned(), label_figures(counts))).collect(),
+impl SpanMetrics {
+    /// All metrics of `labels`, each 0.
+    pub fn outline(labels: &BTreeSet<String>) -> Self {
+        Self { per_label: zeros(labels), ..Self::default() }
     }
 }
 
-/// The counts of one document by label. An entity that stands there twice counts once.
-pub fn count_spans(pair: SpanPair<'_>) -> BTreeMap<&str, Counts> {
+/// Metrics over all documents.
+pub fn span_metrics<'d>(pairs: impl IntoIterator<Item = SpanPair<'d>>) -> SpanMetrics {
+    let mut by_label: BTreeMap<&str, MatchCounts> = BTreeMap::new();
+    for pair in pairs {
+        for (label, counts) in count_spans(pair) {
+            by_label.entry(label).or_default().add_times(counts, 1);
+        }
+    }
+    let label_metrics = |counts: &MatchCounts| SpanLabelMetrics {
+        prf: counts.prf(),
+        support: counts.gold,
+        predicted: counts.predicted,
+    };
+    SpanMetrics {
+        micro: by_label.values().copied().sum::<MatchCounts>().prf(),
+        macro_: Prf::mean(by_label.values().map(|counts| counts.prf())),
+        per_label: by_label.iter().map(|(label, counts)| ((*label).to_owned(), label_metrics(counts))).collect(),
+    }
+}
+
+/// The counts of one document by label. A repeated entity counts once.
+pub fn count_spans(pair: SpanPair<'_>) -> BTreeMap<&str, MatchCounts> {
     let gold: BTreeSet<&LabelledSpan> = pair.gold.iter().collect();
     let predicted: BTreeSet<&LabelledSpan> = pair.predicted.iter().collect();
-    let mut by_label: BTreeMap<&str, Counts> = BTreeMap::new();
+    let mut by_label: BTreeMap<&str, MatchCounts> = BTreeMap::new();
     for span in &gold {
         by_label.entry(&span.label).or_default().gold += 1;
     }
@@ -77,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn place_and_label_must_both_be_right() {
+    fn offsets_and_label_must_both_be_right() {
         let gold = [span(0, 3, "PER"), span(5, 9, "LOC")];
         for (predicted, correct) in [
             (vec![span(0, 3, "PER"), span(5, 9, "LOC")], 2),
@@ -94,8 +102,8 @@ mod tests {
     #[test]
     fn a_label_that_is_only_predicted_counts_in_the_macro_average() {
         let (gold, predicted) = ([span(0, 3, "PER")], [span(0, 3, "PER"), span(4, 5, "ORG")]);
-        let figures = span_figures([SpanPair { gold: &gold, predicted: &predicted }]);
-        assert_eq!((figures.macro_.f1, figures.per_label["ORG"].support), (0.5, 0));
-        assert!((figures.micro.f1 - 2.0 / 3.0).abs() < 1e-12);
+        let metrics = span_metrics([SpanPair { gold: &gold, predicted: &predicted }]);
+        assert_eq!((metrics.macro_.f1, metrics.per_label["ORG"].support), (0.5, 0));
+        assert!((metrics.micro.f1 - 2.0 / 3.0).abs() < 1e-12);
     }
 }

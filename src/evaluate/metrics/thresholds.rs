@@ -1,4 +1,4 @@
-//! What follows from the order of one label's scores: average precision and the best threshold. Equal to scikit-learn's
+//! Average precision and the best threshold, from the order of one label's scores. Equal to scikit-learn's
 //! `average_precision_score`, and to the best `f1_score` over all scores as thresholds.
 
 use super::ratio;
@@ -10,7 +10,7 @@ pub struct BestThreshold {
     pub f1: f64,
 }
 
-/// What is accepted from a score on.
+/// The labels that are accepted from a score on.
 struct Step {
     score: f64,
     n_accepted: u64,

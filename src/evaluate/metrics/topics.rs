@@ -1,14 +1,14 @@
-//! Figures of topics over a table of documents and labels. Equal to scikit-learn's `precision_recall_fscore_support`,
+//! Metrics of topics over a table of documents and labels. Equal to scikit-learn's `precision_recall_fscore_support`,
 //! `accuracy_score`, `average_precision_score` and `log_loss`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::{Array2, ArrayView1, Axis};
 use serde::Serialize;
 
 use super::calibration::{ReliabilityBin, expected_calibration_error, reliability};
 use super::thresholds::{average_precision, best_threshold};
-use super::{Counts, Prf, ratio};
+use super::{MatchCounts, Prf, ratio, zeros};
 
 /// Which topics documents have and which a model gives them; the arrays are `[documents, labels]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +20,8 @@ pub struct TopicTable {
     pub accepted: Array2<bool>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TopicFigures {
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct TopicMetrics {
     pub n_documents: usize,
     /// Share of documents whose best label is their topic; where every document has exactly one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,18 +52,18 @@ pub struct TopicFigures {
     /// The bins behind `ece_all`.
     pub reliability_all: Vec<ReliabilityBin>,
     pub confusion: Confusion,
-    pub per_label: BTreeMap<String, TopicLabelFigures>,
+    pub per_label: BTreeMap<String, TopicLabelMetrics>,
 }
 
 /// Of documents with exactly one topic: `counts[gold][best]`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Confusion {
     pub labels: Vec<String>,
     pub counts: Vec<Vec<u64>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TopicLabelFigures {
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct TopicLabelMetrics {
     #[serde(flatten)]
     pub prf: Prf,
     pub support: u64,
@@ -75,19 +75,29 @@ pub struct TopicLabelFigures {
     pub best_f1: Option<f64>,
 }
 
-/// All figures of `table`.
-pub fn topic_figures(table: &TopicTable) -> TopicFigures {
-    let counts: Vec<Counts> = (0..table.labels.len()).map(|label| table.count_label(label)).collect();
-    let mut all = Counts::default();
-    counts.iter().for_each(|one| all.add(*one));
-    let (micro, present) = (all.prf(), || counts.iter().filter(|counts| counts.gold > 0));
-    let macro_ = Prf::mean(present().map(|counts| counts.prf()));
-    let per_label: BTreeMap<String, TopicLabelFigures> =
-        counts.iter().enumerate().map(|(label, counts)| table.label_figures(label, *counts)).collect();
+impl TopicMetrics {
+    /// All metrics of `labels`, each 0; some exist only for gold labels, or where every document has exactly one topic.
+    pub fn outline(labels: &BTreeSet<String>, gold: &BTreeSet<String>, has_one_topic_each: bool) -> Self {
+        let mut per_label: BTreeMap<String, TopicLabelMetrics> = zeros(labels);
+        for (label, metrics) in &mut per_label {
+            let zero = gold.contains(label).then_some(0.0);
+            (metrics.average_precision, metrics.best_threshold, metrics.best_f1) = (zero, zero, zero);
+        }
+        Self { accuracy: has_one_topic_each.then_some(0.0), per_label, ..Self::default() }
+    }
+}
+
+/// All metrics of `table`.
+pub fn topic_metrics(table: &TopicTable) -> TopicMetrics {
+    let counts: Vec<MatchCounts> = (0..table.labels.len()).map(|label| table.count_label(label)).collect();
+    let micro = counts.iter().copied().sum::<MatchCounts>().prf();
+    let macro_ = Prf::mean(counts.iter().filter(|counts| counts.gold > 0).map(|counts| counts.prf()));
+    let per_label: BTreeMap<String, TopicLabelMetrics> =
+        counts.iter().enumerate().map(|(label, counts)| table.label_metrics(label, *counts)).collect();
     let average_precisions: Vec<f64> = per_label.values().filter_map(|label| label.average_precision).collect();
     let (best_scores, best_hits) = table.best();
     let (all_scores, all_hits) = table.flat();
-    TopicFigures {
+    TopicMetrics {
         n_documents: table.n_documents(),
         accuracy: table.has_one_topic_each().then(|| share(&best_hits)),
         subset_accuracy: share(&table.subset_hits()),
@@ -112,7 +122,7 @@ pub fn topic_figures(table: &TopicTable) -> TopicFigures {
     }
 }
 
-/// Mean binary cross entropy, scores kept off 0 and 1 by the precision of the numbers, as scikit-learn does.
+/// Mean binary cross entropy, scores clipped to keep the precision of the numbers away from 0 and 1, as scikit-learn does.
 pub fn log_loss(hits: &[bool], scores: &[f64]) -> f64 {
     let loss = |(hit, score): (&bool, &f64)| {
         let score = score.clamp(f64::EPSILON, 1.0 - f64::EPSILON);
@@ -121,8 +131,8 @@ pub fn log_loss(hits: &[bool], scores: &[f64]) -> f64 {
     ratio(hits.iter().zip(scores).map(loss).sum(), hits.len() as f64)
 }
 
-/// Places of the labels by falling score; equal scores in the order of the labels; none where every score is 0, as of a
-/// document without an answer.
+/// Columns of the labels by falling score; equal scores in the order of the labels. Empty where every score is 0, as for
+/// a document without an answer.
 pub fn ranking(scores: ArrayView1<'_, f64>) -> Vec<usize> {
     if scores.iter().all(|score| *score == 0.0) {
         return Vec::new();
@@ -137,8 +147,8 @@ impl TopicTable {
         self.gold.nrows()
     }
 
-    pub fn count_label(&self, label: usize) -> Counts {
-        let mut counts = Counts::default();
+    pub fn count_label(&self, label: usize) -> MatchCounts {
+        let mut counts = MatchCounts::default();
         for (gold, accepted) in self.gold.column(label).iter().zip(self.accepted.column(label)) {
             counts.gold += u64::from(*gold);
             counts.predicted += u64::from(*accepted);
@@ -187,11 +197,11 @@ impl TopicTable {
         (self.scores.iter().copied().collect(), self.gold.iter().copied().collect())
     }
 
-    fn label_figures(&self, label: usize, counts: Counts) -> (String, TopicLabelFigures) {
+    fn label_metrics(&self, label: usize, counts: MatchCounts) -> (String, TopicLabelMetrics) {
         let hits: Vec<bool> = self.gold.column(label).to_vec();
         let scores: Vec<f64> = self.scores.column(label).to_vec();
         let best = best_threshold(&hits, &scores);
-        let figures = TopicLabelFigures {
+        let metrics = TopicLabelMetrics {
             prf: counts.prf(),
             support: counts.gold,
             predicted: counts.predicted,
@@ -199,7 +209,7 @@ impl TopicTable {
             best_threshold: best.map(|best| best.threshold),
             best_f1: best.map(|best| best.f1),
         };
-        (self.labels[label].clone(), figures)
+        (self.labels[label].clone(), metrics)
     }
 
     fn confusion(&self) -> Confusion {
@@ -229,8 +239,8 @@ mod tests {
         for shape in [(0, 0), (0, 2), (2, 0)] {
             let labels = (0..shape.1).map(|label| label.to_string()).collect();
             let (gold, scores) = (Array::from_elem(shape, false), Array::zeros(shape));
-            let figures = topic_figures(&TopicTable { labels, accepted: gold.clone(), gold, scores });
-            assert_eq!((figures.micro_f1, figures.ece, figures.log_loss), (0.0, 0.0, 0.0), "{shape:?}");
+            let metrics = topic_metrics(&TopicTable { labels, accepted: gold.clone(), gold, scores });
+            assert_eq!((metrics.micro_f1, metrics.ece, metrics.log_loss), (0.0, 0.0, 0.0), "{shape:?}");
         }
     }
 
@@ -242,9 +252,9 @@ mod tests {
             scores: array![[0.9, 0.2], [0.8, 0.1]],
             accepted: array![[true, false], [true, false]],
         };
-        let figures = topic_figures(&table);
-        assert_eq!((figures.precision_at_1, figures.micro_precision, figures.accuracy), (1.0, 0.5, None));
-        assert_eq!((figures.confusion.counts, figures.subset_accuracy), (vec![vec![1, 0], vec![0, 0]], 0.5));
+        let metrics = topic_metrics(&table);
+        assert_eq!((metrics.precision_at_1, metrics.micro_precision, metrics.accuracy), (1.0, 0.5, None));
+        assert_eq!((metrics.confusion.counts, metrics.subset_accuracy), (vec![vec![1, 0], vec![0, 0]], 0.5));
     }
 
     #[test]
@@ -255,9 +265,9 @@ mod tests {
             scores: array![[0.0, 0.0], [0.9, 0.0]],
             accepted: array![[false, false], [true, false]],
         };
-        let figures = topic_figures(&table);
-        assert_eq!((figures.accuracy, figures.precision_at_1), (Some(0.5), 0.5));
-        assert_eq!(figures.confusion.counts[0], [1, 0]);
+        let metrics = topic_metrics(&table);
+        assert_eq!((metrics.accuracy, metrics.precision_at_1), (Some(0.5), 0.5));
+        assert_eq!(metrics.confusion.counts[0], [1, 0]);
     }
 
     #[test]

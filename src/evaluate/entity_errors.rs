@@ -1,19 +1,18 @@
-//! Wrong entities with the words around them.
+//! Wrong entities with the text around them.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::MAX_EXAMPLES;
-use crate::evaluate::document::{GoldDocument, LabelledSpan, PredictedDocument};
-use crate::evaluate::metrics::errors::{ErrorKind, SpanError, count_kinds, span_errors};
-use crate::evaluate::metrics::spans::SpanPair;
+use super::document::{GoldDocument, LabelledSpan, PredictedDocument, QuotedSpan, characters};
+use super::metrics::errors::{ErrorKind, SpanError, span_errors};
+use super::metrics::spans::SpanPair;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EntityErrors {
-    /// Of every kind, also where there is none.
+    /// An entry for every kind, also for 0 errors.
     pub counts: BTreeMap<ErrorKind, u64>,
-    /// Which label was taken for which, at the same place, most often first.
+    /// Gold and predicted labels of entities with right offsets, most frequent first.
     pub confusions: Vec<LabelConfusion>,
     /// The first of each kind.
     pub examples: Vec<ErrorExample>,
@@ -31,35 +30,27 @@ pub struct ErrorExample {
     pub kind: ErrorKind,
     /// Id of the document.
     pub document: String,
-    /// Some of the text, the entities within.
+    /// The text around the entities.
     pub context: String,
-    pub gold: Option<PlacedText>,
-    pub predicted: Option<PlacedText>,
+    pub gold: Option<QuotedSpan>,
+    pub predicted: Option<QuotedSpan>,
 }
 
-/// A labelled place with what stands there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlacedText {
-    #[serde(flatten)]
-    pub span: LabelledSpan,
-    pub text: String,
-}
-
-/// Characters of the text that are shown on either side.
+/// Examples of each kind.
+pub const MAX_EXAMPLES: usize = 10;
+/// Characters of context on either side.
 const N_AROUND: usize = 40;
 
 impl EntityErrors {
     pub fn of(gold: &[GoldDocument], predicted: &[PredictedDocument]) -> Self {
         let mut examples: BTreeMap<ErrorKind, Vec<ErrorExample>> = BTreeMap::new();
-        let mut counts: BTreeMap<ErrorKind, u64> = ErrorKind::ALL.map(|kind| (kind, 0)).into();
+        let mut all = Self::default();
         let mut confusions: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for (document, answer) in gold.iter().zip(predicted) {
             let Some(gold) = document.entities.as_deref() else { continue };
             let errors = span_errors(SpanPair { gold, predicted: answer.entities.as_deref().unwrap_or_default() });
-            for (kind, n) in count_kinds(&errors) {
-                *counts.entry(kind).or_default() += n;
-            }
             for error in errors {
+                *all.counts.entry(error.kind).or_default() += 1;
                 if let SpanError { kind: ErrorKind::Label, gold: Some(gold), predicted: Some(predicted) } = &error {
                     *confusions.entry((&gold.label, &predicted.label)).or_default() += 1;
                 }
@@ -74,9 +65,16 @@ impl EntityErrors {
             predicted: predicted.into(),
             n,
         };
-        let mut confusions: Vec<LabelConfusion> = confusions.into_iter().map(confusion).collect();
-        confusions.sort_by_key(|confusion| std::cmp::Reverse(confusion.n));
-        Self { counts, confusions, examples: examples.into_values().flatten().collect() }
+        all.confusions = confusions.into_iter().map(confusion).collect();
+        all.confusions.sort_by_key(|confusion| std::cmp::Reverse(confusion.n));
+        all.examples = examples.into_values().flatten().collect();
+        all
+    }
+}
+
+impl Default for EntityErrors {
+    fn default() -> Self {
+        Self { counts: ErrorKind::ALL.map(|kind| (kind, 0)).into(), confusions: vec![], examples: vec![] }
     }
 }
 
@@ -85,26 +83,15 @@ impl ErrorExample {
         let spans = || error.gold.iter().chain(&error.predicted);
         let start = spans().map(|span| span.start).min().unwrap_or(0).saturating_sub(N_AROUND);
         let end = spans().map(|span| span.end).max().unwrap_or(0) + N_AROUND;
-        let placed = |span: &LabelledSpan| PlacedText::new(&document.text, span);
+        let quoted = |span: &LabelledSpan| QuotedSpan::new(&document.text, span);
         Self {
             kind: error.kind,
             document: document.id.clone(),
             context: characters(&document.text, start, end),
-            gold: error.gold.map(placed),
-            predicted: error.predicted.map(placed),
+            gold: error.gold.map(quoted),
+            predicted: error.predicted.map(quoted),
         }
     }
-}
-
-impl PlacedText {
-    pub fn new(text: &str, span: &LabelledSpan) -> Self {
-        Self { span: span.clone(), text: characters(text, span.start, span.end) }
-    }
-}
-
-/// The characters from `start` to `end`, as many of them as there are.
-fn characters(text: &str, start: usize, end: usize) -> String {
-    text.chars().skip(start).take(end.saturating_sub(start)).collect()
 }
 
 #[cfg(test)]
@@ -112,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_counted_and_shown_with_their_words() {
+    fn errors_are_counted_and_shown_with_their_text() {
         let text = "Zoë traf in Köln den FC.";
         let gold = GoldDocument {
             id: "x".into(),

@@ -1,0 +1,83 @@
+//! The record of a run: what its answers were made from and what they cost. It is stored with them as `NAME.run.json`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Content hash of the model's folder.
+    pub model_version: String,
+    /// Content hash of the labelled data.
+    pub data_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aggregation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_language: Option<String>,
+    /// Entity labels that the model can give.
+    pub entity_labels: BTreeSet<String>,
+    /// Of the run that wrote the last answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<Speed>,
+}
+
+/// What a model's answers cost on this machine.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Speed {
+    /// Documents that were read for `documents_per_s`, several at a time.
+    pub n_documents: usize,
+    pub documents_per_s: f64,
+    /// Where the model ran.
+    pub execution_provider: String,
+    /// Runs that happened at the same time.
+    pub streams: usize,
+    /// From a document to its answer, one document at a time.
+    pub p50_ms: f64,
+    pub p95_ms: f64,
+    /// Growth of the process from before the model was loaded to after its last answer; `None` where the system does not
+    /// report it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resident_bytes: Option<u64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{path}: cannot be read or written", path = path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{path}, line {line}: {message}; each line must be one answer of the API", path = path.display())]
+    Line { path: PathBuf, line: usize, message: String },
+}
+
+impl RunRecord {
+    /// The record of the answers in the file at `answers`; `None` where there is none.
+    pub fn read(answers: &Path) -> Result<Option<Self>, StoreError> {
+        let path = Self::path(answers);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| StoreError::Line {
+                line: error.line(),
+                message: error.to_string(),
+                path,
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::Io { path, source }),
+        }
+    }
+
+    pub fn write(&self, answers: &Path) -> Result<(), StoreError> {
+        let path = Self::path(answers);
+        let json = serde_json::to_vec_pretty(self).map_err(io::Error::from);
+        json.and_then(|json| fs::write(&path, json)).map_err(|source| StoreError::Io { path, source })
+    }
+
+    /// Whether a run that is described by `other` would give the same answers.
+    pub fn has_answers_of(&self, other: &Self) -> bool {
+        (&self.model_version, &self.data_version) == (&other.model_version, &other.data_version)
+            && (&self.aggregation, &self.label_language) == (&other.aggregation, &other.label_language)
+    }
+
+    fn path(answers: &Path) -> PathBuf {
+        answers.with_extension("run.json")
+    }
+}
