@@ -64,7 +64,8 @@ def label_f1(targets: np.ndarray, accepted: np.ndarray) -> np.ndarray:
 
 
 def calibration_error(hits: np.ndarray, scores: np.ndarray, n_bins: int = 10) -> float:
-    bins = np.minimum((scores * n_bins).astype(int), n_bins - 1)
+    """Expected calibration error. A bin holds the scores above its lower edge, up to and including its upper edge."""
+    bins = np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], scores)
     error = sum(
         abs(hits[bins == index].mean() - scores[bins == index].mean()) * (bins == index).mean()
         for index in np.unique(bins)

@@ -4,6 +4,7 @@ use ndarray::Array2;
 use ressort::evaluate::compare::{Resampling, approximate_randomisation, bootstrap, mcnemar};
 use ressort::evaluate::document::LabelledSpan;
 use ressort::evaluate::metrics::MatchCounts;
+use ressort::evaluate::metrics::calibration::{expected_calibration_error, reliability};
 use ressort::evaluate::metrics::schemes::Schemes;
 use ressort::evaluate::metrics::spans::{SpanPair, span_metrics};
 use ressort::evaluate::metrics::topics::{TopicTable, topic_metrics};
@@ -57,6 +58,20 @@ struct ComparisonCase {
     low: f64,
     high: f64,
     p_value: f64,
+}
+
+#[derive(Deserialize)]
+struct CalibrationReference {
+    cases: Vec<CalibrationCase>,
+}
+
+#[derive(Deserialize)]
+struct CalibrationCase {
+    name: String,
+    scores: Vec<f64>,
+    hits: Vec<bool>,
+    bin_sizes: Vec<u64>,
+    ece: f64,
 }
 
 impl EntityCase {
@@ -139,6 +154,16 @@ fn topic_metrics_are_those_of_scikit_learn() {
         assert_holds(&case.metrics, &metrics, &case.name);
         assert_holds(&case.confusion, &metrics["confusion"]["counts"], &format!("{}.confusion", case.name));
         assert_holds(&case.per_label, &metrics["per_label"], &case.name);
+    }
+}
+
+#[test]
+fn a_score_on_the_edge_of_a_bin_is_in_the_lower_one_as_in_scikit_learn() {
+    for case in reference::<CalibrationReference>("calibration.json").cases {
+        let bins = reliability(&case.hits, &case.scores);
+        assert_eq!(bins.iter().map(|bin| bin.n).collect::<Vec<_>>(), case.bin_sizes, "{}", case.name);
+        let ece = expected_calibration_error(&bins);
+        assert!((ece - case.ece).abs() < 1e-12, "{}: {ece} was found, {} was expected", case.name, case.ece);
     }
 }
 

@@ -89,11 +89,13 @@ fn comparison_section(comparison: &Comparison) -> String {
             name.to_owned(),
             fraction(metric.baseline),
             fraction(metric.candidate),
-            format!("<span class=\"{class}\">{:+.4}</span>", metric.difference),
-            format!("{:+.4} to {:+.4}", metric.interval.low, metric.interval.high),
+            format!(
+                "<span class=\"{class}\">{:+.4}</span><br><small class=\"pale\">{:+.4} to {:+.4}</small>",
+                metric.difference, metric.interval.low, metric.interval.high
+            ),
         ]
     };
-    let head = ["", &baseline, &candidate, "difference", "95% interval"].map(str::to_owned);
+    let head = ["", &baseline, &candidate, "difference, 95% interval"].map(str::to_owned);
     html += &table(&head, comparison.differences().into_iter().map(line), 1);
     if let Some(entities) = &comparison.entities {
         let _ = write!(html, "<p>Approximate randomisation of entities F1: p = {:.4}.</p>", entities.p_value);
