@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::answers::ModelAnswers;
-use super::compare::{
-    CountsByLabel, Interval, Resampling, approximate_randomisation, bootstrap, macro_f1, mcnemar, sum_counts,
-};
+use super::compare::{Interval, Resampling, approximate_randomisation, bootstrap, mcnemar};
 use super::document::{GoldDocument, LabelledSpan, PredictedDocument, QuotedSpan};
 use super::labels::LabelsByTask;
 use super::metrics::spans::{SpanPair, count_spans};
@@ -83,6 +81,9 @@ pub struct View {
     pub topics: Option<Vec<String>>,
     pub entities: Option<Vec<QuotedSpan>>,
 }
+
+/// Counts of one document by the index of the label, so that any sample of documents can be summed up.
+type CountsByLabel = Vec<(usize, MatchCounts)>;
 
 /// Documents that are shown.
 const MAX_DISAGREEMENTS: usize = 20;
@@ -194,14 +195,9 @@ impl TopicTable {
     /// The counts of each document.
     fn document_counts(&self) -> Vec<CountsByLabel> {
         let row = |document: usize| {
-            let counts = |label: usize| {
-                let (gold, accepted) = (self.gold[[document, label]], self.accepted[[document, label]]);
-                let one = u64::from;
-                (gold || accepted).then(|| {
-                    (label, MatchCounts { correct: one(gold && accepted), predicted: one(accepted), gold: one(gold) })
-                })
-            };
-            (0..self.labels.len()).filter_map(counts).collect()
+            let counts = self.gold.row(document).into_iter().zip(self.accepted.row(document));
+            let counts = counts.map(|(gold, accepted)| MatchCounts::of(*gold, *accepted)).enumerate();
+            counts.filter(|(_, counts)| counts.gold + counts.predicted > 0).collect()
         };
         (0..self.n_documents()).map(row).collect()
     }
@@ -222,6 +218,20 @@ fn number_counts<'d>(models: [Vec<SpanPair<'d>>; 2]) -> ([Vec<CountsByLabel>; 2]
         documents
     });
     (counts, numbers.len())
+}
+
+/// Sums over documents, each counted `times` times, by label.
+fn sum_counts<'c>(documents: impl IntoIterator<Item = (&'c CountsByLabel, u32)>, n_labels: usize) -> Vec<MatchCounts> {
+    let mut by_label = vec![MatchCounts::default(); n_labels];
+    for (document, times) in documents.into_iter().filter(|(_, times)| *times > 0) {
+        document.iter().for_each(|(label, counts)| by_label[*label].add_times(*counts, u64::from(times)));
+    }
+    by_label
+}
+
+/// Mean F1 over the labels that `is_counted` accepts.
+fn macro_f1(by_label: &[MatchCounts], is_counted: impl Fn(&MatchCounts) -> bool) -> f64 {
+    Prf::mean(by_label.iter().filter(|counts| is_counted(counts)).map(|counts| counts.prf())).f1
 }
 
 /// Precision, recall and F1 over all labels together.
@@ -251,11 +261,8 @@ fn differences<const K: usize>(
 
 /// The share of hits among those that are not `None`, each counted `times` times.
 fn mean(hits: impl Iterator<Item = Option<bool>>, times: &[u32]) -> f64 {
-    let (mut right, mut n) = (0, 0);
-    for (hit, times) in hits.zip(times) {
-        right += if hit == Some(true) { *times } else { 0 };
-        n += if hit.is_some() { *times } else { 0 };
-    }
+    let hits = hits.zip(times).filter_map(|(hit, times)| Some((u32::from(hit?), times)));
+    let (right, n) = hits.fold((0, 0), |(right, n), (hit, times)| (right + hit * times, n + times));
     ratio(f64::from(right), f64::from(n))
 }
 
@@ -280,17 +287,13 @@ fn disagreements(gold: &[GoldDocument], [baseline, candidate]: [&ModelAnswers; 2
 
 /// Entities and accepted topics that only one of the two has, for the tasks with gold labels.
 fn n_disagreed(gold: &GoldDocument, a: &PredictedDocument, b: &PredictedDocument) -> usize {
-    let only = |a: &[LabelledSpan], b: &[LabelledSpan]| a.iter().filter(|span| !b.contains(span)).count();
-    let spans = match (&gold.entities, &a.entities, &b.entities) {
-        (Some(_), Some(a), Some(b)) => only(a, b) + only(b, a),
-        _ => 0,
-    };
-    let only = |a: &[&str], b: &[&str]| a.iter().filter(|label| !b.contains(label)).count();
-    let topics = match (&gold.topics, a.accepted(), b.accepted()) {
-        (Some(_), Some(a), Some(b)) => only(&a, &b) + only(&b, &a),
-        _ => 0,
-    };
-    spans + topics
+    fn n_only<T: PartialEq>(a: &Option<Vec<T>>, b: &Option<Vec<T>>) -> usize {
+        let (Some(a), Some(b)) = (a, b) else { return 0 };
+        a.iter().filter(|one| !b.contains(one)).count() + b.iter().filter(|one| !a.contains(one)).count()
+    }
+    let spans = gold.entities.as_ref().map(|_| n_only(&a.entities, &b.entities));
+    let topics = gold.topics.as_ref().map(|_| n_only(&a.accepted(), &b.accepted()));
+    spans.unwrap_or(0) + topics.unwrap_or(0)
 }
 
 impl View {

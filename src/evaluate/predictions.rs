@@ -34,14 +34,8 @@ struct AnswerLine {
     id: Option<String>,
     topics: Option<Vec<ScoredTopic>>,
     entities: Option<Vec<LabelledSpan>>,
-    models: Option<ModelsLine>,
+    models: Option<HashMap<String, ModelLine>>,
     error: Option<ErrorLine>,
-}
-
-#[derive(Deserialize)]
-struct ModelsLine {
-    topics: Option<ModelLine>,
-    entities: Option<ModelLine>,
 }
 
 #[derive(Deserialize)]
@@ -147,7 +141,7 @@ impl StoredAnswers {
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let bad_line = |message| StoreError::Line { path: path.to_owned(), line: index + 1, message };
             let answer: AnswerLine = serde_json::from_str(line).map_err(|error| bad_line(error.to_string()))?;
-            let version = answer.models.as_ref().and_then(|models| models.topics.as_ref().or(models.entities.as_ref()));
+            let version = answer.models.as_ref().and_then(|models| models.get("topics").or(models.get("entities")));
             answers.model_version = answers.model_version.or_else(|| version.map(|model| model.version.clone()));
             let id = answer.id.clone().unwrap_or_else(|| (index + 1).to_string());
             if answers.by_id.insert(id.clone(), answer.into_predicted()).is_some() {

@@ -15,17 +15,13 @@ pub struct Requirement {
     pub text: String,
     /// Path in a model's part of the JSON report, joined by dots.
     metric: String,
-    operator: Operator,
+    /// One of [`OPERATORS`].
+    operator: &'static str,
     bound: Bound,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    AtLeast,
-    MoreThan,
-    AtMost,
-    LessThan,
-}
+/// In the order in which they are looked for, since `>=` contains `>`.
+const OPERATORS: [&str; 4] = [">=", "<=", ">", "<"];
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Bound {
@@ -68,9 +64,7 @@ impl FromStr for Requirement {
 
     fn from_str(text: &str) -> Result<Self, RequireError> {
         let form = || RequireError::Form(text.to_owned());
-        const OPERATORS: [(&str, Operator); 4] =
-            [(">=", Operator::AtLeast), ("<=", Operator::AtMost), (">", Operator::MoreThan), ("<", Operator::LessThan)];
-        let split = OPERATORS.iter().find_map(|(word, operator)| Some((text.split_once(word)?, *operator)));
+        let split = OPERATORS.iter().find_map(|operator| Some((text.split_once(operator)?, *operator)));
         let ((metric, bound), operator) = split.ok_or_else(form)?;
         let (metric, bound) = (metric.trim().to_owned(), parse_bound(bound).ok_or_else(form)?);
         if !["entities.", "topics.", "speed."].iter().any(|section| metric.starts_with(section)) {
@@ -150,10 +144,10 @@ impl Requirement {
         /// 0.8 minus 0.5 points must not be below 0.795 because of the last digits.
         const ROUNDING: f64 = 1e-12;
         let holds = match self.operator {
-            Operator::AtLeast => value >= bound - ROUNDING,
-            Operator::MoreThan => value > bound + ROUNDING,
-            Operator::AtMost => value <= bound + ROUNDING,
-            Operator::LessThan => value < bound - ROUNDING,
+            ">=" => value >= bound - ROUNDING,
+            ">" => value > bound + ROUNDING,
+            "<=" => value <= bound + ROUNDING,
+            _ => value < bound - ROUNDING,
         };
         Ok(Outcome { model: name.to_owned(), requirement: self.text.clone(), value, bound, holds })
     }

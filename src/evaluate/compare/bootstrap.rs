@@ -3,7 +3,18 @@
 
 use serde::Serialize;
 
-use super::resampling::Resampling;
+/// The samples of documents, for the bootstrap and for tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Resampling {
+    pub n_resamples: usize,
+    pub seed: u64,
+}
+
+impl Default for Resampling {
+    fn default() -> Self {
+        Self { n_resamples: 1000, seed: 1 }
+    }
+}
 
 /// The range of 95 of 100 samples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -1,7 +1,7 @@
 //! Tests of the hypothesis that two models are equally good: approximate randomisation for metrics of a whole set
 //! (Noreen 1989; Yeh 2000), McNemar's exact test for documents that are right or wrong.
 
-use super::resampling::Resampling;
+use super::bootstrap::Resampling;
 
 /// The share of random exchanges of the two models' answers that make a difference at least as large as the one seen.
 ///

@@ -12,9 +12,8 @@ use sha2::{Digest, Sha256};
 
 use crate::evaluate::document::GoldDocument;
 use crate::system::choice::words;
-use error::ContentError;
 
-pub use error::GoldError;
+pub use error::{ContentError, GoldError};
 
 /// The format of a file of labelled data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +49,7 @@ impl Gold {
     pub fn read(source: &GoldSource) -> Result<Self, GoldError> {
         let path = &source.path;
         let bytes = std::fs::read(path).map_err(|cause| GoldError::Io { path: path.clone(), source: cause })?;
-        Self::parse(source, &bytes).map_err(|error| error.in_file(path))
+        Self::parse(source, &bytes).map_err(|error| GoldError::Content { path: path.clone(), error })
     }
 
     fn parse(source: &GoldSource, bytes: &[u8]) -> Result<Self, ContentError> {

@@ -30,6 +30,15 @@ pub struct MatchCounts {
 }
 
 impl MatchCounts {
+    /// The counts of one label of one document.
+    pub fn of(is_gold: bool, is_predicted: bool) -> Self {
+        Self {
+            correct: u64::from(is_gold && is_predicted),
+            predicted: u64::from(is_predicted),
+            gold: u64::from(is_gold),
+        }
+    }
+
     /// Adds `other` as if it had been counted `times` times.
     pub fn add_times(&mut self, other: Self, times: u64) {
         self.correct += times * other.correct;

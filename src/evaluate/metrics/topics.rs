@@ -96,7 +96,7 @@ pub fn topic_metrics(table: &TopicTable) -> TopicMetrics {
         counts.iter().enumerate().map(|(label, counts)| table.label_metrics(label, *counts)).collect();
     let average_precisions: Vec<f64> = per_label.values().filter_map(|label| label.average_precision).collect();
     let (best_scores, best_hits) = table.best();
-    let (all_scores, all_hits) = table.flat();
+    let (all_scores, all_hits) = (flat(&table.scores), flat(&table.gold));
     TopicMetrics {
         n_documents: table.n_documents(),
         accuracy: table.has_one_topic_each().then(|| share(&best_hits)),
@@ -148,13 +148,8 @@ impl TopicTable {
     }
 
     pub fn count_label(&self, label: usize) -> MatchCounts {
-        let mut counts = MatchCounts::default();
-        for (gold, accepted) in self.gold.column(label).iter().zip(self.accepted.column(label)) {
-            counts.gold += u64::from(*gold);
-            counts.predicted += u64::from(*accepted);
-            counts.correct += u64::from(*gold && *accepted);
-        }
-        counts
+        let pairs = self.gold.column(label).into_iter().zip(self.accepted.column(label));
+        pairs.map(|(gold, accepted)| MatchCounts::of(*gold, *accepted)).sum()
     }
 
     /// Whether the best label of a document is one of its topics; `None` for a document without topics.
@@ -192,11 +187,6 @@ impl TopicTable {
             .unzip()
     }
 
-    /// Every score, and whether its label is right.
-    fn flat(&self) -> (Vec<f64>, Vec<bool>) {
-        (self.scores.iter().copied().collect(), self.gold.iter().copied().collect())
-    }
-
     fn label_metrics(&self, label: usize, counts: MatchCounts) -> (String, TopicLabelMetrics) {
         let hits: Vec<bool> = self.gold.column(label).to_vec();
         let scores: Vec<f64> = self.scores.column(label).to_vec();
@@ -223,6 +213,10 @@ impl TopicTable {
         }
         Confusion { labels: self.labels.clone(), counts }
     }
+}
+
+fn flat<T: Copy>(array: &Array2<T>) -> Vec<T> {
+    array.iter().copied().collect()
 }
 
 fn share(hits: &[bool]) -> f64 {

@@ -6,7 +6,7 @@ use super::EvaluationReport;
 use super::disagreement::disagreement;
 use super::markup::{escape, label_list, table};
 use super::reliability::{N_COLOURS, reliability_svg};
-use super::rows::{LabelRow, fraction, label_tables, metric_tables};
+use super::rows::{LabelRow, NO_VALUE, fraction, label_tables, metric_tables};
 use crate::evaluate::comparison::{Comparison, Difference};
 use crate::evaluate::document::QuotedSpan;
 use crate::evaluate::entity_errors::EntityErrors;
@@ -14,7 +14,6 @@ use crate::evaluate::metrics::topics::{Confusion, TopicMetrics};
 use crate::evaluate::model_metrics::ModelMetrics;
 
 const STYLE: &str = include_str!("page.css");
-const NO_VALUE: &str = "–";
 
 /// The page.
 pub fn page(report: &EvaluationReport) -> String {
@@ -37,11 +36,7 @@ pub fn page(report: &EvaluationReport) -> String {
     }
     page += "<h2>Metrics</h2>";
     for rows in metric_tables(models) {
-        let cell = |value: Option<String>| value.unwrap_or_else(|| NO_VALUE.to_owned());
-        let line = |(name, values): (&str, Vec<Option<String>>)| {
-            std::iter::once(name.to_owned()).chain(values.into_iter().map(cell)).collect()
-        };
-        page += &table(&head_of(&[""], models), rows.into_iter().map(line), 1);
+        page += &table(&head_of(&[""], models), rows, 1);
     }
     for (title, rows) in label_tables(models) {
         let _ = write!(page, "<h2>{title}</h2>");
@@ -69,7 +64,7 @@ fn label_cells(row: &LabelRow<'_>) -> Vec<String> {
         format!("<div class=\"bar m{}\" style=\"width:{width:.1}%\"></div>", model % N_COLOURS)
     };
     let bars: String = row.f1.iter().enumerate().map(bar).collect();
-    let values = row.f1.iter().map(|f1| f1.map_or(NO_VALUE.to_owned(), fraction));
+    let values = row.f1.iter().copied().map(fraction);
     [format!("{}<div class=\"bars\">{bars}</div>", escape(row.label)), row.support.to_string()]
         .into_iter()
         .chain(values)

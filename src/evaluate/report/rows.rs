@@ -1,4 +1,4 @@
-//! The rows of the tables that terminal and page share, with a value for each model.
+//! The tables that terminal and page share. A row has a name and a value for each model.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use crate::evaluate::metrics::topics::TopicMetrics;
 use crate::evaluate::model_metrics::{EntityReport, ModelMetrics};
 use crate::evaluate::run_record::Speed;
 
-/// A metric's name and its value for each model; `None` for a model without it.
-pub(super) type Row = (&'static str, Vec<Option<String>>);
+/// The value of a model that has none.
+pub(super) const NO_VALUE: &str = "–";
 
 /// F1 of one label for each model.
 pub(super) struct LabelRow<'r> {
@@ -21,11 +21,11 @@ pub(super) struct LabelRow<'r> {
 type LabelF1<'r> = BTreeMap<&'r str, (u64, f64)>;
 
 /// Tables of metrics: entities, topics, speed. Rows without a value are left out, and tables without rows.
-pub(super) fn metric_tables(models: &[ModelMetrics]) -> Vec<Vec<Row>> {
-    let tables = [entity_rows(models), topic_rows(models), speed_rows(models)];
-    let has_value = |(_, values): &Row| values.iter().any(Option::is_some);
-    let tables = tables.map(|rows| rows.into_iter().filter(has_value).collect::<Vec<_>>());
-    tables.into_iter().filter(|rows| !rows.is_empty()).collect()
+pub(super) fn metric_tables(models: &[ModelMetrics]) -> Vec<Vec<Vec<String>>> {
+    let mut tables = vec![entity_rows(models), topic_rows(models), speed_rows(models)];
+    tables.iter_mut().for_each(|rows| rows.retain(|cells| cells[1..].iter().any(|value| value != NO_VALUE)));
+    tables.retain(|rows| !rows.is_empty());
+    tables
 }
 
 /// Tables of F1 by label, each with the name of its labels. Labels that no document has are left out.
@@ -35,13 +35,19 @@ pub(super) fn label_tables(models: &[ModelMetrics]) -> Vec<(&'static str, Vec<La
     [entities, topics].into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
 }
 
-pub(super) fn fraction(value: f64) -> String {
-    format!("{value:.4}")
+/// Four digits; a dash for no value.
+pub(super) fn fraction(value: impl Into<Option<f64>>) -> String {
+    value.into().map_or_else(|| NO_VALUE.to_owned(), |value| format!("{value:.4}"))
 }
 
-fn entity_rows(models: &[ModelMetrics]) -> Vec<Row> {
+fn row(models: &[ModelMetrics], name: &str, value: impl Fn(&ModelMetrics) -> Option<String>) -> Vec<String> {
+    let cell = |model| value(model).unwrap_or_else(|| NO_VALUE.to_owned());
+    std::iter::once(name.to_owned()).chain(models.iter().map(cell)).collect()
+}
+
+fn entity_rows(models: &[ModelMetrics]) -> Vec<Vec<String>> {
     let row = |name, value: fn(&EntityReport) -> f64| {
-        (name, models.iter().map(|model| model.entities.as_ref().map(value).map(fraction)).collect())
+        row(models, name, |model| model.entities.as_ref().map(value).map(fraction))
     };
     vec![
         row("entities F1", |entities| entities.metrics.micro.f1),
@@ -54,10 +60,9 @@ fn entity_rows(models: &[ModelMetrics]) -> Vec<Row> {
     ]
 }
 
-fn topic_rows(models: &[ModelMetrics]) -> Vec<Row> {
+fn topic_rows(models: &[ModelMetrics]) -> Vec<Vec<String>> {
     let row = |name, value: fn(&TopicMetrics) -> Option<f64>| {
-        let of_model = |model: &ModelMetrics| model.topics.as_ref().and_then(|topics| value(&topics.metrics));
-        (name, models.iter().map(|model| of_model(model).map(fraction)).collect())
+        row(models, name, |model| Some(fraction(value(&model.topics.as_ref()?.metrics))))
     };
     vec![
         row("topics accuracy", |topics| topics.accuracy),
@@ -71,10 +76,8 @@ fn topic_rows(models: &[ModelMetrics]) -> Vec<Row> {
     ]
 }
 
-fn speed_rows(models: &[ModelMetrics]) -> Vec<Row> {
-    let row = |name, value: fn(&Speed) -> Option<String>| {
-        (name, models.iter().map(|model| model.speed.as_ref().and_then(value)).collect())
-    };
+fn speed_rows(models: &[ModelMetrics]) -> Vec<Vec<String>> {
+    let row = |name, value: fn(&Speed) -> Option<String>| row(models, name, |model| value(model.speed.as_ref()?));
     vec![
         row("streams and device", |speed| Some(format!("{} x {}", speed.streams, speed.execution_provider))),
         row("documents/s", |speed| Some(format!("{:.1}", speed.documents_per_s))),

@@ -19,22 +19,18 @@ impl fmt::Display for EvaluationReport {
         if !data.labels.is_empty() {
             writeln!(f, "only these labels count: {}", data.labels.join("; "))?;
         }
-        let names = || self.models.iter().map(|model| model.name.clone());
-        let cell = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        let head_of = |first: &[&str]| {
+            first.iter().copied().chain(self.models.iter().map(|model| &*model.name)).map(str::to_owned).collect()
+        };
         for rows in metric_tables(&self.models) {
-            let line = |(name, values): (&str, Vec<Option<String>>)| {
-                std::iter::once(name.to_owned()).chain(values.into_iter().map(cell)).collect()
-            };
-            let head = std::iter::once(String::new()).chain(names()).collect();
-            writeln!(f, "\n{}", plain_table(head, rows.into_iter().map(line), 1..))?;
+            writeln!(f, "\n{}", plain_table(head_of(&[""]), rows, 1..))?;
         }
         for (title, rows) in label_tables(&self.models) {
-            let head = [title, "gold"].map(str::to_owned).into_iter().chain(names()).collect();
             let lines = rows.into_iter().map(|row| {
-                let values = row.f1.into_iter().map(|f1| cell(f1.map(fraction)));
+                let values = row.f1.into_iter().map(fraction);
                 [row.label.to_owned(), row.support.to_string()].into_iter().chain(values).collect()
             });
-            writeln!(f, "\n{}", plain_table(head, lines, 1..))?;
+            writeln!(f, "\n{}", plain_table(head_of(&[title, "gold"]), lines, 1..))?;
         }
         self.models.iter().try_for_each(|model| write_remarks(f, model))?;
         self.comparison.iter().try_for_each(|comparison| write_comparison(f, comparison))?;
