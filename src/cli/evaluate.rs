@@ -1,5 +1,6 @@
 //! `ressort evaluate`: its arguments and runner.
 
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -101,12 +102,18 @@ impl EvaluateArgs {
 pub async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitCode> {
     let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
     let report = evaluate(&args.settings(scratch.path())?).await?;
-    print!("{report}");
-    if let Some(file) = &args.json {
-        write_report(file, &format!("{:#}\n", serde_json::to_value(&report)?))?;
-    }
-    if let Some(file) = &args.html {
-        write_report(file, &page(&report))?;
+    let html = args.html.as_ref().map(|file| (file, page(&report)));
+    let json = args
+        .json
+        .as_ref()
+        .map(|file| Ok::<_, anyhow::Error>((file, format!("{:#}\n", serde_json::to_value(&report)?))));
+    let files: Vec<_> = json.transpose()?.into_iter().chain(html).collect();
+    files.iter().try_for_each(|(file, text)| write_report(file, text))?;
+    let names: String = files.iter().map(|(file, _)| format!("\nreport: {}\n", file.display())).collect();
+    // `ressort evaluate … | head` closes the pipe early, which is no error.
+    match write!(std::io::stdout(), "{report}{names}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error).context("cannot print the report"),
+        _ => {}
     }
     Ok(if report.meets_requirements() { ExitCode::SUCCESS } else { ExitCode::from(REQUIREMENT_NOT_MET) })
 }
@@ -116,9 +123,7 @@ fn write_report(file: &Path, text: &str) -> anyhow::Result<()> {
         file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::write(file, text)
     };
-    write().with_context(|| format!("cannot write {}; give another path", file.display()))?;
-    println!("\nreport: {}", file.display());
-    Ok(())
+    write().with_context(|| format!("cannot write {}; give another path", file.display()))
 }
 
 /// A file of answers without a name is named after its file, without the ending.

@@ -1,7 +1,7 @@
 //! `ressort evaluate` as a command: tables, files and exit codes for known data and models.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -323,6 +323,16 @@ fn the_page_is_self_contained_and_escapes_text() {
         assert!(!page.contains(part), "{part} is in the page");
     }
     assert!(Path::new(&sandbox.dir.path().join("out-predictions/two.jsonl")).exists());
+}
+
+#[test]
+fn reports_are_written_when_the_reader_of_the_output_has_gone() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&format!("{NER} --json report.json --require entities.f1>=0.9"));
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+    assert!(sandbox.read("report.json").contains("\"verdict\""));
 }
 
 #[test]
