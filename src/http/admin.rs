@@ -46,8 +46,8 @@ pub struct ShadowBody {
 /// `PUT /v1/models/{name}`: loads the folder of this name, or its new version.
 pub async fn put_model(State(app): State<Arc<App>>, UrlPath(name): UrlPath<String>) -> Result<Json<PutBody>, Problem> {
     let spec = contained_model(&app, &name)?;
-    let asked = spec.clone();
-    background::run(move || check_memory(&asked)).await.map_err(RegistryError::from)??;
+    let (wanted, available_bytes) = (spec.clone(), app.available_bytes);
+    background::run(move || check_memory(&wanted, available_bytes())).await.map_err(RegistryError::from)??;
     let model = app.registry.put(&spec).await?;
     tracing::info!(model = model.name, version = model.version, "model loaded");
     let SwitchBody { active, saved } = switched(&app);
@@ -150,40 +150,21 @@ fn is_contained(path: &Path, dir: &Path) -> bool {
     real.starts_with(dir) && (!path.is_dir() || children().all(|child: PathBuf| is_contained(&child, dir)))
 }
 
-/// Refuses a model for which there is no room: while it is read, the file and its tensors are in memory side by side.
-fn check_memory(spec: &ModelSpec) -> Result<(), Problem> {
+/// Refuses a model that does not fit into memory. While it is read, the file and its tensors are there at the same time.
+fn check_memory(spec: &ModelSpec, available: Option<u64>) -> Result<(), Problem> {
     const COPIES: u64 = 2;
     let Ok(manifest) = crate::manifest::Manifest::read(&spec.path) else { return Ok(()) };
     let Graph { n_bytes, .. } = manifest.graph;
-    match available_bytes().filter(|&available| available < COPIES * n_bytes) {
+    match available.filter(|&available| available < COPIES * n_bytes) {
         None => Ok(()),
         Some(available) => Err(Problem::new(
             Code::InsufficientMemory,
             format!(
-                "loading `{}` takes about {} MB, and {} MB are free; take a model out first (DELETE /v1/models/NAME)",
+                "loading `{}` takes about {} MB, and {} MB are free; unload a model first (DELETE /v1/models/NAME)",
                 spec.name,
                 COPIES * n_bytes / 1_000_000,
                 available / 1_000_000
             ),
         )),
     }
-}
-
-/// Bytes that this process may still take: the machine's, or what its control group has left, where `/proc` and `/sys` say it.
-fn available_bytes() -> Option<u64> {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let machine = read("/proc/meminfo").and_then(|text| {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("MemAvailable:"))?
-            .trim()
-            .strip_suffix(" kB")?
-            .parse::<u64>();
-        line.ok().map(|kilobytes| kilobytes * 1024)
-    });
-    let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
-    let group = number("/sys/fs/cgroup/memory.max")
-        .zip(number("/sys/fs/cgroup/memory.current"))
-        .map(|(max, current)| max.saturating_sub(current));
-    machine.into_iter().chain(group).min()
 }

@@ -34,6 +34,7 @@ use crate::classify::cache::PredictionCache;
 use crate::classify::request::RequestLimits;
 use crate::classify::shadow::Shadow;
 use crate::models::registry::Registry;
+use crate::system::memory::available_bytes;
 
 /// What every route may use.
 pub struct App {
@@ -55,6 +56,8 @@ pub struct App {
     pub shadow_samples: Option<PathBuf>,
     /// When set, `/metrics` answers.
     pub metrics: Option<PrometheusHandle>,
+    /// Bytes that this process may still take; `None` where the system does not say.
+    pub available_bytes: fn() -> Option<u64>,
     /// Set when the server stops taking requests; `/health/ready` then says so.
     pub draining: AtomicBool,
 }
@@ -72,6 +75,7 @@ impl App {
             shadow: ArcSwapOption::empty(),
             shadow_samples: None,
             metrics: None,
+            available_bytes,
             draining: AtomicBool::new(false),
         }
     }

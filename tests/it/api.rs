@@ -51,7 +51,7 @@ impl IsApi for axum::response::Response {
     }
 }
 
-fn post(body: impl Into<Body>) -> Request<Body> {
+pub fn post(body: impl Into<Body>) -> Request<Body> {
     Request::post("/v1/classify").header("content-type", "application/json").body(body.into()).unwrap()
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use crate::support::{copy_files, models_dir};
 
-fn ressort() -> Command {
+pub fn ressort() -> Command {
     Command::new(env!("CARGO_BIN_EXE_ressort"))
 }
 
@@ -15,7 +15,7 @@ fn run(args: &[&str]) -> Output {
     ressort().args(args).output().unwrap()
 }
 
-fn model(name: &str) -> String {
+pub fn model(name: &str) -> String {
     models_dir().join(name).to_string_lossy().into_owned()
 }
 
@@ -24,27 +24,28 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A server that is stopped when the test ends.
-struct Server {
+pub struct Server {
     process: Child,
     line: String,
 }
 
 impl Server {
     fn start(args: &[&str]) -> Self {
-        let mut process = ressort()
-            .args(["serve", "--port", "0"])
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = ressort();
+        command.stderr(Stdio::null());
+        Self::start_with(command, args)
+    }
+
+    /// `command` is the binary with its environment and where its log goes.
+    pub fn start_with(mut command: Command, args: &[&str]) -> Self {
+        let mut process = command.args(["serve", "--port", "0"]).args(args).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Self { process, line }
     }
 
     /// The answer to one request, head and body.
-    fn ask(&self, request: &str) -> String {
+    pub fn ask(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.url().trim_start_matches("http://")).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -61,7 +62,7 @@ impl Server {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
-    fn stop(mut self) -> i32 {
+    pub fn stop(mut self) -> i32 {
         self.signal("-TERM");
         self.process.wait().unwrap().code().unwrap()
     }

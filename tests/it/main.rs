@@ -3,6 +3,7 @@
 //! Both are made by `scripts/reference`; nothing here needs a network, a GPU or Python.
 
 mod api;
+mod classify;
 mod cli;
 mod documents;
 mod evaluate;
@@ -12,6 +13,7 @@ mod layers;
 mod parity;
 mod resume;
 mod score;
+mod server;
 mod support;
 mod swap;
 mod truecase;

@@ -29,6 +29,10 @@ struct Desk {
 
 impl Desk {
     async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut App)) -> Self {
         let models = tempfile::tempdir().unwrap();
         for (name, model) in [("alt", "two-heads"), ("neu", "two-heads-pooled")] {
             std::fs::create_dir(models.path().join(name)).unwrap();
@@ -40,6 +44,7 @@ impl Desk {
         app.admin = AdminAccess::Anyone;
         app.models_dir = Some(models.path().to_owned());
         app.state_file = Some(models.path().join(".active.json"));
+        change(&mut app);
         let app = Arc::new(app);
         Self { models, service: router(Arc::clone(&app)), app }
     }
@@ -140,6 +145,23 @@ async fn a_model_that_cannot_be_loaded_changes_nothing() {
     }
     assert_eq!(desk.ask("PUT", "/v1/active", json!({"topics": "nobody"})).await.0, StatusCode::NOT_FOUND);
     assert_eq!(desk.answering().await, "alt");
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_fit_into_memory_is_refused() {
+    for (available, status) in [(Some(1_000), 507), (Some(u64::MAX), 200), (None, 200)] {
+        let desk = Desk::with(|app| {
+            app.available_bytes = match available {
+                Some(1_000) => || Some(1_000),
+                Some(_) => || Some(u64::MAX),
+                None => || None,
+            }
+        });
+        let desk = desk.await;
+        let (found, body) = desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+        assert_eq!(found.as_u16(), status, "{body}");
+        assert_eq!(desk.app.registry.named("neu").is_ok(), status == 200, "{available:?}");
+    }
 }
 
 #[cfg(unix)]
