@@ -37,6 +37,7 @@
 //! - A document is decoded once, over stitched logits, so that no entity is cut or doubled where windows meet.
 //! - A model that would fail on a request fails when it is loaded: [`models::load::Model::load`] runs it first.
 //! - A window whose caller has gone, or whose deadline has passed, costs no run.
+//! - Every document runs as a task ([`classify::classifier`]). It finishes, or meets its deadline, when nobody polls its request.
 //! - Work that takes seconds beside live traffic (loading, hashing) stands below it ([`system::background`]), and a model that goes
 //!   out leaves nothing behind: its memory is given back ([`system::memory`]), and no thread keeps words of its tokenizer.
 //! - The text of a request is never logged. Nothing is sent anywhere; the server listens on the loopback unless told

@@ -21,72 +21,72 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{ModelArgs, RunArgs, positive};
 
-/// How long requests under way may take once the server was told to stop.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time for requests under way to finish after the server is told to stop.
+const GRACE_PERIOD: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Address to listen on; anything but the loopback is reachable by others
+    /// Address to listen on; other machines reach every address except the loopback
     #[arg(long, default_value = "127.0.0.1", env = "RESSORT_HOST")]
     pub host: IpAddr,
-    /// Port to listen on; 0 takes a free one
+    /// Port to listen on; 0 for any free port
     #[arg(long, default_value_t = 8080, env = "RESSORT_PORT")]
     pub port: u16,
     #[command(flatten)]
     models: ModelArgs,
     #[command(flatten)]
     run: RunArgs,
-    /// Longest text that is read, in Unicode code points
+    /// Maximum length of a text, in Unicode code points
     #[arg(long, default_value_t = RequestLimits::default().max_characters, env = "RESSORT_MAX_CHARACTERS", value_parser = positive)]
     max_characters: usize,
-    /// Most documents of one request
+    /// Maximum number of documents in one request
     #[arg(long, default_value_t = RequestLimits::default().max_documents, env = "RESSORT_MAX_DOCUMENTS", value_parser = positive)]
     max_documents: usize,
-    /// Largest body of a request, in bytes
+    /// Maximum size of a request body, in bytes
     #[arg(long, default_value_t = RequestLimits::default().max_body_bytes, env = "RESSORT_MAX_BODY_BYTES", value_parser = positive)]
     max_body_bytes: usize,
-    /// Longest time from a request to its answer, in seconds
+    /// Maximum time from a request to its answer, in seconds
     #[arg(long, default_value_t = RequestLimits::default().timeout.as_secs(), env = "RESSORT_TIMEOUT_S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout_s: u64,
-    /// Memory for answers to texts that come again, in MB; 0 reads every text anew
+    /// Size of the cache for repeated texts, in MB; 0 disables it
     #[arg(long, default_value_t = 64, env = "RESSORT_CACHE_MB", value_name = "MB")]
     pub cache_mb: u64,
-    /// Key that requests to /v1 must send as `Authorization: Bearer KEY`
+    /// API key: requests to /v1 must send it as `Authorization: Bearer KEY`
     #[arg(long, env = "RESSORT_API_KEY", hide_env_values = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub api_key: Option<String>,
-    /// File with the key that changes of models must send; without one they are taken on the loopback only
+    /// File with the admin key, which is required to change models; without a key, only this machine may change them
     #[arg(long, value_name = "FILE", env = "RESSORT_ADMIN_KEY_FILE")]
     pub admin_key_file: Option<PathBuf>,
-    /// The same key itself
+    /// The admin key itself
     #[arg(long, env = "RESSORT_ADMIN_KEY", hide_env_values = true, conflicts_with = "admin_key_file", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub admin_key: Option<String>,
-    /// Where a switch of models is saved for the next start; default: .active.json in --models-dir
+    /// File that keeps the active models for the next start; default: .active.json in --models-dir
     #[arg(long = "saved-file", value_name = "FILE", env = "RESSORT_SAVED_FILE")]
     state_file: Option<PathBuf>,
-    /// File to which texts are appended on which live models and the one in the shadow disagree; without it none is kept
+    /// File for texts on which the live models and the shadow model disagree; without it no text is kept
     #[arg(long, value_name = "FILE", env = "RESSORT_SHADOW_SAMPLES")]
     pub shadow_samples: Option<PathBuf>,
 }
 
 impl ServeArgs {
-    /// The models to load: those named, else those that were active when models were last switched, else the one that ships.
-    pub fn models(&self, saved: Option<&PersistedState>) -> Vec<ModelSpec> {
-        match saved.filter(|_| self.models.is_default()) {
-            Some(saved) => saved.specs(),
+    /// The models to load: those named, else the persisted ones, else the shipped model.
+    pub fn models(&self, persisted: Option<&PersistedState>) -> Vec<ModelSpec> {
+        match persisted.filter(|_| self.models.is_default()) {
+            Some(persisted) => persisted.specs(),
             None => self.models.specs(),
         }
     }
 
-    /// Which model answers for what: as named, else as saved, where the models are those that were saved.
-    pub fn active(&self, saved: Option<&PersistedState>) -> ByTask<String> {
-        let saved = saved.filter(|_| self.models.is_default()).map(PersistedState::active).unwrap_or_default();
+    /// The model of each task: as named, else as persisted, when the persisted models are loaded.
+    pub fn active(&self, persisted: Option<&PersistedState>) -> ByTask<String> {
+        let persisted = persisted.filter(|_| self.models.is_default()).map(PersistedState::active).unwrap_or_default();
         let named = self.models.active();
-        ByTask { topics: named.topics.or(saved.topics), entities: named.entities.or(saved.entities) }
+        ByTask { topics: named.topics.or(persisted.topics), entities: named.entities.or(persisted.entities) }
     }
 
-    /// What a rollback brings back, where the models are those that were saved.
-    pub fn previous<'s>(&self, saved: Option<&'s PersistedState>) -> Option<&'s PersistedState> {
-        saved.filter(|_| self.models.is_default())?.previous.as_deref()
+    /// The models that a rollback activates, when the persisted models are loaded.
+    pub fn previous<'s>(&self, persisted: Option<&'s PersistedState>) -> Option<&'s PersistedState> {
+        persisted.filter(|_| self.models.is_default())?.previous.as_deref()
     }
 
     pub fn models_dir(&self) -> &Path {
@@ -113,21 +113,21 @@ impl ServeArgs {
 
 pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     let metrics = start_metrics()?;
-    // Before the port opens: a signal that comes early must find its handler.
+    // Before the port opens, so that an early signal finds its handler.
     let (stop, hangup) = (stop_signal()?, signal(SignalKind::hangup())?);
-    // Bound first: a port that is taken shows before a model is loaded, and no request is refused meanwhile.
+    // Before the models load: a port in use is reported at once, and early requests wait in the backlog.
     let address = (args.host, args.port);
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {}:{}; choose another with --host and --port", args.host, args.port)
     })?;
-    let saved = PersistedState::read(&args.state_file())?;
-    let saved = saved.as_ref();
-    let registry = Registry::load(&args.models(saved), args.active(saved), &args.run_settings()).await;
-    let registry = match saved {
+    let persisted = PersistedState::read(&args.state_file())?;
+    let persisted = persisted.as_ref();
+    let registry = Registry::load(&args.models(persisted), args.active(persisted), &args.run_settings()).await;
+    let registry = match persisted {
         Some(_) => registry.with_context(|| {
             let file = args.state_file();
             format!(
-                "models as last switched are not there (saved in {}; remove that file to start without)",
+                "the active models of the last run cannot be loaded (they are listed in {}; remove that file to start without them)",
                 file.display()
             )
         })?,
@@ -145,21 +145,25 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     println!("{}", listening_line(&listener, &app.registry)?);
     let app = Arc::new(app);
     tokio::spawn(reload_on_hangup(Arc::clone(&app), hangup));
-    if let Some(previous) = args.previous(saved) {
+    if let Some(previous) = args.previous(persisted) {
         tokio::spawn(remember_previous(Arc::clone(&app), previous.clone()));
     }
-    serve(listener, app, stop, PATIENCE).await?;
+    serve(listener, app, stop, GRACE_PERIOD).await?;
     Ok(())
 }
 
-/// On SIGHUP, loads the new versions of model folders that changed; one that cannot be loaded leaves the old in use.
+/// On SIGHUP, reloads the model folders that changed. When a new version cannot be loaded, the old one stays in use.
 async fn reload_on_hangup(app: Arc<App>, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
         for (name, result) in app.registry.put_changed().await {
             match result {
                 Ok(model) => tracing::info!(model = name, version = model.version, "new version loaded"),
                 Err(error @ RegistryError::Unreadable { .. }) => {
-                    tracing::warn!(model = name, error = chain(error), "no folder to look for a new version in");
+                    tracing::warn!(
+                        model = name,
+                        error = chain(error),
+                        "the model folder cannot be read, so the loaded version stays in use"
+                    );
                 }
                 Err(error) => tracing::error!(model = name, error = chain(error), "new version refused"),
             }
@@ -167,17 +171,17 @@ async fn reload_on_hangup(app: Arc<App>, mut hangup: Signal) {
     }
 }
 
-/// Loads what a rollback would bring back, beside the models that serve already.
+/// Loads the models that a rollback activates, while the others already serve.
 async fn remember_previous(app: Arc<App>, previous: PersistedState) {
     if let Err(error) = app.registry.remember(&previous.specs(), &previous.active()).await {
         tracing::warn!(
             error = chain(error),
-            "what was active before the last switch cannot be loaded; there is nothing to roll back to"
+            "the previously active models cannot be loaded; a rollback is not possible"
         );
     }
 }
 
-/// A message with its causes.
+/// The message of an error and its causes.
 fn chain(error: RegistryError) -> String {
     format!("{:#}", anyhow::Error::from(error))
 }
@@ -187,7 +191,7 @@ fn admin_access(args: &ServeArgs) -> anyhow::Result<AdminAccess> {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("{}: the admin key cannot be read", file.display()))?;
         let key = text.trim().to_owned();
-        anyhow::ensure!(!key.is_empty(), "{}: the file is empty; put the admin key into it", file.display());
+        anyhow::ensure!(!key.is_empty(), "{}: the file is empty; write the admin key into it", file.display());
         Ok(key)
     });
     Ok(match from_file.transpose()?.or_else(|| args.admin_key.clone()) {
@@ -200,15 +204,15 @@ fn admin_access(args: &ServeArgs) -> anyhow::Result<AdminAccess> {
 fn warn_of_surprises(args: &ServeArgs, app: &App) {
     for model in app.registry.models() {
         for (provider, reason) in &model.placement.passed_over {
-            tracing::info!(model = model.name, %provider, reason, "execution provider is not usable; serving on {}", model.placement.provider);
+            tracing::info!(model = model.name, %provider, reason, "execution provider is not available; serving on {}", model.placement.provider);
         }
     }
     if !args.host.is_loopback() && app.api_key.is_none() {
-        tracing::warn!(host = %args.host, "anyone who reaches this address may use the service; set --api-key to ask for a key");
+        tracing::warn!(host = %args.host, "every machine that reaches this address may use the service; set --api-key to require a key");
     }
 }
 
-/// One line: where, with which models for what, on which execution provider.
+/// One line: the address, and the model and execution provider of each task.
 fn listening_line(listener: &TcpListener, registry: &Registry) -> anyhow::Result<String> {
     let active = registry.active();
     let answers = [Task::Topics, Task::Entities].into_iter().filter_map(|task| {
@@ -219,7 +223,7 @@ fn listening_line(listener: &TcpListener, registry: &Registry) -> anyhow::Result
     Ok(format!("ressort {} listens on http://{} ({answers})", env!("CARGO_PKG_VERSION"), listener.local_addr()?))
 }
 
-/// Resolves when the process is asked to stop (SIGINT or SIGTERM).
+/// Resolves on SIGINT or SIGTERM.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -228,6 +232,32 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        tracing::info!("stopping: requests under way are finished");
+        tracing::info!("stopping; requests under way may finish");
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Serve {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    #[test]
+    fn beyond_the_loopback_models_are_changed_with_a_key_only() {
+        let access = |args: &[&str]| {
+            let serve = Serve::parse_from(["serve"].iter().chain(args));
+            admin_access(&serve.args).unwrap()
+        };
+        assert!(matches!(access(&[]), AdminAccess::Anyone));
+        assert!(matches!(access(&["--host", "::1"]), AdminAccess::Anyone));
+        assert!(matches!(access(&["--host", "0.0.0.0"]), AdminAccess::Nobody));
+        assert!(matches!(access(&["--host", "0.0.0.0", "--admin-key", "k"]), AdminAccess::Key(_)));
+        assert!(matches!(access(&["--admin-key", "k"]), AdminAccess::Key(_)));
+    }
 }

@@ -1,4 +1,4 @@
-//! Changing what is served while it is served: load, switch, go back, take out, try in the shadow. Behind the admin key.
+//! Changes the models of a running server: load, activate, roll back, unload, shadow. Requires the admin key.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use crate::models::report::ModelReport;
 use crate::models::spec::ModelSpec;
 use crate::system::background;
 
-/// What a switch led to.
+/// The result of a change of the active models.
 #[derive(Serialize)]
 pub struct SwitchBody {
     active: ActiveBody,
-    /// Whether a restart will find it so.
+    /// Whether the next start restores it.
     saved: bool,
 }
 
@@ -43,49 +43,50 @@ pub struct ShadowBody {
     share: f64,
 }
 
-/// `PUT /v1/models/{name}`: loads the folder of this name, or its new version.
+/// `PUT /v1/models/{name}`: loads the folder of this name, or reloads it.
 pub async fn put_model(State(app): State<Arc<App>>, UrlPath(name): UrlPath<String>) -> Result<Json<PutBody>, Problem> {
     let spec = contained_model(&app, &name)?;
     let (wanted, available_bytes) = (spec.clone(), app.available_bytes);
     background::run(move || check_memory(&wanted, available_bytes())).await.map_err(RegistryError::from)??;
     let model = app.registry.put(&spec).await?;
     tracing::info!(model = model.name, version = model.version, "model loaded");
-    let SwitchBody { active, saved } = switched(&app);
+    let SwitchBody { active, saved } = persist_active(&app);
     Ok(Json(PutBody { model: ModelReport::of(&model), active, saved }))
 }
 
-/// `PUT /v1/active`: switches topics and entities at once.
+/// `PUT /v1/active`: changes the models of both tasks in one step.
 pub async fn activate(
     State(app): State<Arc<App>>,
     JsonBody(names): JsonBody<ModelNames>,
 ) -> Result<Json<SwitchBody>, Problem> {
     app.registry.activate(&names.into()).await?;
-    Ok(Json(switched(&app)))
+    Ok(Json(persist_active(&app)))
 }
 
 /// `POST /v1/active/rollback`
 pub async fn rollback(State(app): State<Arc<App>>) -> Result<Json<SwitchBody>, Problem> {
     app.registry.rollback().await?;
-    Ok(Json(switched(&app)))
+    Ok(Json(persist_active(&app)))
 }
 
 /// `DELETE /v1/models/{name}`
 pub async fn remove_model(State(app): State<Arc<App>>, UrlPath(name): UrlPath<String>) -> Result<StatusCode, Problem> {
     if app.shadow.load().as_ref().is_some_and(|shadow| shadow.model.name == name) {
-        return Err(RegistryError::InUse { name, by: "it is in the shadow" }.into());
+        return Err(RegistryError::InUse { name, by: "it is the shadow model" }.into());
     }
     app.registry.remove(&name).await?;
-    tracing::info!(model = name, "model taken out");
+    tracing::info!(model = name, "model unloaded");
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `PUT /v1/shadow`: starts counting anew.
+/// `PUT /v1/shadow`: starts with empty counts.
 pub async fn put_shadow(
     State(app): State<Arc<App>>,
     JsonBody(body): JsonBody<ShadowBody>,
 ) -> Result<Json<ShadowReport>, Problem> {
     if !(body.share > 0.0 && body.share <= 1.0) {
-        let detail = format!("share {} must lie above 0 and at most at 1; DELETE /v1/shadow ends it", body.share);
+        let detail =
+            format!("share {} is not above 0 and at most 1; DELETE /v1/shadow ends the comparison", body.share);
         return Err(Problem::new(Code::InvalidRequest, detail));
     }
     let model = app.registry.named(&body.model)?;
@@ -100,7 +101,7 @@ pub async fn get_shadow(State(app): State<Arc<App>>) -> Result<Json<ShadowReport
     let none = || {
         Problem::new(
             Code::NotFound,
-            "no model is in the shadow; PUT /v1/shadow {\"model\": …, \"share\": 0.1} starts one",
+            "there is no shadow model; PUT /v1/shadow {\"model\": …, \"share\": 0.1} starts one",
         )
     };
     shadow.map(|shadow| Json(shadow.report())).ok_or_else(none)
@@ -112,13 +113,13 @@ pub async fn remove_shadow(State(app): State<Arc<App>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Saves what is active now, so that a restart finds it.
-fn switched(app: &App) -> SwitchBody {
+/// Writes the active models to the state file, for the next start.
+fn persist_active(app: &App) -> SwitchBody {
     let active = app.registry.active();
     let saved = app.state_file.as_ref().is_some_and(|file| match PersistedState::of(&active, app.registry.previous().as_ref()).write(file) {
         Ok(()) => true,
         Err(error) => {
-            tracing::warn!(file = %file.display(), %error, "the switch could not be saved; a restart will not find it");
+            tracing::warn!(file = %file.display(), %error, "the active models cannot be saved; the next start will not restore them");
             false
         }
     });
@@ -127,24 +128,24 @@ fn switched(app: &App) -> SwitchBody {
     SwitchBody { active, saved }
 }
 
-/// The folder `name` of the models folder, and nothing that lies or leads outside of it.
+/// The folder `name` in the models folder. A folder or link that leads outside is refused.
 fn contained_model(app: &App, name: &str) -> Result<ModelSpec, Problem> {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
     let Some(models_dir) = app.models_dir.as_ref().and_then(|dir| dir.canonicalize().ok()) else {
-        return Err(invalid("there is no models folder to load from; start the server with --models-dir".to_owned()));
+        return Err(invalid("the server has no models folder; start it with --models-dir".to_owned()));
     };
     let spec: ModelSpec =
         format!("{name}={}", models_dir.join(name).display()).parse().map_err(|error| invalid(format!("{error}")))?;
     if !is_contained(&spec.path, &models_dir) {
         return Err(invalid(format!(
-            "`{name}` lies or leads outside of the models folder; put the files themselves there"
+            "`{name}` is outside of the models folder, or a link leads outside of the models folder; copy the files into it"
         )));
     }
     Ok(spec)
 }
 
 fn is_contained(path: &Path, dir: &Path) -> bool {
-    // What is not there is refused when it is read, with a better message.
+    // A missing folder is refused when it is read, with a better message.
     let Ok(real) = path.canonicalize() else { return true };
     let children = || std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
     real.starts_with(dir) && (!path.is_dir() || children().all(|child: PathBuf| is_contained(&child, dir)))

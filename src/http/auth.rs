@@ -1,5 +1,5 @@
-//! Keys, where the operator set them: one to use the API, one to change its models. Asked for as `Authorization: Bearer KEY`
-//! and compared in constant time.
+//! The optional keys: one to use the API, one to change its models. Sent as `Authorization: Bearer KEY`, compared in constant
+//! time.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -36,29 +36,29 @@ impl fmt::Debug for ApiKey {
 /// Who may change models in the running server.
 #[derive(Debug, Clone)]
 pub enum AdminAccess {
-    /// Whoever has this key.
+    /// Clients that send this key.
     Key(ApiKey),
-    /// Whoever reaches the server: for one that listens on the loopback only.
+    /// Every client of this machine: for a server that listens on the loopback only.
     Anyone,
-    /// Nobody: for one that others reach, started without an admin key.
+    /// Nobody: for a server that other machines reach and that has no admin key.
     Nobody,
 }
 
-/// Lets a request pass that has the key, or any where none is set.
+/// Passes a request that has the API key or the admin key, or any request when no API key is set.
 pub async fn require_key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    // Whoever may change models may also use them.
+    // The right to change models includes the right to use them.
     let is_admin = matches!(&app.admin, AdminAccess::Key(key) if check_key(key, &request).is_ok());
     let passes = app.api_key.as_ref().filter(|_| !is_admin).map_or(Ok(()), |key| check_key(key, &request));
     pass(passes, request, next).await
 }
 
-/// Lets a request pass that may change models.
+/// Passes a request that may change models.
 pub async fn require_admin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let passes = match &app.admin {
         AdminAccess::Key(key) => check_key(key, &request),
         AdminAccess::Anyone => check_local(&request),
         AdminAccess::Nobody => {
-            let detail = "this server listens beyond the loopback and was started without an admin key; set RESSORT_ADMIN_KEY or --admin-key-file";
+            let detail = "this server listens beyond the loopback and has no admin key; set RESSORT_ADMIN_KEY or --admin-key-file";
             Err(Problem::new(Code::Forbidden, detail))
         }
     };
@@ -72,8 +72,8 @@ async fn pass(passes: Result<(), Problem>, request: Request, next: Next) -> Resp
     }
 }
 
-/// Without a key, a page of another site must not change models through its visitor's browser: no request that names an
-/// origin, and none that was sent to another name than the loopback's.
+/// Without a key, a web page must not change models through the browser of its visitor. So a request is refused when it names
+/// an origin, or a host other than the loopback.
 fn check_local(request: &Request) -> Result<(), Problem> {
     let host = header(request, &HOST).unwrap_or("localhost");
     let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
@@ -82,7 +82,7 @@ fn check_local(request: &Request) -> Result<(), Problem> {
     if is_loopback && header(request, &ORIGIN).is_none() {
         return Ok(());
     }
-    let detail = "without an admin key, models are changed from this machine only, and not by a web page; set RESSORT_ADMIN_KEY or --admin-key-file";
+    let detail = "without an admin key, models can be changed from this machine only, and not by a web page; set RESSORT_ADMIN_KEY or --admin-key-file";
     Err(Problem::new(Code::Forbidden, detail))
 }
 
@@ -92,9 +92,9 @@ fn check_key(key: &ApiKey, request: &Request) -> Result<(), Problem> {
     let given = given.map(|(_, key)| key);
     match given {
         Some(given) if key.is(given) => Ok(()),
-        Some(_) => Err(Problem::new(Code::Unauthorized, "the key is not the one that this server was started with")),
-        None => {
-            Err(Problem::new(Code::Unauthorized, "a key is asked for; send the header `Authorization: Bearer KEY`"))
+        Some(_) => {
+            Err(Problem::new(Code::Unauthorized, "the key is wrong; send the key that the server was started with"))
         }
+        None => Err(Problem::new(Code::Unauthorized, "a key is required; send the header `Authorization: Bearer KEY`")),
     }
 }

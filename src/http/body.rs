@@ -1,4 +1,4 @@
-//! Reading a body: the whole of it, as JSON, within the limit.
+//! Reads the body of a request, as JSON and within the limit.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::error::{Code, Problem};
 use super::{App, header};
 use crate::classify::request::RequestLimits;
 
-/// A body of a known form.
+/// A body of type `T`.
 pub struct JsonBody<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
@@ -23,11 +23,11 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
     }
 }
 
-/// Reads the whole body of a request that says it is JSON.
+/// Reads the whole body of a request whose headers announce JSON.
 pub async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes, Problem> {
     let coding = header(&request, &CONTENT_ENCODING).unwrap_or_default().trim();
     if !coding.is_empty() && !coding.eq_ignore_ascii_case("identity") {
-        let detail = format!("content-encoding `{coding}` is not read here; send the JSON as it is, not compressed");
+        let detail = format!("content-encoding `{coding}` is not supported; send the JSON uncompressed");
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
     let media_type = header(&request, &CONTENT_TYPE).unwrap_or_default();
@@ -46,11 +46,11 @@ pub async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes
     })
 }
 
-/// Reads JSON; what is no JSON and what is JSON of another form are different problems.
+/// Parses JSON. Text that is not JSON and JSON of another shape are different problems.
 pub fn parse_json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
-    // A Rust struct may be read from an array too, by position; the API has no such form.
+    // Serde reads a struct from an array too, and the API has no such form.
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-        return Err(Problem::new(Code::InvalidRequest, "an array stands where an object is expected: {…}"));
+        return Err(Problem::new(Code::InvalidRequest, "the JSON is an array, and an object is expected: {…}"));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {

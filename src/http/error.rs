@@ -46,22 +46,22 @@ macro_rules! codes {
 
 codes! {
     InvalidJson = "invalid_json", BAD_REQUEST, "The body is not JSON";
-    Forbidden = "forbidden", FORBIDDEN, "Models are not changed from here";
+    Forbidden = "forbidden", FORBIDDEN, "Changing models is not allowed";
     Unauthorized = "unauthorized", UNAUTHORIZED, "The API key is missing or wrong";
     UnknownModel = "unknown_model", NOT_FOUND, "No model has this name";
-    Conflict = "conflict", CONFLICT, "The models as they are do not allow this";
+    Conflict = "conflict", CONFLICT, "The request conflicts with the models in use";
     ModelRefused = "model_refused", UNPROCESSABLE_ENTITY, "The model cannot be served";
-    InsufficientMemory = "insufficient_memory", INSUFFICIENT_STORAGE, "There is no room for the model";
-    NotFound = "not_found", NOT_FOUND, "There is nothing at this address";
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This address takes another method";
+    InsufficientMemory = "insufficient_memory", INSUFFICIENT_STORAGE, "The model does not fit into memory";
+    NotFound = "not_found", NOT_FOUND, "The address does not exist";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The address does not accept this method";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     TooManyDocuments = "too_many_documents", PAYLOAD_TOO_LARGE, "The request has too many documents";
     TextTooLong = "text_too_long", PAYLOAD_TOO_LARGE, "The text is too long";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "A field is unknown, missing or has a wrong value";
-    InvalidText = "invalid_text", UNPROCESSABLE_ENTITY, "The text holds a character that no text has";
+    InvalidText = "invalid_text", UNPROCESSABLE_ENTITY, "The text contains a character that is not allowed";
     WindowExceeded = "window_exceeded", UNPROCESSABLE_ENTITY, "The text is longer than one window";
-    TaskNotServed = "task_not_served", UNPROCESSABLE_ENTITY, "No such task from this model";
+    TaskNotServed = "task_not_served", UNPROCESSABLE_ENTITY, "The model does not give this task";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The service failed";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The queue is full";
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service cannot answer";

@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it can answer.
+//! Liveness and readiness.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,7 +28,7 @@ struct ReadyModel {
     name: String,
     version: String,
     execution_provider: String,
-    /// Providers that were asked for before it, and why they are not in use.
+    /// Execution providers with a higher preference, and why they are not in use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     passed_over: Vec<PassedOver>,
     alive: bool,

@@ -1,4 +1,4 @@
-//! The HTTP API: routes, limits, one log line for a request. [`router`] makes the service, [`serve`] runs it on a listener.
+//! The HTTP API: routes, keys, limits, one log line per request. [`router`] builds the service, [`serve`] runs it.
 
 mod admin;
 mod auth;
@@ -36,29 +36,29 @@ use crate::classify::shadow::Shadow;
 use crate::models::registry::Registry;
 use crate::system::memory::available_bytes;
 
-/// What every route may use.
+/// The state that all routes share.
 pub struct App {
     pub registry: Registry,
     pub limits: RequestLimits,
-    /// When set, the routes under `/v1` ask for it.
+    /// When set, the routes under `/v1` require it.
     pub api_key: Option<ApiKey>,
-    /// Answers to texts that come again; `None`: every text is read anew.
+    /// Predictions for repeated texts; `None`: every text is classified anew.
     pub cache: Option<Arc<PredictionCache>>,
-    /// Who may change models; without a key nobody from beyond the loopback.
+    /// Who may change models.
     pub admin: AdminAccess,
-    /// Where models are loaded from by name.
+    /// The folder from which models are loaded by name.
     pub models_dir: Option<PathBuf>,
-    /// Where a switch is saved, so that a restart finds it.
+    /// The file that keeps the active models for the next start.
     pub state_file: Option<PathBuf>,
-    /// A candidate that reads along.
+    /// A candidate model that classifies a share of the live texts.
     pub shadow: ArcSwapOption<Shadow>,
-    /// Where texts are kept on which live models and candidate disagree; nowhere, unless the operator says so.
+    /// The file for texts on which live models and candidate disagree; `None`: no text is kept.
     pub shadow_samples: Option<PathBuf>,
-    /// When set, `/metrics` answers.
+    /// When set, `/metrics` is served.
     pub metrics: Option<PrometheusHandle>,
     /// Bytes that this process may still take; `None` where the system does not say.
     pub available_bytes: fn() -> Option<u64>,
-    /// Set when the server stops taking requests; `/health/ready` then says so.
+    /// Set when the server stops accepting requests; `/health/ready` then reports it.
     pub draining: AtomicBool,
 }
 
@@ -108,12 +108,12 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Serves until `shutdown` resolves, then takes no new connections and lets those under way finish, for at most `patience`.
+/// Serves until `shutdown` resolves. Then it accepts no new connection, and requests under way have `grace_period` to finish.
 pub async fn serve(
     listener: TcpListener,
     app: Arc<App>,
     shutdown: impl Future<Output = ()> + Send + 'static,
-    patience: Duration,
+    grace_period: Duration,
 ) -> std::io::Result<()> {
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let draining = Arc::clone(&app);
@@ -123,34 +123,34 @@ pub async fn serve(
         let _ = stopping.send(());
     };
     let server = axum::serve(listener, router(app)).with_graceful_shutdown(signal);
-    let out_of_patience = async {
-        // An error means that the server ended first, and there is nothing left to wait for.
+    let grace_is_over = async {
+        // An error means that the server ended first, so there is nothing to wait for.
         if stopped.await.is_ok() {
-            tokio::time::sleep(patience).await;
+            tokio::time::sleep(grace_period).await;
         } else {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
         result = server => result,
-        () = out_of_patience => {
-            tracing::warn!(?patience, "requests under way were cut off");
+        () = grace_is_over => {
+            tracing::warn!(?grace_period, "requests under way were cut off");
             Ok(())
         }
     }
 }
 
-/// A header's value, where it is there and text.
+/// The value of a header, when it is present and text.
 fn header<'r>(request: &'r Request, name: &HeaderName) -> Option<&'r str> {
     request.headers().get(name)?.to_str().ok()
 }
 
-/// The API's description for machines; a test holds it against the routes, the options and the codes.
+/// The OpenAPI description; a test compares it with the routes, options and codes.
 async fn openapi() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
 }
 
-/// A page to try the service with; it loads nothing from anywhere else.
+/// A page to try the service; it loads nothing from other hosts.
 async fn page() -> impl IntoResponse {
     const POLICY: &str =
         "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'";
@@ -158,13 +158,13 @@ async fn page() -> impl IntoResponse {
 }
 
 async fn no_route(OriginalUri(uri): OriginalUri) -> Problem {
-    let detail = format!("`{}` is no address of this service; /openapi.json lists those that it has", uri.path());
+    let detail = format!("`{}` is not an address of this service; see /openapi.json for the list", uri.path());
     Problem::new(Code::NotFound, detail)
 }
 
 async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
     Problem::new(
         Code::MethodNotAllowed,
-        format!("`{}` does not take {method}; see the README for what it takes", uri.path()),
+        format!("`{}` does not accept {method}; see /openapi.json for the methods that it accepts", uri.path()),
     )
 }

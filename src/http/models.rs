@@ -1,4 +1,4 @@
-//! `GET /v1/models`: what is loaded, and which of it answers for what.
+//! `GET /v1/models`: the loaded models, and the active one of each task.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub struct ModelsList {
     active: ActiveBody,
 }
 
-/// The models that answer where a request names none.
+/// The models of a request that names none.
 #[derive(Serialize)]
 pub struct ActiveBody {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -101,7 +101,7 @@ pub struct ModelNames {
     entities: Option<String>,
 }
 
-/// From a map, since a Rust struct may be read from an array too, by position; the API has no such form.
+/// Through a map, because serde reads a struct from an array too, and the API has no such form.
 impl TryFrom<BTreeMap<String, Option<String>>> for ModelNames {
     type Error = String;
 
@@ -121,7 +121,7 @@ impl From<ModelNames> for ByTask<String> {
 }
 
 impl ClassifyRequest {
-    /// Reads a body and checks it against the limits.
+    /// Parses a body and checks it against the limits.
     pub fn parse(body: &[u8], limits: &RequestLimits) -> Result<Self, Problem> {
         let body: RequestBody<'_> = parse_json(body)?;
         let options = body.options()?;
@@ -273,7 +273,7 @@ mod tests {
             (r#"{"text": "\ud83d"}"#, Code::InvalidJson, "surrogate"),
             (r#"{"text": "\ud83dx"}"#, Code::InvalidJson, "surrogate"),
             (r#"{"text": "a"} x"#, Code::InvalidJson, "trailing"),
-            (r#"[]"#, Code::InvalidRequest, "an array"),
+            (r#"[]"#, Code::InvalidRequest, "is an array"),
             (r#"{"text": 5}"#, Code::InvalidRequest, "text: invalid type: integer `5`"),
             (r#"{"txt": "a"}"#, Code::InvalidRequest, "unknown field `txt`"),
             (r#"{}"#, Code::InvalidRequest, "neither"),

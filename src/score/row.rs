@@ -34,7 +34,7 @@ pub enum RowPosition {
     Whole,
 }
 
-/// The columns of a row that are written beside its answer, under the names that they have in the output.
+/// The columns of an input row that the output repeats, under their names in the output.
 #[derive(Debug, Clone)]
 pub enum Passthrough {
     Fields(Fields),

@@ -31,7 +31,7 @@ pub enum Sink {
     Pipe(Pipe),
 }
 
-/// Standard output. Nothing of it can be gone on with.
+/// Standard output. A run that writes to it cannot be resumed.
 pub struct Pipe {
     errors: Option<(PathBuf, File)>,
     checkpoint: Checkpoint,
@@ -40,7 +40,7 @@ pub struct Pipe {
 pub struct Writer {
     pub sink: Sink,
     pub encoder: Encoder,
-    /// Those of earlier processes.
+    /// The counts of earlier processes of this run.
     pub counts: Counts,
     pub progress: Progress,
     pub max_errors: Option<u64>,
@@ -126,7 +126,7 @@ impl Sink {
         }
     }
 
-    /// Where rows that failed are listed so far.
+    /// The name of the list of failed rows, for messages.
     fn errors_name(&self) -> String {
         match self {
             Self::Parts(parts) => parts.errors_path().display().to_string(),
@@ -153,7 +153,7 @@ impl Pipe {
         written.map_err(|error| ScoreError::write("standard output", error))
     }
 
-    /// Errors first: whoever reads the rows then finds what became of the others.
+    /// Errors first, so that a reader of the rows finds the reason for each missing one.
     fn append(&mut self, rows: &[u8], errors: &[u8], counts: &Counts) -> Result<(), ScoreError> {
         match &mut self.errors {
             Some((path, file)) => file.write_all(errors).map_err(|error| ScoreError::write(path.clone(), error))?,

@@ -366,7 +366,7 @@ async fn the_description_for_machines_names_every_route_option_and_code() {
             let (status, answer) = send(&service, request.body(Body::empty()).unwrap()).await;
             assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
             let is_unknown =
-                answer["detail"].as_str().is_some_and(|detail| detail.contains("no address of this service"));
+                answer["detail"].as_str().is_some_and(|detail| detail.contains("not an address of this service"));
             assert!(!is_unknown, "{path}");
         }
     }
