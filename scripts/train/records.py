@@ -10,7 +10,7 @@ def read_records(data: Path, name: str, limit: int | None = None) -> list[dict]:
     """The records of `NAME.jsonl.gz`, at most `limit`."""
     file = data / f"{name}.jsonl.gz"
     if not file.exists():
-        raise SystemExit(f"{file} is missing; name the folder of the data sets with --data, see scripts/train/README.md")
+        raise SystemExit(f"{file} is missing; name the folder of the data sets with --data, see docs/training.md")
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in islice(lines, limit)]
 

@@ -17,7 +17,7 @@ pub struct Problem {
 /// Declares the codes as one table of variant, code, status and title.
 macro_rules! codes {
     ($($variant:ident = $code:literal, $status:ident, $title:literal;)+) => {
-        /// What went wrong; the README lists them all.
+        /// What went wrong; `docs/api.md` lists them all.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code { $($variant),+ }
 
@@ -147,11 +147,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_lists_every_code_with_its_status() {
-        let readme = include_str!("../../README.md");
+    fn the_manual_lists_every_code_with_its_status() {
+        let manual = include_str!("../../docs/api.md");
         for code in Code::ALL {
             let row = format!("| `{}` | {} |", code.as_str(), code.status().as_u16());
-            assert!(readme.contains(&row), "the README lacks the row {row}");
+            assert!(manual.contains(&row), "docs/api.md lacks the row {row}");
         }
     }
 

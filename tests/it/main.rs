@@ -1,10 +1,12 @@
 //! Tests from outside, over tiny models (`tests/models`) and stored reference values (`tests/reference`).
 //!
 //! Both are made by `scripts/reference`; nothing here needs a network, a GPU or Python.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod api;
 mod classify;
 mod cli;
+mod docs;
 mod documents;
 mod evaluate;
 mod evaluate_metrics;

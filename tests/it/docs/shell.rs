@@ -1,0 +1,109 @@
+//! Runs the commands of a page, or only checks that they exist.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use super::manual::{Block, root};
+
+const ADDRESS: &str = "http://127.0.0.1:8080";
+const BINARY: &str = env!("CARGO_BIN_EXE_ressort");
+/// Functions that check a command instead of running it.
+const DRY_RUN: &str = include_str!("dry_run.sh");
+
+/// A temporary folder that looks like the repository's root, and a server where the page speaks to one.
+pub struct Shell {
+    folder: TempDir,
+    server: Option<Server>,
+}
+
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Without a reader of its answer nothing is lost.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Shell {
+    pub fn new(blocks: &[Block]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["docs", "models", "scripts", "tests"] {
+            std::os::unix::fs::symlink(root().join(name), folder.path().join(name)).unwrap();
+        }
+        let speaks = |block: &Block| block.text.contains(ADDRESS) || block.text.contains("ressort models");
+        let needs_server = blocks.iter().any(|block| block.tag == "sh run" && speaks(block));
+        let server = needs_server.then(|| Server::start(folder.path()));
+        Self { folder, server }
+    }
+
+    /// What a script prints; the error holds what it said when it failed.
+    pub fn run(&self, script: &str) -> Result<String, String> {
+        let url = self.server.as_ref().map_or(ADDRESS, |server| server.url.as_str());
+        let script = format!("set -euo pipefail\n{}", script.replace(ADDRESS, url));
+        let search = std::env::join_paths(
+            [Path::new(BINARY).parent().unwrap().to_owned()]
+                .into_iter()
+                .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+        );
+        let output = self.bash(&script).env("PATH", search.unwrap()).env("RESSORT_SERVER", url).output().unwrap();
+        printed(&output)
+    }
+
+    /// Whether every command of a script exists, with its flags.
+    pub fn check(&self, script: &str) -> Result<(), String> {
+        let failures = self.folder.path().join("failures");
+        let mut bash = self.bash(&format!("{DRY_RUN}\n{script}"));
+        let output = bash.env("RESSORT", BINARY).env("ROOT", root()).env("FAILURES", &failures).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        match std::fs::read_to_string(&failures) {
+            Ok(failures) => Err(failures),
+            Err(_) if output.status.success() => Ok(()),
+            Err(_) => Err(said),
+        }
+    }
+
+    fn bash(&self, script: &str) -> Command {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", script]).current_dir(self.folder.path());
+        // The same lines on a machine with a GPU or more cores.
+        bash.env("RESSORT_PROVIDERS", "cpu").env("RESSORT_STREAMS", "2").env("RUST_LOG", "error");
+        bash
+    }
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let mut serve = Command::new(BINARY);
+        serve.args(["serve", "--port", "0", "--providers", "cpu", "--streams", "2", "--saved-file", "active.json"]);
+        let mut process =
+            serve.current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect("it listens").to_owned();
+        Self { process, url }
+    }
+}
+
+fn printed(output: &Output) -> Result<String, String> {
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { Ok(stdout.into_owned()) } else { Err(format!("{}\n{stdout}{stderr}", output.status)) }
+}
+
+/// Both streams of one run of the binary.
+pub fn ressort(args: &[&str]) -> String {
+    let output = Command::new(BINARY).args(args).output().unwrap();
+    (String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr)).into_owned()
+}
+
+/// The help texts of all commands.
+pub fn helps() -> String {
+    ["serve", "score", "inspect", "models", "evaluate"].map(|command| ressort(&[command, "--help"])).concat()
+}
