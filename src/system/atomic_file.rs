@@ -41,6 +41,7 @@ fn temporary_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
 /// Records which files each thread forces to the disk. The test binary has its own `fsync`, which std calls: without it no test
 /// could tell that a call is missing.
 #[cfg(all(test, target_os = "linux"))]
+#[allow(unsafe_code, reason = "docs/architecture.md explains it")]
 pub(crate) mod synced {
     use std::cell::RefCell;
     use std::path::PathBuf;

@@ -1,4 +1,5 @@
 //! Work that takes seconds and must not slow what is live: on a thread of its own, which yields to all others.
+#![allow(unsafe_code, reason = "docs/architecture.md explains it")]
 
 use tokio::sync::oneshot;
 

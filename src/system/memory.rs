@@ -1,5 +1,6 @@
 //! Freed memory goes back to the system. glibc's allocator keeps what a model that was taken out has freed, spread over one
 //! arena for each thread, so that a server whose models are switched would grow with every switch.
+#![allow(unsafe_code, reason = "docs/architecture.md explains it")]
 
 /// Holds the allocator to few arenas, and lets it map large blocks, which it then unmaps when they are freed. For the start
 /// of `main`, before there are threads; does nothing where the allocator is not glibc's.
@@ -82,11 +83,13 @@ pub(crate) mod held {
     unsafe impl GlobalAlloc for Counting {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             BYTES.set(BYTES.get() + layout.size() as isize);
+            // SAFETY: the caller keeps the contract of `alloc`.
             unsafe { System.alloc(layout) }
         }
 
         unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
             BYTES.set(BYTES.get() - layout.size() as isize);
+            // SAFETY: `place` came from `alloc` above with the same layout.
             unsafe { System.dealloc(place, layout) }
         }
     }

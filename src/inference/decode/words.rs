@@ -33,7 +33,7 @@ pub fn words(text: &str) -> Vec<ByteSpan> {
                 joining = true;
             }
             Some(word) if follows_word && is_hyphen(segment) && next.starts_with(char::is_whitespace) => {
-                word.end = span.end
+                word.end = span.end;
             }
             _ => {
                 words.push(span);

@@ -1,4 +1,5 @@
 //! Bytes that lie in a file of their own and are read through memory, so that those which are not in use need none.
+#![allow(unsafe_code, reason = "docs/architecture.md explains it")]
 
 use std::ffi::c_void;
 use std::fs::File;

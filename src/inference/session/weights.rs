@@ -3,6 +3,7 @@
 //! ONNX Runtime keeps large matrices twice: as they are in the model's file, and laid out anew for this processor
 //! ("prepacked"), which is all that a run reads of them. It shares the second only where the first is shared. So the first
 //! lies in a file that needs no memory once a session is open, but for the rows of the embedding table that texts ask for.
+#![allow(unsafe_code, reason = "docs/architecture.md explains it")]
 
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
