@@ -72,7 +72,7 @@ if [ ! -d "$folder" ]; then
   command -v python3 > /dev/null || fail "python3 is missing; it fetches ONNX Runtime from PyPI"
   python3 -m pip --version > /dev/null 2>&1 || fail "python3 has no pip; install it (Debian: apt-get install python3-pip)"
   mkdir -p "$cache"
-  # Made beside its place and moved there whole, so that an interrupted download leaves nothing half done.
+  # Prepared in a temporary folder and then renamed, so that an interrupted download leaves nothing half done.
   work=$(mktemp -d "$cache/fetch.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   say "fetching ONNX Runtime $version ($flavour)"

@@ -1,4 +1,4 @@
-//! `ressort`: parses the command line, starts logging and the runtime, and runs the verb.
+//! `ressort`: parses the command line, starts logging and the runtime, and runs the command.
 
 mod cli;
 
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     configure_allocator();
     let cli = Cli::parse();
     start_logging(cli.log_format.into());
-    match start_runtime().and_then(|runtime| runtime.block_on(cli.verb.run())) {
+    match start_runtime().and_then(|runtime| runtime.block_on(cli.command.run())) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("ressort: {error:#}");
@@ -24,8 +24,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Documents are read and decoded on threads beside those that answer. More of them than keep the cores busy do nothing but take
-/// memory, and under load time from the runs.
+/// Blocking threads tokenize and decode documents. More of them than keep the cores busy would only take memory, and under load
+/// time from the runs.
 fn start_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     Ok(builder.enable_all().max_blocking_threads(2 * usable_cores()).build()?)

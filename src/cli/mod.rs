@@ -1,6 +1,6 @@
-//! The command line: one file for each verb, with its arguments and what runs.
+//! The command line: one file for each command, with its arguments and its runner.
 //!
-//! Exit codes: 0 done, 1 failed, 2 bad usage, 3 scored but for some rows, 4 a requirement of `evaluate` is not met.
+//! Exit codes: 0 done, 1 failed, 2 bad usage, 3 some rows could not be scored, 4 a requirement of `evaluate` is not met.
 
 mod evaluate;
 mod inspect;
@@ -19,7 +19,7 @@ use ressort::models::spec::ModelSpec;
 use ressort::score::ScoreError;
 use ressort::system::telemetry::LogFormat;
 
-/// What `clap` ends with too.
+/// The code that `clap` uses too.
 const BAD_USAGE: u8 = 2;
 const SOME_ROWS_FAILED: u8 = 3;
 const REQUIREMENT_NOT_MET: u8 = 4;
@@ -28,20 +28,20 @@ const REQUIREMENT_NOT_MET: u8 = 4;
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 pub struct Cli {
-    /// How log lines look on standard error; RUST_LOG says which there are
+    /// Format of the log lines on standard error; RUST_LOG filters them
     #[arg(long, global = true, value_enum, default_value = "text", env = "RESSORT_LOG_FORMAT")]
     pub log_format: LogFormatArg,
     #[command(subcommand)]
-    pub verb: Verb,
+    pub command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Verb {
+pub enum Command {
     /// Serve the HTTP API
     Serve(Box<serve::ServeArgs>),
     /// Score files: read texts, write their topics and entities
     Score(Box<score::ScoreArgs>),
-    /// Say what a model folder holds, and whether and how it would be served
+    /// Describe a model folder, and whether and how it would be served
     Inspect(inspect::InspectArgs),
     /// Change the models of a running server
     Models(models::ModelsArgs),
@@ -49,7 +49,7 @@ pub enum Verb {
     Evaluate(Box<evaluate::EvaluateArgs>),
 }
 
-impl Verb {
+impl Command {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Serve(args) => serve::run_serve(&args).await?,
@@ -84,23 +84,23 @@ struct ModelArgs {
     /// Folder of the models that ship
     #[arg(long, default_value = "models", env = "RESSORT_MODELS_DIR", value_name = "DIR")]
     models_dir: PathBuf,
-    /// The model that gives topics; default: the first that can
+    /// The model that answers topics; default: the first that can
     #[arg(long, value_name = "NAME")]
     topics: Option<String>,
-    /// The model that gives entities; default: the first that can
+    /// The model that answers entities; default: the first that can
     #[arg(long, value_name = "NAME")]
     entities: Option<String>,
 }
 
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// Execution providers in the order in which they are tried (cuda, cpu); the CPU stands behind them all
+    /// Execution providers in the order in which they are tried (cuda, cpu); the CPU is always the last resort
     #[arg(long, value_delimiter = ',', default_value = "cuda,cpu", env = "RESSORT_PROVIDERS", value_name = "LIST")]
     providers: Vec<Provider>,
     /// Fail to start rather than run on the CPU
     #[arg(long, env = "RESSORT_REQUIRE_GPU")]
     require_gpu: bool,
-    /// Runs of one model at the same time on the CPU, a thread each; default: the cores that this process may use
+    /// Parallel runs of one model on the CPU, one thread each; default: the cores that this process may use
     #[arg(long, env = "RESSORT_STREAMS", value_parser = positive)]
     streams: Option<usize>,
     /// Windows that may wait for a run before requests are refused

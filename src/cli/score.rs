@@ -22,26 +22,26 @@ pub struct ScoreArgs {
     /// Files, patterns such as 'archive/*.parquet', folders, or `-` for standard input; read in this order
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
-    /// The file to write, or `-` for standard output; until it is whole, all is kept in OUT.parts, and the same command
-    /// goes on from there
+    /// The file to write, or `-` for standard output; OUT.parts holds the rows until all are done; run the
+    /// same command again to resume
     #[arg(short, long, value_name = "OUT")]
     output: String,
-    /// How the input is read; default: by extension (jsonl, csv, tsv, parquet, arrow, arrow-stream, txt)
+    /// Format of the input; default: by extension (jsonl, csv, tsv, parquet, arrow, arrow-stream, txt)
     #[arg(long)]
     format: Option<Format>,
-    /// How the output is written; default: by extension
+    /// Format of the output; default: by extension
     #[arg(long, value_name = "FORMAT")]
     output_format: Option<Format>,
-    /// The column that holds the text, repeatable (title and body): those with anything in them are joined by an empty line
+    /// The column with the text, repeatable (title and body); values that are not empty are joined by an empty line
     #[arg(long = "text-column", value_name = "NAME", default_value = "text")]
     text_columns: Vec<String>,
-    /// The column that tells rows apart, written as `id`; default: `id`, where there is one
+    /// The column that identifies rows, written as `id`; default: `id`, where there is one
     #[arg(long, value_name = "NAME")]
     id_column: Option<String>,
-    /// What stands between the values of a CSV; default: a comma
+    /// Separator of the values of a CSV; default: a comma
     #[arg(long, value_parser = delimiter, value_name = "CHAR")]
     delimiter: Option<u8>,
-    /// Where a plain text names its section: `last-line` takes it off the text and carries it as a column
+    /// Where a plain text names its section: `last-line` removes it from the text and writes it as a column
     #[arg(long, value_enum)]
     section: Option<SectionArg>,
     #[command(flatten)]
@@ -62,33 +62,33 @@ pub struct ScoreArgs {
     /// Rows that are sorted by length, and written and counted in one step
     #[arg(long, default_value_t = 512, value_parser = positive, value_name = "N")]
     look_ahead: usize,
-    /// Replace OUT where it is there already
+    /// Replace OUT if it exists
     #[arg(long)]
     overwrite: bool,
     /// With `--output -`: a file for the rows that could not be scored; default: the log
     #[arg(long, value_name = "FILE")]
     errors: Option<PathBuf>,
-    /// Write the figures of the run to a file of JSON too
+    /// Also write the metrics of the run to a JSON file
     #[arg(long, value_name = "FILE")]
     pub summary: Option<PathBuf>,
 }
 
-/// What is asked of the models.
+/// What the models answer, and how.
 #[derive(Debug, Args)]
 struct AnswerArgs {
-    /// What is asked for (topics, entities); default: all that the models give
+    /// Tasks to answer (topics, entities); default: all that the models serve
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     tasks: Vec<Task>,
     /// How many topics are listed
     #[arg(long, default_value_t = ClassifyOptions::default().top_k, value_parser = positive)]
     top_k: usize,
-    /// From which score on topics are accepted and entities kept: 0.4, or topics=0.4,entities=0.2
+    /// Lowest score of accepted topics and kept entities: 0.4, or topics=0.4,entities=0.2
     #[arg(long, value_delimiter = ',', value_name = "SCORE")]
     threshold: Vec<Threshold>,
     /// How tokens become entities (none, simple, first, average, max, viterbi); default: the model's
     #[arg(long, value_name = "STRATEGY")]
     aggregation: Option<AggregationStrategy>,
-    /// What start and end count: codepoint, utf16, byte
+    /// Unit of start and end: codepoint, utf16, byte
     #[arg(long, default_value = "codepoint", value_name = "UNIT")]
     offset_unit: OffsetUnit,
     /// What happens to a text longer than one window: window (it is read whole), truncate, error
