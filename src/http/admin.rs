@@ -8,7 +8,7 @@ use axum::extract::{Path as UrlPath, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::App;
+use super::app::App;
 use super::body::JsonBody;
 use super::error::{Code, Problem};
 use super::models::ActiveBody;

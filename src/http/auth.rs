@@ -1,7 +1,5 @@
-//! The optional keys: one to use the API, one to change its models. Sent as `Authorization: Bearer KEY`, compared in constant
-//! time.
+//! Checks the keys: one to use the API, one to change its models. Both are sent as `Authorization: Bearer KEY`.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,40 +7,11 @@ use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use subtle::ConstantTimeEq;
 
-use super::{App, Code, Problem, header};
-
-/// A secret that is never printed.
-#[derive(Clone)]
-pub struct ApiKey(String);
-
-impl ApiKey {
-    pub fn new(key: impl Into<String>) -> Self {
-        Self(key.into())
-    }
-
-    fn is(&self, given: &str) -> bool {
-        self.0.as_bytes().ct_eq(given.as_bytes()).into()
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(…)")
-    }
-}
-
-/// Who may change models in the running server.
-#[derive(Debug, Clone)]
-pub enum AdminAccess {
-    /// Clients that send this key.
-    Key(ApiKey),
-    /// Every client of this machine: for a server that listens on the loopback only.
-    Anyone,
-    /// Nobody: for a server that other machines reach and that has no admin key.
-    Nobody,
-}
+use super::app::App;
+use super::body::header;
+use super::error::{Code, Problem};
+use super::keys::{AdminAccess, ApiKey};
 
 /// Passes a request that has the API key or the admin key, or any request when no API key is set.
 pub async fn require_key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use serde::de::{Deserialize, DeserializeOwned};
 
+use super::app::App;
 use super::error::{Code, Problem};
-use super::{App, header};
 use crate::classify::request::RequestLimits;
 
 /// A body of type `T`.
@@ -44,6 +44,11 @@ pub async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes
             false => Problem::new(Code::InvalidJson, format!("the body could not be read to its end: {error}")),
         }
     })
+}
+
+/// The value of a header, when it is present and text.
+pub fn header<'r>(request: &'r Request, name: &HeaderName) -> Option<&'r str> {
+    request.headers().get(name)?.to_str().ok()
 }
 
 /// Parses JSON. Text that is not JSON and JSON of another shape are different problems.

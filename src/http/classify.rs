@@ -13,7 +13,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
 
-use super::App;
+use super::app::App;
 use super::body::read_body;
 use super::error::{Code, Problem};
 use super::schema::{ClassifyRequest, DocumentBodyOut, FailureBody, Input, InputDocument, ResultsBody};

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 
-use super::App;
+use super::app::App;
 use crate::models::report::PassedOver;
 
 #[derive(Serialize)]

@@ -1,85 +1,34 @@
 //! The HTTP API: routes, keys, limits, one log line per request. [`router`] builds the service, [`serve`] runs it.
 
 mod admin;
+mod app;
 mod auth;
 mod body;
 mod classify;
 mod error;
 mod health;
+mod keys;
 mod models;
 mod observe;
 mod schema;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use axum::Router;
-use axum::extract::{OriginalUri, Request};
+use axum::extract::OriginalUri;
 use axum::http::Method;
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use auth::{AdminAccess, ApiKey};
+pub use app::App;
 pub use error::{Code, Problem};
-
-use crate::classify::cache::PredictionCache;
-use crate::classify::request::RequestLimits;
-use crate::classify::shadow::Shadow;
-use crate::models::registry::Registry;
-use crate::system::memory::available_bytes;
-
-/// The state that all routes share.
-pub struct App {
-    pub registry: Registry,
-    pub limits: RequestLimits,
-    /// When set, the routes under `/v1` require it.
-    pub api_key: Option<ApiKey>,
-    /// Predictions for repeated texts; `None`: every text is classified anew.
-    pub cache: Option<Arc<PredictionCache>>,
-    /// Who may change models.
-    pub admin: AdminAccess,
-    /// The folder from which models are loaded by name.
-    pub models_dir: Option<PathBuf>,
-    /// The file that keeps the active models for the next start.
-    pub state_file: Option<PathBuf>,
-    /// A candidate model that classifies a share of the live texts.
-    pub shadow: ArcSwapOption<Shadow>,
-    /// The file for texts on which live models and candidate disagree; `None`: no text is kept.
-    pub shadow_samples: Option<PathBuf>,
-    /// When set, `/metrics` is served.
-    pub metrics: Option<PrometheusHandle>,
-    /// Bytes that this process may still take; `None` where the system does not say.
-    pub available_bytes: fn() -> Option<u64>,
-    /// Set when the server stops accepting requests; `/health/ready` then reports it.
-    pub draining: AtomicBool,
-}
-
-impl App {
-    pub fn new(registry: Registry, limits: RequestLimits) -> Self {
-        Self {
-            registry,
-            limits,
-            api_key: None,
-            cache: None,
-            admin: AdminAccess::Nobody,
-            models_dir: None,
-            state_file: None,
-            shadow: ArcSwapOption::empty(),
-            shadow_samples: None,
-            metrics: None,
-            available_bytes,
-            draining: AtomicBool::new(false),
-        }
-    }
-}
+pub use keys::{AdminAccess, ApiKey};
 
 /// All routes over `app`.
 pub fn router(app: Arc<App>) -> Router {
@@ -138,11 +87,6 @@ pub async fn serve(
             Ok(())
         }
     }
-}
-
-/// The value of a header, when it is present and text.
-fn header<'r>(request: &'r Request, name: &HeaderName) -> Option<&'r str> {
-    request.headers().get(name)?.to_str().ok()
 }
 
 /// The OpenAPI description; a test compares it with the routes, options and codes.

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::App;
+use super::app::App;
 use crate::manifest::task::Task;
 use crate::models::registry::Assignment;
 use crate::models::report::ModelReport;

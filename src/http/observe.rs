@@ -9,7 +9,8 @@ use axum::http::{HeaderName, HeaderValue, Response as HttpResponse};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{App, Code, Problem};
+use super::app::App;
+use super::error::{Code, Problem};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

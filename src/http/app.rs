@@ -1,0 +1,60 @@
+//! The state that all routes share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arc_swap::ArcSwapOption;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::keys::{AdminAccess, ApiKey};
+use crate::classify::cache::PredictionCache;
+use crate::classify::request::RequestLimits;
+use crate::classify::shadow::Shadow;
+use crate::models::registry::Registry;
+use crate::system::memory::available_bytes;
+
+/// The state that all routes share.
+pub struct App {
+    pub registry: Registry,
+    pub limits: RequestLimits,
+    /// When set, the routes under `/v1` require it.
+    pub api_key: Option<ApiKey>,
+    /// Predictions for repeated texts; `None`: every text is classified anew.
+    pub cache: Option<Arc<PredictionCache>>,
+    /// Who may change models.
+    pub admin: AdminAccess,
+    /// The folder from which models are loaded by name.
+    pub models_dir: Option<PathBuf>,
+    /// The file that keeps the active models for the next start.
+    pub state_file: Option<PathBuf>,
+    /// A candidate model that classifies a share of the live texts.
+    pub shadow: ArcSwapOption<Shadow>,
+    /// The file for texts on which live models and candidate disagree; `None`: no text is kept.
+    pub shadow_samples: Option<PathBuf>,
+    /// When set, `/metrics` is served.
+    pub metrics: Option<PrometheusHandle>,
+    /// Bytes that this process may still take; `None` where the system does not say.
+    pub available_bytes: fn() -> Option<u64>,
+    /// Set when the server stops accepting requests; `/health/ready` then reports it.
+    pub draining: AtomicBool,
+}
+
+impl App {
+    pub fn new(registry: Registry, limits: RequestLimits) -> Self {
+        Self {
+            registry,
+            limits,
+            api_key: None,
+            cache: None,
+            admin: AdminAccess::Nobody,
+            models_dir: None,
+            state_file: None,
+            shadow: ArcSwapOption::empty(),
+            shadow_samples: None,
+            metrics: None,
+            available_bytes,
+            draining: AtomicBool::new(false),
+        }
+    }
+}
