@@ -46,7 +46,7 @@ impl Narrow {
     }
 }
 
-async fn until(what: &str, condition: impl Fn() -> bool) {
+pub async fn until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < deadline, "in vain until {what}");
@@ -118,7 +118,9 @@ async fn the_documents_of_an_abandoned_request_are_aborted() {
     under_way.abort();
     until("its task is gone", || Arc::strong_count(&model) == n_holders).await;
     until("its windows are gone", || narrow.n_waiting() == 0).await;
+    let deadline = Instant::now() + Duration::from_secs(60);
     while narrow.status(json!({"text": "Berlin"})).await == StatusCode::SERVICE_UNAVAILABLE {
+        assert!(Instant::now() < deadline, "the permit was not released");
         tokio::task::yield_now().await;
     }
     let again = classify(&narrow.service, long).await;

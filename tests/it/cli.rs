@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::support::{copy_files, models_dir};
 
@@ -145,7 +146,9 @@ fn the_models_of_a_running_server_are_changed_from_the_command_line() {
     let before = version();
     std::fs::write(models.path().join("ressort/NOTICE"), "neu").unwrap();
     server.signal("-HUP");
+    let deadline = deadline();
     while version() == before {
+        assert!(Instant::now() < deadline, "the new version was not loaded");
         std::thread::yield_now();
     }
     assert_eq!(server.stop(), 0);
@@ -158,6 +161,7 @@ fn the_models_of_a_running_server_are_changed_from_the_command_line() {
 /// Starts anew on the models folder, and gives what a rollback makes active.
 fn rolled_back_after_a_restart(models: &Path) -> String {
     let server = Server::start(&["--models-dir", &models.to_string_lossy(), "--providers", "cpu"]);
+    let deadline = deadline();
     loop {
         let output = ressort().args(["models", "--server", &server.url(), "rollback"]).output().unwrap();
         // What is brought back is loaded after the server listens.
@@ -166,8 +170,14 @@ fn rolled_back_after_a_restart(models: &Path) -> String {
             assert_eq!(server.stop(), 0);
             return answer["active"]["topics"].as_str().unwrap().to_owned();
         }
+        assert!(Instant::now() < deadline, "no rollback: {}", text(&output.stderr));
         std::thread::yield_now();
     }
+}
+
+/// When a test that waits for the server gives up.
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(60)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Holds the map in `docs/architecture.md`: imports point down, some crates stand in one room only, every file says what it is for.
+//! Checks the map in `docs/architecture.md`: imports point down, some crates are used by one module only, every file states its job.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("lib", 6),
 ];
 
-/// Crates that are named in one room only.
-const ROOMS: &[(&str, &[&str])] = &[
+/// Crates that only these modules may name.
+const OWNERS: &[(&str, &[&str])] = &[
     ("ort", &["inference"]),
     ("tokenizers", &["inference"]),
     ("axum", &["http"]),
@@ -32,7 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("serde", &["classify", "evaluate", "http", "manifest", "models", "score"]),
 ];
 
-/// Source files with their top-level module and their code above the tests, comments taken out.
+/// Source files with their top-level module and their code above the tests, without comments.
 fn sources() -> Vec<(PathBuf, String, String)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
@@ -56,18 +56,72 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The code above the tests, comments taken out.
+/// The code above the tests, without comments.
 fn code(text: &str) -> String {
     let above_tests = text.split("#[cfg(test)]").next().unwrap_or_default();
     above_tests.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// Names that follow `prefix` in the code: `crate::NAME`.
-fn names_after<'c>(code: &'c str, prefix: &'c str) -> impl Iterator<Item = &'c str> {
-    code.match_indices(prefix).map(move |(at, _)| {
-        let rest = &code[at + prefix.len()..];
-        &rest[..rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())]
-    })
+/// The paths that a file imports, each from the root of the crate: `use super::{a::B, c}` gives two.
+fn imports(path: &Path, code: &str) -> Vec<Vec<String>> {
+    let module = module_of(path);
+    let uses = code
+        .match_indices("use ")
+        .filter(|&(at, _)| code[..at].trim_end_matches("pub ").ends_with(['\n', ' ']) || at == 0);
+    let trees = uses.filter_map(|(at, found)| code[at + found.len()..].split_once(';')).map(|(tree, _)| tree);
+    let inline = ["crate::", "super::"].into_iter().flat_map(|start| {
+        code.match_indices(start).map(|(at, _)| {
+            let rest = &code[at..];
+            &rest[..rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').unwrap_or(rest.len())]
+        })
+    });
+    let mut paths = Vec::new();
+    for tree in trees.chain(inline) {
+        expand(&[], tree, &mut paths);
+    }
+    paths.into_iter().filter_map(|path| resolved(&module, path)).collect()
+}
+
+/// The module of a file: `http/auth.rs` is `http::auth`, `http/mod.rs` is `http`.
+fn module_of(path: &Path) -> Vec<String> {
+    let names = path.with_extension("");
+    let names = names.components().map(|name| name.as_os_str().to_string_lossy().into_owned());
+    names.filter(|name| !["mod", "lib", "main"].contains(&name.as_str())).collect()
+}
+
+/// Writes out the groups of an import.
+fn expand(prefix: &[&str], tree: &str, paths: &mut Vec<Vec<String>>) {
+    let (head, group) = tree.split_once('{').map_or((tree, None), |(head, group)| (head, group.rsplit_once('}')));
+    let names = head.split("::").map(str::trim).filter(|name| !name.is_empty());
+    let names: Vec<&str> = prefix.iter().copied().chain(names).collect();
+    let Some((group, _)) = group else {
+        paths.push(names.into_iter().map(|name| name.split(' ').next().unwrap_or_default().to_owned()).collect());
+        return;
+    };
+    let (mut depth, mut start) = (0, 0);
+    for (at, c) in group.char_indices().chain([(group.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                expand(&names, &group[start..at], paths);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The path from the root of the crate; `None` for another crate.
+fn resolved(module: &[String], path: Vec<String>) -> Option<Vec<String>> {
+    let n_super = path.iter().take_while(|name| *name == "super").count();
+    let rest = path[n_super..].iter().cloned();
+    match path.first()?.as_str() {
+        "super" => Some(module[..module.len().checked_sub(n_super)?].iter().cloned().chain(rest).collect()),
+        "self" => Some(module.iter().cloned().chain(path[1..].iter().cloned()).collect()),
+        "crate" | "ressort" => Some(path[1..].to_vec()),
+        _ => None,
+    }
 }
 
 #[test]
@@ -77,9 +131,11 @@ fn imports_point_down_and_never_to_the_side() {
         let own =
             *layers.get(module.as_str()).unwrap_or_else(|| panic!("{}: `{module}` is in no layer", path.display()));
         let code = code(&text);
-        for name in names_after(&code, "crate::").chain(names_after(&code, "ressort::")) {
-            let Some(&other) = layers.get(name) else { continue };
-            let fine = name == module || other < own || own == 6;
+        for import in imports(&path, &code) {
+            let Some((name, &other)) = import.first().and_then(|name| Some((name, layers.get(name.as_str())?))) else {
+                continue;
+            };
+            let fine = *name == module || other < own || own == 6;
             assert!(
                 fine,
                 "{} (layer {own}) imports crate::{name} (layer {other}); see docs/architecture.md",
@@ -90,18 +146,73 @@ fn imports_point_down_and_never_to_the_side() {
 }
 
 #[test]
-fn some_crates_stand_in_one_room_only() {
+fn files_import_one_another_in_no_circle() {
+    let sources = sources();
+    let files: BTreeMap<Vec<String>, &PathBuf> = sources.iter().map(|(path, _, _)| (module_of(path), path)).collect();
+    // The file of a module is its face: what is below it may use it.
+    let file_of = |import: &[String], own: &[String]| {
+        let found = (1..=import.len()).rev().map(|n| &import[..n]).find(|module| files.contains_key(*module))?;
+        (!own.starts_with(found)).then(|| found.to_vec())
+    };
+    let mut open: BTreeMap<Vec<String>, Vec<Vec<String>>> = BTreeMap::new();
+    for (path, _, text) in &sources {
+        let own = module_of(path);
+        let imported = imports(path, &code(text)).iter().filter_map(|import| file_of(import, &own)).collect();
+        open.insert(own, imported);
+    }
+    // A file that imports none of those left, or that none of those left imports, is in no circle.
+    loop {
+        let is_done = |file: &Vec<String>, imported: &[Vec<String>]| {
+            !imported.iter().any(|other| open.contains_key(other))
+                || !open.values().flatten().any(|other| other == file)
+        };
+        let left: BTreeMap<_, _> =
+            open.clone().into_iter().filter(|(file, imported)| !is_done(file, imported)).collect();
+        if left.len() == open.len() {
+            let circle: Vec<String> = left.keys().map(|module| module.join("::")).collect();
+            assert!(circle.is_empty(), "these files import one another in a circle: {circle:?}");
+            return;
+        }
+        open = left;
+    }
+}
+
+#[test]
+fn grouped_and_relative_imports_are_seen() {
+    let found = |path: &str, code: &str| {
+        imports(Path::new(path), code).into_iter().map(|import| import.join("::")).collect::<Vec<_>>()
+    };
+    for (path, code, expected) in [
+        ("http/auth.rs", "use crate::{score::flow::Flow, text};", &["score::flow::Flow", "text"][..]),
+        (
+            "http/auth.rs",
+            "use super::super::score::{self, flow::{A, B}};",
+            &["score::self", "score::flow::A", "score::flow::B"],
+        ),
+        ("http/mod.rs", "pub use super::score;", &["score"]),
+        ("http/mod.rs", "use auth::X as Y;\nuse std::fmt;", &[]),
+        ("http/mod.rs", "use self::auth::X as Y;", &["http::auth::X"]),
+    ] {
+        let mut paths = found(path, code);
+        paths.dedup();
+        assert!(expected.iter().all(|path| paths.contains(&(*path).to_owned())), "{code}: {paths:?}");
+        assert!(!expected.is_empty() || paths.is_empty(), "{code}: {paths:?}");
+    }
+}
+
+#[test]
+fn some_crates_are_used_by_their_owners_only() {
     for (path, module, text) in sources() {
         let code = code(&text);
-        for (name, rooms) in ROOMS {
+        for (name, owners) in OWNERS {
             let named = code.contains(&format!("{name}::")) && {
                 // `crate_name::` and not the end of another name (`import::`, `ressort::`).
                 code.match_indices(&format!("{name}::"))
                     .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
             };
             assert!(
-                !named || rooms.contains(&module.as_str()),
-                "{} names `{name}`, which stands in {rooms:?} only",
+                !named || owners.contains(&module.as_str()),
+                "{} names `{name}`, which only {owners:?} may use",
                 path.display()
             );
         }

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::api::{get, problem, registry, send};
+use crate::classify::until;
 use crate::cli::{Server, model, ressort};
 
 const ADMIN_ROUTES: [(&str, &str); 7] = [
@@ -96,9 +97,7 @@ impl Stopping {
         client.read_exact(&mut interim).unwrap();
         assert!(interim.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&interim));
         stop.send(()).unwrap();
-        while !app.draining.load(Ordering::Acquire) {
-            tokio::task::yield_now().await;
-        }
+        until("the server drains", || app.draining.load(Ordering::Acquire)).await;
         Self { client, server }
     }
 }
