@@ -86,10 +86,16 @@ impl ClassifyOptions {
         self.label_language = Some(found.ok_or_else(unknown)?.to_string());
         Ok(self)
     }
+
+    /// Drops a language that the models do not have: jobs over files then write the labels themselves.
+    pub fn with_language_or_labels(mut self, models: &Assignment) -> Self {
+        self.label_language = self.label_language.filter(|tag| label_languages(models).contains(tag.as_str()));
+        self
+    }
 }
 
 /// The languages in which the models name their topics.
-pub fn label_languages(models: &Assignment) -> BTreeSet<&str> {
+fn label_languages(models: &Assignment) -> BTreeSet<&str> {
     let labels = models.topics.as_ref().map_or(&[][..], |model| model.topic_labels());
     labels.iter().flat_map(|label| label.names.keys()).map(String::as_str).collect()
 }
@@ -149,6 +155,16 @@ mod tests {
             assert_eq!(error.code(), code, "{text:?}");
             assert!(error.to_string().contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn a_language_that_no_model_has_is_refused_or_dropped() {
+        let options = ClassifyOptions { label_language: Some("en".into()), ..ClassifyOptions::default() };
+        let error = options.clone().with_known_language(&ByTask::default()).unwrap_err();
+        assert_eq!((error.code(), error.to_string().contains("`en`")), ("invalid_request", true));
+        assert_eq!(options.with_language_or_labels(&ByTask::default()).label_language, None);
+        let none = ClassifyOptions::default();
+        assert_eq!(none.clone().with_known_language(&ByTask::default()), Ok(none));
     }
 
     #[test]

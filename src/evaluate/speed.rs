@@ -12,7 +12,7 @@ use super::run_record::{Speed, StoreError};
 use crate::classify::answer::Answer;
 use crate::classify::classifier::Classifier;
 use crate::classify::error::ClassifyError;
-use crate::classify::request::{CheckedText, ClassifyOptions, batch_context, label_languages};
+use crate::classify::request::{CheckedText, ClassifyOptions, batch_context};
 use crate::manifest::task::AggregationStrategy;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
@@ -74,16 +74,14 @@ pub async fn run_model(
 /// All tasks that the model gives, with all its topics.
 fn classifier(model: &Arc<Model>, settings: &ReadSettings) -> Classifier {
     let models = Assignment::of(model);
-    let languages = label_languages(&models);
-    // Models are compared under one setting, and not all of them have the language.
-    let label_language = settings.label_language.clone().filter(|tag| languages.contains(tag.as_str()));
     let options = ClassifyOptions {
         top_k: usize::MAX,
         aggregation: settings.aggregation,
-        label_language,
+        label_language: settings.label_language.clone(),
         ..ClassifyOptions::default()
     };
-    Classifier { models, options, cache: None, shadow: None }
+    // Models are compared under one setting, and not all of them have the language.
+    Classifier { options: options.with_language_or_labels(&models), models, cache: None, shadow: None }
 }
 
 /// The labelled texts may have any length.

@@ -46,8 +46,7 @@ use writer::{Pipe, Sink, Writer};
 impl Prepared {
     /// Scores what is left to score.
     pub async fn run(self, models: Assignment) -> Result<Summary, ScoreError> {
-        let options = self.job.options.clone().with_known_language(&models);
-        let options = options.map_err(|error| ScoreError::usage(error.to_string()))?;
+        let options = self.job.options.clone().with_language_or_labels(&models);
         let encoder = self.encoder(&models)?;
         let sink = self.open_sink(&models)?;
         let before = sink.checkpoint().clone();
