@@ -45,7 +45,7 @@ pub struct TopicsSection {
     #[serde(default, deserialize_with = "word")]
     pooling: Option<Pooling>,
     temperature: Option<f32>,
-    /// For labels without one of their own.
+    /// For labels without a threshold.
     threshold: Option<f32>,
     /// In place of the `id2label` of the `config.json`.
     labels: Option<Vec<LabelEntry>>,
@@ -122,7 +122,7 @@ impl RessortToml {
         Ok(toml)
     }
 
-    /// The tasks that have a section of their own.
+    /// The tasks that have a section.
     pub fn sections(&self) -> Vec<Task> {
         let topics = self.topics.as_ref().map(|_| Task::Topics);
         topics.into_iter().chain(self.entities.as_ref().map(|_| Task::Entities)).collect()

@@ -22,11 +22,11 @@ pub enum ScoreError {
     #[error("{path}: another `ressort score` is writing there; wait for it, or stop it", path = .0.display())]
     Locked(PathBuf),
     #[error(
-        "{parts} holds a run that was started with something else, and cannot go on with it: {differences}; give the same again, or remove {parts} to start anew",
+        "{parts} holds a run that was started differently, and cannot be resumed: {differences}; use the same again, or remove {parts} to start again",
         parts = parts.display()
     )]
     Changed { parts: PathBuf, differences: String },
-    #[error("{path}: {message}; remove the folder {parts} to start anew", path = path.display(), parts = parts.display())]
+    #[error("{path}: {message}; remove the folder {parts} to start again", path = path.display(), parts = parts.display())]
     Damaged { path: PathBuf, message: String, parts: PathBuf },
     #[error(
         "{n_errors} rows could not be scored, and --max-errors is {max_errors}; see {errors} for which and why, then mend the input, or run the same command with a higher --max-errors to go on"

@@ -33,8 +33,8 @@ pub enum Columns {
     Fixed(Vec<Field>),
     /// A row may lack some of these, and has no others.
     Optional(Vec<Field>),
-    /// The text is a whole file; these stand beside it.
-    Beside(Vec<Field>),
+    /// The text is a whole file; these columns come with it.
+    OfTextFile(Vec<Field>),
 }
 
 /// How a row is taken apart.
@@ -43,7 +43,7 @@ pub struct Layout {
     pub text: Vec<String>,
     /// The id column as the input calls it.
     pub id: String,
-    /// The columns beside the answer, as the output has them; `None` where each row brings its own.
+    /// The passthrough columns, as the output names them; `None` where each row has its own.
     pub passthrough: Option<SchemaRef>,
     /// Whether rows of typed batches stay such, because the output has typed columns too.
     pub keep_typed: bool,
@@ -131,13 +131,13 @@ impl Layout {
         for source in sources {
             let columns = match &source.columns {
                 Columns::Free => continue,
-                Columns::Fixed(columns) | Columns::Optional(columns) | Columns::Beside(columns) => columns,
+                Columns::Fixed(columns) | Columns::Optional(columns) | Columns::OfTextFile(columns) => columns,
             };
             let mut seen: Vec<String> = Vec::new();
             for column in columns {
                 let name = match &source.columns {
                     // The texts' own columns are called as in the output already.
-                    Columns::Beside(_) => Some(column.name().clone()),
+                    Columns::OfTextFile(_) => Some(column.name().clone()),
                     _ => self.output_name(column.name()),
                 };
                 let Some(name) = name else { continue };

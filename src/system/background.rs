@@ -1,4 +1,4 @@
-//! Work that takes seconds and must not slow what is live: on a thread of its own, which yields to all others.
+//! Runs work that takes seconds on a separate thread of low priority, so that it does not slow live traffic.
 #![allow(unsafe_code, reason = "docs/architecture.md explains it")]
 
 use tokio::sync::oneshot;
@@ -12,7 +12,7 @@ pub enum BackgroundError {
     Broken,
 }
 
-/// Runs `work` at low priority and gives what it gives. Threads that `work` starts have the same low priority.
+/// Runs `work` at low priority and returns its result. Threads that `work` starts have the same low priority.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BackgroundError> {
     let (send, receive) = oneshot::channel();
     let thread = std::thread::Builder::new().name("background".to_owned());
@@ -24,7 +24,7 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     receive.await.map_err(|_| BackgroundError::Broken)
 }
 
-/// On Linux a thread has a priority of its own; elsewhere it keeps that of the process.
+/// Linux has priorities for threads. Elsewhere the thread keeps the priority of the process.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     {

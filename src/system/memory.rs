@@ -1,14 +1,14 @@
-//! Freed memory goes back to the system. glibc's allocator keeps what a model that was taken out has freed, spread over one
-//! arena for each thread, so that a server whose models are switched would grow with every switch.
+//! Returns freed memory to the system. glibc's allocator keeps the memory of a removed model, in one arena for each thread.
+//! Without this module a server would grow with every switch of models.
 #![allow(unsafe_code, reason = "docs/architecture.md explains it")]
 
-/// Holds the allocator to few arenas, and lets it map large blocks, which it then unmaps when they are freed. For the start
-/// of `main`, before there are threads; does nothing where the allocator is not glibc's.
+/// Limits the allocator to few arenas, and makes it map large blocks, which it unmaps when they are freed. Call it at the start
+/// of `main`, before there are threads. It does nothing where the allocator is not glibc's.
 pub fn configure_allocator() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        // Below the 147 kB of a 384 x 384 matrix in int8, of which small models have many. Told to glibc although it is its own
-        // default, which it would else raise to the size of whatever large block is freed.
+        // Below the 147 kB of a 384 x 384 matrix in int8, of which small models have many. It is glibc's default; setting it
+        // keeps glibc from raising it to the size of a freed block.
         const LARGE_BYTES: libc::c_int = 128 * 1024;
         const N_ARENAS: libc::c_int = 2;
         // SAFETY: `mallopt` only sets parameters of the allocator; it takes no pointers.
@@ -19,8 +19,8 @@ pub fn configure_allocator() {
     }
 }
 
-/// Gives freed memory back. Takes milliseconds, in which other threads may have to wait for memory: not for a thread of low
-/// priority, which would let them wait for its turn.
+/// Returns freed memory to the system. It takes milliseconds, in which other threads may wait for memory. Do not call it on a
+/// thread of low priority: the others would wait until that thread is scheduled.
 pub fn trim_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: `malloc_trim` may be called at any time; it moves nothing that is in use.

@@ -58,7 +58,7 @@ pub fn normalize(text: &str) -> Normalized<'_> {
 }
 
 impl Normalized<'_> {
-    /// The same, with a text of its own.
+    /// The same, with an owned text.
     pub fn into_owned(self) -> Normalized<'static> {
         Normalized { text: Cow::Owned(self.text.into_owned()), pieces: self.pieces }
     }

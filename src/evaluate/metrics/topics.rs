@@ -47,9 +47,9 @@ pub struct TopicMetrics {
     pub ece: f64,
     /// Calibration error of all scores.
     pub ece_all: f64,
-    /// The bins behind `ece`.
+    /// The bins of `ece`.
     pub reliability: Vec<ReliabilityBin>,
-    /// The bins behind `ece_all`.
+    /// The bins of `ece_all`.
     pub reliability_all: Vec<ReliabilityBin>,
     pub confusion: Confusion,
     pub per_label: BTreeMap<String, TopicLabelMetrics>,

@@ -1,4 +1,4 @@
-//! Readers: one file for each kind of input, all behind [`Reader`]; [`open()`] chooses.
+//! Readers: one file for each kind of input, all as a [`Reader`]; [`open()`] chooses.
 
 mod bytes;
 mod columnar;

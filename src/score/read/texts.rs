@@ -31,7 +31,7 @@ impl TextsReader {
 impl Reader for TextsReader {
     fn columns(&self) -> Columns {
         let names: &[&str] = if self.section { &[ID, SECTION] } else { &[ID] };
-        Columns::Beside(names.iter().map(|&name| Field::new(name, DataType::Utf8, true)).collect())
+        Columns::OfTextFile(names.iter().map(|&name| Field::new(name, DataType::Utf8, true)).collect())
     }
 
     fn skip(&mut self, n: u64) -> Result<(), ScoreError> {

@@ -1,5 +1,5 @@
-//! Encoders: scored rows to bytes of the output's format. Each chunk of rows is encoded by itself, so that what was written
-//! can be cut off after any of them and gone on with.
+//! Encoders: scored rows to bytes of the output's format. Each chunk of rows is encoded by itself, so that a file can be
+//! cut off after any chunk and resumed.
 
 mod assemble;
 mod columnar;
@@ -54,7 +54,7 @@ impl Encoder {
         Ok(Self { kind, compression })
     }
 
-    /// What stands before the first row.
+    /// The bytes before the first row.
     pub fn header(&self) -> Result<Vec<u8>, ReadError> {
         self.compressed(match &self.kind {
             Kind::Jsonl => Vec::new(),
@@ -71,7 +71,7 @@ impl Encoder {
         })
     }
 
-    /// What stands after the last row.
+    /// The bytes after the last row.
     pub fn footer(&self) -> &'static [u8] {
         match &self.kind {
             Kind::Columnar(_) => columnar::END_OF_STREAM,
