@@ -24,7 +24,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A server that is stopped when the test ends.
+/// A server that ends with the test.
 pub struct Server {
     process: Child,
     line: String,
@@ -54,7 +54,7 @@ impl Server {
         answer
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         self.line.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned()
     }
 
@@ -66,6 +66,14 @@ impl Server {
     pub fn stop(mut self) -> i32 {
         self.signal("-TERM");
         self.process.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only where the server has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

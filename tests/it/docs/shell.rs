@@ -1,12 +1,12 @@
 //! Runs the commands of a page, or only checks that they exist.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
 use super::manual::{Block, root};
+use crate::cli::Server;
 
 const ADDRESS: &str = "http://127.0.0.1:8080";
 const BINARY: &str = env!("CARGO_BIN_EXE_ressort");
@@ -19,19 +19,6 @@ pub struct Shell {
     server: Option<Server>,
 }
 
-struct Server {
-    process: Child,
-    url: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Without a reader of its answer nothing is lost.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 impl Shell {
     pub fn new(blocks: &[Block]) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -40,13 +27,13 @@ impl Shell {
         }
         let speaks = |block: &Block| block.text.contains(ADDRESS) || block.text.contains("ressort models");
         let needs_server = blocks.iter().any(|block| block.tag == "sh run" && speaks(block));
-        let server = needs_server.then(|| Server::start(folder.path()));
+        let server = needs_server.then(|| start_server(folder.path()));
         Self { folder, server }
     }
 
     /// What a script prints; the error holds what it said when it failed.
     pub fn run(&self, script: &str) -> Result<String, String> {
-        let url = self.server.as_ref().map_or(ADDRESS, |server| server.url.as_str());
+        let url = &self.server.as_ref().map_or(ADDRESS.to_owned(), Server::url);
         let script = format!("set -euo pipefail\n{}", script.replace(ADDRESS, url));
         let search = std::env::join_paths(
             [Path::new(BINARY).parent().unwrap().to_owned()]
@@ -79,17 +66,11 @@ impl Shell {
     }
 }
 
-impl Server {
-    fn start(folder: &Path) -> Self {
-        let mut serve = Command::new(BINARY);
-        serve.args(["serve", "--port", "0", "--providers", "cpu", "--streams", "2", "--saved-file", "active.json"]);
-        let mut process =
-            serve.current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect("it listens").to_owned();
-        Self { process, url }
-    }
+/// A server over the shipped models, whose log goes nowhere.
+fn start_server(folder: &Path) -> Server {
+    let mut command = Command::new(BINARY);
+    command.current_dir(folder).stderr(Stdio::null());
+    Server::start_with(command, &["--providers", "cpu", "--streams", "2", "--saved-file", "active.json"])
 }
 
 fn printed(output: &Output) -> Result<String, String> {
