@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ressort::evaluate::settings::EvaluateError;
+use ressort::inference::arithmetic::Arithmetic;
 use ressort::inference::settings::{Provider, RunSettings};
 use ressort::models::registry::ByTask;
 use ressort::models::spec::ModelSpec;
@@ -106,6 +107,10 @@ struct RunArgs {
     /// Windows that may wait for a run before requests are refused
     #[arg(long, default_value_t = RunSettings::default().max_queued_windows, env = "RESSORT_MAX_QUEUED_WINDOWS", value_parser = positive)]
     max_queued_windows: usize,
+    /// How int8 models multiply on processors that would clip sums: `exact` gives the same scores everywhere, `fast` is up to
+    /// 18% faster there
+    #[arg(long, default_value_t = Arithmetic::Exact, env = "RESSORT_ARITHMETIC", value_name = "exact|fast")]
+    arithmetic: Arithmetic,
 }
 
 impl ModelArgs {
@@ -135,6 +140,7 @@ impl RunArgs {
             require_gpu: self.require_gpu,
             n_streams: self.streams.unwrap_or(RunSettings::default().n_streams),
             max_queued_windows: self.max_queued_windows,
+            arithmetic: self.arithmetic,
             ..RunSettings::default()
         }
     }

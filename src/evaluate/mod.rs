@@ -33,9 +33,10 @@ pub mod tables;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::inference::arithmetic::ModelArithmetic;
 use crate::inference::decode::tags::entity_labels;
 use crate::inference::session::Runtime;
-use crate::manifest::{ManifestError, content_hash};
+use crate::manifest::{Manifest, ManifestError, content_hash};
 use crate::models::load::{Model, resident_bytes};
 use crate::models::spec::ModelSpec;
 use crate::system::progress::Progress;
@@ -96,7 +97,10 @@ async fn run_where_needed(spec: &ModelSpec, gold: &Gold, settings: &EvaluateSett
     if !spec.path.is_dir() {
         return Err(EvaluateError::load(spec, ManifestError::NoFolder(spec.path.clone())));
     }
+    let manifest = Manifest::read(&spec.path).map_err(|error| EvaluateError::load(spec, error))?;
+    let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.run.arithmetic);
     let record = RunRecord {
+        arithmetic: Some(arithmetic.as_str().to_owned()),
         model_version: content_hash(&spec.path).map_err(|error| EvaluateError::load(spec, error))?,
         data_version: gold.version.clone(),
         aggregation: settings.read.aggregation.map(|strategy| strategy.to_string()),

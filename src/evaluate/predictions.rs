@@ -175,6 +175,7 @@ mod tests {
     fn record(model_version: &str) -> RunRecord {
         RunRecord {
             model_version: model_version.into(),
+            arithmetic: Some("exact".into()),
             data_version: "1".into(),
             aggregation: None,
             label_language: None,

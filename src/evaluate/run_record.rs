@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct RunRecord {
     /// Content hash of the model's folder.
     pub model_version: String,
+    /// How its integer products were computed: `float`, `exact` or `saturating`; records of older versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<String>,
     /// Content hash of the labelled data.
     pub data_version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +76,8 @@ impl RunRecord {
 
     /// Whether a run that is described by `other` would give the same answers.
     pub fn has_answers_of(&self, other: &Self) -> bool {
-        (&self.model_version, &self.data_version) == (&other.model_version, &other.data_version)
+        (&self.model_version, &self.arithmetic, &self.data_version)
+            == (&other.model_version, &other.arithmetic, &other.data_version)
             && (&self.aggregation, &self.label_language) == (&other.aggregation, &other.label_language)
     }
 

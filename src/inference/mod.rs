@@ -1,5 +1,6 @@
 //! The data path of one document through one model: tokens, windows, batches, logits, topics and entities.
 
+pub mod arithmetic;
 pub mod batch;
 pub mod decode;
 pub mod pipeline;

@@ -15,8 +15,9 @@ use ort::value::{DynValue, TensorElementType, TensorRef};
 
 pub use weights::SharedWeights;
 
+use crate::inference::arithmetic::ModelArithmetic;
 use crate::inference::batch::{Batch, HeadOutput, Outputs, Run, RunError};
-use crate::inference::settings::Provider;
+use crate::inference::settings::{Provider, RunSettings};
 use crate::manifest::Manifest;
 
 /// The lowest ONNX Runtime that this build can load, as `1.MINOR`.
@@ -38,6 +39,15 @@ pub struct OrtSession {
     entities: Option<String>,
     /// What the session reads; after it, so that it is dropped later.
     _weights: SharedWeights,
+}
+
+/// How a session computes.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionOptions {
+    pub provider: Provider,
+    pub arithmetic: ModelArithmetic,
+    /// Threads of one run, at least 1.
+    pub n_threads: usize,
 }
 
 /// How a model came to run where it runs.
@@ -111,18 +121,20 @@ fn cache_dir() -> Option<PathBuf> {
 }
 
 /// Finds the first of `providers` on which the model runs; the CPU stands behind them all.
-pub fn place(manifest: &Manifest, providers: &[Provider], require_gpu: bool) -> Result<Placement, SessionError> {
+pub fn place(manifest: &Manifest, settings: &RunSettings) -> Result<Placement, SessionError> {
     let mut passed_over = Vec::new();
-    for &provider in providers.iter().filter(|&&provider| provider != Provider::Cpu) {
-        let opened = SharedWeights::read(manifest, provider)
-            .and_then(|weights| OrtSession::open(manifest, provider, 1, &weights));
+    let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
+    for &provider in settings.providers.iter().filter(|&&provider| provider != Provider::Cpu) {
+        let opened = SharedWeights::read(manifest, provider).and_then(|weights| {
+            OrtSession::open(manifest, SessionOptions { provider, arithmetic, n_threads: 1 }, &weights)
+        });
         match opened {
             Ok(_) => return Ok(Placement { provider, passed_over }),
             Err(SessionError::Load { message, .. }) => passed_over.push((provider, message)),
             Err(error) => passed_over.push((provider, error.to_string())),
         }
     }
-    if require_gpu {
+    if settings.require_gpu {
         let mut reasons: Vec<String> =
             passed_over.iter().map(|(provider, reason)| format!("{provider}: {reason}")).collect();
         if reasons.is_empty() {
@@ -134,16 +146,10 @@ pub fn place(manifest: &Manifest, providers: &[Provider], require_gpu: bool) -> 
 }
 
 impl OrtSession {
-    /// Opens the model on `provider`, computing each run on `n_threads` threads.
-    pub fn open(
-        manifest: &Manifest,
-        provider: Provider,
-        n_threads: usize,
-        weights: &SharedWeights,
-    ) -> Result<Self, SessionError> {
+    pub fn open(manifest: &Manifest, options: SessionOptions, weights: &SharedWeights) -> Result<Self, SessionError> {
         let runtime = Runtime::get()?;
         let load = |message| SessionError::Load { path: manifest.onnx_file.clone(), message };
-        let session = builder(runtime, provider, n_threads, weights)
+        let session = builder(runtime, options, weights)
             .and_then(|mut builder| builder.commit_from_file(&manifest.onnx_file))
             .map_err(|error| load(error.to_string()))?;
         weights.release();
@@ -159,20 +165,18 @@ impl OrtSession {
     }
 }
 
-fn builder(
-    runtime: &Runtime,
-    provider: Provider,
-    n_threads: usize,
-    weights: &SharedWeights,
-) -> ort::Result<SessionBuilder> {
-    let builder = ort::session::Session::builder(&runtime.environment)?
+fn builder(runtime: &Runtime, options: SessionOptions, weights: &SharedWeights) -> ort::Result<SessionBuilder> {
+    let mut builder = ort::session::Session::builder(&runtime.environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(n_threads)?
+        .with_intra_threads(options.n_threads)?
         .with_intra_op_spinning(false)?
         // Shapes change with every run, so that a plan made for one would be made again for the next.
         .with_memory_pattern(false)?;
+    if options.arithmetic == ModelArithmetic::ExactByUnsignedWeights {
+        builder = builder.with_config_entry("session.x64quantprecision", "1")?;
+    }
     let builder = weights.give_to(builder)?;
-    match provider {
+    match options.provider {
         Provider::Cpu => Ok(builder),
         Provider::Cuda if ep::CUDA::is_available()? => {
             Ok(builder.with_execution_providers([ep::CUDA::default().build().error_on_failure()])?)

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::inference::arithmetic::Arithmetic;
 use crate::system::choice::UnknownWord;
 
 /// Where a model may run.
@@ -24,6 +25,7 @@ pub struct RunSettings {
     /// Windows that may wait for a run before a request is refused; at least 1.
     pub max_queued_windows: usize,
     pub batching: Batching,
+    pub arithmetic: Arithmetic,
 }
 
 /// Whether windows may share a run.
@@ -46,6 +48,7 @@ impl Default for RunSettings {
             n_streams: usable_cores(),
             max_queued_windows: 1024,
             batching: Batching::Shared,
+            arithmetic: Arithmetic::Exact,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use prost::Message;
 use prost::bytes::Bytes;
 
+use super::saturation::IntegerProducts;
 use super::{ManifestError, ONNX_REMEDY, proto};
 use crate::manifest::task::Task;
 
@@ -16,6 +17,7 @@ pub struct Graph {
     pub inputs: Vec<String>,
     pub outputs: Vec<GraphOutput>,
     pub precision: Precision,
+    pub integer_products: IntegerProducts,
     /// Bytes of the file and its external data files.
     pub n_bytes: u64,
     /// Bytes of the weights that every run reads whole: all but tables from which rows are taken.
@@ -103,7 +105,8 @@ impl Graph {
             )));
         }
         let (precision, outputs, n_bytes_a_run) = (graph.precision(), graph.outputs(), graph.n_bytes_a_run());
-        Ok(Self { inputs, outputs, precision, n_bytes, n_bytes_a_run })
+        let integer_products = graph.integer_products(path.parent().unwrap_or(Path::new("")));
+        Ok(Self { inputs, outputs, precision, integer_products, n_bytes, n_bytes_a_run })
     }
 
     /// The output that gives the logits of `task`: the one that is asked for, else `logits`, else the only one.
@@ -190,8 +193,7 @@ impl proto::Graph {
     }
 
     fn external_files(&self) -> BTreeSet<String> {
-        const LOCATION_EXTERNAL: i32 = 1;
-        let external = self.initializer.iter().filter(|tensor| tensor.data_location == LOCATION_EXTERNAL);
+        let external = self.initializer.iter().filter(|tensor| tensor.data_location == proto::LOCATION_EXTERNAL);
         external
             .flat_map(|tensor| &tensor.external_data)
             .filter(|entry| entry.key == "location")

@@ -8,6 +8,7 @@ mod config_json;
 mod graph;
 mod proto;
 mod ressort_toml;
+mod saturation;
 pub mod task;
 mod version;
 mod weights;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use graph::{Graph, Precision};
+pub use saturation::IntegerProducts;
 pub use version::content_hash;
 pub use weights::{Weight, WeightKind, large_weights};
 

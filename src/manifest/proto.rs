@@ -24,9 +24,25 @@ pub struct Graph {
 pub struct Node {
     #[prost(string, repeated, tag = "1")]
     pub input: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    pub output: Vec<String>,
     #[prost(string, tag = "4")]
     pub op_type: String,
+    #[prost(message, repeated, tag = "5")]
+    pub attribute: Vec<Attribute>,
 }
+
+/// An attribute of a node, if it is a whole number; 0 for other kinds.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Attribute {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(int64, tag = "3")]
+    pub i: i64,
+}
+
+/// `data_location` of a tensor whose bytes lie in another file.
+pub const LOCATION_EXTERNAL: i32 = 1;
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Tensor {
@@ -34,6 +50,9 @@ pub struct Tensor {
     pub dims: Vec<i64>,
     #[prost(int32, tag = "2")]
     pub data_type: i32,
+    /// Where some writers put the numbers of small integer tensors.
+    #[prost(int32, repeated, tag = "5")]
+    pub int32_data: Vec<i32>,
     #[prost(string, tag = "8")]
     pub name: String,
     /// A slice of the file, not a copy.

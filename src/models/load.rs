@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::inference::arithmetic::ModelArithmetic;
 use crate::inference::batch::{Batch, BatchLimits, HeadOutput, Run, RunError};
 use crate::inference::decode::entities::TagScheme;
 use crate::inference::pipeline::{EntityTags, Pipeline, PredictError, PredictOptions, Prediction};
 use crate::inference::scheduler::Priority;
 use crate::inference::scheduler::{Admission, RequestContext, RequestId, Scheduler, SchedulerSettings, Sessions};
-use crate::inference::session::{OrtSession, Placement, SessionError, SharedWeights, place};
+use crate::inference::session::{OrtSession, Placement, SessionError, SessionOptions, SharedWeights, place};
 use crate::inference::settings::{Batching, RunSettings};
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Window, Windowing};
 use crate::manifest::task::{Pooling, Task};
@@ -29,6 +30,7 @@ pub struct Model {
     pub version: String,
     pub manifest: Manifest,
     pub placement: Placement,
+    pub arithmetic: ModelArithmetic,
     pub n_streams: usize,
     pub batch_limits: BatchLimits,
     /// By how much the process grew when the model was loaded, in bytes; `None` where the system doesn't say.
@@ -72,6 +74,13 @@ impl Model {
         for example in &model.manifest.golden {
             model.check_golden(example).await?;
         }
+        tracing::info!(
+            model = model.name,
+            version = model.version,
+            arithmetic = model.arithmetic.as_str(),
+            reason = model.arithmetic.reason(),
+            "model loaded"
+        );
         Ok(model)
     }
 
@@ -131,7 +140,8 @@ fn open(
     let windowing = Windowing::new(manifest.max_length, manifest.stride, n_special)?;
     let pad_id = pad_id(&manifest, &tokenizer)?;
     check_vocabulary(&manifest, &tokenizer)?;
-    let placement = place(&manifest, &settings.providers, settings.require_gpu)?;
+    let placement = place(&manifest, settings)?;
+    let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
     let mut sessions = sessions(&manifest, &placement, settings)?;
     let trial = Trial::run(&manifest, &tokenizer, windowing, pad_id, &mut sessions)?;
     let batch_limits = batch_limits(&manifest, &placement, settings.batching);
@@ -142,7 +152,7 @@ fn open(
     Ok(move |resident_bytes| {
         let scheduler = Scheduler::start(scheduler, sessions)?;
         let pipeline = Arc::new(Pipeline { truecaser, tokenizer, windowing, scheduler, topics, entities });
-        Ok(Model { name, version, manifest, placement, n_streams, batch_limits, resident_bytes, pipeline })
+        Ok(Model { name, version, manifest, placement, arithmetic, n_streams, batch_limits, resident_bytes, pipeline })
     })
 }
 
@@ -152,8 +162,10 @@ fn sessions(manifest: &Manifest, placement: &Placement, settings: &RunSettings) 
     let n_streams = if placement.provider.is_gpu() { 1 } else { settings.n_streams.max(1) };
     let open = {
         let (manifest, provider) = (manifest.clone(), placement.provider);
+        let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
         move |n_threads| {
-            OrtSession::open(&manifest, provider, n_threads, &weights).map(|session| Box::new(session) as Box<dyn Run>)
+            let options = SessionOptions { provider, arithmetic, n_threads };
+            OrtSession::open(&manifest, options, &weights).map(|session| Box::new(session) as Box<dyn Run>)
         }
     };
     let streams = (0..n_streams).map(|_| open(1)).collect::<Result<_, _>>()?;

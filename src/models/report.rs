@@ -37,6 +37,10 @@ pub struct ModelReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_files: Vec<String>,
     pub execution_provider: String,
+    /// `float`, `exact` (the same scores on every processor) or `saturating`.
+    pub arithmetic: &'static str,
+    /// Why it is so on this processor.
+    pub arithmetic_reason: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<PassedOver>,
     /// Runs that happen at the same time.
@@ -107,6 +111,8 @@ impl ModelReport {
             file: relative(&manifest.onnx_file),
             other_files: manifest.other_onnx_files.iter().map(relative).collect(),
             execution_provider: model.placement.provider.to_string(),
+            arithmetic: model.arithmetic.as_str(),
+            arithmetic_reason: model.arithmetic.reason(),
             passed_over: PassedOver::of(model),
             streams: model.n_streams,
             max_batch_windows: model.batch_limits.max_windows,
@@ -154,6 +160,7 @@ impl fmt::Display for ModelReport {
                 self.execution_provider, self.streams, self.max_batch_windows
             ),
         )?;
+        row("arithmetic", format!("{}: {}", self.arithmetic, self.arithmetic_reason))?;
         self.passed_over
             .iter()
             .try_for_each(|passed| row("passed over", format!("{}: {}", passed.execution_provider, passed.reason)))?;

@@ -22,7 +22,12 @@ mod summary;
 mod write;
 mod writer;
 
+<<<<<<< HEAD
 use std::path::Path;
+=======
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+>>>>>>> 95a9379 (Compute int8 models the same on every processor)
 
 pub use error::{ReadError, RowError, ScoreError};
 pub use format::Format;
@@ -54,6 +59,7 @@ impl Prepared {
         let progress = Progress::start(n_bytes);
         let writer = Writer { sink, encoder, counts: before.counts.clone(), progress, max_errors: self.job.max_errors };
         let (target, format) = (self.job.target.clone(), self.format);
+        let arithmetic = models.iter().map(|model| (model.name.clone(), model.arithmetic.as_str())).collect();
         let (sink, footer) = match before.whole {
             Some(_) => writer.finished(),
             None => {
@@ -61,7 +67,8 @@ impl Prepared {
                 Flow::new(self, classifier).run(before.position, writer).await?
             }
         };
-        finish(sink, footer, &target, format, before.counts.documents)
+        let summary = finish(sink, footer, &target, format, before.counts.documents)?;
+        Ok(Summary { arithmetic, ..summary })
     }
 
     fn encoder(&self, models: &Assignment) -> Result<Encoder, ScoreError> {
@@ -116,6 +123,7 @@ fn finish(
         tokens_per_second: counts.rate(counts.tokens),
         counts,
         resumed_from,
+        arithmetic: BTreeMap::new(),
         output,
         errors_file,
     })

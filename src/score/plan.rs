@@ -46,6 +46,7 @@ fn model_mark(model: &Model) -> Value {
         "name": model.name,
         "version": model.version,
         "provider": model.placement.provider.to_string(),
+        "arithmetic": model.arithmetic.as_str(),
         "windows of a run": model.batch_limits.max_windows,
     })
 }

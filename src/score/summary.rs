@@ -38,6 +38,8 @@ pub struct Summary {
     pub tokens_per_second: f64,
     /// Documents that an earlier process had scored.
     pub resumed_from: u64,
+    /// How each model's integer products were computed, by its name: `float`, `exact` or `saturating`.
+    pub arithmetic: BTreeMap<String, &'static str>,
     pub output: String,
     /// Where the rows that failed are listed; `None` where there are none.
     pub errors_file: Option<String>,
@@ -96,6 +98,9 @@ impl fmt::Display for Summary {
         )?;
         if self.resumed_from > 0 {
             writeln!(f, "{} of them were scored before, and this run went on from there", self.resumed_from)?;
+        }
+        for (model, arithmetic) in &self.arithmetic {
+            writeln!(f, "arithmetic of {model}: {arithmetic}")?;
         }
         for (what, labels) in [("topics", &counts.topics), ("entities", &counts.entities)] {
             if !labels.is_empty() {

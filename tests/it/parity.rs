@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use ressort::inference::arithmetic::{Arithmetic, ModelArithmetic, processor_saturates};
 use ressort::inference::batch::{Batch, HeadOutput, Run};
 use ressort::inference::decode::tags::Position;
-use ressort::inference::session::{OrtSession, SharedWeights};
+use ressort::inference::session::{OrtSession, SessionOptions, SharedWeights};
 use ressort::inference::settings::Provider;
 use ressort::inference::tokenize::{Tokenizer, Window, Windowing};
-use ressort::manifest::Manifest;
 use ressort::manifest::task::AggregationStrategy;
+use ressort::manifest::{IntegerProducts, Manifest};
 use ressort::models::load::Model;
 use ressort::text::normalize::normalize;
 use ressort::text::span::{OffsetConverter, OffsetUnit};
@@ -64,6 +65,12 @@ fn numbers(head: &HeadOutput) -> Vec<f32> {
     }
 }
 
+fn session(manifest: &Manifest, n_threads: usize, asked: Arithmetic) -> OrtSession {
+    let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, asked);
+    let weights = SharedWeights::read(manifest, Provider::Cpu).unwrap();
+    OrtSession::open(manifest, SessionOptions { provider: Provider::Cpu, arithmetic, n_threads }, &weights).unwrap()
+}
+
 #[test]
 fn ids_and_logits_are_those_of_pytorch_for_every_family() {
     let reference: Reference<LogitsModel> = reference("logits.json");
@@ -72,9 +79,7 @@ fn ids_and_logits_are_those_of_pytorch_for_every_family() {
         let manifest = Manifest::read(&models_dir().join(&model)).unwrap();
         let tokenizer = Tokenizer::from_file(&manifest.tokenizer_file()).unwrap();
         let windowing = Windowing::new(manifest.max_length, manifest.stride, 2).unwrap();
-        let mut session =
-            OrtSession::open(&manifest, Provider::Cpu, 1, &SharedWeights::read(&manifest, Provider::Cpu).unwrap())
-                .unwrap();
+        let mut session = session(&manifest, 1, Arithmetic::Exact);
         for case in cases {
             let text = case["text"].as_str().unwrap();
             let tokens = tokenizer.tokenize(&normalize(text).text).unwrap();
@@ -99,13 +104,38 @@ fn ids_and_logits_are_those_of_pytorch_for_every_family() {
 #[test]
 fn a_run_on_several_threads_gives_the_same_bits() {
     let manifest = Manifest::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/ressort"))).unwrap();
-    let weights = SharedWeights::read(&manifest, Provider::Cpu).unwrap();
-    let [mut one, mut three] = [1, 3].map(|n| OrtSession::open(&manifest, Provider::Cpu, n, &weights).unwrap());
+    let [mut one, mut three] = [1, 3].map(|n_threads| session(&manifest, n_threads, Arithmetic::Exact));
     for length in [3, 17, 64, 128] {
         let input_ids: Vec<u32> = (0..length).map(|place| 5 + place * 97 % 5000).collect();
         let window = Window { tokens: 0..input_ids.len(), input_ids, n_prefix: 0 };
         let batch = Batch::new(&[&window], 1);
         assert_eq!(one.run(&batch).unwrap(), three.run(&batch).unwrap(), "{length} tokens");
+    }
+}
+
+/// The weights of `bert-cased-ner-int8` reach 127 side by side. Where the processor clips sums, its logits are off by more than 1
+/// without the exact arithmetic, which `ids_and_logits_are_those_of_pytorch_for_every_family` then holds too.
+#[test]
+fn a_model_that_may_saturate_is_exact_by_default() {
+    let manifest = Manifest::read(&models_dir().join("bert-cased-ner-int8")).unwrap();
+    let products = manifest.graph.integer_products;
+    assert_eq!(products, IntegerProducts::MaySaturate);
+    let [default, fast] = [Arithmetic::default(), Arithmetic::Fast].map(|asked| ModelArithmetic::new(products, asked));
+    assert_eq!(default.as_str(), "exact");
+    assert_eq!(fast.as_str(), if processor_saturates() { "saturating" } else { "exact" });
+    let ids = (0..64).map(|i| 5 + i * 37 % 400).collect::<Vec<u32>>();
+    let batch = Batch::new(&[&Window { tokens: 0..ids.len(), input_ids: ids, n_prefix: 0 }], 0);
+    let [exact, fast] = [Arithmetic::Exact, Arithmetic::Fast]
+        .map(|asked| numbers(&session(&manifest, 1, asked).run(&batch).unwrap().entities.unwrap()));
+    let off = exact.iter().zip(&fast).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert_eq!(off > 0.1, processor_saturates(), "the arithmetics differ by {off}");
+}
+
+#[test]
+fn the_models_that_ship_cannot_saturate_on_any_processor() {
+    for name in ["ressort", "ressort-mini"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name);
+        assert_eq!(Manifest::read(&folder).unwrap().graph.integer_products, IntegerProducts::Safe, "{name}");
     }
 }
 
