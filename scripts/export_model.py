@@ -32,6 +32,11 @@ import torch
 import transformers
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+if __package__:
+    from .int8 import quantise
+else:  # run as a file: the folder of this script is where imports are looked for
+    from int8 import quantise
+
 TASKS = {
     "text-classification": transformers.AutoModelForSequenceClassification,
     "token-classification": transformers.AutoModelForTokenClassification,
@@ -272,15 +277,11 @@ def convert_to_fp16(path: pathlib.Path, keep_io_types: bool) -> None:
 
 
 def convert_to_int8(path: pathlib.Path) -> None:
-    """Dynamic quantisation: int8 weights by channel, activations quantised at run time."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
+    """Dynamic quantisation: int8 weights by channel that saturate on no processor, activations quantised at run time."""
     large = has_external_data(path)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder, quiet():
         quantized = pathlib.Path(folder) / path.name
-        quantize_dynamic(
-            path, quantized, per_channel=True, weight_type=QuantType.QInt8, use_external_data_format=large
-        )
+        quantise(path, quantized, external_data=large)
         save_onnx(onnx.load(quantized), path, external_data=large)
 
 

@@ -9,14 +9,17 @@ import numpy as np
 import onnxruntime
 import torch
 from onnx import load as load_onnx
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from tokenizers import Tokenizer
+
+from scripts import int8
 
 from .config import Config, parse_arguments
 from .manifest import Manifest
 from .model import TwoHeads, trained_model
+from .records import read_training_records
 
 TOLERANCE = 1e-4
+N_CALIBRATION_TEXTS = 400  # of each set
 CHECKED_TEXTS = [
     "Berlin.",
     "Bundeskanzlerin Angela Merkel reiste am Montag nach Paris, um mit Präsident Macron zu sprechen.",
@@ -34,7 +37,12 @@ def main() -> None:
     full_precision = config.paths.work / "model.fp32.onnx"
     export_graph(model, full_precision, config.export.opset)
     check_logits(model, tokenizer, full_precision)
-    quantise(full_precision, config.paths.model / "model.onnx", config.export.full_precision)
+    texts = [
+        record["text"]
+        for name in ("entities/germeval2014.train", "topics/denews.de.train")
+        for record in read_training_records(config.paths.data, name)[:N_CALIBRATION_TEXTS]
+    ]
+    quantise(full_precision, config.paths.model / "model.onnx", config.export.full_precision, tokenizer, texts)
     write_folder(model, config)
     report_sizes(config.paths.model)
 
@@ -87,12 +95,13 @@ def check_logits(model: TwoHeads, tokenizer: Tokenizer, file: Path) -> None:
         raise SystemExit(f"the export differs by {worst}, more than {TOLERANCE}")
 
 
-def quantise(source: Path, target: Path, kept_pattern: str) -> None:
-    """int8 weights per channel, embeddings too. Left as they are: the two heads (small, and they decide) and the matrix
-    products whose names match `kept_pattern`."""
+def quantise(source: Path, target: Path, kept_pattern: str, tokenizer: Tokenizer, texts: list[str]) -> None:
+    """int8 weights per channel, embeddings too, fitted to the activations on `texts`. Left as they are: the two heads (small,
+    and they decide) and the matrix products whose names match `kept_pattern`."""
     kept = re.compile(f"_head|{kept_pattern}" if kept_pattern else "_head")
-    names = [node.name for node in load_onnx(source).graph.node if kept.search(node.name)]
-    quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8, nodes_to_exclude=names)
+    graph = load_onnx(source).graph
+    names = [node.name for node in graph.node if kept.search(node.name)]
+    int8.quantise(source, target, names, int8.feeds(texts, tokenizer, [given.name for given in graph.input]))
 
 
 def write_folder(model: TwoHeads, config: Config) -> None:

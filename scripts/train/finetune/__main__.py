@@ -17,6 +17,7 @@ from .model import train_model, trained_model
 from .settings import Settings, read_settings
 
 CHECKPOINT_SUFFIXES = (".json", ".safetensors", ".bin")
+N_CALIBRATION_TEXTS = 800
 N_CHECKED_TEXTS = 8  # of dev, on which the graph is held against PyTorch
 
 
@@ -39,7 +40,8 @@ def fine_tune(config: Path, restart: bool = False) -> None:
     texts = [document.text for document in dataset.dev[:N_CHECKED_TEXTS]]
     graphs = {"full precision": write_graph(settings, base, model, dataset.labels, texts)}
     if settings.export.int8:
-        graphs["int8"] = write_int8(settings)
+        texts = [document.text for document in dataset.train[:N_CALIBRATION_TEXTS]]
+        graphs["int8"] = write_int8(settings, base, texts)
     answers = {name: read_dev(file, settings, base, dataset.labels, dataset.dev) for name, file in graphs.items()}
     report(settings, dataset.labels, answers)
     served = list(graphs)[-1]

@@ -51,11 +51,12 @@ def write_graph(settings: Settings, base: Base, model: TokenHeads, labels: Label
     return file
 
 
-def write_int8(settings: Settings) -> Path:
+def write_int8(settings: Settings, base: Base, texts: list[str]) -> Path:
+    """The graph in int8, fitted to the activations on `texts`."""
     file = settings.paths.int8
     file.parent.mkdir(parents=True, exist_ok=True)
     with quiet():
-        quantise(settings.paths.full_precision, file, settings.export.full_precision)
+        quantise(settings.paths.full_precision, file, settings.export.full_precision, base.tokenizer, texts)
     return file
 
 

@@ -1,0 +1,95 @@
+"""int8 weights that saturate on no processor."""
+
+import numpy as np
+import pytest
+
+int8 = pytest.importorskip("scripts.int8", reason="needs onnx and tokenizers", exc_type=ImportError)
+
+RANDOM = np.random.default_rng(7)
+
+
+def clipped_product(activations, weights):
+    """As `vpmaddubsw` and `vpmaddwd` compute it: pairs are added in 16 bits and clipped."""
+    products = activations[:, :, None].astype(np.int64) * weights[None].astype(np.int64)
+    pairs = products[:, 0::2] + products[:, 1::2]
+    return np.clip(pairs, -(2**15), 2**15 - 1).sum(axis=1)
+
+
+def test_products_are_the_same_where_pairs_are_clipped():
+    weights = RANDOM.normal(size=(64, 16)).astype(np.float32)
+    values, _ = int8.quantise_columns(weights)
+    activations = RANDOM.choice([0, 1, 254, 255], size=(50, 64))
+    exact = activations.astype(np.int64) @ values.astype(np.int64)
+    assert (clipped_product(activations, values) == exact).all()
+    assert not int8.saturates(values)
+    largest = np.round(weights / np.abs(weights).max(axis=0) * 127).astype(np.int8)
+    assert int8.saturates(largest)
+    assert (clipped_product(np.full((1, 64), 255), largest) != 255 * largest.sum(axis=0, dtype=np.int64)).any()
+
+
+@pytest.mark.parametrize(
+    ("exact", "rounded"),
+    [
+        ([100.0, 100.0], [64, 64]),
+        ([127.0, 3.0], [126, 2]),
+        ([-127.0, -40.0], [-108, -20]),
+        ([127.0, -127.0], [127, -127]),
+        ([64.4, 63.6], [64, 64]),
+    ],
+)
+def test_a_pair_that_would_saturate_moves_to_the_nearest_that_does_not(exact, rounded):
+    found = int8.without_saturation(np.array(exact, np.float32)[:, None])[:, 0]
+    assert np.abs(found.sum()) <= 128 or found[0] * found[1] < 0
+    assert found.tolist() == rounded
+
+
+def test_rounding_errors_stay_near_those_of_eight_bits():
+    weights = RANDOM.normal(size=(384, 32)).astype(np.float32)
+    values, scales = int8.quantise_columns(weights)
+    seven = np.abs(weights).max(axis=0) / 64
+    error = np.square(values * scales - weights).sum()
+    assert error < 0.5 * np.square(np.round(weights / seven) * seven - weights).sum()
+
+
+def test_balanced_errors_are_smaller_in_the_output_and_do_not_saturate():
+    weights = RANDOM.normal(size=(64, 16)).astype(np.float32)
+    inputs = RANDOM.normal(size=(500, 8)) @ RANDOM.normal(size=(8, 64)) + RANDOM.normal(size=(500, 64)) * 0.1
+    moments = (inputs.T @ inputs / len(inputs)).astype(np.float32)
+    plain, scales = int8.quantise_columns(weights)
+    values, balanced = int8.balance_errors(weights, scales, moments)
+    assert not int8.saturates(values)
+    before, after = (int8.output_error(weights, v * s, moments).sum() for v, s in ((plain, scales), (values, balanced)))
+    assert after < 0.5 * before
+
+
+def test_odd_numbers_of_rows_and_columns_of_zeros_are_kept():
+    weights = np.zeros((5, 3), np.float32)
+    weights[:, 1] = [1, 1, -1, 0.5, 2]
+    values, scales = int8.quantise_columns(weights)
+    assert (values[:, [0, 2]] == 0).all() and np.isfinite(scales).all()
+    assert np.allclose(values[:, 1] * scales[1], weights[:, 1], atol=0.02)
+
+
+def softmax_graph(with_product):
+    onnx = pytest.importorskip("onnx")
+    make, info = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    nodes = [make("Softmax", ["scores"], ["shares"], axis=-1)]
+    if with_product:
+        nodes.append(make("MatMul", ["shares", "values"], ["out"]))
+    shape = onnx.TensorProto.FLOAT
+    inputs = [info("scores", shape, [2, 3, 5])] + ([info("values", shape, [2, 5, 4])] if with_product else [])
+    graph = onnx.helper.make_graph(nodes, "g", inputs, [info("out" if with_product else "shares", shape, None)])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.mark.parametrize("with_product", [True, False])
+def test_a_decomposed_softmax_gives_the_same_numbers(with_product):
+    evaluate = pytest.importorskip("onnx.reference").ReferenceEvaluator
+    model = softmax_graph(with_product)
+    feed = {"scores": RANDOM.normal(size=(2, 3, 5)).astype(np.float32) * 20}
+    if with_product:
+        feed["values"] = RANDOM.normal(size=(2, 5, 4)).astype(np.float32)
+    expected = evaluate(model).run(None, feed)[0]
+    assert int8.decompose_softmax(model) == 1
+    assert all(node.op_type != "Softmax" for node in model.graph.node)
+    assert np.allclose(evaluate(model).run(None, feed)[0], expected, atol=1e-6)
