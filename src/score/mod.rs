@@ -22,12 +22,8 @@ mod summary;
 mod write;
 mod writer;
 
-<<<<<<< HEAD
-use std::path::Path;
-=======
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
->>>>>>> 95a9379 (Compute int8 models the same on every processor)
+use std::path::Path;
 
 pub use error::{ReadError, RowError, ScoreError};
 pub use format::Format;
