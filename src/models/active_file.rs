@@ -108,7 +108,7 @@ mod tests {
             previous: None,
         };
         state("old").write(&path).unwrap();
-        let synced = atomic_file::synced::during(&path, || state("new").write(&path).unwrap());
+        let synced = atomic_file::observed::syncs(&path, || state("new").write(&path).unwrap());
         assert_eq!(synced.len(), 2, "the content and the folder: {synced:?}");
         assert!(synced[0].1.contains("\"old\"") && synced[1].1.contains("\"new\""), "{synced:?}");
         assert_eq!(PersistedState::read(&path).unwrap(), Some(state("new")));

@@ -102,7 +102,7 @@ fn finish(
             });
             parts.complete(footer, assemble)?;
             let errors_file = errors_path(path);
-            parts.publish(&errors_file)?;
+            parts.publish()?;
             (path.display().to_string(), Some(errors_file))
         }
         (Sink::Pipe(mut pipe), Target::Stdout { errors_file }) => {

@@ -1,8 +1,8 @@
 //! The folder `OUT.parts`, in which a run keeps what it has written until the output is whole.
 //!
-//! Rows and errors are appended and forced to the disk, and then the checkpoint is replaced in one step. Whatever stands
-//! behind the places that the checkpoint names was written by a process that died, and is cut off by the next. So a row is
-//! neither lost nor doubled, wherever a process is killed.
+//! A chunk of rows and errors is appended and forced to the disk, then the checkpoint is replaced in one step. Bytes after
+//! the lengths in the checkpoint were written by a process that died, and the next process cuts them off. So a row is
+//! neither lost nor doubled, whenever a process is killed or the power fails. `crash_tests` tries every such moment.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -12,19 +12,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::ScoreError;
-use super::paths::parts_dir;
+use super::paths::{errors_path, parts_dir};
 use super::plan::differences;
 use super::summary::Counts;
+use crate::system::atomic_file::{self, folder_of, is_temporary, sync_folder};
 
-/// How far a run has come.
+/// The state of a run that is on the disk.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub position: Position,
-    /// Bytes of the rows and of the errors that count.
+    /// Bytes of the rows and of the errors up to `position`.
     pub rows_bytes: u64,
     pub errors_bytes: u64,
     pub counts: Counts,
-    /// The file of the folder that is the whole output, once it is on the disk and only has to be moved to its place.
+    /// The file of the folder that is the whole output, once it only has to be moved to its path.
     pub whole: Option<String>,
 }
 
@@ -37,18 +38,18 @@ pub struct Position {
     pub record: u64,
 }
 
-/// The folder, held by this process alone.
+/// The folder, locked by this process.
 pub struct Parts {
     dir: PathBuf,
     output: PathBuf,
-    /// Where rows and errors go; `None` when the output is whole.
+    /// Where rows and errors are appended; `None` when the output is whole.
     files: Option<(File, File)>,
     pub checkpoint: Checkpoint,
     /// Released by the system when the process ends, however it ends.
     _lock: File,
 }
 
-// No name has an extension that tells a format, lest a folder that is read take them for input.
+// No name has an extension of a format, so that a folder that is an input does not offer these files as sources.
 const PLAN: &str = "plan.json";
 const CHECKPOINT: &str = "checkpoint.json";
 const ROWS: &str = "rows";
@@ -57,14 +58,16 @@ const ASSEMBLED: &str = "assembled";
 const LOCK: &str = "lock";
 
 impl Parts {
-    /// Opens the folder of `output`: made new, or with what an earlier process of the same `plan` has left. With
-    /// `start_anew` nothing of an earlier one counts.
+    /// Opens the folder of `output`: a new one, or that of an earlier process with the same `plan`. With `start_anew` what
+    /// an earlier process has written is removed.
     pub fn open(output: &Path, plan: &Value, start_anew: bool) -> Result<Self, ScoreError> {
         let dir = parts_dir(output);
         std::fs::create_dir(&dir)
+            .and_then(|()| sync_folder(folder_of(&dir)))
             .or_else(ignore(io::ErrorKind::AlreadyExists))
             .map_err(|error| ScoreError::write(&dir, error))?;
         let lock = lock(&dir)?;
+        remove_temporary_files(&dir).map_err(|error| ScoreError::write(&dir, error))?;
         let known = if start_anew { None } else { read_json::<Value>(&dir, PLAN)? };
         match known {
             Some(known) => check_same(&dir, &known, plan)?,
@@ -77,6 +80,7 @@ impl Parts {
                 Some((open_at(&dir, ROWS, checkpoint.rows_bytes)?, open_at(&dir, ERRORS, checkpoint.errors_bytes)?))
             }
         };
+        sync_dir(&dir)?;
         Ok(Self { dir, output: output.to_owned(), files, checkpoint, _lock: lock })
     }
 
@@ -84,7 +88,7 @@ impl Parts {
         self.dir.join(ERRORS)
     }
 
-    /// Adds a chunk: when this returns it is on the disk and counts.
+    /// Adds a chunk, which is on the disk and part of the checkpoint when this returns.
     pub fn append(
         &mut self,
         rows: &[u8],
@@ -103,7 +107,7 @@ impl Parts {
         write_json(&self.dir, CHECKPOINT, &self.checkpoint)
     }
 
-    /// Makes the output whole: `footer` behind the rows, then what `assemble` makes of the file of rows, if anything.
+    /// Completes the output: appends `footer` to the rows, then lets `assemble`, if given, make the output from the rows.
     pub fn complete(
         &mut self,
         footer: &[u8],
@@ -116,6 +120,10 @@ impl Parts {
             None => ROWS,
             Some(assemble) => {
                 assemble(&rows, &assembled)?;
+                let synced = File::open(&assembled).and_then(|file| file.sync_all());
+                synced.map_err(|error| ScoreError::write(&assembled, error))?;
+                // The checkpoint must not name a file that a power failure could take away.
+                sync_dir(&self.dir)?;
                 ASSEMBLED
             }
         };
@@ -124,54 +132,55 @@ impl Parts {
         write_json(&self.dir, CHECKPOINT, &self.checkpoint)
     }
 
-    /// Moves the output and the errors to their places and takes the folder away.
-    pub fn publish(self, errors_file: &Path) -> Result<(), ScoreError> {
-        let renamed = |from: &str, to: &Path| {
-            // What is not there any more was moved by a process that died after it.
-            std::fs::rename(self.dir.join(from), to)
-                .or_else(ignore(io::ErrorKind::NotFound))
-                .map_err(|error| ScoreError::write(to, error))
-        };
+    /// Moves the whole output and the list of errors to their paths, and removes the folder. Without errors the list of an
+    /// earlier run is removed.
+    pub fn publish(self) -> Result<(), ScoreError> {
+        let errors = errors_path(&self.output);
         match self.checkpoint.counts.errors {
-            0 => remove(errors_file)?,
-            _ => renamed(ERRORS, errors_file)?,
+            0 => remove(&errors)?,
+            _ => self.move_out(ERRORS, &errors)?,
         }
-        renamed(self.checkpoint.whole.as_deref().unwrap_or(ROWS), &self.output)?;
-        sync_dir(&parent(&self.output))?;
-        // The checkpoint goes after all that it speaks of, and the plan after the checkpoint.
-        let fresh = fresh_name(CHECKPOINT);
-        for name in [ROWS, ASSEMBLED, ERRORS, &fresh, CHECKPOINT, PLAN, LOCK] {
+        self.move_out(self.checkpoint.whole.as_deref().unwrap_or(ROWS), &self.output)?;
+        sync_dir(folder_of(&self.output))?;
+        for name in [ROWS, ASSEMBLED, ERRORS, CHECKPOINT] {
             remove(&self.dir.join(name))?;
         }
-        // Anything else in it was put there by somebody else.
+        // A checkpoint without its plan would count as that of the next run.
+        sync_dir(&self.dir)?;
+        for name in [PLAN, LOCK] {
+            remove(&self.dir.join(name))?;
+        }
+        // Files of somebody else stay.
         std::fs::remove_dir(&self.dir)
             .or_else(ignore(io::ErrorKind::DirectoryNotEmpty))
             .map_err(|error| ScoreError::write(&self.dir, error))
     }
+
+    /// Moves the file `name` of the folder to `target`, unless a process that died has done so already.
+    fn move_out(&self, name: &str, target: &Path) -> Result<(), ScoreError> {
+        let path = self.dir.join(name);
+        match std::fs::rename(&path, target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && target.exists() => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let message = format!("is missing, and so is {}, to which it belongs", target.display());
+                Err(ScoreError::Damaged { path, message, parts: self.dir.clone() })
+            }
+            moved => moved.map_err(|error| ScoreError::write(target, error)),
+        }
+    }
 }
 
-/// Whether an earlier process has made `output` whole, and only failed to clear up behind it.
-pub fn is_whole(output: &Path) -> Result<bool, ScoreError> {
-    let checkpoint = read_json::<Checkpoint>(&parts_dir(output), CHECKPOINT)?;
-    Ok(checkpoint.is_some_and(|checkpoint| checkpoint.whole.is_some()))
+/// Whether the file at `output` was put there by a run that died before it could remove its folder.
+pub fn is_published(output: &Path) -> Result<bool, ScoreError> {
+    let dir = parts_dir(output);
+    let whole = read_json::<Checkpoint>(&dir, CHECKPOINT)?.and_then(|checkpoint| checkpoint.whole);
+    Ok(whole.is_some_and(|name| !dir.join(name).exists()))
 }
 
-/// Writes a file of JSON whole or not at all.
-pub fn write_json(dir: &Path, name: &str, value: &impl Serialize) -> Result<(), ScoreError> {
-    let (path, fresh) = (dir.join(name), dir.join(fresh_name(name)));
-    let bytes = serde_json::to_vec_pretty(value).map_err(|error| ScoreError::write(&path, error.into()))?;
-    let written = File::create(&fresh).and_then(|mut file| add(&mut file, &bytes));
-    written.and_then(|()| std::fs::rename(&fresh, &path)).map_err(|error| ScoreError::write(&path, error))?;
-    sync_dir(dir)
-}
-
-/// What a file is called until it takes its place.
-fn fresh_name(name: &str) -> String {
-    format!("{name}.new")
-}
-
-fn parent(path: &Path) -> PathBuf {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+fn write_json(dir: &Path, name: &str, value: &impl Serialize) -> Result<(), ScoreError> {
+    let path = dir.join(name);
+    let bytes = serde_json::to_vec_pretty(value).map_err(io::Error::from);
+    bytes.and_then(|bytes| atomic_file::replace(&path, &bytes)).map_err(|error| ScoreError::write(&path, error))
 }
 
 fn lock(dir: &Path) -> Result<File, ScoreError> {
@@ -179,17 +188,46 @@ fn lock(dir: &Path) -> Result<File, ScoreError> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| ScoreError::write(&path, error))?;
     match file.try_lock() {
+        // A process that has just finished removes its lock file, which then locks nothing.
+        Ok(()) if !is_file_at(&file, &path) => Err(ScoreError::Locked(dir.to_owned())),
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(ScoreError::Locked(dir.to_owned())),
         Err(TryLockError::Error(error)) => Err(ScoreError::write(&path, error)),
     }
 }
 
-/// Empties the folder of an earlier run and writes down what the new one is tied to.
+/// Whether `path` still names `file`.
+#[cfg(unix)]
+fn is_file_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |metadata: io::Result<std::fs::Metadata>| metadata.map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    id(file.metadata()) == id(path.metadata())
+}
+
+/// Elsewhere an open file cannot be removed.
+#[cfg(not(unix))]
+fn is_file_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+/// Removes what processes that died while they replaced a file have left. The lock must be held.
+fn remove_temporary_files(dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if is_temporary(&entry.file_name()) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Empties the folder of an earlier run and writes the plan of the new one.
 fn start(dir: &Path, plan: &Value) -> Result<(), ScoreError> {
     for name in [CHECKPOINT, PLAN, ROWS, ERRORS, ASSEMBLED] {
         remove(&dir.join(name))?;
     }
+    // Before the plan, or a power failure could leave the new plan with the old checkpoint.
+    sync_dir(dir)?;
     write_json(dir, PLAN, plan)
 }
 
@@ -208,12 +246,12 @@ fn read_json<T: for<'de> Deserialize<'de>>(dir: &Path, name: &str) -> Result<Opt
         bytes => bytes.map_err(|error| ScoreError::read(&path.to_string_lossy(), error))?,
     };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-        let message = format!("not as this version of ressort writes it ({error})");
+        let message = format!("is not as this version of ressort writes it ({error})");
         ScoreError::Damaged { path, message, parts: dir.to_owned() }
     })
 }
 
-/// Opens a file to append to, what stands behind `n_bytes` cut off.
+/// Opens a file to append to, cut to `n_bytes`.
 fn open_at(dir: &Path, name: &str, n_bytes: u64) -> Result<File, ScoreError> {
     let path = dir.join(name);
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
@@ -234,7 +272,7 @@ fn add(file: &mut File, bytes: &[u8]) -> io::Result<()> {
         return Ok(());
     }
     file.write_all(bytes)?;
-    file.sync_data()
+    file.sync_all()
 }
 
 fn remove(path: &Path) -> Result<(), ScoreError> {
@@ -242,7 +280,7 @@ fn remove(path: &Path) -> Result<(), ScoreError> {
 }
 
 fn sync_dir(dir: &Path) -> Result<(), ScoreError> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| ScoreError::write(dir, error))
+    sync_folder(dir).map_err(|error| ScoreError::write(dir, error))
 }
 
 /// Takes an error of one kind for success.
@@ -251,119 +289,7 @@ fn ignore(kind: io::ErrorKind) -> impl FnOnce(io::Error) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
+mod tests;
 
-    use super::*;
-
-    type Assemble = fn(&Path, &Path) -> Result<(), ScoreError>;
-
-    struct Case {
-        dir: tempfile::TempDir,
-    }
-
-    impl Case {
-        fn new() -> Self {
-            Self { dir: tempfile::tempdir().unwrap() }
-        }
-
-        fn at(&self, name: &str) -> PathBuf {
-            self.dir.path().join(name)
-        }
-
-        fn open(&self) -> Parts {
-            Parts::open(&self.at("out"), &json!({"top-k": 5}), false).unwrap()
-        }
-
-        /// Two rows and an error that count.
-        fn started(&self) -> Parts {
-            let mut parts = self.open();
-            let counts = Counts { documents: 2, errors: 1, ..Counts::default() };
-            parts.append(b"a\nb\n", b"e\n", Position { source: 0, record: 3 }, &counts).unwrap();
-            parts
-        }
-
-        fn read(&self, name: &str) -> String {
-            std::fs::read_to_string(self.at(name)).unwrap_or_else(|error| format!("{name}: {error}"))
-        }
-
-        fn check_published(&self) {
-            assert_eq!((self.read("out"), self.read("errors")), ("a\nb\nend".to_owned(), "e\n".to_owned()));
-            assert!(!self.at("out.parts").exists());
-        }
-    }
-
-    #[test]
-    fn what_stands_behind_the_checkpoint_is_cut_off() {
-        let case = Case::new();
-        drop(case.started());
-        std::fs::write(case.at("out.parts/rows"), "a\nb\nc\nhal").unwrap();
-        std::fs::write(case.at("out.parts/errors"), "e\nf").unwrap();
-        std::fs::write(case.at("out.parts/checkpoint.json.new"), "{\"posit").unwrap();
-        let mut parts = case.open();
-        assert_eq!(parts.checkpoint.position, Position { source: 0, record: 3 });
-        parts.complete(b"end", None::<Assemble>).unwrap();
-        parts.publish(&case.at("errors")).unwrap();
-        case.check_published();
-    }
-
-    #[test]
-    fn a_run_that_died_while_it_finished_is_finished_by_the_next() {
-        // With the footer written, whole, with the errors moved, and with the output moved.
-        for n_steps in 0..4 {
-            let case = Case::new();
-            let mut parts = case.started();
-            match n_steps {
-                0 => std::fs::write(case.at("out.parts/rows"), "a\nb\nend").unwrap(),
-                _ => parts.complete(b"end", None::<Assemble>).unwrap(),
-            }
-            drop(parts);
-            if n_steps > 1 {
-                std::fs::rename(case.at("out.parts/errors"), case.at("errors")).unwrap();
-            }
-            if n_steps > 2 {
-                std::fs::rename(case.at("out.parts/rows"), case.at("out")).unwrap();
-            }
-            assert_eq!(is_whole(&case.at("out")).unwrap(), n_steps > 0);
-            let mut parts = case.open();
-            parts.complete(b"end", None::<Assemble>).unwrap();
-            parts.publish(&case.at("errors")).unwrap();
-            case.check_published();
-        }
-    }
-
-    #[test]
-    fn an_assembled_output_takes_the_place_of_the_rows() {
-        let case = Case::new();
-        let assemble = |rows: &Path, whole: &Path| {
-            std::fs::copy(rows, whole).map(|_| ()).map_err(|error| ScoreError::write(whole, error))
-        };
-        // A process that died while it assembled has left half of it.
-        drop(case.started());
-        std::fs::write(case.at("out.parts/assembled"), "half").unwrap();
-        let mut parts = case.open();
-        parts.complete(b"end", Some(assemble)).unwrap();
-        parts.publish(&case.at("errors")).unwrap();
-        case.check_published();
-    }
-
-    #[test]
-    fn rows_that_count_and_are_gone_are_said() {
-        let case = Case::new();
-        drop(case.started());
-        std::fs::write(case.at("out.parts/rows"), "a").unwrap();
-        let error = Parts::open(&case.at("out"), &json!({"top-k": 5}), false).err().unwrap().to_string();
-        assert!(error.contains("has 1 bytes where the checkpoint counts 4; remove the folder"), "{error}");
-        assert!(Parts::open(&case.at("out"), &json!({"top-k": 5}), true).is_ok(), "a new run does not care");
-    }
-
-    #[test]
-    fn errors_of_an_earlier_run_go_when_there_are_none_any_more() {
-        let case = Case::new();
-        std::fs::write(case.at("errors"), "old").unwrap();
-        let mut parts = case.open();
-        parts.complete(b"", None::<Assemble>).unwrap();
-        parts.publish(&case.at("errors")).unwrap();
-        assert_eq!((case.read("out").as_str(), case.at("errors").exists()), ("", false));
-    }
-}
+#[cfg(all(test, target_os = "linux"))]
+mod crash_tests;

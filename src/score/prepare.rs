@@ -7,7 +7,7 @@ use super::format::{Compression, Format};
 use super::inputs::{Location, Source, find_sources};
 use super::job::{Job, Target};
 use super::layout::{Columns, Layout, SourceColumns};
-use super::parts::is_whole;
+use super::parts::is_published;
 use super::read::{ByteCount, Reader, open, scan_columns};
 
 /// A job that fits its files.
@@ -93,7 +93,7 @@ fn check_output(path: &Path, overwrite: bool) -> Result<(), ScoreError> {
     if path.is_dir() {
         return Err(ScoreError::usage(format!("{}: is a folder; name a file", path.display())));
     }
-    match path.exists() && !overwrite && !is_whole(path)? {
+    match path.exists() && !overwrite && !is_published(path)? {
         true => Err(ScoreError::OutputExists(path.to_owned())),
         false => Ok(()),
     }

@@ -1,8 +1,12 @@
 //! Files that are replaced as a whole: after a crash or a power failure a reader finds the old content or the new one.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+
+const PREFIX: &str = ".";
+const SUFFIX: &str = ".tmp";
 
 /// Replaces the file at `path` with `content`, which is on the disk when this returns.
 ///
@@ -27,6 +31,11 @@ pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Whether [`replace`] gives such names to temporary files. A process that was killed leaves its temporary file behind.
+pub fn is_temporary(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
+}
+
 fn temporary_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
@@ -35,38 +44,75 @@ fn temporary_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
         // As `File::create` has it: temporary files are readable by their owner alone by default.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    builder.prefix(".").suffix(".tmp").tempfile_in(folder)
+    builder.prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder)
 }
 
-/// Records which files each thread forces to the disk. The test binary has its own `fsync`, which std calls: without it no test
-/// could tell that a call is missing.
+/// Lets tests watch the system calls on which durability rests. The test binary has its own `fsync`, `rename` and `unlink`, which
+/// std calls: without them no test could tell that a call is missing.
 #[cfg(all(test, target_os = "linux"))]
 #[allow(unsafe_code, reason = "docs/architecture.md explains it")]
-pub(crate) mod synced {
+pub(crate) mod observed {
     use std::cell::RefCell;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
+    use std::rc::Rc;
+
+    type Observer = Rc<dyn Fn(Option<&Path>)>;
 
     thread_local! {
-        static PATHS: RefCell<Vec<(PathBuf, String)>> = const { RefCell::new(Vec::new()) };
-        static WATCHED: RefCell<PathBuf> = const { RefCell::new(PathBuf::new()) };
+        static OBSERVER: RefCell<Option<Observer>> = const { RefCell::new(None) };
     }
 
-    /// Runs `work` and gives the files and folders that it forced to the disk, each with what the file `watched` held then.
-    pub(crate) fn during(watched: &std::path::Path, work: impl FnOnce()) -> Vec<(PathBuf, String)> {
-        PATHS.take();
-        WATCHED.set(watched.to_owned());
-        work();
-        PATHS.take()
+    /// Runs `work`, and calls `observer` before each of these calls of this thread: with the file or folder that is about to
+    /// be synced, with `None` before a rename or a removal.
+    ///
+    /// Nothing is forced to the disk meanwhile, which would only make tests slow.
+    pub(crate) fn during<T>(observer: impl Fn(Option<&Path>) + 'static, work: impl FnOnce() -> T) -> T {
+        OBSERVER.set(Some(Rc::new(observer)));
+        let result = work();
+        OBSERVER.set(None);
+        result
     }
 
-    // SAFETY: has the signature of the function that it replaces.
+    /// Runs `work` and gives the files and folders that it synced, each with what the file `watched` held before.
+    pub(crate) fn syncs(watched: &Path, work: impl FnOnce()) -> Vec<(PathBuf, String)> {
+        let syncs = Rc::new(RefCell::new(Vec::new()));
+        let (observer, watched) = (Rc::clone(&syncs), watched.to_owned());
+        let record = move |synced: Option<&Path>| {
+            let content = || std::fs::read_to_string(&watched).unwrap_or_default();
+            observer.borrow_mut().extend(synced.map(|path| (path.to_owned(), content())));
+        };
+        during(record, work);
+        syncs.take()
+    }
+
+    fn observe(synced: Option<&Path>) -> bool {
+        // A clone, since the observer may make such calls too.
+        let observer = OBSERVER.with_borrow(Option::clone);
+        observer.inspect(|observer| observer(synced)).is_some()
+    }
+
+    // SAFETY: each has the signature of the function that it replaces.
     #[unsafe(no_mangle)]
     extern "C" fn fsync(descriptor: libc::c_int) -> libc::c_int {
-        let path = std::fs::read_link(format!("/proc/self/fd/{descriptor}")).unwrap_or_default();
-        let content = std::fs::read_to_string(WATCHED.with_borrow(PathBuf::clone)).unwrap_or_default();
-        PATHS.with_borrow_mut(|paths| paths.push((path, content)));
-        // SAFETY: the kernel checks the descriptor.
+        if observe(std::fs::read_link(format!("/proc/self/fd/{descriptor}")).ok().as_deref()) {
+            return 0;
+        }
+        // SAFETY: the kernel checks the arguments.
         unsafe { libc::syscall(libc::SYS_fsync, descriptor) as libc::c_int }
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn rename(from: *const libc::c_char, to: *const libc::c_char) -> libc::c_int {
+        observe(None);
+        // SAFETY: the kernel checks the arguments.
+        unsafe { libc::syscall(libc::SYS_renameat2, libc::AT_FDCWD, from, libc::AT_FDCWD, to, 0) as libc::c_int }
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn unlink(path: *const libc::c_char) -> libc::c_int {
+        observe(None);
+        // SAFETY: the kernel checks the arguments.
+        unsafe { libc::syscall(libc::SYS_unlinkat, libc::AT_FDCWD, path, 0) as libc::c_int }
     }
 }
 
@@ -81,7 +127,7 @@ mod tests {
         let folder = folder.path().canonicalize().unwrap();
         let path = folder.join("state.json");
         std::fs::write(&path, "old").unwrap();
-        let synced = synced::during(&path, || replace(&path, b"new").unwrap());
+        let synced = observed::syncs(&path, || replace(&path, b"new").unwrap());
         let [(file, before), (synced_folder, after)] = &synced[..] else { panic!("{synced:?}") };
         assert_eq!((file.parent(), file == &path), (Some(&*folder), false), "a temporary file in the same folder");
         assert_eq!((before.as_str(), after.as_str()), ("old", "new"));

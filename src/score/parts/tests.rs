@@ -1,0 +1,142 @@
+//! The folder of parts: what is cut off, moved, removed and refused.
+
+use serde_json::json;
+
+use super::*;
+
+type Assemble = fn(&Path, &Path) -> Result<(), ScoreError>;
+
+struct Case {
+    dir: tempfile::TempDir,
+}
+
+impl Case {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn open(&self) -> Parts {
+        Parts::open(&self.at("out"), &json!({"top-k": 5}), false).unwrap()
+    }
+
+    /// Two rows and an error in the checkpoint.
+    fn started(&self) -> Parts {
+        let mut parts = self.open();
+        let counts = Counts { documents: 2, errors: 1, ..Counts::default() };
+        parts.append(b"a\nb\n", b"e\n", Position { source: 0, record: 3 }, &counts).unwrap();
+        parts
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.at(name)).unwrap_or_else(|error| format!("{name}: {error}"))
+    }
+
+    fn check_published(&self) {
+        assert_eq!((self.read("out"), self.read("out.errors.jsonl")), ("a\nb\nend".to_owned(), "e\n".to_owned()));
+        assert!(!self.at("out.parts").exists());
+    }
+}
+
+#[test]
+fn bytes_after_those_of_the_checkpoint_are_cut_off() {
+    let case = Case::new();
+    drop(case.started());
+    std::fs::write(case.at("out.parts/rows"), "a\nb\nc\nhal").unwrap();
+    std::fs::write(case.at("out.parts/errors"), "e\nf").unwrap();
+    std::fs::write(case.at("out.parts/.x.tmp"), "{\"posit").unwrap();
+    let mut parts = case.open();
+    assert_eq!(parts.checkpoint.position, Position { source: 0, record: 3 });
+    parts.complete(b"end", None::<Assemble>).unwrap();
+    parts.publish().unwrap();
+    case.check_published();
+}
+
+#[test]
+fn a_run_that_died_while_it_finished_is_completed_by_the_next() {
+    // With the footer written, whole, with the errors moved, and with the output moved.
+    for n_steps in 0..4 {
+        let case = Case::new();
+        let mut parts = case.started();
+        match n_steps {
+            0 => std::fs::write(case.at("out.parts/rows"), "a\nb\nend").unwrap(),
+            _ => parts.complete(b"end", None::<Assemble>).unwrap(),
+        }
+        drop(parts);
+        if n_steps > 1 {
+            std::fs::rename(case.at("out.parts/errors"), case.at("out.errors.jsonl")).unwrap();
+        }
+        if n_steps > 2 {
+            std::fs::rename(case.at("out.parts/rows"), case.at("out")).unwrap();
+        }
+        assert_eq!(is_published(&case.at("out")).unwrap(), n_steps > 2);
+        let mut parts = case.open();
+        parts.complete(b"end", None::<Assemble>).unwrap();
+        parts.publish().unwrap();
+        case.check_published();
+    }
+}
+
+#[test]
+fn an_assembled_output_takes_the_place_of_the_rows() {
+    let case = Case::new();
+    let assemble = |rows: &Path, whole: &Path| {
+        std::fs::copy(rows, whole).map(|_| ()).map_err(|error| ScoreError::write(whole, error))
+    };
+    // Half of it, as a process that died while it assembled leaves it.
+    drop(case.started());
+    std::fs::write(case.at("out.parts/assembled"), "half").unwrap();
+    let mut parts = case.open();
+    parts.complete(b"end", Some(assemble)).unwrap();
+    parts.publish().unwrap();
+    case.check_published();
+}
+
+#[test]
+fn missing_rows_of_the_checkpoint_are_an_error_with_a_remedy() {
+    let case = Case::new();
+    drop(case.started());
+    std::fs::write(case.at("out.parts/rows"), "a").unwrap();
+    let error = Parts::open(&case.at("out"), &json!({"top-k": 5}), false).err().unwrap().to_string();
+    assert!(error.contains("has 1 bytes where the checkpoint counts 4; remove the folder"), "{error}");
+    assert!(Parts::open(&case.at("out"), &json!({"top-k": 5}), true).is_ok(), "a new run does not care");
+}
+
+#[test]
+fn a_run_without_errors_removes_the_list_of_an_earlier_run() {
+    let case = Case::new();
+    std::fs::write(case.at("out.errors.jsonl"), "old").unwrap();
+    let mut parts = case.open();
+    parts.complete(b"", None::<Assemble>).unwrap();
+    parts.publish().unwrap();
+    assert_eq!((case.read("out").as_str(), case.at("out.errors.jsonl").exists()), ("", false));
+}
+
+#[test]
+fn a_whole_output_that_is_nowhere_is_an_error_and_nothing_is_removed() {
+    for missing in ["rows", "errors"] {
+        let case = Case::new();
+        let mut parts = case.started();
+        parts.complete(b"end", None::<Assemble>).unwrap();
+        drop(parts);
+        std::fs::remove_file(case.at("out.parts").join(missing)).unwrap();
+        let error = case.open().publish().err().unwrap().to_string();
+        assert!(error.contains("is missing, and so is") && error.contains("remove the folder"), "{error}");
+        assert!(case.at("out.parts/checkpoint.json").exists());
+    }
+}
+
+#[test]
+fn a_lock_file_that_was_removed_meanwhile_locks_nothing() {
+    let case = Case::new();
+    drop(case.started());
+    let path = case.at("out.parts/lock");
+    let file = File::open(&path).unwrap();
+    assert!(is_file_at(&file, &path));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "").unwrap();
+    assert!(!is_file_at(&file, &path));
+}
