@@ -29,15 +29,16 @@ pub enum Location {
 }
 
 /// Finds the sources that `inputs` name. A folder gives the files in it and below it that have a known extension, or all
-/// of them where `format` is given; folders and patterns are read in the order of their paths.
-pub fn find_sources(inputs: &[String], format: Option<Format>) -> Result<Vec<Source>, ScoreError> {
+/// of them where `format` is given; folders and patterns are read in the order of their paths. They do not give the files
+/// of `written`, which this run writes; these are canonical paths.
+pub fn find_sources(inputs: &[String], format: Option<Format>, written: &[PathBuf]) -> Result<Vec<Source>, ScoreError> {
     let mut sources: Vec<Source> = Vec::new();
     for input in inputs {
         if input == "-" {
             sources.push(stdin_source(format)?);
             continue;
         }
-        for path in paths_of(input, format)? {
+        for path in paths_of(input, format, written)? {
             let format = format.or_else(|| Format::of_path(&path)).ok_or_else(|| unknown_format(&path))?;
             match sources.last_mut() {
                 Some(Source { location: Location::Texts(texts), .. }) if format == Format::Text => texts.push(path),
@@ -63,15 +64,21 @@ impl Source {
     pub fn n_bytes(&self) -> Result<Option<u64>, ScoreError> {
         match &self.location {
             Location::Stdin => Ok(None),
-            Location::File(path) => Ok(Some(stat(path)?.0)),
-            Location::Texts(paths) => {
-                paths.iter().map(|path| stat(path).map(|(n_bytes, _)| n_bytes)).sum::<Result<u64, _>>().map(Some)
-            }
+            _ => self.paths().iter().map(|path| Ok(Some(stat(path)?.0))).sum(),
         }
     }
 
-    /// What tells that the source is the same as in an earlier run: sizes and times of change.
-    pub fn mark(&self) -> Result<Value, ScoreError> {
+    /// The files that are read.
+    pub fn paths(&self) -> &[PathBuf] {
+        match &self.location {
+            Location::Stdin => &[],
+            Location::File(path) => std::slice::from_ref(path),
+            Location::Texts(paths) => paths,
+        }
+    }
+
+    /// Sizes and times of change, by which an earlier run on the same files is recognized.
+    pub fn fingerprint(&self) -> Result<Value, ScoreError> {
         match &self.location {
             Location::Stdin => Ok(Value::Null),
             Location::File(path) => {
@@ -111,11 +118,14 @@ fn stdin_source(format: Option<Format>) -> Result<Source, ScoreError> {
 }
 
 /// The files that one input names.
-fn paths_of(input: &str, format: Option<Format>) -> Result<Vec<PathBuf>, ScoreError> {
+fn paths_of(input: &str, format: Option<Format>, written: &[PathBuf]) -> Result<Vec<PathBuf>, ScoreError> {
+    let is_input =
+        |path: &PathBuf| written.is_empty() || !path.canonicalize().is_ok_and(|path| written.contains(&path));
     let path = Path::new(input);
     if path.is_dir() {
         let mut paths = Vec::new();
         collect_files(path, format.is_none(), &mut paths)?;
+        paths.retain(is_input);
         return match paths.is_empty() {
             false => Ok(paths),
             true => Err(ScoreError::usage(format!("{input}: no file with a known extension in this folder"))),
@@ -133,7 +143,7 @@ fn paths_of(input: &str, format: Option<Format>) -> Result<Vec<PathBuf>, ScoreEr
     let matches = glob::glob_with(input, options).map_err(|error| ScoreError::usage(format!("{input}: {error}")))?;
     let paths = matches
         .map(|path| path.map_err(|error| ScoreError::read(input, io::Error::from(error))))
-        .filter(|path| path.as_ref().map_or(true, |path| path.is_file()))
+        .filter(|path| path.as_ref().map_or(true, |path| path.is_file() && is_input(path)))
         .collect::<Result<Vec<_>, _>>()?;
     match paths.is_empty() {
         false => Ok(paths),
@@ -141,7 +151,7 @@ fn paths_of(input: &str, format: Option<Format>) -> Result<Vec<PathBuf>, ScoreEr
     }
 }
 
-/// All files below `dir` in the order of their paths, hidden ones and what an unfinished run has written left out.
+/// All files below `dir` in the order of their paths, without hidden ones and the folders of unfinished runs.
 fn collect_files(dir: &Path, known_only: bool, files: &mut Vec<PathBuf>) -> Result<(), ScoreError> {
     let failed = |source: io::Error| ScoreError::read(&dir.to_string_lossy(), source);
     let entries = std::fs::read_dir(dir).map_err(failed)?;
@@ -179,7 +189,7 @@ mod tests {
             Location::Texts(paths) => paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect(),
             _ => vec![source.name],
         };
-        find_sources(inputs, format).unwrap().into_iter().flat_map(names).collect()
+        find_sources(inputs, format, &[]).unwrap().into_iter().flat_map(names).collect()
     }
 
     #[test]
@@ -202,6 +212,19 @@ mod tests {
     }
 
     #[test]
+    fn folders_and_patterns_do_not_give_the_files_that_the_run_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+        std::fs::write(at("a.jsonl"), "x").unwrap();
+        std::fs::write(at("out.jsonl"), "x").unwrap();
+        let written = [dir.path().canonicalize().unwrap().join("out.jsonl")];
+        for (input, n_expected) in [(at(""), 1), (at("*.jsonl"), 1), (at("out.jsonl"), 1)] {
+            assert_eq!(find_sources(&[input], None, &written).unwrap().len(), n_expected);
+        }
+        assert_eq!(find_sources(&[at("*.jsonl")], None, &[]).unwrap().len(), 2);
+    }
+
+    #[test]
     fn what_names_nothing_or_no_format_is_bad_usage() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a.doc"), "x").unwrap();
@@ -214,7 +237,7 @@ mod tests {
             ("-".to_owned(), None, "give --format"),
             ("-".to_owned(), Some(Format::Parquet), "cannot be read from standard input"),
         ] {
-            let error = find_sources(std::slice::from_ref(&input), format).unwrap_err();
+            let error = find_sources(std::slice::from_ref(&input), format, &[]).unwrap_err();
             assert!(error.is_usage() && error.to_string().contains(part), "{input}: {error}");
         }
     }

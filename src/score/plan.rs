@@ -1,4 +1,4 @@
-//! What a run is tied to: its input, its models, its parameters. A run goes on only with the same.
+//! The plan of a run: its input, its models, its parameters. A run resumes only with the same plan.
 
 use serde_json::{Map, Value, json};
 
@@ -11,12 +11,9 @@ use crate::models::registry::Assignment;
 
 /// Everything that the bytes of the output depend on.
 pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignment) -> Result<Value, ScoreError> {
-    let mut inputs = Map::new();
-    for source in sources {
-        inputs.insert(source.name.clone(), source.mark()?);
-    }
+    let inputs = fingerprints(sources)?;
     let order: Vec<_> = sources.iter().map(|source| format!("{} ({})", source.name, source.format)).collect();
-    let model = |model: Option<&std::sync::Arc<Model>>| model.map(|model| model_mark(model));
+    let model = |model: Option<&std::sync::Arc<Model>>| model.map(|model| model_fingerprint(model));
     Ok(json!({
         "ressort": env!("CARGO_PKG_VERSION"),
         "inputs": inputs,
@@ -40,8 +37,22 @@ pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignmen
     }))
 }
 
+/// The fingerprint of each source by its name.
+fn fingerprints(sources: &[Source]) -> Result<Map<String, Value>, ScoreError> {
+    let mut inputs = Map::new();
+    for (index, source) in sources.iter().enumerate() {
+        // The plain texts of a folder are several sources of one name, where other files lie between them.
+        let name = match inputs.contains_key(&source.name) {
+            true => format!("{} ({index})", source.name),
+            false => source.name.clone(),
+        };
+        inputs.insert(name, source.fingerprint()?);
+    }
+    Ok(inputs)
+}
+
 /// Name, content, and what else its scores depend on.
-fn model_mark(model: &Model) -> Value {
+fn model_fingerprint(model: &Model) -> Value {
     json!({
         "name": model.name,
         "version": model.version,
@@ -90,5 +101,16 @@ mod tests {
         ];
         assert_eq!(differences(&old, &new), expected);
         assert!(differences(&old, &old).is_empty());
+    }
+
+    #[test]
+    fn sources_of_one_name_are_all_part_of_the_plan() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.txt", "b.jsonl", "c.txt"] {
+            std::fs::write(dir.path().join(name), name).unwrap();
+        }
+        let folder = dir.path().to_string_lossy().into_owned();
+        let sources = crate::score::inputs::find_sources(&[folder], None, &[]).unwrap();
+        assert_eq!(fingerprints(&sources).unwrap().len(), 3);
     }
 }

@@ -1,6 +1,6 @@
 //! Finds and checks everything that can be checked before a model is loaded.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::ScoreError;
 use super::format::{Compression, Format};
@@ -8,6 +8,7 @@ use super::inputs::{Location, Source, find_sources};
 use super::job::{Job, Target};
 use super::layout::{Columns, Layout, SourceColumns};
 use super::parts::is_published;
+use super::paths::errors_path;
 use super::read::{ByteCount, Reader, open, scan_columns};
 
 /// A job that fits its files.
@@ -24,10 +25,16 @@ pub struct Prepared {
 
 /// Finds the input, checks its columns, and checks that the output can be written.
 pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
-    let sources = find_sources(&job.inputs, job.input_format)?;
+    let written = match &job.target {
+        Target::File { path, .. } => written_files(path)?,
+        Target::Stdout { .. } => Vec::new(),
+    };
+    let sources = find_sources(&job.inputs, job.input_format, &written)?;
     if let Target::File { path, overwrite } = &job.target {
-        check_output(path, *overwrite)?;
         check_apart(path, &sources)?;
+        if !overwrite {
+            check_absent(path, &sources)?;
+        }
     }
     let (format, compression) = output_format(&job, &sources)?;
     let count = ByteCount::default();
@@ -48,7 +55,7 @@ pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
     Ok(Prepared { job, sources, layout, format, compression, count: ByteCount::default(), piped })
 }
 
-/// The output's format and compression: as said, else by its extension, else (to standard output) that of the input.
+/// The output's format and compression: as given, else by its extension, else (to standard output) that of the input.
 fn output_format(job: &Job, sources: &[Source]) -> Result<(Format, Option<Compression>), ScoreError> {
     let path = match &job.target {
         Target::File { path, .. } => Some(path.as_path()),
@@ -75,26 +82,105 @@ fn output_format(job: &Job, sources: &[Source]) -> Result<(Format, Option<Compre
     }
 }
 
-/// Refuses to write over what is read, by whatever name.
-fn check_apart(path: &Path, sources: &[Source]) -> Result<(), ScoreError> {
-    let Ok(output) = path.canonicalize() else { return Ok(()) };
-    let is_output = |source: &&Source| matches!(&source.location, Location::File(file) if file.canonicalize().is_ok_and(|file| file == output));
-    match sources.iter().find(is_output) {
-        None => Ok(()),
-        Some(source) => Err(ScoreError::usage(format!(
-            "{}: is also an input ({}), which would be lost; name another output",
-            path.display(),
-            source.name
-        ))),
+/// The files at the paths of the output that this run has written or will replace whatever they hold: the list of errors,
+/// and the output once it was published. Canonical paths.
+fn written_files(output: &Path) -> Result<Vec<PathBuf>, ScoreError> {
+    if output.exists() && !output.is_file() {
+        return Err(ScoreError::usage(format!("{}: is a folder or a device; name a file, or `-`", output.display())));
+    }
+    let published = (output.exists() && is_published(output)?).then(|| output.to_owned());
+    let files = published.into_iter().chain([errors_path(output)]);
+    Ok(files.filter_map(|path| path.canonicalize().ok()).collect())
+}
+
+/// Refuses to replace an input, by whatever name.
+fn check_apart(output: &Path, sources: &[Source]) -> Result<(), ScoreError> {
+    for written in [output.to_owned(), errors_path(output)] {
+        let Ok(canonical) = written.canonicalize() else { continue };
+        let mut inputs = sources.iter().flat_map(Source::paths);
+        if let Some(input) = inputs.find(|input| input.canonicalize().is_ok_and(|input| input == canonical)) {
+            return Err(ScoreError::usage(format!(
+                "{}: is also an input ({}), which would be lost; name another output",
+                written.display(),
+                input.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to replace an output, unless it only remains to remove the folder of the run that wrote it.
+fn check_absent(output: &Path, sources: &[Source]) -> Result<(), ScoreError> {
+    // What comes through a pipe is scored anew, and may be something else.
+    let is_piped = sources.iter().any(|source| source.location == Location::Stdin);
+    match output.exists() && (is_piped || !is_published(output)?) {
+        true => Err(ScoreError::OutputExists(output.to_owned())),
+        false => Ok(()),
     }
 }
 
-fn check_output(path: &Path, overwrite: bool) -> Result<(), ScoreError> {
-    if path.is_dir() {
-        return Err(ScoreError::usage(format!("{}: is a folder; name a file", path.display())));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with an input and what a run into `out.jsonl` left when it died after it had moved the output.
+    fn published() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("out.jsonl.parts")).unwrap();
+        let checkpoint = serde_json::json!({"position": {"source": 0, "record": 1}, "rows_bytes": 1, "errors_bytes": 1,
+            "counts": crate::score::Counts::default(), "whole": "rows"});
+        for (name, content) in [
+            ("a.jsonl", "{}"),
+            ("a.txt", "x"),
+            ("out.jsonl", "x"),
+            ("out.jsonl.errors.jsonl", "x"),
+            ("out.jsonl.parts/checkpoint.json", &checkpoint.to_string()),
+        ] {
+            std::fs::write(dir.path().join(name), content).unwrap();
+        }
+        dir
     }
-    match path.exists() && !overwrite && !is_published(path)? {
-        true => Err(ScoreError::OutputExists(path.to_owned())),
-        false => Ok(()),
+
+    fn sources(dir: &Path, input: &str) -> Vec<Source> {
+        let written = written_files(&dir.join("out.jsonl")).unwrap();
+        find_sources(&[dir.join(input).to_string_lossy().into_owned()], None, &written).unwrap()
+    }
+
+    #[test]
+    fn a_run_whose_output_lies_among_its_inputs_can_resume_when_it_was_published() {
+        let dir = published();
+        let output = dir.path().join("out.jsonl");
+        let found = sources(dir.path(), "*.jsonl");
+        assert_eq!(found.iter().flat_map(Source::paths).collect::<Vec<_>>(), [&dir.path().join("a.jsonl")]);
+        assert!(check_apart(&output, &found).is_ok() && check_absent(&output, &found).is_ok());
+        // Before the rename the file at the path is that of somebody else.
+        std::fs::write(dir.path().join("out.jsonl.parts/rows"), "x").unwrap();
+        assert!(matches!(check_absent(&output, &found), Err(ScoreError::OutputExists(_))));
+        assert!(
+            check_apart(&output, &sources(dir.path(), "*.jsonl")).unwrap_err().to_string().contains("also an input")
+        );
+    }
+
+    #[test]
+    fn no_input_is_replaced_by_the_output_or_the_list_of_errors() {
+        let dir = published();
+        for (input, output) in [("out.jsonl.errors.jsonl", "out.jsonl"), ("a.txt", "a.txt")] {
+            let error = check_apart(&dir.path().join(output), &sources(dir.path(), input)).unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains("is also an input"), "{input}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_piped_run_does_not_take_a_published_output_for_its_own() {
+        let dir = published();
+        let piped = find_sources(&["-".to_owned()], Some(Format::Jsonl), &[]).unwrap();
+        let refused = check_absent(&dir.path().join("out.jsonl"), &piped);
+        assert!(matches!(refused, Err(ScoreError::OutputExists(_))));
+    }
+
+    #[test]
+    fn a_device_is_not_replaced_by_a_file() {
+        let error = written_files(Path::new("/dev/null")).unwrap_err();
+        assert!(error.is_usage() && error.to_string().contains("is a folder or a device"), "{error}");
     }
 }
