@@ -120,7 +120,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--format", choices=READERS, default="parquet")
     parser.add_argument("--output-format", choices=WRITERS, default="parquet")
     parser.add_argument("--workers", type=int, default=2, help="actors, each with the model in memory")
-    parser.add_argument("--cpus", type=float, default=1, help="cores of one actor; give `-- --streams` as many, and leave cores for reading and writing")
+    parser.add_argument(
+        "--cpus",
+        type=float,
+        default=1,
+        help="cores of one actor; give `-- --streams` as many, and leave cores for reading and writing",
+    )
     parser.add_argument("--gpus", type=float, default=0, help="GPUs of one actor")
     parser.add_argument("--batch-size", type=int, default=512, help="rows of one batch")
     parser.add_argument("--ressort", default="target/release/ressort", help="the binary, on every machine")

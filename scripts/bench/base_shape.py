@@ -26,7 +26,14 @@ def main() -> None:
     arguments = parser.parse_args()
     checkpoint = make_checkpoint(arguments.work / "checkpoint", arguments.tokenizer)
     for precision in ("fp32", "int8"):
-        command = [sys.executable, str(EXPORT), str(checkpoint), str(arguments.work / precision), "--precision", precision]
+        command = [
+            sys.executable,
+            str(EXPORT),
+            str(checkpoint),
+            str(arguments.work / precision),
+            "--precision",
+            precision,
+        ]
         subprocess.run(command, check=True)
 
 
@@ -35,7 +42,9 @@ def make_checkpoint(folder: pathlib.Path, tokenizer: pathlib.Path) -> pathlib.Pa
     torch.manual_seed(0)
     vocab_size = tokenizers.Tokenizer.from_file(str(tokenizer / "tokenizer.json")).get_vocab_size()
     shape = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
-    config = transformers.XLMRobertaConfig(vocab_size=vocab_size, max_position_embeddings=514, num_labels=17, type_vocab_size=1, pad_token_id=1, **shape)
+    config = transformers.XLMRobertaConfig(
+        vocab_size=vocab_size, max_position_embeddings=514, num_labels=17, type_vocab_size=1, pad_token_id=1, **shape
+    )
     transformers.XLMRobertaForSequenceClassification(config).save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(tokenizer / name, folder / name)

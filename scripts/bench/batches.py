@@ -25,10 +25,19 @@ def main() -> None:
         sessions = [ceiling.open_session(model / "model.onnx") for _ in os.sched_getaffinity(0)]
         speeds = _measure(sessions)
         print(f"{model}: tokens/s of one of {len(sessions)} streams, and the multiple in a batch\n")
-        print("| tokens | alone | " + " | ".join(f"batch {size}" for size in BATCHES[1:]) + " |\n|---|" + "---|" * len(BATCHES))
+        print(
+            "| tokens | alone | "
+            + " | ".join(f"batch {size}" for size in BATCHES[1:])
+            + " |\n|---|"
+            + "---|" * len(BATCHES)
+        )
         for length in LENGTHS:
             alone = speeds[length, 1]
-            print(f"| {length} | {alone:.0f} | " + " | ".join(f"{speeds[length, size] / alone:.2f}" for size in BATCHES[1:]) + " |")
+            print(
+                f"| {length} | {alone:.0f} | "
+                + " | ".join(f"{speeds[length, size] / alone:.2f}" for size in BATCHES[1:])
+                + " |"
+            )
         print(flush=True)
 
 

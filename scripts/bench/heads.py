@@ -37,7 +37,9 @@ def main() -> None:
                 worked[name].append(server.cpu_seconds(process) - before)
     for what, figures in (("by the clock", seconds), ("by processor time", worked)):
         middle = {name: statistics.median(each) / N_DOCUMENTS * 1000 for name, each in figures.items()}
-        ratios = ", ".join(f"{middle['both'] / middle[task]:.3f} times {task} alone ({middle[task]:.1f} ms)" for task in TASKS)
+        ratios = ", ".join(
+            f"{middle['both'] / middle[task]:.3f} times {task} alone ({middle[task]:.1f} ms)" for task in TASKS
+        )
         print(f"{what}: {middle['both']:.1f} ms a document for both, {ratios}")
 
 

@@ -32,7 +32,10 @@ def main() -> int:
 
 
 def _show(n_documents: int, resident: int, file: int) -> None:
-    print(f"{n_documents} documents: {resident / 1e6:.0f} MB, {resident / file:.2f} times the file of {file / 1e6:.0f} MB", flush=True)
+    print(
+        f"{n_documents} documents: {resident / 1e6:.0f} MB, {resident / file:.2f} times the file of {file / 1e6:.0f} MB",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

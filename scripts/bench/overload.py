@@ -25,11 +25,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=pathlib.Path, required=True)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--times", type=float, default=4, help="requests a second, as a multiple of those that can be answered")
+    parser.add_argument(
+        "--times", type=float, default=4, help="requests a second, as a multiple of those that can be answered"
+    )
     parser.add_argument("--queue", type=int, default=256, help="windows that may wait")
     arguments = parser.parse_args()
     documents = texts.make_texts(N_DOCUMENTS, 75.0, 5)
-    with server.serving("--model", f"m={arguments.model}", "--max-queued-windows", str(arguments.queue)) as (port, process):
+    with server.serving("--model", f"m={arguments.model}", "--max-queued-windows", str(arguments.queue)) as (
+        port,
+        process,
+    ):
         quiet = load.run_load(port, documents, 8)
         expected = dict(asyncio.run(_answers(port, documents)))
         windows = sum(answer["usage"]["windows"] for answer in quiet.answers) / quiet.seconds
@@ -39,12 +44,26 @@ def main() -> int:
     bound = (arguments.queue / windows) * 1.5 + 1.0
     p99 = storm.load.percentile_ms(0.99) / 1000
     sent = sum(storm.load.statuses.values())
-    print(f"capacity {quiet.per_second():.1f} documents/s ({windows:.0f} windows/s); sent {sent / arguments.seconds:.1f}/s")
-    print(f"statuses {dict(storm.load.statuses)}, answered {storm.load.statuses[200] / arguments.seconds:.1f}/s, wrong answers {storm.n_wrong}, 503 without Retry-After {storm.n_silent}")
-    print(f"p50 {storm.load.percentile_ms(0.5):.0f} ms, p99 {p99 * 1000:.0f} ms, bound {bound * 1000:.0f} ms ({arguments.queue} windows wait)")
+    print(
+        f"capacity {quiet.per_second():.1f} documents/s ({windows:.0f} windows/s); sent {sent / arguments.seconds:.1f}/s"
+    )
+    print(
+        f"statuses {dict(storm.load.statuses)}, answered {storm.load.statuses[200] / arguments.seconds:.1f}/s, wrong answers {storm.n_wrong}, 503 without Retry-After {storm.n_silent}"
+    )
+    print(
+        f"p50 {storm.load.percentile_ms(0.5):.0f} ms, p99 {p99 * 1000:.0f} ms, bound {bound * 1000:.0f} ms ({arguments.queue} windows wait)"
+    )
     quarter, last = memory[len(memory) // 4], memory[-1]
-    print(f"resident {memory[0] / 1e6:.0f} MB before, {quarter / 1e6:.0f} MB after a quarter, {last / 1e6:.0f} MB at the end")
-    good = storm.n_wrong == 0 and storm.n_silent == 0 and set(storm.load.statuses) <= {200, 503} and p99 <= bound and last <= 1.1 * quarter
+    print(
+        f"resident {memory[0] / 1e6:.0f} MB before, {quarter / 1e6:.0f} MB after a quarter, {last / 1e6:.0f} MB at the end"
+    )
+    good = (
+        storm.n_wrong == 0
+        and storm.n_silent == 0
+        and set(storm.load.statuses) <= {200, 503}
+        and p99 <= bound
+        and last <= 1.1 * quarter
+    )
     return 0 if good else 1
 
 

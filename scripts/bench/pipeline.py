@@ -18,7 +18,10 @@ def measure(checkpoint: pathlib.Path, task: str, texts: list[str]) -> list[dict]
         started, worked = time.perf_counter(), time.process_time()
         pipeline(documents, batch_size=batch_size, **options)
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - worked
-        return {"documents_per_second": len(documents) / seconds, "cpu_ms_per_document": cpu_seconds / len(documents) * 1000}
+        return {
+            "documents_per_second": len(documents) / seconds,
+            "cpu_ms_per_document": cpu_seconds / len(documents) * 1000,
+        }
 
     timed(texts[:2], 1)
     rows = []

@@ -15,5 +15,7 @@ def bars(title: str, values: list[tuple[str, float]]) -> str:
         height = (HEIGHT - 2 * MARGIN) * value / top
         x, y = MARGIN + number * step, HEIGHT - MARGIN - height
         parts.append(f'<rect x="{x:.0f}" y="{y:.0f}" width="{step * 0.7:.0f}" height="{height:.0f}" fill="#4a6fa5"/>')
-        parts.append(f'<text x="{x:.0f}" y="{y - 4:.0f}">{value:.1f}</text><text x="{x:.0f}" y="{HEIGHT - MARGIN + 16}">{name}</text>')
+        parts.append(
+            f'<text x="{x:.0f}" y="{y - 4:.0f}">{value:.1f}</text><text x="{x:.0f}" y="{HEIGHT - MARGIN + 16}">{name}</text>'
+        )
     return "\n".join([*parts, "</svg>"])

@@ -38,8 +38,12 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=pathlib.Path, required=True)
-    parser.add_argument("--checkpoint", type=pathlib.Path, help="the PyTorch checkpoint of the same model, for the pipeline")
-    parser.add_argument("--task", default="text-classification", choices=("text-classification", "token-classification"))
+    parser.add_argument(
+        "--checkpoint", type=pathlib.Path, help="the PyTorch checkpoint of the same model, for the pipeline"
+    )
+    parser.add_argument(
+        "--task", default="text-classification", choices=("text-classification", "token-classification")
+    )
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("bench-results"))
     parser.add_argument("--documents", type=int, default=400)
     parser.add_argument("--mean-words", type=float, default=75.0, help="about 117 tokens")
@@ -62,7 +66,11 @@ def _service(model: pathlib.Path, documents: list[str], n_streams: int) -> dict:
             rows.append({**row, "of_ceiling": row["documents_per_second"] / beside})
         memory["after"] = server.resident_bytes(process) / 1e6
     figures = {name: statistics.mean(each[name] for each in passes) for name in passes[0]}
-    return {"ceiling": {**figures, "setting": raw.setting.name, "tried": raw.tried, "passes": passes}, "service": rows, "memory_mb": memory}
+    return {
+        "ceiling": {**figures, "setting": raw.setting.name, "tried": raw.tried, "passes": passes},
+        "service": rows,
+        "memory_mb": memory,
+    }
 
 
 def _row(port: int, process, documents: list[str], n_clients: int) -> dict:
@@ -92,7 +100,11 @@ def _table(results: dict) -> str:
     lines += [_line(f"ressort, {row['clients']} clients", row) for row in results["service"]]
     for row in results.get("pipeline", []):
         share = row["documents_per_second"] / raw["documents_per_second"]
-        lines.append(_line(f"transformers pipeline, fp32, {row['order']}, batch {row['batch_size']}", row | {"of_ceiling": share}))
+        lines.append(
+            _line(
+                f"transformers pipeline, fp32, {row['order']}, batch {row['batch_size']}", row | {"of_ceiling": share}
+            )
+        )
     memory = results["memory_mb"]
     lines += [
         "",
@@ -103,7 +115,12 @@ def _table(results: dict) -> str:
 
 def _line(name: str, row: dict) -> str:
     """A row of the table; a figure that it lacks stays empty."""
-    columns = {"documents_per_second": ".1f", "of_ceiling": ".2f", "tokens_per_second": ".0f", "cpu_ms_per_document": ".1f"}
+    columns = {
+        "documents_per_second": ".1f",
+        "of_ceiling": ".2f",
+        "tokens_per_second": ".0f",
+        "cpu_ms_per_document": ".1f",
+    }
     columns |= dict.fromkeys(("p50_ms", "p95_ms", "p99_ms"), ".0f")
     cells = [format(row[column], form) if column in row else "" for column, form in columns.items()]
     return f"| {name} | {' | '.join(cells)} |"

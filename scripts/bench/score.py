@@ -37,14 +37,18 @@ def main() -> None:
             print(f"{begin + len(block)} documents: {looped / scored:.3f}", flush=True)
     n, n_starts = len(documents), -(-len(documents) // size)
     going = scored - n_starts * start
-    print(f"ressort score {n / scored:.1f} documents/s, raw streams ({raw.setting.name}) {n / looped:.1f}: ratio {looped / scored:.3f}")
+    print(
+        f"ressort score {n / scored:.1f} documents/s, raw streams ({raw.setting.name}) {n / looped:.1f}: ratio {looped / scored:.3f}"
+    )
     print(f"without {n_starts} starts of {start:.2f} s: {n / going:.1f} documents/s, ratio {looped / going:.3f}")
 
 
 def _score(model: pathlib.Path, documents: list[str], folder: pathlib.Path) -> float:
     """Seconds of the whole process."""
     given, out = folder / "in.jsonl", folder / "out.jsonl"
-    given.write_text("".join(json.dumps({"id": str(number), "text": text}) + "\n" for number, text in enumerate(documents)))
+    given.write_text(
+        "".join(json.dumps({"id": str(number), "text": text}) + "\n" for number, text in enumerate(documents))
+    )
     command = [str(server.ROOT / "target/release/ressort"), "score", str(given), "--output", str(out), "--overwrite"]
     started = time.perf_counter()
     subprocess.run([*command, "--model", str(model), "--providers", "cpu"], check=True, stderr=subprocess.DEVNULL)

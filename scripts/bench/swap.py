@@ -66,18 +66,26 @@ async def _measure(port: int, process, arguments: argparse.Namespace) -> None:
     quiet, _ = await _under_load(port, documents, asyncio.sleep(arguments.seconds))
     swapped, swaps = await _under_load(port, documents, _swap(port, process, arguments.swaps))
     for name, figures in (("without swaps", quiet), ("with swaps", swapped)):
-        print(f"{name}: {figures.per_second():.1f} documents/s, p99 {figures.percentile_ms(0.99):.0f} ms, statuses {figures.statuses}")
+        print(
+            f"{name}: {figures.per_second():.1f} documents/s, p99 {figures.percentile_ms(0.99):.0f} ms, statuses {figures.statuses}"
+        )
     first, *_, last = swaps.memory.values()
     n_broken = min(N_BROKEN, arguments.swaps)
     mixed = [answer for answer in swapped.answers if answer["models"]["topics"] != answer["models"]["entities"]]
     names = {answer["models"]["topics"]["name"] for answer in swapped.answers}
-    print(f"{arguments.swaps} swaps in {swaps.seconds:.0f} s; answered by {sorted(names)}, mixed answers {len(mixed)}, broken folders refused {swaps.refused} of {n_broken}")
+    print(
+        f"{arguments.swaps} swaps in {swaps.seconds:.0f} s; answered by {sorted(names)}, mixed answers {len(mixed)}, broken folders refused {swaps.refused} of {n_broken}"
+    )
     for number, memory in swaps.memory.items():
-        print(f"resident after swap {number}: {(memory.own + memory.mapped) / 1e6:.0f} MB, of which mapped files {memory.mapped / 1e6:.0f} MB")
+        print(
+            f"resident after swap {number}: {(memory.own + memory.mapped) / 1e6:.0f} MB, of which mapped files {memory.mapped / 1e6:.0f} MB"
+        )
     print(f"resident at most {_status_bytes(process, 'VmHWM') / 1e6:.0f} MB")
     p99 = swapped.percentile_ms(0.99) / quiet.percentile_ms(0.99)
     memory = (last.own + last.mapped) / (first.own + first.mapped)
-    print(f"p99 ratio {p99:.2f} (bar {MAX_P99_RATIO}), memory ratio {memory:.2f} (bar {MAX_MEMORY_RATIO}), of the process's own {last.own / first.own:.2f}")
+    print(
+        f"p99 ratio {p99:.2f} (bar {MAX_P99_RATIO}), memory ratio {memory:.2f} (bar {MAX_MEMORY_RATIO}), of the process's own {last.own / first.own:.2f}"
+    )
     holds = set(swapped.statuses) == {200} and not mixed and swaps.refused == n_broken
     if not (holds and p99 <= MAX_P99_RATIO and memory <= MAX_MEMORY_RATIO):
         raise SystemExit("a bar is missed")

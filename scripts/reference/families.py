@@ -56,15 +56,9 @@ FROM_TWO = {
 }
 
 FAMILIES = {
-    "bert-cased": Family(
-        "Bert", lambda: tokenizer_kinds.wordpiece("bert", False, MAX_LENGTH), TWO_LAYERS | FROM_ZERO
-    ),
-    "bert-uncased": Family(
-        "Bert", lambda: tokenizer_kinds.wordpiece("bert", True, MAX_LENGTH), WIDTH | FROM_ZERO
-    ),
-    "xlmr": Family(
-        "XLMRoberta", lambda: tokenizer_kinds.xlm_roberta(True, MAX_LENGTH), TWO_LAYERS | FROM_TWO
-    ),
+    "bert-cased": Family("Bert", lambda: tokenizer_kinds.wordpiece("bert", False, MAX_LENGTH), TWO_LAYERS | FROM_ZERO),
+    "bert-uncased": Family("Bert", lambda: tokenizer_kinds.wordpiece("bert", True, MAX_LENGTH), WIDTH | FROM_ZERO),
+    "xlmr": Family("XLMRoberta", lambda: tokenizer_kinds.xlm_roberta(True, MAX_LENGTH), TWO_LAYERS | FROM_TWO),
     "minilm": Family(
         "Bert",
         lambda: tokenizer_kinds.xlm_roberta(False, MAX_LENGTH),

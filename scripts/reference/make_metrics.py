@@ -1,8 +1,8 @@
 """Writes tests/reference/metrics.json: figures of entities and topics as seqeval, nervaluate and scikit-learn compute them.
 
-    pip install -r scripts/reference/metrics-requirements.txt
-    python -m scripts.reference.make_metrics          # writes the file
-    python -m scripts.reference.make_metrics --check  # computes anew and compares
+pip install -r scripts/reference/metrics-requirements.txt
+python -m scripts.reference.make_metrics          # writes the file
+python -m scripts.reference.make_metrics --check  # computes anew and compares
 """
 
 import argparse
@@ -96,7 +96,10 @@ def adversarial_documents() -> dict[str, list[tuple[list[int], list[Span], list[
         "wrong label, right place": [(tokens, [(0, 2, "PER"), (3, 4, "LOC")], [(0, 2, "ORG"), (3, 4, "PER")])],
         "label only in gold, label only predicted": [(tokens, [(0, 2, "PER")], [(4, 6, "OTH")])],
         "shifted chain": [(tokens, [(0, 2, "PER"), (2, 4, "PER"), (4, 6, "PER")], [(1, 3, "PER"), (3, 5, "PER")])],
-        "a hundredth of a long one": [(long, [(0, 2, "PER")], [(0, 1, "PER")]), (long, [(1, 4, "LOC")], [(3, 4, "LOC")])],
+        "a hundredth of a long one": [
+            (long, [(0, 2, "PER")], [(0, 1, "PER")]),
+            (long, [(1, 4, "LOC")], [(3, 4, "LOC")]),
+        ],
         "empty documents among others": [([], [], []), (tokens, [(0, 1, "PER")], [(0, 1, "PER")]), ([4], [], [])],
     }
 
@@ -196,7 +199,11 @@ def topic_cases() -> list[dict]:
         topic_case("one document", one, np.array([[0.9, 0.1, 0.2, 0.5, 0.3]])),
         topic_case("certain and wrong", one, np.array([[0.0, 1.0, 0.0, 0.0, 0.0]])),
         topic_case("all scores equal", np.eye(5, dtype=int), np.full((5, 5), 0.5)),
-        topic_case("scores on the edges of bins", np.eye(5, dtype=int), np.linspace(0, 1, 11)[1:].reshape(2, 5)[[0, 1] * 2 + [0]]),
+        topic_case(
+            "scores on the edges of bins",
+            np.eye(5, dtype=int),
+            np.linspace(0, 1, 11)[1:].reshape(2, 5)[[0, 1] * 2 + [0]],
+        ),
         topic_case("no document has a topic", np.zeros((3, 5), int), np.array([[0.6, 0.1, 0.2, 0.7, 0.3]] * 3)),
         topic_case("nothing accepted", np.eye(5, dtype=int), np.eye(5) * 0.3 + 0.1),
     ]
@@ -307,8 +314,12 @@ def comparison_case() -> dict:
     differences = f1(np.where(exchanged, first, second)) - f1(np.where(exchanged, second, first))
     p_value = float((np.abs(differences) >= abs(differences[0]) - 1e-12).mean())
     return {
-        "first": first.tolist(), "second": second.tolist(), "difference": float(differences[0]),
-        "low": float(low), "high": float(high), "p_value": p_value,
+        "first": first.tolist(),
+        "second": second.tolist(),
+        "difference": float(differences[0]),
+        "low": float(low),
+        "high": float(high),
+        "p_value": p_value,
     }
 
 

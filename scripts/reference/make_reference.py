@@ -56,9 +56,7 @@ def load_models() -> dict[str, tuple[torch.nn.Module, PreTrainedTokenizerBase]]:
     """The one-headed models: weights made anew from the seed, tokenizers read from the folders."""
     models = {tiny.name: families.build(tiny)[0] for tiny in families.MODELS}
     models |= {name: model for name, (model, _) in lexicon.build_all().items()}
-    return {
-        name: (model, AutoTokenizer.from_pretrained(MODELS_FOLDER / name)) for name, model in models.items()
-    }
+    return {name: (model, AutoTokenizer.from_pretrained(MODELS_FOLDER / name)) for name, model in models.items()}
 
 
 def torch_logits(
@@ -71,9 +69,7 @@ def torch_logits(
     folder = MODELS_FOLDER / name
     texts = texts_within(tokenizer)
     check_tokenizer(tokenizer, folder)
-    worst = max(
-        row.max_difference for row in compare(model, tokenizer, folder / "model.onnx", texts, outputs)
-    )
+    worst = max(row.max_difference for row in compare(model, tokenizer, folder / "model.onnx", texts, outputs))
     if not worst < TOLERANCE:
         raise SystemExit(f"{folder} is {worst:.1e} from PyTorch; run scripts.reference.make_models")
     cases = []
@@ -89,9 +85,7 @@ def torch_logits(
 def onnx_logits(name: str) -> dict:
     """ONNX Runtime's logits of each text alone."""
     tokenizer = AutoTokenizer.from_pretrained(MODELS_FOLDER / name)
-    session = onnxruntime.InferenceSession(
-        MODELS_FOLDER / name / "model.onnx", providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(MODELS_FOLDER / name / "model.onnx", providers=["CPUExecutionProvider"])
     inputs = [value.name for value in session.get_inputs()]
     cases = []
     for text in LOGIT_TEXTS:
@@ -104,20 +98,13 @@ def onnx_logits(name: str) -> dict:
 
 def texts_within(tokenizer: PreTrainedTokenizerBase, texts: list[str] = LOGIT_TEXTS) -> list[str]:
     """Those texts that the model takes whole."""
-    return [
-        text
-        for text in texts
-        if len(tokenizer(text, verbose=False)["input_ids"]) <= tokenizer.model_max_length
-    ]
+    return [text for text in texts if len(tokenizer(text, verbose=False)["input_ids"]) <= tokenizer.model_max_length]
 
 
 def classified(name: str, model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase) -> dict:
     """The scores of all labels, highest first."""
     classifier = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)
-    cases = [
-        {"text": text, "scores": rounded(classifier([text])[0])}
-        for text in texts_within(tokenizer, TOPIC_TEXTS)
-    ]
+    cases = [{"text": text, "scores": rounded(classifier([text])[0])} for text in texts_within(tokenizer, TOPIC_TEXTS)]
     return {"model": name, "problem_type": model.config.problem_type, "cases": cases}
 
 
@@ -144,9 +131,7 @@ def finds_words(tagger: TokenClassificationPipeline, text: str) -> bool:
     return surfaces == text.split(" ")
 
 
-def entities(
-    tagger: TokenClassificationPipeline, text: str, strategy: str, stride: int | None = None
-) -> list[dict]:
+def entities(tagger: TokenClassificationPipeline, text: str, strategy: str, stride: int | None = None) -> list[dict]:
     """What the pipeline returns."""
     options = {} if stride is None else {"stride": stride}
     with warnings.catch_warnings():

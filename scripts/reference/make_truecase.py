@@ -126,7 +126,9 @@ def main() -> int:
         print("the stored texts hold" if same else "the stored texts differ from those computed")
         return 0 if same else 1
     rows = ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases)
-    TARGET.write_text(f'{{"words": {json.dumps(WORDS, ensure_ascii=False)},\n"cases": [\n{rows}\n]}}\n', encoding="utf-8")
+    TARGET.write_text(
+        f'{{"words": {json.dumps(WORDS, ensure_ascii=False)},\n"cases": [\n{rows}\n]}}\n', encoding="utf-8"
+    )
     return 0
 
 

@@ -37,9 +37,7 @@ CASES = [
     PipelineCase("Er kam nach (Berlin)", GLUED, [("LOC", "Berlin")]),
     PipelineCase("„München“ war gut", GLUED, [("LOC", "München")]),
     PipelineCase("»Köln« und «Paris»", GLUED, [("LOC", "Köln"), ("LOC", "Paris")]),
-    PipelineCase(
-        "Berlin, Hamburg und Paris.", GLUED, [("LOC", "Berlin"), ("LOC", "Hamburg"), ("LOC", "Paris")]
-    ),
+    PipelineCase("Berlin, Hamburg und Paris.", GLUED, [("LOC", "Berlin"), ("LOC", "Hamburg"), ("LOC", "Paris")]),
     PipelineCase("Dann sprach Angela Merkel.", GLUED, [("PER", "Angela Merkel")]),
     PipelineCase("Siemens: gut, Volkswagen: nicht", GLUED, [("ORG", "Siemens"), ("ORG", "Volkswagen")]),
     PipelineCase("Berlin/Hamburg", GLUED, [("LOC", "Berlin"), ("LOC", "Hamburg")]),
@@ -55,9 +53,7 @@ CASES = [
     PipelineCase("Er kam nach Ber\u00adlin", STRIPPED, [("LOC", "Ber\u00adlin")], WORDPIECE),
     PipelineCase("Er kam nach Ber\u200blin", STRIPPED, [("LOC", "Ber\u200blin")], WORDPIECE),
     PipelineCase("Er kam nach Mu\u0308nchen", NOT_COMPOSED, [("LOC", "Mu\u0308nchen")], WORDPIECE),
-    PipelineCase(
-        SIX_WORDS * 5 + "nach Berlin", TRUNCATED, [("LOC", "Berlin")], WORDPIECE, ("simple", "first")
-    ),
+    PipelineCase(SIX_WORDS * 5 + "nach Berlin", TRUNCATED, [("LOC", "Berlin")], WORDPIECE, ("simple", "first")),
     PipelineCase(
         SIX_WORDS * 4 + "und dann kam er Angela Müller Merkel " + SIX_WORDS,
         WINDOWED,

@@ -87,9 +87,7 @@ def roberta(add_prefix_space: bool, max_length: int) -> PreTrainedTokenizerBase:
     """Byte-level BPE as in RoBERTa, `<mask>` last."""
     vocab, merges = byte_level_bpe(ROBERTA_SPECIALS)
     vocab["<mask>"] = len(vocab)
-    return RobertaTokenizer(
-        vocab=vocab, merges=merges, add_prefix_space=add_prefix_space, model_max_length=max_length
-    )
+    return RobertaTokenizer(vocab=vocab, merges=merges, add_prefix_space=add_prefix_space, model_max_length=max_length)
 
 
 def modernbert(max_length: int) -> PreTrainedTokenizerBase:

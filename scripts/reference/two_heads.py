@@ -81,9 +81,7 @@ def build(two_heads: TwoHeads) -> tuple[TwoHeadedBert, PreTrainedTokenizerBase]:
     """The model with its random weights, always the same, and its tokenizer."""
     family = families.FAMILIES["bert-cased"]
     tokenizer = family.tokenizer()
-    config = BertConfig(
-        vocab_size=len(tokenizer), initializer_range=0.4, attn_implementation="eager", **family.sizes
-    )
+    config = BertConfig(vocab_size=len(tokenizer), initializer_range=0.4, attn_implementation="eager", **family.sizes)
     torch.manual_seed(two_heads.seed)
     return TwoHeadedBert(config, two_heads.pooled).eval(), tokenizer
 

@@ -98,10 +98,15 @@ def evaluate_topics(config: Config, predictor: Predictor, sets: dict) -> None:
 def evaluate_altered_topics(config: Config, predictor: Predictor) -> None:
     thresholds = np.array(predictor.manifest.thresholds)
     texts, targets = topic_set(config, "denews.de.dev")
-    print("\n| denews.de.dev, altered | n | P@1 | micro F1 | macro F1 | ECE best | ECE all |\n|---|---|---|---|---|---|---|")
+    print(
+        "\n| denews.de.dev, altered | n | P@1 | micro F1 | macro F1 | ECE best | ECE all |\n|---|---|---|---|---|---|---|"
+    )
     for name in ALTERATIONS:
         logits = document_logits(predictor, [alter(text, name).text for text in texts])
-        print(f"| {name} | {topic_figures(targets, scores(logits, predictor.manifest.temperature), thresholds)} |", flush=True)
+        print(
+            f"| {name} | {topic_figures(targets, scores(logits, predictor.manifest.temperature), thresholds)} |",
+            flush=True,
+        )
 
 
 def print_labels(targets: np.ndarray, score: np.ndarray, thresholds: np.ndarray) -> None:
