@@ -3,13 +3,13 @@
     pip install -r scripts/requirements.txt
     python -m scripts.bench.run --model models/ressort --out bench-results
 
-Measurements: `run` (all of it; a table and a plot), `score` (`ressort score` against raw streams), `heads` (two heads
-beside one), `batches` (whether windows run faster together), `overload` (more requests than can be answered), `memory`
-(resident memory over many documents), `swap` (switches under load).
-What they are made of: `texts` (German of mixed lengths), `load` (clients over HTTP), `server` (starts one), `ceiling` (ONNX
-Runtime in a loop, no server), `pipeline` (transformers on PyTorch), `plot`, and `base_shape` (an XLM-R-base-shaped model to
-measure with).
+Measurements: `run` (everything; a table and a plot), `score` (`ressort score` against raw streams), `heads` (two heads
+against one), `batches` (whether windows run faster together), `overload` (more requests than the capacity), `memory`
+(resident memory over many documents), `swap` (model swaps under load).
+Their parts: `texts` (German of mixed lengths), `load` (clients over HTTP), `server` (starts one), `ceiling` (ONNX
+Runtime in a loop, no server), `pipeline` (transformers on PyTorch), `plot`, and `base_shape` (a model with the shape of
+XLM-R base).
 
-Figures of one run are compared with one another, as ratios: machines differ, and so does one from hour to hour. Where other
-work disturbs the clock, processor time a document says more; `run` gives both.
+Compare results of one run only, as ratios: machines differ, and one machine differs from hour to hour. Where other work
+disturbs the clock, processor time per document is the better measure; `run` gives both.
 """

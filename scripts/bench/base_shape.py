@@ -1,8 +1,8 @@
-"""An XLM-R-base-shaped classifier with random weights, as checkpoint and as fp32 and int8 model folders.
+"""A classifier of XLM-R base's shape with random weights, as checkpoint and as fp32 and int8 model folders.
 
     python -m scripts.bench.base_shape WORK TOKENIZER
 
-Speed depends on the shape and not on what the weights know. TOKENIZER is a folder with an XLM-R tokenizer.json,
+Speed depends on the shape, not on the weights. TOKENIZER is a folder with an XLM-R tokenizer.json,
 for instance models/ressort; the embedding table gets as many rows as it has pieces.
 """
 

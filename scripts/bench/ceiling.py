@@ -1,4 +1,4 @@
-"""The ceiling: ONNX Runtime in a loop over windows that are ready, no server, in the best of the ways to set it up."""
+"""The ceiling: ONNX Runtime in a loop over prepared windows, without a server, in the fastest of several settings."""
 
 import concurrent.futures
 import dataclasses
@@ -12,26 +12,26 @@ import numpy as np
 import onnxruntime
 import tokenizers
 
+from scripts.train.windows import Window
+
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A way to keep the cores busy: windows are drawn by `n_threads` callers from one pile."""
+    """A way to keep the cores busy: `n_callers` callers take windows from one queue. Several may share a session."""
 
     name: str
     n_sessions: int
-    """One session may be called by several callers at a time."""
     n_callers: int
-    n_threads: int
-    """Threads that compute one run."""
+    n_threads: int  # that compute one run
     longest_first: bool
 
 
 class Ceiling:
-    """The best of the settings for a model, found by trying them on some texts."""
+    """The fastest setting for a model, found on some texts."""
 
     def __init__(self, model: pathlib.Path, n_streams: int, trial: list[str]):
         self.model = model
-        file, self.max_length, self.stride = _manifest(model)
+        file, self.window = _manifest(model)
         self.file = model / file
         self.tokenizer = tokenizers.Tokenizer.from_file(str(model / "tokenizer.json"))
         self.tokenizer.no_padding()
@@ -43,16 +43,16 @@ class Ceiling:
         self._open(max(_settings(n_streams), key=lambda setting: self.tried[setting.name]))
 
     def measure(self, texts: list[str]) -> dict:
-        """Documents and tokens a second; making windows of the texts is not timed."""
-        windows = [window for text in texts for window in _windows(self.tokenizer, text, self.max_length, self.stride)]
+        """Documents and tokens a second; cutting the texts into windows is not timed."""
+        windows = [window for text in texts for window in _windows(self.tokenizer, text, self.window)]
         if self.setting.longest_first:
             windows.sort(key=len, reverse=True)
-        pile = queue.SimpleQueue()
+        waiting = queue.SimpleQueue()
         for window in windows:
-            pile.put(window)
+            waiting.put(window)
         started, worked = time.perf_counter(), time.process_time()
         with concurrent.futures.ThreadPoolExecutor(self.setting.n_callers) as pool:
-            list(pool.map(lambda number: self._draw(number, pile), range(self.setting.n_callers)))
+            list(pool.map(lambda number: self._work(number, waiting), range(self.setting.n_callers)))
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - worked
         return {
             "documents_per_second": len(texts) / seconds,
@@ -64,13 +64,13 @@ class Ceiling:
         self.setting = setting
         self.sessions = [open_session(self.file, setting.n_threads) for _ in range(setting.n_sessions)]
         for session in self.sessions:
-            run(session, [[0] * self.max_length])
+            run(session, [[0] * self.window.max_length])
 
-    def _draw(self, caller: int, pile: queue.SimpleQueue) -> None:
+    def _work(self, caller: int, waiting: queue.SimpleQueue) -> None:
         session = self.sessions[caller % len(self.sessions)]
         while True:
             try:
-                run(session, [pile.get_nowait()])
+                run(session, [waiting.get_nowait()])
             except queue.Empty:
                 return
 
@@ -86,7 +86,6 @@ def _settings(n_streams: int) -> list[Setting]:
 
 
 def open_session(path: pathlib.Path, n_threads: int = 1) -> onnxruntime.InferenceSession:
-    """A session whose runs are computed on `n_threads` threads."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -94,15 +93,15 @@ def open_session(path: pathlib.Path, n_threads: int = 1) -> onnxruntime.Inferenc
 
 
 def run(session: onnxruntime.InferenceSession, windows: list[list[int]]) -> None:
-    """One run over windows of one length."""
+    """One run over windows of equal length."""
     ids = np.array(windows, dtype=np.int64)
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
     names = {given.name for given in session.get_inputs()}
     session.run(None, {name: array for name, array in inputs.items() if name in names})
 
 
-def _manifest(model: pathlib.Path) -> tuple[str, int, int]:
-    """Name of the ONNX file, tokens of a window, tokens that windows share."""
+def _manifest(model: pathlib.Path) -> tuple[str, Window]:
+    """Name of the ONNX file, and how texts are cut."""
     config = json.loads((model / "config.json").read_text())
     positions = config["max_position_embeddings"]
     if config["model_type"] in ("roberta", "xlm-roberta"):
@@ -110,12 +109,9 @@ def _manifest(model: pathlib.Path) -> tuple[str, int, int]:
     manifest = model / "ressort.toml"
     section = tomllib.loads(manifest.read_text()).get("model", {}) if manifest.exists() else {}
     max_length = section.get("max_length", positions)
-    return section.get("file", "model.onnx"), max_length, section.get("stride", max_length // 4)
+    return section.get("file", "model.onnx"), Window(max_length, section.get("stride", max_length // 4))
 
 
-def _windows(tokenizer: tokenizers.Tokenizer, text: str, max_length: int, stride: int) -> list[list[int]]:
-    ids = tokenizer.encode(text).ids
-    first, body, last = ids[:1], ids[1:-1], ids[-1:]
-    room = max_length - 2
-    starts = [0, *range(room - stride, max(len(body) - stride, 0), room - stride)] if len(body) > room else [0]
-    return [first + body[start : start + room] + last for start in starts]
+def _windows(tokenizer: tokenizers.Tokenizer, text: str, window: Window) -> list[list[int]]:
+    first, *body, last = tokenizer.encode(text).ids
+    return [[first, *body[tokens.start : tokens.stop], last] for tokens in window.ranges(len(body))]

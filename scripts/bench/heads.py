@@ -1,9 +1,9 @@
-"""What two heads cost beside one: a two-headed model and its two halves, by turns, through the service.
+"""What two heads cost against one: a two-headed model and its two halves, measured alternately through the service.
 
     python -m scripts.bench.heads MODEL
 
-Of a model with topics and entities, two folders are made whose graph has one of the outputs and nothing that only the
-other needs. Prints the time of a document with both heads as a multiple of that with one.
+A half is a copy of the model whose graph has one of the two outputs. Prints the time of a document with both heads as a
+multiple of the time with one.
 """
 
 import contextlib
@@ -35,12 +35,10 @@ def main() -> None:
                 before = server.cpu_seconds(process)
                 seconds[name].append(load.run_load(port, documents, N_CLIENTS).seconds)
                 worked[name].append(server.cpu_seconds(process) - before)
-    for what, figures in (("by the clock", seconds), ("by processor time", worked)):
-        middle = {name: statistics.median(each) / N_DOCUMENTS * 1000 for name, each in figures.items()}
-        ratios = ", ".join(
-            f"{middle['both'] / middle[task]:.3f} times {task} alone ({middle[task]:.1f} ms)" for task in TASKS
-        )
-        print(f"{what}: {middle['both']:.1f} ms a document for both, {ratios}")
+    for kind, by_name in (("elapsed time", seconds), ("processor time", worked)):
+        ms = {name: statistics.median(rounds) / N_DOCUMENTS * 1000 for name, rounds in by_name.items()}
+        ratios = ", ".join(f"{ms['both'] / ms[task]:.3f} times {task} alone ({ms[task]:.1f} ms)" for task in TASKS)
+        print(f"{kind}: {ms['both']:.1f} ms a document for both, {ratios}")
 
 
 def _half(model: pathlib.Path, task: str, folder: pathlib.Path) -> pathlib.Path:
@@ -48,14 +46,16 @@ def _half(model: pathlib.Path, task: str, folder: pathlib.Path) -> pathlib.Path:
     shutil.copytree(model, folder)
     manifest = (folder / "ressort.toml").read_text()
     for other in {*TASKS} - {task}:
-        # A section goes on to the next line that begins one.
+        # A section ends at the next line that begins one.
         manifest = re.sub(rf"^\[{other}\]\n.*?(?=^\[|\Z)", "", manifest, flags=re.DOTALL | re.MULTILINE)
     manifest = re.sub(r"^\[\[golden\]\]\n.*?(?=^\[|\Z)", "", manifest, flags=re.DOTALL | re.MULTILINE)
     (folder / "ressort.toml").write_text(manifest)
-    output = re.search(rf"^\[{task}\]\n.*?^output = \"(.+?)\"", manifest, flags=re.DOTALL | re.MULTILINE)[1]
+    output = re.search(rf"^\[{task}\]\n.*?^output = \"(.+?)\"", manifest, flags=re.DOTALL | re.MULTILINE)
+    if not output:
+        raise SystemExit(f"{model}/ressort.toml: [{task}] names no output; take a model with topics and entities")
     graph = onnx.load(folder / "model.onnx")
     inputs = [given.name for given in graph.graph.input]
-    half = onnx.utils.Extractor(graph).extract_model(inputs, [output])
+    half = onnx.utils.Extractor(graph).extract_model(inputs, [output[1]])
     onnx.save_model(half, folder / "model.onnx")
     return folder
 

@@ -1,8 +1,8 @@
-"""Kills one of two Ray workers in the middle of a job, and holds the rows against those of a single run.
+"""Kills one of two Ray workers in the middle of a job, and compares the rows with those of a single run.
 
     python scripts/bench/kill_ray.py RESSORT MODEL INPUT.parquet...
 
-Takes several files, so that both workers have some. Ends with 1 where rows are missing, doubled or different.
+Takes several files, so that both workers get some. Ends with 1 where rows are missing, doubled or different.
 """
 
 import subprocess
@@ -31,8 +31,12 @@ def workers(model: str) -> list[int]:
 
 
 def rows(table: pa.Table) -> list[dict]:
-    """In the order of their ids, since Ray gives blocks as they are done."""
+    """Sorted by id, since Ray returns blocks in the order of completion."""
     return sorted(table.to_pylist(), key=lambda row: row["id"])
+
+
+def n_lines(path: Path) -> int:
+    return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 def main(ressort: str, model: str, *sources: str) -> int:
@@ -47,7 +51,7 @@ def main(ressort: str, model: str, *sources: str) -> int:
         while job.poll() is None and killed is None:
             found = workers(model)
             if found:
-                # Time to take some batches.
+                # The worker must have taken some batches.
                 time.sleep(2.0)
                 killed = found[0]
                 subprocess.run(["kill", "-KILL", str(killed)], check=False)
@@ -55,9 +59,8 @@ def main(ressort: str, model: str, *sources: str) -> int:
         assert job.wait() == 0, f"the job ended with {job.returncode}"
         assert killed is not None, "the job ended before a worker could be killed; take a larger input"
         expected, found = pq.read_table(single), pq.read_table(f"{folder}/ray/rows")
-        lines = lambda path: sorted(path.read_text().splitlines()) if path.exists() else []
-        n_failed = sum(len(lines(path)) for path in Path(f"{folder}/ray/errors").glob("*.jsonl"))
-        n_expected = len(lines(Path(f"{single}.errors.jsonl")))
+        n_failed = sum(n_lines(path) for path in Path(f"{folder}/ray/errors").glob("*.jsonl"))
+        n_expected = n_lines(Path(f"{single}.errors.jsonl"))
         same = rows(expected) == rows(found) and n_failed == n_expected
         print(f"killed {killed}: {found.num_rows} rows, {n_failed} failed; identical to the single run: {same}")
         return 0 if same else 1

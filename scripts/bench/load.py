@@ -4,16 +4,19 @@ import asyncio
 import dataclasses
 import json
 import time
+from collections.abc import Iterator
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """What clients saw: seconds in all and of each request, and answers by status."""
+    """What the clients saw: the total time, the latency of each answered request in seconds, and answers by status."""
 
-    seconds: float
-    latencies: list[float]
-    statuses: dict[int, int]
-    answers: list[dict]
+    seconds: float = 0.0
+    latencies: list[float] = dataclasses.field(default_factory=list)
+    statuses: dict[int, int] = dataclasses.field(default_factory=dict)
+    answers: list[dict] = dataclasses.field(default_factory=list)
 
     def per_second(self) -> float:
         return self.statuses.get(200, 0) / self.seconds
@@ -22,51 +25,48 @@ class Load:
         ordered = sorted(self.latencies)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000 if ordered else 0.0
 
+    def record(self, status: int, seconds: float, answer: dict) -> None:
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        if status == 200:
+            self.latencies.append(seconds)
+            self.answers.append(answer)
 
-def run_load(port: int, texts: list[str], n_clients: int, options: dict | None = None) -> Load:
-    """Sends every text once, from `n_clients` clients that share them out."""
-    return asyncio.run(_run(port, texts, n_clients, options or {}))
+
+def run_load(port: int, texts: list[str], n_clients: int) -> Load:
+    """Sends every text once, from `n_clients` clients that share the texts."""
+    shared = iter(texts)
+    return asyncio.run(run_clients(port, [shared] * n_clients))
 
 
-async def _run(port: int, texts: list[str], n_clients: int, options: dict) -> Load:
-    waiting = asyncio.Queue()
-    for text in texts:
-        waiting.put_nowait(text)
-    load = Load(0.0, [], {}, [])
+async def run_clients(port: int, clients: list[Iterator[str]]) -> Load:
+    """One client for each iterator sends texts until its iterator ends."""
+    load = Load()
     started = time.perf_counter()
-    await asyncio.gather(*(_client(port, waiting, options, load) for _ in range(n_clients)))
+    await asyncio.gather(*(_client(port, texts, load) for texts in clients))
     return dataclasses.replace(load, seconds=time.perf_counter() - started)
 
 
-async def _client(port: int, waiting: asyncio.Queue, options: dict, load: Load) -> None:
+async def _client(port: int, texts: Iterator[str], load: Load) -> None:
     connection = await asyncio.open_connection("127.0.0.1", port)
-    while not waiting.empty():
-        text = waiting.get_nowait()
+    for text in texts:
         started = time.perf_counter()
-        status, answer = await request(connection, "POST", "/v1/classify", {"text": text, **options})
-        load.statuses[status] = load.statuses.get(status, 0) + 1
-        if status == 200:
-            load.latencies.append(time.perf_counter() - started)
-            load.answers.append(answer)
+        status, _, answer = await request(connection, "POST", "/v1/classify", {"text": text})
+        load.record(status, time.perf_counter() - started, answer)
     connection[1].close()
 
 
-async def request(connection, method: str, path: str, body: dict | None) -> tuple[int, dict]:
-    """One request over an open connection; gives status and answer."""
-    status, _, answer = await exchange(connection, method, path, body)
-    return status, answer
-
-
-async def exchange(connection, method: str, path: str, body: dict | None) -> tuple[int, dict[str, str], dict]:
+async def request(
+    connection: Connection, method: str, path: str, body: dict | None
+) -> tuple[int, dict[str, str], dict]:
     """One request over an open connection; gives status, headers by their names in lower case, and answer."""
     reader, writer = connection
     payload = json.dumps(body).encode() if body is not None else b""
-    head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(payload)}\r\n\r\n"
-    writer.write(head.encode() + payload)
+    headers = f"host: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(payload)}"
+    writer.write(f"{method} {path} HTTP/1.1\r\n{headers}\r\n\r\n".encode() + payload)
     status = int((await reader.readline()).split()[1])
-    headers = {}
+    received = {}
     while (line := await reader.readline()) != b"\r\n":
         name, _, value = line.decode().partition(":")
-        headers[name.lower()] = value.strip()
-    answer = await reader.readexactly(int(headers.get("content-length", 0)))
-    return status, headers, json.loads(answer) if answer else {}
+        received[name.lower()] = value.strip()
+    answer = await reader.readexactly(int(received.get("content-length", 0)))
+    return status, received, json.loads(answer) if answer else {}

@@ -1,8 +1,8 @@
-"""Resident memory of a server over many documents of mixed lengths, beside the size of the model's file.
+"""Resident memory of a server over many documents of mixed lengths, compared with the size of the model's file.
 
     python -m scripts.bench.memory MODEL [--documents 20000]
 
-Every document is another text. Ends with 1 where the last figure exceeds three times the file.
+Every document is a different text. Ends with 1 where the last value exceeds three times the file.
 """
 
 import argparse
@@ -21,21 +21,21 @@ def main() -> int:
     arguments = parser.parse_args()
     file = max(path.stat().st_size for path in arguments.model.glob("*.onnx"))
     documents = texts.make_texts(arguments.documents, arguments.mean_words, 3)
-    step = -(-len(documents) // 8)
+    step = max(-(-len(documents) // 8), 1)
     with server.serving("--model", f"m={arguments.model}", "--streams", str(arguments.streams)) as (port, process):
-        _show(0, server.resident_bytes(process), file)
+        resident = server.resident_bytes(process)
+        _show(0, resident, file)
         for begin in range(0, len(documents), step):
-            load.run_load(port, documents[begin : begin + step], 16)
+            block = documents[begin : begin + step]
+            load.run_load(port, block, 16)
             resident = server.resident_bytes(process)
-            _show(begin + step, resident, file)
+            _show(begin + len(block), resident, file)
     return 0 if resident <= 3 * file else 1
 
 
 def _show(n_documents: int, resident: int, file: int) -> None:
-    print(
-        f"{n_documents} documents: {resident / 1e6:.0f} MB, {resident / file:.2f} times the file of {file / 1e6:.0f} MB",
-        flush=True,
-    )
+    times = f"{resident / file:.2f} times the file of {file / 1e6:.0f} MB"
+    print(f"{n_documents} documents: {resident / 1e6:.0f} MB, {times}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""All of a measurement in one run: the service at several numbers of clients, the ceiling, and the pipeline.
+"""The whole measurement in one run: the service at several numbers of clients, the ceiling, and the pipeline.
 
     python -m scripts.bench.run --model FOLDER [--checkpoint FOLDER --task text-classification] [--out DIR]
 
@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import statistics
+import subprocess
 
 from . import ceiling, load, plot, server, texts
 
@@ -53,7 +54,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _service(model: pathlib.Path, documents: list[str], n_streams: int) -> dict:
-    """The service and the ceiling by turns, since machines drift: each row is held against the passes before and after."""
+    """Alternates service and ceiling, since machines drift: a row is compared with the ceiling before and after it."""
     raw = ceiling.Ceiling(model, n_streams, documents[: max(len(documents) // 4, 1)])
     with server.serving("--model", f"bench={model}", "--streams", str(n_streams)) as (port, process):
         memory = {"started": server.resident_bytes(process) / 1e6}
@@ -62,18 +63,18 @@ def _service(model: pathlib.Path, documents: list[str], n_streams: int) -> dict:
         for n_clients in CLIENTS:
             row = _row(port, process, documents, n_clients)
             passes.append(raw.measure(documents))
-            beside = statistics.mean(figures["documents_per_second"] for figures in passes[-2:])
-            rows.append({**row, "of_ceiling": row["documents_per_second"] / beside})
+            nearest = statistics.mean(one["documents_per_second"] for one in passes[-2:])
+            rows.append({**row, "of_ceiling": row["documents_per_second"] / nearest})
         memory["after"] = server.resident_bytes(process) / 1e6
-    figures = {name: statistics.mean(each[name] for each in passes) for name in passes[0]}
+    means = {name: statistics.mean(each[name] for each in passes) for name in passes[0]}
     return {
-        "ceiling": {**figures, "setting": raw.setting.name, "tried": raw.tried, "passes": passes},
+        "ceiling": {**means, "setting": raw.setting.name, "tried": raw.tried, "passes": passes},
         "service": rows,
         "memory_mb": memory,
     }
 
 
-def _row(port: int, process, documents: list[str], n_clients: int) -> dict:
+def _row(port: int, process: subprocess.Popen, documents: list[str], n_clients: int) -> dict:
     worked = server.cpu_seconds(process)
     measured = load.run_load(port, documents, n_clients)
     worked = server.cpu_seconds(process) - worked
@@ -100,27 +101,18 @@ def _table(results: dict) -> str:
     lines += [_line(f"ressort, {row['clients']} clients", row) for row in results["service"]]
     for row in results.get("pipeline", []):
         share = row["documents_per_second"] / raw["documents_per_second"]
-        lines.append(
-            _line(
-                f"transformers pipeline, fp32, {row['order']}, batch {row['batch_size']}", row | {"of_ceiling": share}
-            )
-        )
-    memory = results["memory_mb"]
-    lines += [
-        "",
-        f"Start to ready: {results['ready_s']:.2f} s. Resident memory: {memory['started']:.0f} MB started, {memory['after']:.0f} MB after all runs.",
-    ]
+        name = f"transformers pipeline, fp32, {row['order']}, batch {row['batch_size']}"
+        lines.append(_line(name, row | {"of_ceiling": share}))
+    started, after = (results["memory_mb"][when] for when in ("started", "after"))
+    lines += ["", f"Start to ready: {results['ready_s']:.2f} s."]
+    lines += [f"Resident memory: {started:.0f} MB started, {after:.0f} MB after all runs."]
     return "\n".join(lines) + "\n"
 
 
 def _line(name: str, row: dict) -> str:
-    """A row of the table; a figure that it lacks stays empty."""
-    columns = {
-        "documents_per_second": ".1f",
-        "of_ceiling": ".2f",
-        "tokens_per_second": ".0f",
-        "cpu_ms_per_document": ".1f",
-    }
+    """A row of the table; a value that it lacks stays empty."""
+    columns = {"documents_per_second": ".1f", "of_ceiling": ".2f"}
+    columns |= {"tokens_per_second": ".0f", "cpu_ms_per_document": ".1f"}
     columns |= dict.fromkeys(("p50_ms", "p95_ms", "p99_ms"), ".0f")
     cells = [format(row[column], form) if column in row else "" for column, form in columns.items()]
     return f"| {name} | {' | '.join(cells)} |"

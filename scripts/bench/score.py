@@ -2,9 +2,9 @@
 
     python -m scripts.bench.score --model FOLDER [--documents 5000] [--blocks 10]
 
-A block of documents is scored from a file of JSON lines into another, with start and end of the process; then ONNX
-Runtime runs the windows of the same block in a loop. What starting costs is shown beside, and is left out of the ratio
-only in the second figure, since a run over an archive pays it once.
+Scores a block of documents from one file of JSON lines into another, with start and end of the process. Then ONNX
+Runtime runs the windows of the same block in a loop. A second line gives the ratio without the starts, since a run over
+an archive starts once.
 """
 
 import argparse
@@ -36,26 +36,31 @@ def main() -> None:
             looped += len(block) / raw.measure(block)["documents_per_second"]
             print(f"{begin + len(block)} documents: {looped / scored:.3f}", flush=True)
     n, n_starts = len(documents), -(-len(documents) // size)
-    going = scored - n_starts * start
-    print(
-        f"ressort score {n / scored:.1f} documents/s, raw streams ({raw.setting.name}) {n / looped:.1f}: ratio {looped / scored:.3f}"
-    )
-    print(f"without {n_starts} starts of {start:.2f} s: {n / going:.1f} documents/s, ratio {looped / going:.3f}")
+    running = scored - n_starts * start
+    print(f"ressort score {n / scored:.1f} documents/s, raw streams ({raw.setting.name}) {n / looped:.1f}")
+    print(f"ratio {looped / scored:.3f}")
+    print(f"without {n_starts} starts of {start:.2f} s: {n / running:.1f} documents/s, ratio {looped / running:.3f}")
 
 
 def _score(model: pathlib.Path, documents: list[str], folder: pathlib.Path) -> float:
     """Seconds of the whole process."""
-    given, out = folder / "in.jsonl", folder / "out.jsonl"
-    given.write_text(
-        "".join(json.dumps({"id": str(number), "text": text}) + "\n" for number, text in enumerate(documents))
-    )
-    command = [str(server.ROOT / "target/release/ressort"), "score", str(given), "--output", str(out), "--overwrite"]
+    source, target = folder / "in.jsonl", folder / "out.jsonl"
+    rows = [{"id": str(number), "text": text} for number, text in enumerate(documents)]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = [
+        str(server.ROOT / "target/release/ressort"),
+        "score",
+        str(source),
+        "--output",
+        str(target),
+        "--overwrite",
+    ]
     started = time.perf_counter()
     subprocess.run([*command, "--model", str(model), "--providers", "cpu"], check=True, stderr=subprocess.DEVNULL)
     seconds = time.perf_counter() - started
-    n_rows = len(out.read_text().splitlines())
+    n_rows = len(target.read_text().splitlines())
     if n_rows != len(documents):
-        raise SystemExit(f"{n_rows} rows of {len(documents)} came back")
+        raise SystemExit(f"{n_rows} rows of {len(documents)} were written")
     return seconds
 
 

@@ -7,17 +7,20 @@ import re
 import subprocess
 import time
 import urllib.request
+from collections.abc import Iterator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @contextlib.contextmanager
-def serving(*flags: str):
-    """A server on a free port, with the cache off; gives (port, process). It is ready: the port is named when models answer."""
+def serving(*flags: str) -> Iterator[tuple[int, subprocess.Popen]]:
+    """A ready server on a free port, with the cache off; gives (port, process)."""
     binary = ROOT / "target/release/ressort"
     command = [str(binary), "serve", "--port", "0", "--cache-mb", "0", "--providers", "cpu", *flags]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
     try:
+        # The server prints its port once its models answer.
         line = process.stdout.readline()
         if not (match := re.search(r"http://127\.0\.0\.1:(\d+)", line)):
             raise SystemExit(f"the server did not start; build it (cargo build --release) and try: {' '.join(command)}")
@@ -28,13 +31,23 @@ def serving(*flags: str):
 
 
 def resident_bytes(process: subprocess.Popen) -> int:
-    """Memory that the process holds."""
-    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+    return status_bytes(process, "VmRSS")
+
+
+def status_bytes(process: subprocess.Popen, name: str) -> int:
+    """The line `name` of /proc/PID/status, for instance `VmHWM`."""
+    return parse_status_bytes(pathlib.Path(f"/proc/{process.pid}/status").read_text(), name)
+
+
+def parse_status_bytes(status: str, name: str) -> int:
+    match = re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)
+    if not match:
+        raise SystemExit(f"/proc has no {name} of the server; the measurement needs Linux")
+    return int(match[1]) * 1024
 
 
 def cpu_seconds(process: subprocess.Popen) -> float:
-    """Time that the process has computed, on all cores."""
+    """Processor time of the process, on all cores."""
     fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

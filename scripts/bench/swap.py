@@ -1,42 +1,49 @@
-"""Switches under steady load: 50 swaps back and forth and 20 tries to load a broken folder, while 32 clients ask.
+"""Model swaps under steady load: 50 swaps back and forth, 20 attempts to load a broken folder, 32 clients.
 
     python -m scripts.bench.swap MODEL CANDIDATE
 
-Each swap loads its model anew before it goes live. Prints p99 with and without swaps, failed and mixed answers (there must be
-none) and resident memory at the first swap and every tenth; exits with 1 where a bar is missed.
+Each swap loads its model before it becomes active. Prints p99 with and without swaps, failed and mixed answers (there
+must be none), and resident memory at the first swap and every tenth. Ends with 1 where a limit is exceeded.
 
-Memory is read five seconds after a swap, when it is the same two models each time: the one that answers, which takes working
-memory with its first documents, and the one before, which stays for a rollback. From the second swap on a third goes out, whose
-memory comes back a moment after the answer.
+Memory is read five seconds after a swap, when the process holds the same two models each time. The active model takes
+working memory with its first documents; the previous one stays for a rollback. From the second swap on, a third model
+is dropped, and its memory is freed shortly after the answer.
 """
 
 import argparse
 import asyncio
 import dataclasses
+import itertools
 import pathlib
-import re
 import shutil
+import subprocess
 import tempfile
 import time
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 from . import load, server, texts
 
 N_CLIENTS, N_BROKEN = 32, 20
-SETTLE_SECONDS = 5.0  # A model that goes out is freed a moment after the switch is answered.
+SETTLE_SECONDS = 5.0  # A dropped model is freed shortly after the switch is answered.
 MAX_P99_RATIO, MAX_MEMORY_RATIO = 1.5, 1.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """Resident bytes: the process's own, and of files that it maps, which the system takes back when it wants."""
+    """Resident bytes: the process's own, and of mapped files, which the system can reclaim."""
 
     own: int
     mapped: int
 
+    @property
+    def total(self) -> int:
+        return self.own + self.mapped
+
 
 @dataclasses.dataclass
 class Swaps:
-    """What the changes of models came to; memory by number of swaps."""
+    """The result of the swaps; memory by number of swaps."""
 
     memory: dict[int, Memory] = dataclasses.field(default_factory=dict)
     refused: int = 0
@@ -60,89 +67,70 @@ def main() -> None:
             asyncio.run(_measure(port, process, arguments))
 
 
-async def _measure(port: int, process, arguments: argparse.Namespace) -> None:
+async def _measure(port: int, process: subprocess.Popen, arguments: argparse.Namespace) -> None:
     documents = texts.make_texts(2000, 75.0, 1)
-    # The same load for as long, with nothing beside it.
     quiet, _ = await _under_load(port, documents, asyncio.sleep(arguments.seconds))
     swapped, swaps = await _under_load(port, documents, _swap(port, process, arguments.swaps))
-    for name, figures in (("without swaps", quiet), ("with swaps", swapped)):
-        print(
-            f"{name}: {figures.per_second():.1f} documents/s, p99 {figures.percentile_ms(0.99):.0f} ms, statuses {figures.statuses}"
-        )
-    first, *_, last = swaps.memory.values()
+    for name, run in (("without swaps", quiet), ("with swaps", swapped)):
+        speed, p99_ms = run.per_second(), run.percentile_ms(0.99)
+        print(f"{name}: {speed:.1f} documents/s, p99 {p99_ms:.0f} ms, statuses {run.statuses}")
     n_broken = min(N_BROKEN, arguments.swaps)
-    mixed = [answer for answer in swapped.answers if answer["models"]["topics"] != answer["models"]["entities"]]
-    names = {answer["models"]["topics"]["name"] for answer in swapped.answers}
+    models = [answer["models"] for answer in swapped.answers]
+    n_mixed = sum(model["topics"] != model["entities"] for model in models)
     print(
-        f"{arguments.swaps} swaps in {swaps.seconds:.0f} s; answered by {sorted(names)}, mixed answers {len(mixed)}, broken folders refused {swaps.refused} of {n_broken}"
+        f"{arguments.swaps} swaps in {swaps.seconds:.0f} s; models {sorted({one['topics']['name'] for one in models})}"
     )
+    print(f"mixed answers {n_mixed}, broken folders refused {swaps.refused} of {n_broken}")
     for number, memory in swaps.memory.items():
-        print(
-            f"resident after swap {number}: {(memory.own + memory.mapped) / 1e6:.0f} MB, of which mapped files {memory.mapped / 1e6:.0f} MB"
-        )
-    print(f"resident at most {_status_bytes(process, 'VmHWM') / 1e6:.0f} MB")
-    p99 = swapped.percentile_ms(0.99) / quiet.percentile_ms(0.99)
-    memory = (last.own + last.mapped) / (first.own + first.mapped)
+        mapped = f"of which mapped files {memory.mapped / 1e6:.0f} MB"
+        print(f"resident after swap {number}: {memory.total / 1e6:.0f} MB, {mapped}")
+    print(f"resident at most {server.status_bytes(process, 'VmHWM') / 1e6:.0f} MB")
+    first, *_, last = [*swaps.memory.values()] * 2  # one swap gives one value, which is both
+    p99_ratio = swapped.percentile_ms(0.99) / quiet.percentile_ms(0.99)
+    memory_ratio = last.total / first.total
+    print(f"p99 ratio {p99_ratio:.2f} (limit {MAX_P99_RATIO})")
     print(
-        f"p99 ratio {p99:.2f} (bar {MAX_P99_RATIO}), memory ratio {memory:.2f} (bar {MAX_MEMORY_RATIO}), of the process's own {last.own / first.own:.2f}"
+        f"memory ratio {memory_ratio:.2f} (limit {MAX_MEMORY_RATIO}), without mapped files {last.own / first.own:.2f}"
     )
-    holds = set(swapped.statuses) == {200} and not mixed and swaps.refused == n_broken
-    if not (holds and p99 <= MAX_P99_RATIO and memory <= MAX_MEMORY_RATIO):
-        raise SystemExit("a bar is missed")
+    right = set(swapped.statuses) == {200} and n_mixed == 0 and swaps.refused == n_broken
+    if not (right and p99_ratio <= MAX_P99_RATIO and memory_ratio <= MAX_MEMORY_RATIO):
+        raise SystemExit("a limit is exceeded")
 
 
-async def _under_load(port: int, documents: list[str], work) -> tuple[load.Load, Swaps | None]:
-    """The load while `work` goes on, and what it gave."""
+async def _under_load(port: int, documents: list[str], work: Coroutine[Any, Any, Any]) -> tuple[load.Load, Any]:
+    """The load while `work` runs, and its result."""
     task = asyncio.create_task(work)
-    figures = load.Load(0.0, [], {}, [])
-    started = time.perf_counter()
-    await asyncio.gather(*(_client(port, documents[number::N_CLIENTS], task, figures) for number in range(N_CLIENTS)))
-    return dataclasses.replace(figures, seconds=time.perf_counter() - started), await task
+    clients = [_until_done(task, documents[number::N_CLIENTS]) for number in range(N_CLIENTS)]
+    return await load.run_clients(port, clients), await task
 
 
-async def _client(port: int, documents: list[str], until: asyncio.Task, figures: load.Load) -> None:
-    connection = await asyncio.open_connection("127.0.0.1", port)
-    while not until.done():
-        for text in documents:
-            started = time.perf_counter()
-            status, answer = await load.request(connection, "POST", "/v1/classify", {"text": text})
-            figures.statuses[status] = figures.statuses.get(status, 0) + 1
-            figures.latencies.append(time.perf_counter() - started)
-            if status == 200:
-                figures.answers.append({"models": answer["models"]})
-            if until.done():
-                break
-    connection[1].close()
+def _until_done(task: asyncio.Task, documents: list[str]) -> Iterator[str]:
+    return itertools.takewhile(lambda _: not task.done(), itertools.cycle(documents))
 
 
-async def _swap(port: int, process, n_swaps: int) -> Swaps:
-    """Swaps, loading each model anew before it goes live."""
+async def _swap(port: int, process: subprocess.Popen, n_swaps: int) -> Swaps:
+    """Loads each model, then makes it active."""
     connection = await asyncio.open_connection("127.0.0.1", port)
     swaps, started = Swaps(), time.perf_counter()
     for number in range(1, n_swaps + 1):
         name = ("ressort", "candidate")[number % 2]
-        await _change(connection, "PUT", f"/v1/models/{name}", None)
-        await _change(connection, "PUT", "/v1/active", {"topics": name, "entities": name})
+        await _change(connection, f"/v1/models/{name}", None)
+        await _change(connection, "/v1/active", {"topics": name, "entities": name})
         if number == 1 or number % 10 == 0 or number == n_swaps:
             await asyncio.sleep(SETTLE_SECONDS)
-            swaps.memory[number] = Memory(_status_bytes(process, "RssAnon"), _status_bytes(process, "RssFile"))
+            own, mapped = (server.status_bytes(process, field) for field in ("RssAnon", "RssFile"))
+            swaps.memory[number] = Memory(own, mapped)
         if number <= N_BROKEN:
-            status, _ = await load.request(connection, "PUT", "/v1/models/broken", None)
+            status, _, _ = await load.request(connection, "PUT", "/v1/models/broken", None)
             swaps.refused += status == 422
     swaps.seconds = time.perf_counter() - started
     return swaps
 
 
-async def _change(connection, method: str, path: str, body: dict | None) -> None:
-    status, answer = await load.request(connection, method, path, body)
+async def _change(connection: load.Connection, path: str, body: dict | None) -> None:
+    status, _, answer = await load.request(connection, "PUT", path, body)
     if status != 200:
-        raise SystemExit(f"{method} {path}: {status} {answer}")
-
-
-def _status_bytes(process, name: str) -> int:
-    """A figure of /proc/PID/status."""
-    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-    return int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024
+        raise SystemExit(f"PUT {path}: {status} {answer}")
 
 
 if __name__ == "__main__":

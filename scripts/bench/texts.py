@@ -1,12 +1,13 @@
-"""German texts of mixed lengths, the same for every run with one seed.
+"""German texts of mixed lengths, the same for the same seed.
 
-Lengths are log-normal, as those of an archive of news are: many short items, some long articles.
+Lengths are log-normal, as in an archive of news: many short items, some long articles.
 """
 
 import math
 import random
 
-SENTENCES = """Der Bundestag hat am Freitag nach langer Debatte den Haushalt für das kommende Jahr beschlossen.
+SENTENCES = """\
+Der Bundestag hat am Freitag nach langer Debatte den Haushalt für das kommende Jahr beschlossen.
 Die Europäische Zentralbank in Frankfurt hält den Leitzins unverändert, wie Präsidentin Christine Lagarde sagte.
 In München demonstrierten am Samstag mehrere Tausend Menschen für mehr Klimaschutz.
 Der FC Bayern gewann das Spitzenspiel gegen Borussia Dortmund mit 3:1.
@@ -23,11 +24,12 @@ Die Gewerkschaft Verdi ruft für Donnerstag zu Warnstreiks an den Flughäfen auf
 Bürger*innen im Stadtteil Berlin-Mitte wehren sich gegen den Ausbau der U-Bahn-Linie 5.
 Papst Leo empfing im Vatikan eine Delegation der Evangelischen Kirche in Deutschland.
 Die Zahl der Studierenden an bayerischen Hochschulen ist erneut gestiegen.
-Siemens und die Deutsche Bahn haben einen Vertrag über neue Züge im Wert von zwei Milliarden Euro unterzeichnet.""".splitlines()
+Siemens und die Deutsche Bahn haben einen Vertrag über neue Züge im Wert von zwei Milliarden Euro unterzeichnet.
+""".splitlines()
 
 
 def make_texts(n_texts: int, mean_words: float, seed: int) -> list[str]:
-    """`n_texts` texts of `mean_words` words on average, none a copy of another."""
+    """`n_texts` texts of `mean_words` words on average, all different."""
     generator = random.Random(seed)
     spread = 0.8
     centre = math.log(mean_words) - spread**2 / 2
