@@ -4,10 +4,10 @@
     python scripts/score_ray.py s3://bucket/archive --output s3://bucket/scored --workers 8 -- --model models/ressort
 
 Partitions of the input go to actors, each of which keeps one `ressort score` open over Arrow IPC on standard input and
-output, so that its model is loaded once. Ray retries what a lost actor or machine had in hand. The rows are those of a
-single run, but not always in the input's order (an id tells them apart); rows that cannot be scored go to
-OUTPUT/errors. What stands after `--` is handed to `ressort score`. Paths, also on object storage, are read and written by Ray's own file systems; the binary and the model
-folder must be there on every machine.
+output, so that its model is loaded once. Ray retries the batches of a lost actor or machine. The rows are those of a
+single run, but not always in the input's order (an id identifies them); rows that cannot be scored go to OUTPUT/errors.
+Arguments after `--` are passed to `ressort score`. Ray's file systems read and write the paths, also on object storage;
+the binary and the model folder must exist on every machine.
 """
 
 import argparse
@@ -26,41 +26,26 @@ import ray.data
 READERS = {"parquet": "read_parquet", "jsonl": "read_json", "csv": "read_csv"}
 WRITERS = {"parquet": "write_parquet", "jsonl": "write_json"}
 
-# Few enough that the blocks of a small input reach every actor, and that little is done again when one is lost.
-BATCHES_OF_A_BLOCK = 8
+# Few enough that the blocks of a small input reach every actor, and that the loss of one repeats little work.
+BATCHES_PER_BLOCK = 8
 
 
-class Scorer:
-    """An actor: one `ressort score`, fed with batches."""
+class Session:
+    """One running `ressort score` for rows of one schema."""
 
-    def __init__(self, ressort: str, flags: list[str], errors: str):
-        self.command, self.errors = [ressort, "score", "-", "--format", "arrow-stream", "--output", "-", *flags], errors
-        self.process, self.schema = None, None
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        """The scored rows of a batch; what could not be scored goes to a file of its own."""
-        rows = batch.combine_chunks()
-        if self.process is None or rows.schema != self.schema:
-            self._start(rows.schema)
-        try:
-            scored, failed = self._ask(rows)
-        except (OSError, pa.ArrowInvalid, StopIteration) as error:
-            self._give_up(error)
-        if failed:
-            self._write_errors(rows, failed)
-        return scored
-
-    def _start(self, schema: pa.Schema) -> None:
-        self.log = tempfile.NamedTemporaryFile(prefix="ressort-", suffix=".log")
-        self.failed = tempfile.NamedTemporaryFile(prefix="ressort-", suffix=".errors.jsonl")
-        command = [*self.command, "--errors", self.failed.name]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
+    def __init__(self, command: list[str], schema: pa.Schema):
         self.schema, self.reader = schema, None
-        self.failed_lines = open(self.failed.name, "rb")
+        # Both files live as long as the process.
+        self.log = tempfile.NamedTemporaryFile(prefix="ressort-", suffix=".log")  # noqa: SIM115
+        failed = tempfile.NamedTemporaryFile(prefix="ressort-", suffix=".errors.jsonl")  # noqa: SIM115
+        command = [*command, "--errors", failed.name]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
+        self.failed_lines = failed
         self.writer = pa.ipc.new_stream(self.process.stdin, schema)
 
-    def _ask(self, rows: pa.Table) -> tuple[pa.Table, list[bytes]]:
-        """Sends a batch and takes answers until each of its rows is scored or listed as failed."""
+    def score(self, rows: pa.Table) -> tuple[pa.Table, list[bytes]]:
+        """Sends a batch and reads answers until each of its rows is scored or listed as failed."""
+        assert self.process.stdin is not None
         for part in rows.to_batches():
             self.writer.write_batch(part)
         self.process.stdin.flush()
@@ -72,16 +57,44 @@ class Scorer:
             failed += self.failed_lines.readlines()
         return pa.Table.from_batches(scored, self.reader.schema), failed
 
-    def _give_up(self, error: Exception) -> None:
-        """A `ressort` that was killed takes its actor with it, and Ray starts both anew; any other end is a failure."""
+    def close(self) -> None:
+        """Ends the process, which frees its model."""
+        self.process.kill()
+        self.process.wait()
+
+    def failure(self) -> RuntimeError:
+        """Ends the actor if its `ressort` was killed, so that Ray restarts both; any other exit is a failure."""
         code = self.process.wait()
         if code < 0:
             os._exit(1)
         message = Path(self.log.name).read_text(encoding="utf-8", errors="replace")
-        raise RuntimeError(f"`ressort score` ended with {code}: {message}") from error
+        return RuntimeError(f"`ressort score` ended with {code}: {message}")
+
+
+class Scorer:
+    """An actor: one `ressort score`, fed with batches."""
+
+    def __init__(self, ressort: str, flags: list[str], errors: str):
+        self.command, self.errors = [ressort, "score", "-", "--format", "arrow-stream", "--output", "-", *flags], errors
+        self.session: Session | None = None
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """The scored rows of a batch; rows that cannot be scored go to a separate file."""
+        rows = batch.combine_chunks()
+        if self.session is not None and rows.schema != self.session.schema:
+            self.session.close()
+            self.session = None
+        session = self.session = self.session or Session(self.command, rows.schema)
+        try:
+            scored, failed = session.score(rows)
+        except (OSError, pa.ArrowInvalid, StopIteration) as error:
+            raise session.failure() from error
+        if failed:
+            self._write_errors(rows, failed)
+        return scored
 
     def _write_errors(self, rows: pa.Table, failed: list[bytes]) -> None:
-        """Named after the batch, so that a batch that is scored again replaces its file."""
+        """Named after the batch, so that a repeated batch replaces its file."""
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, rows.schema) as writer:
             writer.write_table(rows)
@@ -98,8 +111,8 @@ def local(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
 
 def run(options: argparse.Namespace) -> None:
     rows = getattr(ray.data, READERS[options.format])(options.inputs)
-    # Small files are read as one block, which would be one actor's alone.
-    blocks = rows.repartition(target_num_rows_per_block=BATCHES_OF_A_BLOCK * options.batch_size)
+    # A small file is read as one block, which would keep one actor busy only.
+    blocks = rows.repartition(target_num_rows_per_block=BATCHES_PER_BLOCK * options.batch_size)
     scored = blocks.map_batches(
         Scorer,
         fn_constructor_args=(options.ressort, options.flags, f"{options.output}/errors"),
@@ -114,7 +127,7 @@ def run(options: argparse.Namespace) -> None:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     usage = "%(prog)s INPUT [INPUT ...] --output OUTPUT [OPTION ...] [-- FLAG OF ressort score ...]"
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], usage=usage)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0], usage=usage)
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files or folders, local or on object storage")
     parser.add_argument("--output", required=True, help="a folder: rows/ and errors/ are made in it")
     parser.add_argument("--format", choices=READERS, default="parquet")

@@ -1,13 +1,15 @@
 """Hand-made models whose answers a human can predict from tables of words.
 
 `lexicon-ner`, for the tests of window edges: a token's logits are the sum of its own
-row, a row of the token before it and, weaker, of the token after it. A first name
+row, a row of the token before it and a weaker row of the token after it. A first name
 is B-PER; a surname (`Merkel`) is I-PER after a name and B-PER elsewhere, so cutting a
 window before it changes its tag. `lexicon-topics`: one row a window, the mean of the
 rows of its words. Every word of the tables is one token; other words fall apart into
 letters. `lexicon-ner-unigram` is the first with SentencePiece tokens (`▁Berlin` at the
 start of a word, `Berlin` within one). None takes more than 32 tokens.
 """
+
+from collections.abc import Sequence
 
 import torch
 from transformers import (
@@ -67,7 +69,7 @@ def wordpiece_tokenizer() -> BertTokenizer:
 
 
 def unigram_tokenizer() -> XLMRobertaTokenizer:
-    """The same words for SentencePiece, with and without the mark of a word's start."""
+    """The same words for SentencePiece, with and without the prefix of a word's start."""
     scores = {"▁" + word: -1.0 for word in words()}
     scores |= dict.fromkeys(words() + ENDINGS, -2.0)
     initials = {"▁" + letter: -9.0 for letter in LETTERS}
@@ -80,8 +82,8 @@ def unigram_tokenizer() -> XLMRobertaTokenizer:
     )
 
 
-def configuration(tokenizer: PreTrainedTokenizerBase, labels: list[str], **options) -> BertConfig:
-    """A BERT configuration, for the labels and the maximum length; the encoder's sizes mean nothing."""
+def configuration(tokenizer: PreTrainedTokenizerBase, labels: list[str], **options: str) -> BertConfig:
+    """A BERT configuration for the labels and the maximum length; the encoder's sizes are unused."""
     id2label = dict(enumerate(labels))
     return BertConfig(
         vocab_size=len(tokenizer),
@@ -100,7 +102,7 @@ def configuration(tokenizer: PreTrainedTokenizerBase, labels: list[str], **optio
 
 
 class Lookup(BertPreTrainedModel):
-    """What both models share: tables of rows, and a position table that refuses longer input."""
+    """The base of both models: tables of rows, and a position table that rejects longer input."""
 
     def __init__(self, config: BertConfig):
         super().__init__(config)
@@ -114,7 +116,7 @@ class Lookup(BertPreTrainedModel):
 
 
 class BertForTokenClassification(Lookup):
-    """`lexicon-ner`; it bears the name that the config and the pipeline look for."""
+    """`lexicon-ner`; the config and the pipeline require this class name."""
 
     def __init__(self, config: BertConfig):
         super().__init__(config)
@@ -135,7 +137,7 @@ class BertForTokenClassification(Lookup):
 
 
 class BertForSequenceClassification(Lookup):
-    """`lexicon-topics`: the mean over all tokens but the special ones, and a bias."""
+    """`lexicon-topics`: the mean over all tokens except the special ones, plus a bias."""
 
     def __init__(self, config: BertConfig):
         super().__init__(config)
@@ -201,7 +203,7 @@ def label(name: str) -> int:
     return ENTITY_LABELS.index(name)
 
 
-def token_ids(tokenizer: PreTrainedTokenizerBase, table: list[str]) -> list[int]:
+def token_ids(tokenizer: PreTrainedTokenizerBase, table: Sequence[str]) -> list[int]:
     """The ids of the tokens that stand for whole words."""
     vocab = tokenizer.get_vocab()
     spellings = [spelling for word in table for spelling in (word, "▁" + word)]

@@ -1,8 +1,8 @@
-"""Writes tests/reference/metrics.json: figures of entities and topics as seqeval, nervaluate and scikit-learn compute them.
+"""Writes tests/reference/metrics.json: entity and topic metrics as seqeval, nervaluate and scikit-learn compute them.
 
 pip install -r scripts/reference/metrics-requirements.txt
 python -m scripts.reference.make_metrics          # writes the file
-python -m scripts.reference.make_metrics --check  # computes anew and compares
+python -m scripts.reference.make_metrics --check  # recomputes and compares
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from nervaluate import Evaluator
@@ -33,7 +34,7 @@ PACKAGES = ["seqeval", "nervaluate", "scikit-learn", "scipy", "numpy"]
 ENTITY_LABELS = ["PER", "LOC", "ORG", "OTH"]
 TOPIC_LABELS = ["Kultur", "Politik", "Sport", "Umwelt", "Wirtschaft"]
 
-Span = tuple[int, int, str]  # token places, half-open
+Span = tuple[int, int, str]  # token indices, half-open
 
 
 def main() -> int:
@@ -57,7 +58,7 @@ def main() -> int:
     return 0
 
 
-def close(a, b) -> bool:
+def close(a: Any, b: Any) -> bool:
     """Whether two JSON values are equal, numbers up to rounding."""
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(close(a[key], b[key]) for key in a)
@@ -141,14 +142,14 @@ def without_overlaps(spans: list[Span]) -> list[Span]:
 def entity_case(name: str, documents: list) -> dict:
     gold = [tags(len(lengths), spans) for lengths, spans, _ in documents]
     predicted = [tags(len(lengths), spans) for lengths, _, spans in documents]
-    gold_places = [[place(lengths, span) for span in spans] for lengths, spans, _ in documents]
-    predicted_places = [[place(lengths, span) for span in spans] for lengths, _, spans in documents]
+    gold_offsets = [[offsets(lengths, span) for span in spans] for lengths, spans, _ in documents]
+    predicted_offsets = [[offsets(lengths, span) for span in spans] for lengths, _, spans in documents]
     return {
         "name": name,
-        "gold": gold_places,
-        "predicted": predicted_places,
-        "seqeval": seqeval_figures(gold, predicted),
-        "nervaluate": nervaluate_figures(gold_places, predicted_places),
+        "gold": gold_offsets,
+        "predicted": predicted_offsets,
+        "seqeval": seqeval_metrics(gold, predicted),
+        "nervaluate": nervaluate_metrics(gold_offsets, predicted_offsets),
     }
 
 
@@ -159,14 +160,14 @@ def tags(n_tokens: int, spans: list[Span]) -> list[str]:
     return row
 
 
-def place(lengths: list[int], span: Span) -> dict:
-    """The span's place in the text of tokens that have these lengths and single spaces between."""
+def offsets(lengths: list[int], span: Span) -> dict:
+    """The span's offsets in a text of tokens with these lengths, separated by single spaces."""
     starts = [sum(lengths[:index]) + index for index in range(len(lengths))]
     start, end, label = span
     return {"start": starts[start], "end": starts[end - 1] + lengths[end - 1], "label": label}
 
 
-def seqeval_figures(gold: list[list[str]], predicted: list[list[str]]) -> dict:
+def seqeval_metrics(gold: list[list[str]], predicted: list[list[str]]) -> dict:
     report = classification_report(gold, predicted, mode="strict", scheme=IOB2, output_dict=True, zero_division=0)
     names = {"micro avg": "micro", "macro avg": "macro"}
     fields = {"precision": "precision", "recall": "recall", "f1": "f1-score", "support": "support"}
@@ -177,17 +178,23 @@ def seqeval_figures(gold: list[list[str]], predicted: list[list[str]]) -> dict:
     }
 
 
-def nervaluate_figures(gold: list[list[dict]], predicted: list[list[dict]]) -> dict:
+def nervaluate_metrics(gold: list[list[dict]], predicted: list[list[dict]]) -> dict:
     """By scheme: `micro` and each label. nervaluate's ends are inclusive."""
-    inclusive = lambda documents: [[{**span, "end": span["end"] - 1} for span in spans] for spans in documents]
+
+    def inclusive(documents: list[list[dict]]) -> list[list[dict]]:
+        return [[{**span, "end": span["end"] - 1} for span in spans] for spans in documents]
+
     results = Evaluator(inclusive(gold), inclusive(predicted), tags=ENTITY_LABELS, loader="dict").evaluate()
     fields = ["correct", "incorrect", "partial", "missed", "spurious", "precision", "recall", "f1"]
-    row = lambda result: {field: getattr(result, field) for field in fields}
-    figures = {}
+
+    def row(result: Any) -> dict:
+        return {field: getattr(result, field) for field in fields}
+
+    metrics = {}
     for scheme, ours in [("strict", "strict"), ("exact", "exact"), ("partial", "partial"), ("ent_type", "type")]:
         by_label = {label: row(results["entities"][label][scheme]) for label in sorted(results["entities"])}
-        figures[ours] = {"micro": row(results["overall"][scheme]), **by_label}
-    return figures
+        metrics[ours] = {"micro": row(results["overall"][scheme]), **by_label}
+    return metrics
 
 
 # Topics
@@ -236,12 +243,12 @@ def topic_case(name: str, gold: np.ndarray, scores: np.ndarray) -> dict:
     confusion = np.zeros((5, 5), int)
     if only.any():
         confusion = confusion_matrix(gold[only].argmax(1), best[only], labels=range(5))
-    figures = {
+    metrics = {
         "accuracy": float(accuracy_score(gold.argmax(1), best)) if single else None,
         "subset_accuracy": float(accuracy_score(gold, accepted)),
         **{f"precision_at_{k}": precision_at(gold, scores, k) for k in (1, 3, 5)},
-        **{f"micro_{key}": float(value) for key, value in zip(["precision", "recall", "f1"], micro)},
-        **{f"macro_{key}": float(value) for key, value in zip(["precision", "recall", "f1"], macro)},
+        **{f"micro_{key}": float(value) for key, value in zip(["precision", "recall", "f1"], micro, strict=False)},
+        **{f"macro_{key}": float(value) for key, value in zip(["precision", "recall", "f1"], macro, strict=False)},
         "macro_average_precision": float(np.mean(average_precisions)) if average_precisions else 0.0,
         "micro_average_precision": float(average_precision_score(gold.ravel(), scores.ravel())) if gold.any() else 0.0,
         "log_loss": float(log_loss(gold.ravel(), scores.ravel(), labels=[0, 1])),
@@ -254,10 +261,10 @@ def topic_case(name: str, gold: np.ndarray, scores: np.ndarray) -> dict:
         "gold": gold.tolist(),
         "scores": scores.tolist(),
         "threshold": 0.5,
-        "figures": figures,
+        "figures": metrics,
         "confusion": confusion.tolist(),
         "per_label": {
-            name: label_figures(gold[:, label], scores[:, label], accepted[:, label])
+            name: label_metrics(gold[:, label], scores[:, label], accepted[:, label])
             for label, name in enumerate(TOPIC_LABELS)
         },
     }
@@ -278,16 +285,16 @@ def calibration_error(hits: np.ndarray, scores: np.ndarray) -> float:
     return float((np.abs(right - score) * n[n > 0]).sum() / n.sum())
 
 
-def label_figures(gold: np.ndarray, scores: np.ndarray, accepted: np.ndarray) -> dict:
+def label_metrics(gold: np.ndarray, scores: np.ndarray, accepted: np.ndarray) -> dict:
     precision, recall, f1, _ = precision_recall_fscore_support(gold, accepted, average="binary", zero_division=0)
-    figures = {"precision": float(precision), "recall": float(recall), "f1": float(f1), "support": int(gold.sum())}
+    metrics = {"precision": float(precision), "recall": float(recall), "f1": float(f1), "support": int(gold.sum())}
     if not gold.any():
-        return {**figures, "average_precision": None, "best_threshold": None, "best_f1": None}
+        return {**metrics, "average_precision": None, "best_threshold": None, "best_f1": None}
     thresholds = np.unique(scores)  # rising, so that argmax takes the lowest of equals
     by_threshold = [f1_score(gold, scores >= threshold, zero_division=0) for threshold in thresholds]
     best = int(np.argmax(by_threshold))
     return {
-        **figures,
+        **metrics,
         "average_precision": float(average_precision_score(gold, scores)),
         "best_threshold": float(thresholds[best]),
         "best_f1": float(by_threshold[best]),
@@ -296,18 +303,21 @@ def label_figures(gold: np.ndarray, scores: np.ndarray, accepted: np.ndarray) ->
 
 def mcnemar_cases() -> list[dict]:
     pairs = [(0, 0), (1, 0), (0, 6), (3, 9), (40, 60), (700, 640), (2000, 2100)]
-    p_value = lambda a, b: float(binomtest(a, a + b).pvalue) if a + b else 1.0
-    return [{"first": a, "second": b, "p_value": p_value(a, b)} for a, b in pairs]
+    p_values = [float(binomtest(a, a + b).pvalue) if a + b else 1.0 for a, b in pairs]
+    return [{"first": a, "second": b, "p_value": p} for (a, b), p in zip(pairs, p_values, strict=True)]
 
 
 def comparison_case() -> dict:
-    """Counts (correct, predicted, gold) of two models on the same documents, with the interval of their difference in F1
-    from 20,000 draws, and the share of all exchanges that make it at least as large."""
+    """Counts (correct, predicted, gold) of two models on the same documents. The interval of their difference in F1
+    comes from 20,000 draws; the p-value is the share of all exchanges with a difference at least as large."""
     rng = np.random.default_rng(5)
     gold = rng.integers(1, 8, 12)
     models = [np.stack([rng.binomial(gold, share), gold + rng.integers(-1, 2, 12), gold], 1) for share in (0.65, 0.85)]
     first, second = models
-    f1 = lambda counts: 2 * counts[..., 0].sum(-1) / (counts[..., 1].sum(-1) + counts[..., 2].sum(-1))
+
+    def f1(counts: np.ndarray) -> np.ndarray:
+        return 2 * counts[..., 0].sum(-1) / (counts[..., 1].sum(-1) + counts[..., 2].sum(-1))
+
     drawn = rng.integers(0, 12, (20_000, 12))
     low, high = np.quantile(f1(second[drawn]) - f1(first[drawn]), [0.025, 0.975])
     exchanged = (np.arange(2**12)[:, None] >> np.arange(12) & 1).astype(bool)[..., None]

@@ -16,6 +16,7 @@ import json
 import pathlib
 import platform
 import warnings
+from typing import Any
 
 import onnxruntime
 import tokenizers
@@ -167,7 +168,7 @@ def surfaces(text: str, answer: list[dict]) -> list[tuple[str, str]]:
     return [(entity["entity_group"], text[entity["start"] : entity["end"]]) for entity in answer]
 
 
-def rounded(value):
+def rounded(value: Any) -> Any:
     """The value with every float in it at seven significant digits."""
     if isinstance(value, dict):
         return {key: rounded(item) for key, item in value.items()}

@@ -1,10 +1,11 @@
-"""Writes tests/reference/truecase.json: texts and what `scripts/train/truecase.py` makes of them, which the service must equal.
+"""Writes tests/reference/truecase.json: texts and their form after `scripts/train/truecase.py`, which the service must
+produce too.
 
     python -m scripts.reference.make_truecase          # writes the file
-    python -m scripts.reference.make_truecase --check  # computes anew and compares
+    python -m scripts.reference.make_truecase --check  # recomputes and compares
 
-Needs no packages. Whatever Python (3.11 or newer) runs it, the file is the same: of all letters, those are taken that
-Unicode 3.2 has and later versions have not changed.
+Needs no packages. The file is the same for every Python from 3.11 on: it takes only letters of Unicode 3.2 that later
+versions have not changed.
 """
 
 import argparse
@@ -17,10 +18,11 @@ from scripts.train.truecase import Truecaser
 
 TARGET = Path(__file__).parents[2] / "tests" / "reference" / "truecase.json"
 
-WORDS = """an auf aus bei das dass der die den dem des ein eine für gegen hat im in ist mit nach nicht oder sagte sich sie über
-um und vom von vor zu zum zur ändert öffnet groß große größte außer heißt weiß spricht siegt wählt trifft
-AfD BASF BMW CDU CSU DAX dpa EU FDP GmbH iPhone McDonald eBay LKWs NATO SPD UNESCO USA WHO ZDF kWh km km² m² cm³ McKinsey
-İstanbul ǆungla οδος ἐν Ὀδυσσεύς Москва""".split()
+WORDS = """\
+an auf aus bei das dass der die den dem des ein eine für gegen hat im in ist mit nach nicht oder sagte sich sie
+über um und vom von vor zu zum zur ändert öffnet groß große größte außer heißt weiß spricht siegt wählt trifft
+AfD BASF BMW CDU CSU DAX dpa EU FDP GmbH iPhone McDonald eBay LKWs NATO SPD UNESCO USA WHO ZDF kWh km km² m² cm³
+McKinsey İstanbul ǆungla οδος ἐν Ὀδυσσεύς Москва""".split()
 
 SENTENCES = """Angela Merkel spricht in München über die Größe der EU.
 Die Außenministerin trifft sich mit der NATO und der UNESCO in Straßburg.
@@ -112,7 +114,7 @@ ODDITIES = [
     "I V X ABCDE",
 ]
 
-CHANGED_LETTERS = "\u0295"  # no small letter any more since Unicode 17
+CHANGED_LETTERS = "\u0295"  # not a small letter since Unicode 17
 
 
 def main() -> int:
@@ -152,8 +154,7 @@ def decompose_capitals(text: str) -> str:
 
 
 def every_letter() -> list[str]:
-    """Each character that has case or could be taken for a letter, as the first and as another one of a word in capitals
-    and of one in small letters."""
+    """Each character that has case or resembles a letter: first and inside, in words of capitals and small letters."""
     characters = [c for c in map(chr, range(0x80, 0x11000)) if is_old(c) and is_doubtful(c)]
     blocks = [characters[start : start + 100] for start in range(0, len(characters), 100)]
     capitals = ["\n".join(f"{c}BCDE A{c}CDE" for c in block) for block in blocks]

@@ -1,6 +1,6 @@
-"""Texts on which the token-classification pipeline goes wrong, and why.
+"""Texts on which the token-classification pipeline is wrong, and why.
 
-The lexicon models know the words, so every miss is the pipeline's own. `right` lists
+The lexicon models know the words, so every error is the pipeline's. `right` lists
 label and surface of the entities that a reader would name.
 """
 

@@ -1,6 +1,6 @@
-"""German texts that the reference values are made for, each within 64 tokens."""
+"""German texts for the reference values, each within 64 tokens."""
 
-# Whatever a reader may send: umlauts, quotation marks, emoji, odd spaces.
+# Any input that a client may send: umlauts, quotation marks, emoji, odd spaces.
 LOGIT_TEXTS = [
     "Berlin",
     "Angela Merkel sprach am Montag in München über die Außenpolitik.",
@@ -9,7 +9,7 @@ LOGIT_TEXTS = [
     "Die EU-Kommission\ntagt in Berlin-Mitte, U-Bahn Straße 5; Bürger*innen\u00a0protestieren.",
 ]
 
-# Words parted by single spaces and no punctuation: here the pipeline mostly finds words as we do.
+# Words separated by single spaces, without punctuation: here the pipeline mostly finds the same words.
 PLAIN_TEXTS = [
     "Berlin",
     "Angela Merkel sprach am Montag in München",
@@ -28,7 +28,8 @@ PLAIN_TEXTS = [
 ]
 
 # For topics the whole text counts, so punctuation does no harm.
-TOPIC_TEXTS = LOGIT_TEXTS + [
+TOPIC_TEXTS = [
+    *LOGIT_TEXTS,
     "Der Trainer lobte die Mannschaft nach dem Spiel gegen Dortmund.",
     "Die Zentralbank erhöht den Leitzins, der Dax verliert ein Prozent.",
 ]

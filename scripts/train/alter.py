@@ -1,5 +1,5 @@
-"""Alterations of a text as it may come in: transliterated, upper or lower case, without final punctuation, NFD, other
-quotation marks. Each maps characters one by one, so spans move with them."""
+"""Alterations of a text as senders produce them: transliterated, upper or lower case, without final punctuation, NFD,
+other quotation marks. Each maps single characters, so spans can be moved."""
 
 import random
 import unicodedata
@@ -14,13 +14,13 @@ QUOTE_STYLES = ["„“", "“”", "»«", "«»", '""', "''", "‚‘", "``"]
 
 @dataclass(frozen=True)
 class Altered:
-    """The altered `text`; `starts[i]` is where character `i` of the original now begins, with the end as last entry."""
+    """The altered `text`; `starts[i]` is the new offset of character `i` of the original, the last entry the end."""
 
     text: str
-    starts: list
+    starts: list[int]
 
     def move(self, start: int, end: int) -> tuple[int, int]:
-        """A half-open span of the original in the altered text. Empty if nothing of it is left."""
+        """A half-open span of the original in the altered text. Empty if nothing of it remains."""
         return self.starts[start], self.starts[end]
 
 
@@ -43,7 +43,7 @@ def swiss(text: str, _rng: random.Random) -> list[str]:
 
 
 def strip_umlauts(text: str, _rng: random.Random) -> list[str]:
-    """As machine translations and old systems leave it: `Munchen`, `Strasse`."""
+    """As machine translation and old systems write: `Munchen`, `Strasse`."""
     return [TRANSLITERATION[c][0] if c in "äöüÄÖÜ" else "ss" if c == "ß" else c for c in text]
 
 
@@ -56,13 +56,13 @@ def lower(text: str, _rng: random.Random) -> list[str]:
 
 
 def drop_final_punctuation(text: str, _rng: random.Random) -> list[str]:
-    """Like a headline: without the last sentence's stop."""
+    """Like a headline: without the last full stop."""
     n_kept = len(text.rstrip(".!?… "))
     return list(text[:n_kept]) + [""] * (len(text) - n_kept)
 
 
 def drop_punctuation(text: str, _rng: random.Random) -> list[str]:
-    """Without commas, stops and quotation marks, but not inside of numbers and abbreviations."""
+    """Without commas, stops and quotation marks, except inside numbers and abbreviations."""
     return [
         "" if character in DROPPED and (index + 1 == len(text) or not text[index + 1].isalnum()) else character
         for index, character in enumerate(text)
@@ -95,7 +95,7 @@ ALTERATIONS: dict[str, Callable[[str, random.Random], list[str]]] = {
     "quotes": swap_quotes,
 }
 
-# How often each is drawn in training, relative to the others.
+# The relative frequency of each in training.
 TRAINING_WEIGHTS = {
     "transliterated": 6,
     "swiss": 2,

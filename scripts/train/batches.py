@@ -1,4 +1,4 @@
-"""Batches of the prepared examples: by length, under a token budget, both tasks mixed, the same for the same seed."""
+"""Batches of the prepared examples: of similar lengths, within a token budget, both tasks mixed, reproducible."""
 
 import random
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .cutting import cut_batches
 from .labels import UNLABELLED
 
 PAD = 1
-SORTED_BATCHES = 60  # among so many batches' worth of examples they are sorted by length
 
 
 class Examples:
-    """The examples of one task, as `prepare` wrote them."""
+    """The examples of one task, written by `prepare`."""
 
     def __init__(self, file: Path, pad: int = PAD):
         self.pad = pad
         arrays = dict(np.load(file))
-        for labelled in sorted(file.parent.glob(f"{file.stem}.*.npy")):  # by teachers, see label.py
+        for labelled in sorted(file.parent.glob(f"{file.stem}.*.npy")):  # teachers' labels, see label.py
             arrays[labelled.name.split(".")[1]] = np.load(labelled, mmap_mode="r")
         self.lengths = arrays.pop("lengths")
         self._ends = np.cumsum(self.lengths)
@@ -28,7 +28,7 @@ class Examples:
         self.whole = {name: array for name, array in arrays.items() if name not in self.flat}
 
     def attention_mask(self, indices: list[int]) -> Tensor:
-        """`[batch, longest]`, 0 where a row is filled up."""
+        """`[batch, longest]`, 0 at padding."""
         lengths = torch.from_numpy(self.lengths[indices])
         return (torch.arange(int(lengths.max())) < lengths[:, None]).long()
 
@@ -38,7 +38,7 @@ class Examples:
         array = self.flat[name]
         kind = np.float32 if array.dtype == np.float16 else np.int64
         rows = np.full((len(indices), width, *array.shape[1:]), fill, kind)
-        for row, index in zip(rows, indices):
+        for row, index in zip(rows, indices, strict=True):
             end = self._ends[index]
             row[: self.lengths[index]] = array[end - self.lengths[index] : end]
         return torch.from_numpy(rows)
@@ -47,7 +47,7 @@ class Examples:
 @dataclass(frozen=True)
 class Batch:
     task: str  # the key of its examples, "entities" or "topics"
-    indices: list
+    indices: list[int]
 
     def load(self, examples: dict[str, Examples]) -> dict[str, Tensor]:
         own = examples[self.task]
@@ -65,30 +65,11 @@ class Batch:
 
 
 def plan_batches(examples: dict[str, Examples], batch_tokens: int, seed: int) -> list[Batch]:
-    """All batches of a training in their order. Each task's examples keep their rough order, and the tasks are mixed
-    evenly, so a training cut short has seen the same mixture."""
+    """All batches of a training in order. Examples of a task keep their rough order, and the tasks are mixed evenly, so
+    that a training that stops early has seen the same mixture."""
     rng = random.Random(seed)
     queues = []
     for task, own in examples.items():
         batches = [Batch(task, indices) for indices in cut_batches(own.lengths, batch_tokens, rng)]
-        queues += [((place + rng.random()) / len(batches), batch) for place, batch in enumerate(batches)]
+        queues += [((index + rng.random()) / len(batches), batch) for index, batch in enumerate(batches)]
     return [batch for _, batch in sorted(queues, key=lambda entry: entry[0])]
-
-
-def cut_batches(lengths: np.ndarray, batch_tokens: int, rng: random.Random) -> list[list[int]]:
-    """All indices in batches of like lengths and at most `batch_tokens` with padding, in about their order."""
-    batches = []
-    chunk_size = max(1, int(SORTED_BATCHES * batch_tokens / lengths.mean()))
-    for begin in range(0, len(lengths), chunk_size):
-        indices = list(range(begin, min(begin + chunk_size, len(lengths))))
-        indices.sort(key=lambda index: (lengths[index], rng.random()))
-        chunk, batch = [], []
-        for index in indices:
-            if batch and (len(batch) + 1) * lengths[index] > batch_tokens:
-                chunk.append(batch)
-                batch = []
-            batch.append(index)
-        chunk.append(batch)
-        rng.shuffle(chunk)
-        batches += chunk
-    return batches

@@ -2,8 +2,10 @@
 
 import argparse
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATH_OPTIONS = ("data", "work", "model", "name")
@@ -11,8 +13,7 @@ PATH_OPTIONS = ("data", "work", "model", "name")
 
 @dataclass(frozen=True)
 class Paths:
-    """Where things lie: `data` is read, `work` holds everything in between (what only one training needs in a folder of
-    its `name`), `model` is the folder that ships."""
+    """`data` is input, `work` holds intermediate files (of one training in its folder `name`), `model` ships."""
 
     data: Path
     work: Path
@@ -68,7 +69,7 @@ class Vocabulary:
 class Entities:
     passes: int
     single_share: float
-    window_sentences: list
+    window_sentences: list[int]
     alteration_share: float
 
 
@@ -80,15 +81,15 @@ class Topics:
     currentevents_cap: int
     dip_cap: int
     klexikon_cap: int
-    iptc_passes: dict
-    sib200_languages: list
+    iptc_passes: dict[str, int]
+    sib200_languages: list[str]
     denews_passes: int
-    absent_weight: dict
+    absent_weight: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Labelling:
-    teachers: list
+    teachers: list[str]
     topics: bool
     wiki_paragraphs: int
     window_tokens: int
@@ -97,30 +98,36 @@ class Labelling:
 @dataclass(frozen=True)
 class Encoder:
     start: str
-    layers: list
+    layers: list[int]
 
 
 @dataclass(frozen=True)
-class Training:
-    tasks: list
-    epochs: int
-    batch_tokens: int
+class Optimisation:
+    """The settings of a training that `train.train` reads."""
+
     encoder_lr: float
     head_lr: float
     weight_decay: float
     warmup: float
-    dropout: float
     clip_norm: float
-    topic_loss_weight: float
-    frozen_embeddings: bool
-    time_budget_minutes: float
     checkpoint_minutes: float
     threads: int
 
 
 @dataclass(frozen=True)
+class Training(Optimisation):
+    tasks: list[str]
+    epochs: int
+    batch_tokens: int
+    dropout: float
+    topic_loss_weight: float
+    frozen_embeddings: bool
+    time_budget_minutes: float
+
+
+@dataclass(frozen=True)
 class Export:
-    trainings: list
+    trainings: list[str]
     opset: int
     name: str
     description: str
@@ -132,7 +139,7 @@ class Export:
 @dataclass(frozen=True)
 class Calibration:
     dip_documents: int
-    weights: dict
+    weights: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -150,9 +157,11 @@ class Config:
     calibration: Calibration
 
 
-def parse_arguments(description: str, add_options=None) -> tuple[Config, argparse.Namespace]:
-    """Every step's command line: `--config FILE`, `--data`, `--work`, `--model` to put a path elsewhere, and `--seed` and
-    `--name` for one more training of the same kind."""
+def parse_arguments(
+    description: str | None, add_options: Callable[[argparse.ArgumentParser], None] | None = None
+) -> tuple[Config, argparse.Namespace]:
+    """The command line of every step: `--config FILE`; `--data`, `--work`, `--model` for other paths; `--seed` and
+    `--name` for another training of the same kind."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", type=Path, default=REPOSITORY / "scripts/train/ressort.toml")
     for name in PATH_OPTIONS:
@@ -173,7 +182,7 @@ def load_config(file: Path, path_overrides: dict | None = None, seed: int | None
     raw["paths"] = {
         name: value if name == "name" else _absolute(value) for name, value in {**raw["paths"], **given}.items()
     }
-    sections = {field.name: field.type for field in fields(Config)}
+    sections = get_type_hints(Config)
     unknown = raw.keys() - sections.keys()
     if unknown:
         raise SystemExit(f"{file}: unknown keys {sorted(unknown)}")
@@ -187,7 +196,7 @@ def load_config(file: Path, path_overrides: dict | None = None, seed: int | None
 
 
 def _read_with_parents(file: Path) -> dict:
-    """The file's tables laid over those of the file that `extends` names."""
+    """The file's tables, which override those of the file that `extends` names."""
     own = tomllib.loads(file.read_text())
     if "extends" not in own:
         return own

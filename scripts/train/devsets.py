@@ -1,4 +1,4 @@
-"""The sets that are measured on: their texts and topic targets, and the model's logits on them."""
+"""The evaluation sets: their texts and topic targets, and the model's logits on them."""
 
 import random
 
@@ -11,20 +11,20 @@ from .records import read_records
 
 
 def topic_set(config: Config, name: str, limit: int | None = None) -> tuple[list[str], np.ndarray]:
-    """Texts and `[documents, topics]` targets of a topic set, a fixed sample of `limit`. Items with a title bear it
-    in front, as news does."""
+    """Texts and `[documents, topics]` targets of a topic set, a fixed sample of `limit`. A title comes first,
+    as in news."""
     records = read_records(config.paths.data, f"topics/{name}")
     if limit and limit < len(records):
         records = random.Random(config.seed).sample(records, limit)
     targets = np.zeros((len(records), len(TOPICS)), np.float32)
-    for row, record in zip(targets, records):
+    for row, record in zip(targets, records, strict=True):
         topics = record["iptc"] if "iptc" in record else SIB200_TOPICS[record["topics"][0]]
         row[[TOPIC_INDEX[topic] for topic in topics]] = 1
     return [_with_title(record) for record in records], targets
 
 
 def document_logits(predictor: Predictor, texts: list[str]) -> np.ndarray:
-    """`[documents, topics]`, each text run alone: with dynamic int8 a result depends on what shares the batch."""
+    """`[documents, topics]`, one text a run: with dynamic int8 a result depends on the rest of the batch."""
     return np.stack([predictor.token_logits(text).document_topics for text in texts])
 
 

@@ -2,7 +2,9 @@
 
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +22,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class E5File:
-    """The opened file: dimensions, tokenizer pieces with their scores, and where each tensor lies."""
+    """The opened file: dimensions, tokenizer pieces with their scores, and the offset of each tensor."""
 
     raw: bytes
     hidden: int
@@ -32,9 +34,9 @@ class E5File:
     type_vocabulary: int
     layer_norm_eps: float
     block_size: int
-    special_ids: dict
-    pieces: list
-    tensors: dict
+    special_ids: dict[str, int]
+    pieces: list[tuple[str, float]]
+    tensors: dict[str, Tensor]
 
     def tensor(self, name: str) -> np.ndarray:
         """The named tensor as flat float32 values."""
@@ -57,13 +59,13 @@ def dequantise(stored: bytes, block_size: int) -> np.ndarray:
 def read_e5(file: Path) -> E5File:
     raw = file.read_bytes()
     reader = _Reader(raw)
-    if reader.take(4) != MAGIC or reader.unpack("<I") != 1:
+    if reader.take(4) != MAGIC or reader.number("<I") != 1:
         raise ValueError(f"{file}: not an E5S1 file of version 1")
     hidden, layers, heads, intermediate, vocabulary, positions, type_vocabulary = reader.unpack("<7i")
-    layer_norm_eps = reader.unpack("<f")
-    block_size = reader.unpack("<i")
+    layer_norm_eps = reader.number("<f")
+    block_size = reader.number("<i")
     special_ids, pieces = _read_tokenizer(reader)
-    tensors = dict(_read_tensor(reader) for _ in range(reader.unpack("<i")))
+    tensors = dict(_read_tensor(reader) for _ in range(reader.number("<i")))
     return E5File(
         raw, hidden, layers, heads, intermediate, vocabulary, positions, type_vocabulary,
         layer_norm_eps, block_size, special_ids, pieces, tensors,
@@ -78,24 +80,27 @@ class _Reader:
         self.position += n_bytes
         return self.raw[self.position - n_bytes : self.position]
 
-    def unpack(self, layout: str):
-        values = struct.unpack(layout, self.take(struct.calcsize(layout)))
-        return values if len(values) > 1 else values[0]
+    def unpack(self, layout: str) -> tuple[Any, ...]:
+        return struct.unpack(layout, self.take(struct.calcsize(layout)))
+
+    def number(self, layout: str) -> Any:
+        (value,) = self.unpack(layout)
+        return value
 
 
-def _read_tokenizer(reader: _Reader) -> tuple[dict, list]:
+def _read_tokenizer(reader: _Reader) -> tuple[dict[str, int], list[tuple[str, float]]]:
     n_pieces, bos, eos, pad, unk = reader.unpack("<5i")
-    blob_length = reader.unpack("<Q")
+    blob_length = reader.number("<Q")
     offsets = reader.unpack(f"<{n_pieces + 1}I")
     scores = reader.unpack(f"<{n_pieces}f")
     blob = reader.take(blob_length)
     # A per-code-point table of the normaliser follows; the real charsmap comes from sentencepiece (tokenizer.py).
     _n_entries, n_bytes = reader.unpack("<iI")
     reader.take(n_bytes)
-    texts = [blob[start:end].decode() for start, end in zip(offsets, offsets[1:])]
-    return {"bos": bos, "eos": eos, "pad": pad, "unk": unk}, list(zip(texts, scores))
+    texts = [blob[start:end].decode() for start, end in pairwise(offsets)]
+    return {"bos": bos, "eos": eos, "pad": pad, "unk": unk}, list(zip(texts, scores, strict=True))
 
 
 def _read_tensor(reader: _Reader) -> tuple[str, Tensor]:
-    name = reader.take(reader.unpack("<H")).decode()
+    name = reader.take(reader.number("<H")).decode()
     return name, Tensor(*reader.unpack("<BIQQ"))

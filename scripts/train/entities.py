@@ -1,9 +1,9 @@
 """Entity examples: GermEval 2014 sentences alone and in windows, some altered, tagged on first pieces."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
-
-from tokenizers import Encoding, Tokenizer
+from typing import TYPE_CHECKING
 
 from .alter import alter, draw_alteration
 from .config import Config
@@ -11,6 +11,9 @@ from .labels import ENTITY_INDEX, UNLABELLED
 from .records import read_training_records
 from .truecase import Truecaser
 from .words import WORD
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
 
 MAX_TOKENS = 510  # what the encoder takes, less `<s>` and `</s>`
 SEPARATORS = [" ", " ", " ", "\n", "\n\n"]
@@ -21,29 +24,29 @@ class TaggedText:
     """A text with its gold words (half-open spans in code points) and one BIO tag a word."""
 
     text: str
-    words: list
-    tags: list
+    words: list[tuple[int, int]]
+    tags: list[str]
 
 
 @dataclass(frozen=True)
 class EntityExample:
-    input_ids: list
-    tags: list  # an index into ENTITY_TAGS for a word's first piece, else UNLABELLED
+    input_ids: list[int]
+    tags: list[int]  # an index into ENTITY_TAGS for a word's first piece, else UNLABELLED
 
 
 @dataclass(frozen=True)
 class Encoder:
     """Text to pieces, as the service does it."""
 
-    tokenizer: Tokenizer
+    tokenizer: "Tokenizer"
     truecaser: Truecaser
 
-    def encode(self, text: str) -> Encoding:
+    def encode(self, text: str) -> "Encoding":
         return self.tokenizer.encode(self.truecaser.restore(text))
 
 
 def entity_examples(encoder: Encoder, config: Config, rng: random.Random) -> list[EntityExample]:
-    """`passes` differently cut and altered copies of the training set, the copies one after the other."""
+    """`passes` copies of the training set in sequence, each cut and altered differently."""
     settings = config.entities
     sentences = [
         tag_words(record) for record in read_training_records(config.paths.data, "entities/germeval2014.train")
@@ -59,7 +62,7 @@ def entity_examples(encoder: Encoder, config: Config, rng: random.Random) -> lis
 
 
 def tag_words(record: dict) -> TaggedText:
-    """BIO tags of a record's gold tokens. A token belongs to an entity if it lies inside of it."""
+    """BIO tags of a record's gold tokens. A token belongs to an entity if it lies inside it."""
     tags = ["O"] * len(record["token_spans"])
     for entity in record["entities"]:
         prefix = "B"
@@ -67,27 +70,33 @@ def tag_words(record: dict) -> TaggedText:
             if entity["start"] <= start and end <= entity["end"]:
                 tags[index] = f"{prefix}-{entity['label']}"
                 prefix = "I"
-    return TaggedText(record["text"], [tuple(span) for span in record["token_spans"]], tags)
+    return TaggedText(record["text"], [(start, end) for start, end in record["token_spans"]], tags)
 
 
-def group_sentences(sentences: list, single_share: float, sizes: list[int], rng: random.Random) -> list[list]:
+def group_sentences(
+    sentences: list[TaggedText], single_share: float, sizes: list[int], rng: random.Random
+) -> list[list[TaggedText]]:
     """Cuts the list, in its order, into single sentences and windows of `sizes[0]..=sizes[1]` neighbours."""
     groups, position = [], 0
     mean_size = sum(sizes) / 2
-    # Drawn by groups, so the share of sentences is turned into one of groups.
+    # Groups are drawn, so the share of sentences must become a share of groups.
     single_rate = single_share * mean_size / (single_share * mean_size + 1 - single_share)
     while position < len(sentences):
-        size = 1 if rng.random() < single_rate else rng.randint(*sizes)
+        size = 1 if rng.random() < single_rate else rng.randint(sizes[0], sizes[1])
         groups.append(sentences[position : position + size])
         position += size
     return groups
 
 
 def join(group: list[TaggedText], rng: random.Random) -> TaggedText:
+    return join_with(group, lambda: rng.choice(SEPARATORS))
+
+
+def join_with(group: list[TaggedText], separator: Callable[[], str]) -> TaggedText:
     text, words, tags = "", [], []
     for index, sentence in enumerate(group):
         if index:
-            text += rng.choice(SEPARATORS)
+            text += separator()
         words += [(start + len(text), end + len(text)) for start, end in sentence.words]
         tags += sentence.tags
         text += sentence.text
@@ -96,7 +105,7 @@ def join(group: list[TaggedText], rng: random.Random) -> TaggedText:
 
 def alter_tagged(tagged: TaggedText, name: str, rng: random.Random | None = None) -> TaggedText:
     altered = alter(tagged.text, name, rng)
-    moved = [(altered.move(*word), tag) for word, tag in zip(tagged.words, tagged.tags)]
+    moved = [(altered.move(*word), tag) for word, tag in zip(tagged.words, tagged.tags, strict=True)]
     left = [(word, tag) for word, tag in moved if word[0] < word[1]]
     return TaggedText(altered.text, [word for word, _ in left], [tag for _, tag in left])
 
@@ -110,29 +119,29 @@ def encode_tagged(tagged: TaggedText, encoder: Encoder) -> EntityExample:
     return EntityExample(ids, tags)
 
 
-def tag_pieces(encoding: Encoding, tagged: TaggedText) -> list[str | None]:
+def tag_pieces(encoding: "Encoding", tagged: TaggedText) -> list[str | None]:
     """The tag of each piece that is a word's first, `None` for the others. Words are those that the service tags."""
     tags: list[str | None] = [None] * len(encoding.ids)
     served = split_as_served(tagged)
-    for piece, tag in zip(first_pieces(encoding, served), served.tags):
+    for piece, tag in zip(first_pieces(encoding, served), served.tags, strict=True):
         if piece is not None and tags[piece] is None:
             tags[piece] = tag
     return tags
 
 
 def split_as_served(tagged: TaggedText) -> TaggedText:
-    """The words that the service tags, where a gold token is several of them: `Inc.` is a word and a mark."""
+    """The words that the service tags. A gold token can be several: `Inc.` is a word and a punctuation token."""
     words, tags = [], []
-    for (start, end), tag in zip(tagged.words, tagged.tags):
+    for (start, end), tag in zip(tagged.words, tagged.tags, strict=True):
         for match in WORD.finditer(tagged.text, start, end):
             words.append(match.span())
             tags.append("I-" + tag[2:] if tag != "O" and match.start() > start else tag)
     return TaggedText(tagged.text, words, tags)
 
 
-def first_pieces(encoding: Encoding, tagged: TaggedText) -> list[int | None]:
-    """For each word the index of the first piece that begins in it (white space before it apart), else of the piece
-    that covers its beginning; `None` if the tokenizer left nothing of the word."""
+def first_pieces(encoding: "Encoding", tagged: TaggedText) -> list[int | None]:
+    """For each word the index of the first piece that begins in it, leading white space ignored. Else the piece that
+    covers the word's beginning, or `None` if the tokenizer dropped the word."""
     owners = {}
     for piece, (start, end) in enumerate(encoding.offsets):
         covered = tagged.text[start:end]

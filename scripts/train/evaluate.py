@@ -1,5 +1,6 @@
-"""Step 9: the figures of the model card, by ONNX Runtime, one text a run. Dev sets, or with `--test` the test sets."""
+"""Step 9: the metrics of the model card, by ONNX Runtime, one text a run. Dev sets, or with `--test` the test sets."""
 
+import argparse
 import time
 from pathlib import Path
 
@@ -7,23 +8,24 @@ import numpy as np
 
 from .alter import ALTERATIONS, alter
 from .config import Config, parse_arguments
+from .decode import scores
 from .devsets import document_logits, topic_set
-from .entities import TaggedText, alter_tagged, tag_words
-from .inference import Predictor, scores, word_tags
+from .entities import TaggedText, alter_tagged, join_with, tag_words
+from .inference import Predictor
 from .labels import ENTITY_CLASSES, TOPICS
 from .manifest import GOLDEN
-from .metrics import label_f1, span_f1, topic_figures
+from .metrics import METRICS_HEAD, label_f1, span_f1, topic_metrics
 from .records import read_records
 
 SIB200_LANGUAGES = ("ces", "dan", "deu", "eng", "fra", "ita", "nld", "pol", "por", "spa", "swe", "tur")
-DEV_TOPIC_SETS = {
+DEV_TOPIC_SETS: dict[str, int | None] = {
     "denews.de.dev": None,
     "denews.en.dev": None,
     "currentevents.dev": None,
     "dip.dev": 1000,
     **{f"sib200.{language}_Latn.dev": None for language in SIB200_LANGUAGES},
 }
-TEST_TOPIC_SETS = {"dip.test": 2000}
+TEST_TOPIC_SETS: dict[str, int | None] = {"dip.test": 2000}
 
 
 def main() -> None:
@@ -41,9 +43,9 @@ def main() -> None:
     print(f"\n{time.monotonic() - begin:.0f} s")
 
 
-def _add_options(parser) -> None:
-    parser.add_argument("--file", type=Path, help="another graph than the folder's, say the one in full precision")
-    parser.add_argument("--test", action="store_true", help="the test sets: for a final figure, not for choosing")
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--file", type=Path, help="another graph than the folder's, such as the one in full precision")
+    parser.add_argument("--test", action="store_true", help="the test sets: for a final result, not for choosing")
     parser.add_argument("--task", choices=["entities", "topics"], help="only this one")
     parser.add_argument("--clean-only", action="store_true", help="leave the altered texts out")
 
@@ -64,49 +66,38 @@ def evaluate_entities(config: Config, predictor: Predictor, part: str, clean_onl
     print(f"| windows of 5 sentences | {windows['micro']:.2f} | {clean['micro'] - windows['micro']:.2f} |")
 
 
-def measure_entities(predictor: Predictor, sentences: list[TaggedText]) -> dict:
-    predicted = [word_tags(predictor.token_logits(sentence.text), sentence) for sentence in sentences]
+def measure_entities(predictor: Predictor, sentences: list[TaggedText]) -> dict[str, float]:
+    predicted = [predictor.word_tags(sentence) for sentence in sentences]
     return span_f1([sentence.tags for sentence in sentences], predicted)
 
 
-def measure_windows(predictor: Predictor, sentences: list[TaggedText], size: int = 5) -> dict:
-    """Neighbouring sentences joined, as they stand in an article."""
-    joined = []
-    for begin in range(0, len(sentences), size):
-        text, words, tags = "", [], []
-        for sentence in sentences[begin : begin + size]:
-            words += [(start + len(text), end + len(text)) for start, end in sentence.words]
-            tags += sentence.tags
-            text += sentence.text + " "
-        joined.append(TaggedText(text, words, tags))
-    return measure_entities(predictor, joined)
+def measure_windows(predictor: Predictor, sentences: list[TaggedText], size: int = 5) -> dict[str, float]:
+    """Neighbouring sentences joined, as in an article."""
+    groups = [sentences[begin : begin + size] for begin in range(0, len(sentences), size)]
+    return measure_entities(predictor, [join_with(group, lambda: " ") for group in groups])
 
 
-def evaluate_topics(config: Config, predictor: Predictor, sets: dict) -> None:
+def evaluate_topics(config: Config, predictor: Predictor, sets: dict[str, int | None]) -> None:
     thresholds = np.array(predictor.manifest.thresholds)
-    print("\n| topics | n | P@1 | micro F1 | macro F1 | ECE best | ECE all |\n|---|---|---|---|---|---|---|")
+    print(f"\n| topics {METRICS_HEAD}")
+    german_news = None
     for name, limit in sets.items():
         texts, targets = topic_set(config, name, limit)
         score = scores(document_logits(predictor, texts), predictor.manifest.temperature)
-        print(f"| {name} | {topic_figures(targets, score, thresholds)} |", flush=True)
+        print(f"| {name} | {topic_metrics(targets, score, thresholds)} |", flush=True)
         if name == "denews.de.dev":
             german_news = targets, score
-    if "denews.de.dev" in sets:
+    if german_news:
         print_labels(*german_news, thresholds)
 
 
 def evaluate_altered_topics(config: Config, predictor: Predictor) -> None:
-    thresholds = np.array(predictor.manifest.thresholds)
+    thresholds, temperature = np.array(predictor.manifest.thresholds), predictor.manifest.temperature
     texts, targets = topic_set(config, "denews.de.dev")
-    print(
-        "\n| denews.de.dev, altered | n | P@1 | micro F1 | macro F1 | ECE best | ECE all |\n|---|---|---|---|---|---|---|"
-    )
+    print(f"\n| denews.de.dev, altered {METRICS_HEAD}")
     for name in ALTERATIONS:
-        logits = document_logits(predictor, [alter(text, name).text for text in texts])
-        print(
-            f"| {name} | {topic_figures(targets, scores(logits, predictor.manifest.temperature), thresholds)} |",
-            flush=True,
-        )
+        score = scores(document_logits(predictor, [alter(text, name).text for text in texts]), temperature)
+        print(f"| {name} | {topic_metrics(targets, score, thresholds)} |", flush=True)
 
 
 def print_labels(targets: np.ndarray, score: np.ndarray, thresholds: np.ndarray) -> None:
@@ -122,7 +113,8 @@ def check_golden(predictor: Predictor) -> None:
     """Prints which of the manifest's own checks fail."""
     for check in GOLDEN:
         score = predictor.topic_scores(check["text"])
-        accepted = {topic.german for topic, s, t in zip(TOPICS, score, predictor.manifest.thresholds) if s >= t}
+        judged = zip(TOPICS, score, predictor.manifest.thresholds, strict=True)
+        accepted = {topic.german for topic, s, threshold in judged if s >= threshold}
         missing = [topic for topic in check["topics"] if topic not in accepted]
         missing += [entity for entity in check["entities"] if entity not in predictor.entities(check["text"])]
         print(f"golden {'FAILS, missing ' + str(missing) if missing else 'holds'}: {check['text']}")

@@ -1,7 +1,8 @@
-"""Step 5: what has no entity labels gets those of the teachers: for each word of a topic item or an encyclopaedia's
-paragraph, the mean of their distributions over the tags. So the entity head sees whole news, and not only sentences.
+"""Step 5: texts without entity labels get those of the teachers: for each word of a topic item or an encyclopaedia's
+paragraph, the mean of the teachers' distributions over the tags. So the entity head sees whole news, not only
+sentences.
 
-With `labelling.topics` the teachers label topics too: the targets become the mean of theirs and those that are there."""
+With `labelling.topics` the teachers label topics too: the targets become the mean of theirs and the existing ones."""
 
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ PAD, BEGIN, END = 1, 0, 2
 
 @dataclass(frozen=True)
 class Window:
-    """A half-open range of the flat tokens, inside of one example and without its specials."""
+    """A half-open range of the flat tokens, inside one example and without its specials."""
 
     example: int
     begin: int
@@ -39,7 +40,7 @@ def main() -> None:
     windows = cut_in_windows(examples, ends, config.labelling.window_tokens - 2)
     governor = ThreadGovernor(config.training.threads)
     labels = [label(config, name, examples, windows, governor) for name in config.labelling.teachers]
-    soft = np.mean([tags for tags, _ in labels], axis=0, dtype=np.float32).astype(np.float16)
+    soft = np.stack([tags for tags, _ in labels]).mean(axis=0, dtype=np.float32).astype(np.float16)
     np.save(config.paths.examples / "topics.soft.npy", soft)
     if config.labelling.topics:
         targets = (examples.whole["targets"] + np.mean([topics for _, topics in labels], axis=0)) / 2
@@ -48,15 +49,15 @@ def main() -> None:
     print(f"{len(named)} words labelled, {(named > 0.5).mean():.1%} of them in names")
 
 
-def cut_in_windows(examples: Examples, ends: set[int], room: int) -> list[Window]:
-    """Windows of at most `room` tokens and, where that goes, of whole sentences; the shortest first."""
+def cut_in_windows(examples: Examples, ends: set[int], capacity: int) -> list[Window]:
+    """Windows of at most `capacity` tokens, of whole sentences where possible; the shortest first."""
     ids = examples.flat["input_ids"]
     windows, begin = [], 0
     for example, length in enumerate(examples.lengths):
         position, stop = begin + 1, begin + int(length) - 1
         while position < stop:
-            cut = min(position + room, stop)
-            sentence_ends = [place + 1 for place in range(position, cut) if ids[place] in ends]
+            cut = min(position + capacity, stop)
+            sentence_ends = [index + 1 for index in range(position, cut) if ids[index] in ends]
             if cut < stop and sentence_ends:
                 cut = sentence_ends[-1]
             windows.append(Window(example, position, cut))
@@ -66,9 +67,11 @@ def cut_in_windows(examples: Examples, ends: set[int], room: int) -> list[Window
 
 
 @torch.inference_mode()
-def label(config: Config, name: str, examples: Examples, windows: list[Window], governor: ThreadGovernor):
-    """The model's distribution over the tags for each word's first piece, `[tokens, tags]` with zeros elsewhere, and its
-    topic scores, `[examples, topics]`."""
+def label(
+    config: Config, name: str, examples: Examples, windows: list[Window], governor: ThreadGovernor
+) -> tuple[np.ndarray, np.ndarray]:
+    """The model's distribution over the tags for each word's first piece, `[tokens, tags]` with zeros elsewhere, and
+    its topic scores, `[examples, topics]`."""
     model = trained_model(config, torch.load(config.paths.trained_by(name))).to(torch.bfloat16)
     ids, asked = examples.flat["input_ids"], examples.flat["asked"] > 0
     tags = np.zeros((len(ids), len(ENTITY_TAGS)), np.float16)
@@ -80,7 +83,7 @@ def label(config: Config, name: str, examples: Examples, windows: list[Window], 
         width = max(map(len, rows))
         padded = torch.tensor([row + [PAD] * (width - len(row)) for row in rows])
         entity_logits, topic_logits = (part.float() for part in model(padded, (padded != PAD).long()))
-        for window, scores, logits in zip(batch, entity_logits.softmax(-1).numpy(), topic_logits.numpy()):
+        for window, scores, logits in zip(batch, entity_logits.softmax(-1).numpy(), topic_logits.numpy(), strict=True):
             n_tokens = window.end - window.begin
             tags[window.begin : window.end] = scores[1 : 1 + n_tokens] * asked[window.begin : window.end, None]
             sums[window.example] += logits[1 : 1 + n_tokens].sum(0)

@@ -1,4 +1,4 @@
-"""Writes `ressort.toml`, the manifest by which the service knows what the model's outputs mean."""
+"""Writes `ressort.toml`, the manifest that tells the service what the model's outputs mean."""
 
 import json
 import tomllib
@@ -29,13 +29,13 @@ GOLDEN = [
 
 @dataclass
 class Manifest:
-    """What is measured, not given: the rest follows from `labels.py`. Thresholds are on the score after temperature."""
+    """The values that a training chooses; the labels come from `labels.py`. Thresholds apply after temperature."""
 
     description: str
     max_length: int
     stride: int
     temperature: float = 1.0
-    thresholds: list = field(default_factory=lambda: [0.5] * len(TOPICS))
+    thresholds: list[float] = field(default_factory=lambda: [0.5] * len(TOPICS))
 
     def write(self, folder: Path) -> None:
         (folder / "ressort.toml").write_text(self.to_toml())
@@ -44,7 +44,7 @@ class Manifest:
         topics = "\n".join(
             f"  {{ label = {_string(topic.german)}, code = {_string(topic.qcode)}, threshold = {threshold:.2f}, "
             f"names = {{ en = {_string(topic.english)} }} }},"
-            for topic, threshold in zip(TOPICS, self.thresholds)
+            for topic, threshold in zip(TOPICS, self.thresholds, strict=True)
         )
         return TEMPLATE.format(
             description=_string(self.description),

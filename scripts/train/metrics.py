@@ -1,4 +1,6 @@
-"""The figures: strict span F1 of entities; P@1, micro- and macro-F1 and calibration error of topics."""
+"""The metrics: strict span F1 of entities; P@1, micro- and macro-F1 and calibration error of topics.
+
+They equal those of `ressort evaluate`; a test compares both with tests/reference/metrics.json."""
 
 from dataclasses import dataclass
 
@@ -7,7 +9,7 @@ from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
 
-def span_f1(gold: list[list[str]], predicted: list[list[str]]) -> dict:
+def span_f1(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, float]:
     """Strict span F1 in percent by label, `micro` among them, by seqeval in strict IOB2."""
     report = classification_report(gold, predicted, mode="strict", scheme=IOB2, output_dict=True, zero_division=0)
     return {
@@ -17,10 +19,14 @@ def span_f1(gold: list[list[str]], predicted: list[list[str]]) -> dict:
     }
 
 
+# The columns of `TopicMetrics` as a string, after a first column.
+METRICS_HEAD = "| n | P@1 | micro F1 | macro F1 | ECE best | ECE all |\n|---|---|---|---|---|---|---|"
+
+
 @dataclass(frozen=True)
-class TopicFigures:
-    """Fractions. `macro_f1` is over the labels that the set has; the ECEs have 10 bins, `ece_top` is of the best label
-    of each document, `ece_all` of every score."""
+class TopicMetrics:
+    """Fractions. `macro_f1` is over the labels that occur; `ece_top` takes the best label of each document, `ece_all`
+    every score."""
 
     n: int
     p_at_1: float
@@ -36,19 +42,19 @@ class TopicFigures:
         )
 
 
-def topic_figures(targets: np.ndarray, scores: np.ndarray, thresholds: np.ndarray) -> TopicFigures:
-    """Of `[documents, topics]` targets (0 or 1) and scores. Documents without any topic don't count for P@1."""
+def topic_metrics(targets: np.ndarray, scores: np.ndarray, thresholds: np.ndarray) -> TopicMetrics:
+    """For `[documents, topics]` targets (0 or 1) and scores. Documents without any topic don't count for P@1."""
     accepted = scores >= thresholds
     best = scores.argmax(1)
     hit = targets[np.arange(len(targets)), best]
     some = targets.sum(1) > 0
     present = targets.sum(0) > 0
     by_label = label_f1(targets, accepted)
-    return TopicFigures(
+    return TopicMetrics(
         n=len(targets),
-        p_at_1=float(hit[some].mean()),
+        p_at_1=float(hit[some].mean()) if some.any() else 0.0,
         micro_f1=float(f1(targets, accepted)),
-        macro_f1=float(by_label[present].mean()),
+        macro_f1=float(by_label[present].mean()) if present.any() else 0.0,
         ece_top=calibration_error(hit, scores.max(1)),
         ece_all=calibration_error(targets.ravel(), scores.ravel()),
     )

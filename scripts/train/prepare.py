@@ -50,7 +50,7 @@ def prepare_topics(config: Config, encoder: Encoder) -> None:
     print(
         f"topics: {len(topics)} examples, {sum(lengths)} tokens, {(targets.sum(1) > 1).mean():.0%} with several labels"
     )
-    print(", ".join(f"{topic.slug} {n:.0f}" for topic, n in zip(TOPICS, targets.sum(0))))
+    print(", ".join(f"{topic.slug} {n:.0f}" for topic, n in zip(TOPICS, targets.sum(0), strict=True)))
 
 
 if __name__ == "__main__":

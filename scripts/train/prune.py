@@ -1,19 +1,19 @@
-"""Step 2: the vocabulary. Keeps every single-character piece and the pieces most seen in German and SIB-200 texts,
-and says how many words the smaller tokenizer cuts otherwise."""
+"""Step 2: the vocabulary. Keeps every single-character piece and the most frequent pieces of German and SIB-200
+texts. Reports how many words the smaller tokenizer cuts differently."""
 
 import json
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 
 import torch
 from tokenizers import Tokenizer
 from transformers import BertModel
 
 from .config import Config, parse_arguments
+from .pieces import batched, choose_pieces
 from .records import read_texts
 from .speeches import undo_latin1
-from .tokenizer import SPECIAL_PIECES, build_tokenizer
+from .tokenizer import build_tokenizer
 
 GERMAN_DEV_SETS = ["entities/germeval2014.dev", "topics/denews.de.dev", "topics/dip.dev"]
 GERMAN_SETS = [
@@ -47,12 +47,12 @@ def main() -> None:
 
 
 def full_pieces(tokenizer: Tokenizer) -> list[tuple[str, float]]:
-    return [tuple(entry) for entry in json.loads(tokenizer.to_str())["model"]["vocab"]]
+    return [(piece, score) for piece, score in json.loads(tokenizer.to_str())["model"]["vocab"]]
 
 
 def count_pieces(tokenizer: Tokenizer, config: Config) -> Counter:
-    """How often each id is seen in all counted texts."""
-    counts = Counter()
+    """The count of each id in all counted texts."""
+    counts: Counter[int] = Counter()
     for texts in batched(counted_texts(config), 2000):
         for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False):
             counts.update(encoding.ids)
@@ -68,16 +68,6 @@ def counted_texts(config: Config) -> Iterator[str]:
         yield from undo_latin1(text).splitlines()
 
 
-def choose_pieces(pieces: list[tuple[str, float]], counts: Counter, limit: int) -> list[int]:
-    """Ids in their old order (so that `<mask>` stays last): specials, single characters, then by falling count."""
-    kept = {index for index, (piece, _) in enumerate(pieces) if len(piece) == 1 or piece in SPECIAL_PIECES}
-    for index, _ in counts.most_common():
-        if len(kept) >= limit:
-            break
-        kept.add(index)
-    return sorted(kept)
-
-
 def shrink_embeddings(encoder: BertModel, kept: list[int]) -> None:
     weight = encoder.embeddings.word_embeddings.weight.data[torch.tensor(kept)].clone()
     encoder.embeddings.word_embeddings = torch.nn.Embedding.from_pretrained(weight, padding_idx=1)
@@ -85,19 +75,13 @@ def shrink_embeddings(encoder: BertModel, kept: list[int]) -> None:
 
 
 def report(full: Tokenizer, pruned: Tokenizer, n_kept: int, config: Config) -> None:
-    """Prints the share of words (between white space) that the two tokenizers cut otherwise, by set."""
+    """Prints the share of words (between white space) that the two tokenizers cut differently, by set."""
     print(f"{n_kept} pieces kept")
     for name in GERMAN_DEV_SETS + [name.replace(".train", ".dev") for name in SIB200_SETS]:
         words = [word for text in read_texts(config.paths.data, name) for word in text.split()]
-        pairs = zip(full.encode_batch(words), pruned.encode_batch(words))
+        pairs = zip(full.encode_batch(words), pruned.encode_batch(words), strict=True)
         n_changed = sum(one.tokens != other.tokens for one, other in pairs)
-        print(f"{name:32} {n_changed / len(words):8.3%} of {len(words)} words cut otherwise")
-
-
-def batched(items: Iterator[str], size: int) -> Iterator[list[str]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
+        print(f"{name:32} {n_changed / len(words):8.3%} of {len(words)} words cut differently")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-SPECIAL_PIECES = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+from .pieces import SPECIAL_PIECES
 
 
 def build_tokenizer(pieces: list[tuple[str, float]]) -> Tokenizer:

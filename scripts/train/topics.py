@@ -3,9 +3,9 @@
 import random
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tokenizers import Encoding
 
 from .alter import alter, draw_alteration
 from .config import Config
@@ -13,21 +13,24 @@ from .entities import WORD, Encoder, TaggedText, first_pieces
 from .labels import SIB200_TOPICS, TOPIC_INDEX, TOPICS
 from .records import read_texts, read_training_records
 
-WIKI_LINES = [1, 1, 2, 4, 8]  # mostly sentences, one a line
-SHORT_CHARACTERS = 400  # up to here an item is one that may be joined with others
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+
+WIKI_LINES = [1, 1, 2, 4, 8]  # a line is mostly one sentence
+SHORT_CHARACTERS = 400  # the longest item that may be joined with others
 
 
 @dataclass(frozen=True)
 class TopicItem:
     text: str
-    topics: frozenset
+    topics: frozenset[str]
     absent_weight: float
 
 
 @dataclass(frozen=True)
 class TopicExample:
-    input_ids: list
-    asked: list  # 1 for the first piece of each word, else 0: where teachers may tag
+    input_ids: list[int]
+    asked: list[int]  # 1 for the first piece of each word, else 0: where teachers may tag
     targets: np.ndarray  # [n_topics], 0 or 1
     weights: np.ndarray  # [n_topics], of each label in the loss
 
@@ -52,7 +55,7 @@ def topic_examples(encoder: Encoder, config: Config, rng: random.Random) -> list
 
 
 def denews_items(config: Config, rng: random.Random) -> list[TopicItem]:
-    """The news style that counts, several times over: whole, without title, the lead, the title, the rest."""
+    """The news style that matters most, in several forms: whole, without title, the lead, the title, the rest."""
     weight, items = config.topics.absent_weight["denews"], []
     for language in ("de", "en"):
         for record in read_training_records(config.paths.data, f"topics/denews.{language}.train"):
@@ -119,7 +122,8 @@ def wiki_items(config: Config, rng: random.Random) -> list[TopicItem]:
 
 def sample_balanced(records: list[dict], cap: int, rng: random.Random) -> list[dict]:
     """Takes a record, in random order, while one of its labels has been taken less than `cap` times."""
-    counts, chosen = Counter(), []
+    counts: Counter[str] = Counter()
+    chosen = []
     for record in rng.sample(records, len(records)):
         if any(counts[topic] < cap for topic in record["iptc"]):
             counts.update(record["iptc"])
@@ -128,13 +132,13 @@ def sample_balanced(records: list[dict], cap: int, rng: random.Random) -> list[d
 
 
 def join_short_items(items: list[TopicItem], share: float, rng: random.Random) -> list[TopicItem]:
-    """Joins `share` of the short items, two to five at a time: half of the joined texts are of one set of labels, the
-    others of two (whose union they bear), so that long texts and second labels are learnt."""
+    """Joins `share` of the short items, two to five at a time, so that the model learns long texts and second labels.
+    Half of the joined texts have one set of labels; the others have two sets and get their union."""
     short = [item for item in items if len(item.text) <= SHORT_CHARACTERS and item.topics]
     chosen = rng.sample(short, int(len(short) * share))
     taken = set(map(id, chosen))
     joined = [item for item in items if id(item) not in taken]
-    by_topics = {}
+    by_topics: dict[frozenset[str], list[TopicItem]] = {}
     for item in chosen:
         by_topics.setdefault(item.topics, []).append(item)
     pools = list(by_topics.values())
@@ -159,16 +163,16 @@ def alter_item(item: TopicItem, share: float, rng: random.Random) -> TopicItem:
 
 def encode_item(item: TopicItem, encoder: Encoder, max_tokens: int) -> TopicExample:
     encoding = encoder.encode(item.text)
-    ids, asked = encoding.ids, mark_words(encoding, item.text)
+    ids, asked = encoding.ids, first_piece_flags(encoding, item.text)
     if len(ids) > max_tokens:
-        ids, asked = ids[: max_tokens - 1] + ids[-1:], asked[: max_tokens - 1] + [0]
+        ids, asked = ids[: max_tokens - 1] + ids[-1:], [*asked[: max_tokens - 1], 0]
     targets = np.zeros(len(TOPICS), np.float32)
     targets[[TOPIC_INDEX[topic] for topic in item.topics]] = 1
     weights = np.where(targets == 1, 1.0, item.absent_weight).astype(np.float32)
     return TopicExample(ids, asked, targets, weights)
 
 
-def mark_words(encoding: Encoding, text: str) -> list[int]:
+def first_piece_flags(encoding: "Encoding", text: str) -> list[int]:
     asked = [0] * len(encoding.ids)
     words = TaggedText(text, [match.span() for match in WORD.finditer(text)], [])
     for piece in first_pieces(encoding, words):
@@ -177,12 +181,12 @@ def mark_words(encoding: Encoding, text: str) -> list[int]:
     return asked
 
 
-def _take(pool: list, n: int) -> list:
+def _take(pool: list[TopicItem], n: int) -> list[TopicItem]:
     taken, pool[:] = pool[:n], pool[n:]
     return taken
 
 
-def _topics(record: dict) -> frozenset:
+def _topics(record: dict) -> frozenset[str]:
     return frozenset(record["iptc"])
 
 

@@ -1,8 +1,9 @@
-"""Step 6: training, both heads together. Killed and started again it goes on from the last checkpoint.
+"""Step 6: training, both heads together. After a crash, the same command resumes from the last checkpoint.
 
-Linear warm-up and decay over the planned batches; with a time budget the schedule follows the clock when that is
-ahead."""
+Linear warm-up and decay over the planned batches; with a time budget the schedule follows the clock when that
+is ahead."""
 
+import argparse
 import json
 import time
 from collections.abc import Callable
@@ -15,11 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .batches import Batch, Examples, plan_batches
-from .config import Config, Training, parse_arguments
+from .config import Config, Optimisation, Training, parse_arguments
 from .labels import UNLABELLED
 from .model import TwoHeads, mean_of_text, starting_model
-from .precision import MixedPrecision, pool_dropout
+from .precision import FullPrecision, MixedPrecision, pool_dropout
 from .threads import ThreadGovernor
+
+Precision = MixedPrecision | FullPrecision
 
 
 def main() -> None:
@@ -34,34 +37,34 @@ def main() -> None:
     config.paths.trained.with_name("training.json").write_text(json.dumps(run.summary(), indent=1))
 
 
-def _add_options(parser) -> None:
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="instead of training.time_budget_minutes")
-    parser.add_argument("--restart", action="store_true", help="ignore a checkpoint that is there")
+    parser.add_argument("--restart", action="store_true", help="ignore an existing checkpoint")
 
 
 @dataclass
 class Run:
-    """A training in progress: everything that a checkpoint holds, and what is needed to go on from it. `batch_loss` is of
-    a batch of this task with these tensors."""
+    """A training in progress: the contents of a checkpoint, and what is needed to resume from it. `batch_loss` takes
+    the task of a batch and its tensors."""
 
-    training: Training
+    training: Optimisation
     checkpoint_file: Path
     examples: dict[str, Examples]
     plan: list[Batch]
     model: nn.Module
     batch_loss: Callable[[str, dict[str, Tensor]], Tensor]
-    precision: MixedPrecision
+    precision: Precision
     optimizer: torch.optim.Optimizer
     device: torch.device
     budget_s: float
     step: int = 0
     elapsed_s: float = 0.0
     n_tokens: int = 0
-    losses: dict = field(default_factory=dict)
+    losses: dict[str, float] = field(default_factory=dict)
 
     @property
     def progress(self) -> float:
-        """0 at the start, 1 at the end: by steps, or by the clock if there is a budget and that is further on."""
+        """0 at the start, 1 at the end: by steps, or by the clock if there is a budget and it is further ahead."""
         by_clock = self.elapsed_s / self.budget_s if self.budget_s else 0.0
         return max(self.step / len(self.plan), by_clock)
 
@@ -112,7 +115,7 @@ def start_run(config: Config, minutes: float | None) -> Run:
     return Run(training, config.paths.checkpoint, examples, plan, model, loss, precision, optimizer, device, budget_s)
 
 
-def parameter_groups(precision: MixedPrecision, training: Training) -> list[dict]:
+def parameter_groups(precision: Precision, training: Optimisation) -> list[dict]:
     """Encoder and heads at their rates; no decay on biases, layer norms and embeddings."""
     groups: dict[tuple[bool, bool], list] = {}
     for name, master in precision.masters.items():
@@ -129,7 +132,7 @@ def parameter_groups(precision: MixedPrecision, training: Training) -> list[dict
 
 
 def train(run: Run) -> None:
-    """Takes the steps that are left, from the last checkpoint on if there is one."""
+    """Runs the remaining steps, from the last checkpoint if there is one."""
     training = run.training
     if run.checkpoint_file.exists():
         run.resume()
@@ -169,13 +172,13 @@ def take_step(run: Run, batch: Batch) -> None:
     run.precision.take_over_weights()
     run.step += 1
     run.n_tokens += int(tensors["attention_mask"].sum())
-    previous = run.losses.get(batch.task, loss.item())
-    run.losses[batch.task] = 0.98 * previous + 0.02 * loss.item()
+    now = float(loss)
+    run.losses[batch.task] = 0.98 * run.losses.get(batch.task, now) + 0.02 * now
 
 
 def batch_loss(model: TwoHeads, task: str, tensors: dict[str, Tensor], training: Training) -> Tensor:
-    """Cross entropy over labelled pieces; for topics weighted binary cross entropy, summed over the labels of a document,
-    and beside it the teachers' tags, where there are."""
+    """Cross entropy over labelled pieces. For topics: weighted binary cross entropy, summed over a document's labels,
+    plus the cross entropy with the teachers' tags."""
     states = model.dropout(model.states(tensors["input_ids"], tensors["attention_mask"]))
     if task == "entities":
         logits = model.entity_head(states).float()
@@ -190,7 +193,7 @@ def batch_loss(model: TwoHeads, task: str, tensors: dict[str, Tensor], training:
 
 
 def report(run: Run) -> None:
-    """One line: where the training is, its speed, when it ends, and the losses (smoothed)."""
+    """One line: progress, speed, remaining time, and the smoothed losses."""
     per_second = run.n_tokens / run.elapsed_s
     left_min = (run.elapsed_s / run.progress - run.elapsed_s) / 60
     losses = " ".join(f"{task} {loss:.4f}" for task, loss in sorted(run.losses.items()))

@@ -1,9 +1,9 @@
-"""Step 3: the letter case of words, for texts that have lost theirs. Counts how words are written inside of sentences and
+"""Step 3: the letter case of words, for texts that have lost it. Counts how words are written inside sentences and
 writes the list `truecase.txt`, which goes into the model folder.
 
-A text in capitals reads to a case-sensitive model like another language. Before such a text is cut into pieces, each
-word gets the case that it has most often: as the list says, or with a capital, which is how German writes what no list
-has, names and compound nouns. Lengths in bytes stay as they are, so offsets do."""
+To a case-sensitive model, a text in capitals is like another language. Before such a text is cut into pieces, each word
+gets its most frequent case: as in the list, else with a capital first letter. German writes names and compound nouns
+that way, which no list contains. Lengths in bytes stay the same, so offsets do too."""
 
 import re
 import unicodedata
@@ -15,18 +15,18 @@ from .config import Config, parse_arguments
 from .records import read_texts, read_training_records
 from .speeches import undo_latin1
 
-# Letters, each with the combining marks behind it.
+# Letters, each with the combining characters that follow it.
 WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f])*")
-# What a sentence begins behind: its first word's capital says nothing.
+# What precedes the start of a sentence: the capital of its first word carries no information.
 SENTENCE_END = re.compile(r"[.!?:…\n\"„“»«(\[–-]\s*$")
 ROMAN_NUMERAL = re.compile(r"[IVXLCDM]+")
 MIN_COUNT = 3
-LONG_WORD = 5  # letters; a run of capitals without such a word is taken for abbreviations
-MIN_WORDS = 3  # of a text in lower case
+LONG_WORD = 5  # letters; a run of capitals without such a word counts as abbreviations
+MIN_WORDS = 3  # of a text in lower case whose case is restored
 
 
 class Truecaser:
-    """Restores the letter case of what is in capitals, and of texts without any."""
+    """Restores the letter case of words in capitals, and of texts without any capitals."""
 
     def __init__(self, words: Iterable[str]):
         self._words = {word.lower(): word for word in words}
@@ -51,11 +51,11 @@ class Truecaser:
             target = unicodedata.normalize("NFD", target)
         if len(target) != len(word):
             return word
-        return "".join(new if same_length(new, old) else old for new, old in zip(target, word))
+        return "".join(new if same_length(new, old) else old for new, old in zip(target, word, strict=True))
 
 
 def runs_of_capitals(matches: list[re.Match]) -> Iterator[list[re.Match]]:
-    """Maximal runs of words without a lower-case letter (`ß` apart) that have a long word among them."""
+    """Maximal runs of words without a lower-case letter (`ß` may occur) that contain a long word."""
     run = []
     for match in [*matches, None]:
         if match and not any(c.islower() and c != "ß" for c in match.group()):
@@ -91,7 +91,7 @@ def counted_texts(config: Config) -> Iterator[str]:
 
 
 def count_cases(texts: Iterable[str]) -> dict[str, Counter]:
-    """For each word in lower case, how often it is written how, inside of sentences."""
+    """For each word in lower case, the count of each of its written forms inside sentences."""
     written: Counter = Counter()
     for text in texts:
         if text.isupper():
@@ -100,27 +100,27 @@ def count_cases(texts: Iterable[str]) -> dict[str, Counter]:
             before = text[max(0, match.start() - 3) : match.start()]
             if match.start() and not SENTENCE_END.search(before):
                 written[match.group()] += 1
-    cases = defaultdict(Counter)
+    cases: dict[str, Counter] = defaultdict(Counter)
     for word, count in written.items():
         cases[word.lower()][word] += count
     return cases
 
 
 def choose_words(cases: dict[str, Counter]) -> list[str]:
-    """The words, sorted, whose most frequent case is not a capital with small letters behind it. Words with `ß` are listed
-    with `ss` too, which is how capitals spell it."""
+    """The words, sorted, whose most frequent form is not a capital followed by small letters. A word with `ß` is also
+    listed with `ss`, as capitals spell it."""
     best = {word: count.most_common(1)[0][0] for word, count in cases.items() if count.total() >= MIN_COUNT}
     capitals = {word.replace("ß", "ss"): case.replace("ß", "ss") for word, case in best.items() if "ß" in word}
     return sorted(case for case in (capitals | best).values() if case != case.lower().capitalize())
 
 
 def report(config: Config, truecaser: Truecaser) -> None:
-    """Prints how many words of texts that were not counted get their own case back."""
+    """Prints how many words get their original case, in texts that were not counted."""
     for name in ("entities/germeval2014.dev", "topics/denews.de.dev"):
         words = [m.group() for text in read_texts(config.paths.data, name) for m in list(WORD.finditer(text))[1:]]
         words = [word for word in words if len(word.upper()) == len(word)]
         n_right = sum(truecaser.restore_word(word.upper()) == word for word in words)
-        print(f"{name}: {n_right / len(words):.2%} of {len(words)} words get their case back")
+        print(f"{name}: {n_right / len(words):.2%} of {len(words)} words get their original case")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python -m scripts.train.finetune --config FILE
 
-`example.toml` beside this file is a configuration with every key. Killed and started again, it goes on."""
+`example.toml` in this folder is a configuration with every key. After a crash, the same command resumes."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ from .settings import Settings, read_settings
 
 CHECKPOINT_SUFFIXES = (".json", ".safetensors", ".bin")
 N_CALIBRATION_TEXTS = 800
-N_CHECKED_TEXTS = 8  # of dev, on which the graph is held against PyTorch
+N_CHECKED_TEXTS = 8  # of dev, on which the graph is compared with PyTorch
 
 
 def main() -> None:
@@ -56,21 +56,20 @@ def parse_arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--restart", action="store_true", help="train anew, whatever the work folder holds")
+    parser.add_argument("--restart", action="store_true", help="discard the training in the work folder")
     return parser.parse_args()
 
 
 def claim_work_folder(settings: Settings, dataset: Dataset, restart: bool) -> None:
-    """Writes down what the training is made of. If the work folder holds one that is made of something else, it is not
-    gone on with."""
+    """Records the inputs of the training. A training with other inputs in the work folder is an error."""
     paths = settings.paths
     paths.work.mkdir(parents=True, exist_ok=True)
-    made_of = what_it_is_made_of(settings, dataset)
+    made_of = training_inputs(settings, dataset)
     before = json.loads(paths.made_of.read_text()) if paths.made_of.exists() and not restart else made_of
     changed = sorted(key for key in made_of if made_of[key] != before.get(key))
     if changed:
         raise SystemExit(
-            f"{paths.work}: holds a training with other {', '.join(changed)}; --restart trains anew, or name another "
+            f"{paths.work}: holds a training with other {', '.join(changed)}; --restart discards it, or name another "
             "folder in [paths] work"
         )
     if restart or not paths.made_of.exists():
@@ -79,8 +78,8 @@ def claim_work_folder(settings: Settings, dataset: Dataset, restart: bool) -> No
         paths.made_of.write_text(json.dumps(made_of, indent=1))
 
 
-def what_it_is_made_of(settings: Settings, dataset: Dataset) -> dict:
-    """What the weights depend on, as JSON: neither dev, nor export and calibration, which may change after a training."""
+def training_inputs(settings: Settings, dataset: Dataset) -> dict:
+    """Everything that the weights depend on, as JSON. Dev, export and calibration may change after a training."""
     pace = ("threads", "checkpoint_minutes")
     training = {f"training.{key}": value for key, value in vars(settings.training).items() if key not in pace}
     checkpoint = [file for file in sorted(settings.paths.checkpoint.iterdir()) if file.suffix in CHECKPOINT_SUFFIXES]

@@ -19,14 +19,14 @@ WEIGHT_FILES = (
 
 @dataclass(frozen=True)
 class Base:
-    """`pad` is the id that rows of a batch are filled up with."""
+    """`pad` is the id of padding."""
 
     folder: Path
     tokenizer: Tokenizer
     pad: int
 
     def encoder(self, attention: str | None = None) -> PreTrainedModel:
-        """The encoder in full precision without any head; `attention` as in transformers, `None` for its choice."""
+        """The encoder in full precision without a head; `attention` as in transformers, `None` for its default."""
         try:
             encoder, loading = AutoModel.from_pretrained(
                 self.folder,
@@ -42,8 +42,8 @@ class Base:
         missing = sorted(name for name in loading["missing_keys"] if "pooler" not in name)
         if missing:
             raise SystemExit(
-                f"{self.folder}: the weights lack {len(missing)} of the encoder's tensors ({', '.join(missing[:3])}, …); are they "
-                f"of the model that config.json describes, {type(encoder).__name__}?"
+                f"{self.folder}: the weights lack {len(missing)} tensors of the encoder ({', '.join(missing[:3])}, …); "
+                f"do they belong to the model that config.json describes, {type(encoder).__name__}?"
             )
         if getattr(encoder, "pooler", None) is not None:
             encoder.pooler = None  # a head too: it reads the first token's state alone
@@ -51,8 +51,8 @@ class Base:
 
 
 def open_base(folder: Path, max_length: int) -> Base:
-    """Checks what can be seen without running the encoder."""
-    # What it says of weights without a place is the dropped head; missing ones are an error here.
+    """Checks the folder without running the encoder."""
+    # transformers warns about the dropped head, which is wanted; missing weights are an error here.
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     if not (folder / "config.json").is_file():
@@ -74,7 +74,7 @@ def open_base(folder: Path, max_length: int) -> Base:
     largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
     if largest >= config.vocab_size:
         raise SystemExit(
-            f"{folder}/tokenizer.json: gives ids up to {largest}, but config.json has embeddings for {config.vocab_size}; "
+            f"{folder}/tokenizer.json: gives ids up to {largest}, but config.json has {config.vocab_size} embeddings; "
             "take the tokenizer of this checkpoint"
         )
     pad = getattr(config, "pad_token_id", None)
@@ -88,7 +88,7 @@ def open_base(folder: Path, max_length: int) -> Base:
 
 
 def read_tokenizer(file: Path) -> Tokenizer:
-    """The tokenizer as the service has it: nothing cut off, and a text that spells a special token read as text."""
+    """The tokenizer as the service uses it: no truncation, and the name of a special token in a text is text."""
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # the tokenizers library raises bare exceptions
@@ -99,7 +99,7 @@ def read_tokenizer(file: Path) -> Tokenizer:
     ids, bare = tokenizer.encode("Berlin").ids, tokenizer.encode("Berlin", add_special_tokens=False).ids
     if ids[1:-1] != bare:
         raise SystemExit(
-            f"{file}: puts {len(ids) - len(bare)} special tokens around a text; one before and one behind ([CLS] … [SEP], "
-            "<s> … </s>) are expected: give it a post-processor"
+            f"{file}: puts {len(ids) - len(bare)} special tokens around a text; one before and one after "
+            "([CLS] … [SEP], <s> … </s>) are expected: give it a post-processor"
         )
     return tokenizer

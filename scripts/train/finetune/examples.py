@@ -1,21 +1,24 @@
 """Training examples: each document in windows of whole words, with the tags of its words and its topics."""
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tokenizers import Encoding, Tokenizer
 
 from ..entities import WORD, TaggedText, tag_pieces, tag_words
 from ..labels import UNLABELLED
 from .documents import Document, Labels
 from .settings import Paths, Settings
 
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
 
-def write_examples(settings: Settings, train: list[Document], labels: Labels, tokenizer: Tokenizer) -> None:
+
+def write_examples(settings: Settings, train: list[Document], labels: Labels, tokenizer: "Tokenizer") -> None:
     """One array for all tokens (`input_ids`, `tags`), or one row an example (`targets`, `weights`)."""
     capacity = settings.training.max_length - 2
     begin, end = tokenizer.encode("").ids
-    index = {tag: place for place, tag in enumerate(labels.tags)}
+    index = {tag: number for number, tag in enumerate(labels.tags)}
     ids, tags, targets, weights = [], [], [], []
     for document in train:
         encoding = tokenizer.encode(document.text, add_special_tokens=False)
@@ -25,7 +28,7 @@ def write_examples(settings: Settings, train: list[Document], labels: Labels, to
             ids.append([begin, *encoding.ids[first:last], end])
             tags.append([UNLABELLED, *document_tags[first:last], UNLABELLED])
             targets.append(topic_target(document, labels.topics))
-            # The topics of a document count once, in however many windows it comes.
+            # The topics of a document count once, whatever the number of its windows.
             weights.append(0.0 if document.topics is None else 1 / len(windows))
     lengths = [len(example) for example in ids]
     arrays = {"lengths": lengths, "input_ids": np.concatenate(ids).astype(np.int32)}
@@ -35,15 +38,13 @@ def write_examples(settings: Settings, train: list[Document], labels: Labels, to
         arrays |= {"targets": np.stack(targets), "weights": np.array(weights, np.float32)}
     _save(settings.paths, arrays)
     if n_cut := sum(map(n_inside_of_words, train)):
-        print(
-            f"note: {n_cut} entities begin or end inside of a word; the service gives whole words, and not exactly those"
-        )
+        print(f"note: {n_cut} entities begin or end inside a word; the service gives whole words instead")
     print(f"{len(lengths)} windows of {len(train)} documents, {sum(lengths)} tokens, longest {max(lengths)}")
 
 
-def tag_document(document: Document, encoding: Encoding, index: dict[str, int]) -> tuple[list[int], list[bool]]:
-    """For each token its tag (`UNLABELLED` but for first pieces of words), and whether a window may begin with it: not
-    inside of a word or of an entity."""
+def tag_document(document: Document, encoding: "Encoding", index: dict[str, int]) -> tuple[list[int], list[bool]]:
+    """For each token its tag (`UNLABELLED` except for first pieces of words), and whether a window may begin with it:
+    not inside a word or an entity."""
     tags = tag_pieces(encoding, gold_words(document))
     starts = [tag is not None and not tag.startswith("I-") for tag in tags]
     if document.entities is None:
@@ -52,15 +53,15 @@ def tag_document(document: Document, encoding: Encoding, index: dict[str, int]) 
 
 
 def gold_words(document: Document) -> TaggedText:
-    """The service's words, cut again where an entity begins or ends, each with its tag."""
+    """The service's words, also cut where an entity begins or ends, each with its tag."""
     entities = document.entities or []
-    cuts = sorted({place for entity in entities for place in (entity["start"], entity["end"])})
+    cuts = sorted({offset for entity in entities for offset in (entity["start"], entity["end"])})
     spans = [span for match in WORD.finditer(document.text) for span in _cut(match, cuts)]
     return tag_words({"text": document.text, "token_spans": spans, "entities": entities})
 
 
 def n_inside_of_words(document: Document) -> int:
-    """How many of the document's entities begin or end inside of a word."""
+    """How many of the document's entities begin or end inside a word."""
     words = [match.span() for match in WORD.finditer(document.text)]
     begins, ends = {begin for begin, _ in words}, {end for _, end in words}
     return sum(entity["start"] not in begins or entity["end"] not in ends for entity in document.entities or [])
@@ -68,17 +69,17 @@ def n_inside_of_words(document: Document) -> int:
 
 def _cut(word: re.Match, cuts: list[int]) -> list[tuple[int, int]]:
     inside = [cut for cut in cuts if word.start() < cut < word.end()]
-    return list(zip([word.start(), *inside], [*inside, word.end()]))
+    return list(zip([word.start(), *inside], [*inside, word.end()], strict=True))
 
 
 def cut_windows(starts: list[bool], capacity: int) -> list[tuple[int, int]]:
-    """Half-open ranges of tokens that follow one another, each of at most `capacity`, beginning where one may begin if
-    that leaves it half full."""
+    """Adjacent half-open ranges of at most `capacity` tokens. A range begins where it may, if the one before stays at
+    least half full."""
     windows, first = [], 0
     while first < len(starts):
         last = min(first + capacity, len(starts))
         if last < len(starts):
-            last = next((place for place in range(last, first + capacity // 2, -1) if starts[place]), last)
+            last = next((token for token in range(last, first + capacity // 2, -1) if starts[token]), last)
         windows.append((first, last))
         first = last
     return windows

@@ -1,4 +1,4 @@
-"""The model: any encoder, and a linear head for each task over its token states. And its training."""
+"""The model, any encoder with a linear head for each task over its token states, and its training."""
 
 import dataclasses
 import math
@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from ..batches import Batch, Examples, cut_batches
+from ..batches import Batch, Examples
+from ..cutting import cut_batches
 from ..labels import UNLABELLED
 from ..model import mean_of_text
 from ..precision import FullPrecision, MixedPrecision, has_bf16_units
@@ -23,15 +24,15 @@ from .settings import Settings, Topics, Training
 
 
 class TokenHeads(nn.Module):
-    """Logits for every token, of the tasks that have labels. A document's topic logits are the mean over its tokens,
-    specials apart."""
+    """Logits for every token, for the tasks that have labels. A document's topic logits are the mean over its tokens
+    without specials."""
 
     def __init__(self, encoder: PreTrainedModel, labels: Labels, dropout: float = 0.0):
         super().__init__()
         self.encoder, self.config = encoder, encoder.config
         self.dropout = nn.Dropout(dropout)
         width = encoder.config.hidden_size
-        # `_head` in these names: they have a learning rate of their own, and stay in full precision.
+        # `_head` in these names gives them their own learning rate, and keeps them in full precision.
         self.entity_head = nn.Linear(width, len(labels.tags)) if labels.tags else None
         self.topic_head = nn.Linear(width, len(labels.topics)) if labels.topics else None
 
@@ -50,14 +51,14 @@ def output_names(labels: Labels) -> list[str]:
 
 
 def trained_model(settings: Settings, base: Base, labels: Labels) -> TokenHeads:
-    """The model of a finished training, to be run and not trained on; its attention is one that can be exported."""
+    """The model of a finished training, for inference; its attention can be exported."""
     model = TokenHeads(base.encoder("eager"), labels)
     model.load_state_dict(torch.load(settings.paths.trained, map_location="cpu"))
     return model.eval()
 
 
 def train_model(settings: Settings, base: Base, labels: Labels) -> None:
-    """Trains, from the last checkpoint on if there is one, and leaves the weights in the work folder."""
+    """Trains, from the last checkpoint if there is one, and writes the weights to the work folder."""
     torch.manual_seed(settings.seed)
     run = start_run(settings, base, labels)
     train(run)
@@ -66,7 +67,7 @@ def train_model(settings: Settings, base: Base, labels: Labels) -> None:
 
 
 def start_run(settings: Settings, base: Base, labels: Labels) -> Run:
-    training = dataclasses.replace(settings.training, threads=settings.training.threads or os.cpu_count())
+    training = dataclasses.replace(settings.training, threads=settings.training.threads or os.cpu_count() or 1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     examples = {"all": Examples(settings.paths.examples, base.pad)}
     plan = plan_epochs(examples["all"], training, settings.seed)
@@ -77,19 +78,18 @@ def start_run(settings: Settings, base: Base, labels: Labels) -> Run:
     optimizer = torch.optim.AdamW(parameter_groups(precision, training), betas=(0.9, 0.98), eps=1e-6, fused=True)
     print(f"{len(plan)} steps on {device} in {'bf16' if isinstance(precision, MixedPrecision) else 'fp32'}", flush=True)
     loss = partial(batch_loss, model, settings.topics)
-    return Run(
-        training, settings.paths.training_checkpoint, examples, plan, model, loss, precision, optimizer, device, budget_s=0
-    )  # fmt: skip
+    checkpoint = settings.paths.training_checkpoint
+    return Run(training, checkpoint, examples, plan, model, loss, precision, optimizer, device, budget_s=0)
 
 
 def plan_epochs(examples: Examples, training: Training, seed: int) -> list[Batch]:
-    """All batches of a training in their order, the same for the same seed; each epoch is shuffled anew."""
+    """All batches of a training in order, the same for the same seed; each epoch has its own order."""
     rng, plan, n_epochs = random.Random(seed), [], math.ceil(training.epochs)
     for _ in range(n_epochs):
         order = list(range(len(examples.lengths)))
         rng.shuffle(order)
         batches = cut_batches(examples.lengths[order], training.batch_tokens, rng)
-        plan += [Batch("all", [order[place] for place in batch]) for batch in batches]
+        plan += [Batch("all", [order[index] for index in batch]) for batch in batches]
     return plan[: max(1, round(len(plan) * training.epochs / n_epochs))]
 
 
@@ -101,14 +101,14 @@ def choose_precision(model: TokenHeads, training: Training, device: torch.device
 
 
 def batch_loss(model: TokenHeads, topics: Topics | None, _task: str, tensors: dict[str, Tensor]) -> Tensor:
-    """Cross entropy over labelled pieces, and over labelled documents that of their topics: softmax, or binary and summed
-    over the labels."""
+    """Cross entropy over labelled pieces, plus that of the topics over labelled documents: softmax, or binary and
+    summed over the labels."""
     states = model.states(tensors["input_ids"], tensors["attention_mask"])
     loss = states.sum() * 0.0  # for a batch without any label
-    if "tags" in tensors and (tensors["tags"] != UNLABELLED).any():
+    if model.entity_head is not None and "tags" in tensors and (tensors["tags"] != UNLABELLED).any():
         logits = model.entity_head(states).float()
         loss = loss + F.cross_entropy(logits.flatten(0, 1), tensors["tags"].flatten(), ignore_index=UNLABELLED)
-    if "targets" in tensors and (tensors["weights"] > 0).any():
+    if topics and model.topic_head is not None and "targets" in tensors and (tensors["weights"] > 0).any():
         logits = model.topic_head(mean_of_text(states, tensors["attention_mask"])).float()
         if topics.is_single:
             losses = F.cross_entropy(logits, tensors["targets"], reduction="none")
@@ -120,7 +120,7 @@ def batch_loss(model: TokenHeads, topics: Topics | None, _task: str, tensors: di
 
 
 def _save(state: dict, file: Path) -> None:
-    """Whole or not at all, so that a run that is killed here trains its last steps again."""
+    """Atomic: after a crash here, the run repeats its last steps."""
     unfinished = file.with_suffix(".unfinished")
     torch.save(state, unfinished)
     unfinished.rename(file)

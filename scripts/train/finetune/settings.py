@@ -2,21 +2,27 @@
 
 import dataclasses
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar, get_origin, get_type_hints
+
+from ..config import Optimisation
 
 PROBLEM_TYPES = ("multi_label", "single_label")
 PRECISIONS = ("auto", "bf16", "fp32")
 SHORTEST_WINDOW = 8
 
+Section = TypeVar("Section")
+
 
 @dataclass(frozen=True)
 class Paths:
-    """Where things lie. `output` is the folder that is served; `work` holds everything in between."""
+    """`output` is the folder that is served; `work` holds intermediate files."""
 
     checkpoint: Path
-    train: list
-    dev: list
+    train: list[Path]
+    dev: list[Path]
     output: Path
     work: Path
 
@@ -47,14 +53,14 @@ class Paths:
 
 @dataclass(frozen=True)
 class Entities:
-    labels: list = dataclasses.field(default_factory=list)
+    labels: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Topics:
     problem_type: str = "multi_label"
     field: str = "topics"
-    labels: list = dataclasses.field(default_factory=list)
+    labels: list[str] = dataclasses.field(default_factory=list)
     loss_weight: float = 0.5
 
     @property
@@ -63,9 +69,7 @@ class Topics:
 
 
 @dataclass(frozen=True)
-class Training:
-    """What `scripts.train.train` asks of a training, and more."""
-
+class Training(Optimisation):
     epochs: float = 3.0
     max_length: int = 256
     batch_tokens: int = 2048
@@ -97,7 +101,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Settings:
-    """`entities` or `topics` is `None` where the model does not give that task."""
+    """`entities` or `topics` is `None` where the model does not do that task."""
 
     seed: int
     paths: Paths
@@ -106,6 +110,10 @@ class Settings:
     training: Training
     calibration: Calibration
     export: Export
+
+    @property
+    def is_single_label(self) -> bool:
+        return self.topics is not None and self.topics.is_single
 
 
 def read_settings(file: Path) -> Settings:
@@ -136,13 +144,13 @@ def read_settings(file: Path) -> Settings:
     return settings
 
 
-def _problems(settings: Settings):
-    """What is wrong in the values, as messages."""
+def _problems(settings: Settings) -> Iterator[str]:
+    """A message for each invalid value."""
     training, export, topics = settings.training, settings.export, settings.topics
     if type(settings.seed) is not int:
         yield f"seed {settings.seed!r} must be a whole number"
     if settings.entities is None and topics is None:
-        yield "neither [entities] nor [topics]; a section, even an empty one, says that the model gives that task"
+        yield "neither [entities] nor [topics]; a section, even an empty one, says that the model does that task"
     if topics and topics.problem_type not in PROBLEM_TYPES:
         yield f"[topics] problem_type {topics.problem_type!r} must be one of {', '.join(PROBLEM_TYPES)}"
     if training.precision not in PRECISIONS:
@@ -151,7 +159,7 @@ def _problems(settings: Settings):
         if getattr(training, name) <= 0:
             yield f"[training] {name} {getattr(training, name)} must be above 0"
     if not 0 <= training.warmup < 1 or not 0 <= training.dropout < 1:
-        yield f"[training] warmup {training.warmup} and dropout {training.dropout} must lie in 0 to below 1"
+        yield f"[training] warmup {training.warmup} and dropout {training.dropout} must be at least 0 and below 1"
     if training.max_length < SHORTEST_WINDOW:
         yield f"[training] max_length {training.max_length} must be at least {SHORTEST_WINDOW}, better 128 or more"
     if training.batch_tokens < training.max_length:
@@ -164,15 +172,14 @@ def _problems(settings: Settings):
             yield f"[{name}] labels must be different strings, none of them empty: {labels}"
 
 
-def _section(file: Path, raw: dict, name: str, kind: type):
-    """A section as `kind`; a key that it does not have, or a value of another type than the default's, is an error."""
-    known = {field.name: field.type for field in dataclasses.fields(kind)}
+def _section(file: Path, raw: dict[str, Any], name: str, kind: type[Section]) -> Section:
+    """A section as `kind`; an unknown key, or a value of another type than the default's, is an error."""
+    known = {key: get_origin(hint) or hint for key, hint in get_type_hints(kind).items()}
     values = {}
-    for key, value in raw.get(name, {}).items():
+    for key, given in raw.get(name, {}).items():
         if key not in known:
             raise SystemExit(f"{file}: unknown {key} in [{name}]; there are {', '.join(known)}")
-        if known[key] is float and type(value) is int:
-            value = float(value)
+        value = float(given) if known[key] is float and type(given) is int else given
         if type(value) is not known[key]:
             raise SystemExit(f"{file}: [{name}] {key} {value!r} must be {_IN_WORDS[known[key]]}")
         values[key] = value
