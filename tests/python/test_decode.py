@@ -1,0 +1,53 @@
+"""Valid tag sequences and entities."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from scripts.train.decode import TagDecoder, found_tags, spans
+from scripts.train.entities import TaggedText
+
+TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+PREFERENCE = {"O": 0, "B-PER": 1, "I-PER": 2, "B-LOC": 3, "I-LOC": 4}
+
+
+def rows(*tags: str) -> np.ndarray:
+    """Logits that prefer these tags."""
+    return np.eye(len(TAGS))[[PREFERENCE[tag] for tag in tags]] * 8.0
+
+
+@pytest.mark.parametrize("sequence", [["O"], ["B-PER", "I-PER", "O"], ["B-PER", "B-PER"], ["B-LOC", "I-LOC", "B-PER"]])
+def test_a_valid_sequence_stays(sequence: list[str]) -> None:
+    assert [TAGS[tag] for tag in TagDecoder(TAGS).best_sequence(rows(*sequence))] == sequence
+
+
+@pytest.mark.parametrize("sequence", [["I-PER"], ["O", "I-LOC"], ["B-PER", "I-LOC"], ["I-LOC", "I-PER", "I-LOC"]])
+def test_an_inside_tag_never_follows_another_kind(sequence: list[str]) -> None:
+    found = [TAGS[tag] for tag in TagDecoder(TAGS).best_sequence(rows(*sequence))]
+    for previous, tag in zip(["O", *found], found, strict=False):
+        assert not tag.startswith("I-") or previous in ("B" + tag[1:], tag)
+
+
+def test_the_sum_over_the_sequence_decides_and_not_each_word() -> None:
+    logits = np.array([[2.0, 1.9, 0, 0, 0], [0, 0, 5.0, 0, 0]])
+    assert [TAGS[tag] for tag in TagDecoder(TAGS).best_sequence(logits)] == ["B-PER", "I-PER"]
+
+
+def test_spans_give_first_and_last_word() -> None:
+    assert spans(["B-PER", "I-PER", "O", "B-LOC", "B-LOC"]) == [(0, 1, "PER"), (3, 3, "LOC"), (4, 4, "LOC")]
+    assert spans([]) == []
+
+
+def test_a_word_without_a_piece_is_outside_and_a_text_without_words_has_no_tags() -> None:
+    encoding = SimpleNamespace(ids=[1], offsets=[(0, 3)])
+    words = TaggedText("Ulm x", [(0, 3), (4, 5)], [])
+    assert TagDecoder(TAGS).word_tags(encoding, rows("B-LOC"), words) == ["B-LOC", "O"]
+    assert TagDecoder(TAGS).word_tags(encoding, rows("O"), TaggedText("", [], [])) == []
+
+
+def test_tags_of_served_words_reach_the_gold_words_that_are_parts_of_them() -> None:
+    # The service has the word `Ulm-Süd`, the gold data `Ulm` and `-Süd`.
+    gold = TaggedText("in Ulm-Süd", [(0, 2), (3, 6), (6, 10)], ["O", "B-LOC", "I-LOC"])
+    encoding = SimpleNamespace(ids=[1, 2], offsets=[(0, 2), (3, 10)])
+    assert found_tags(TagDecoder(TAGS), encoding, rows("O", "B-LOC"), gold) == ["O", "B-LOC", "I-LOC"]
