@@ -68,3 +68,4 @@ def test_held_out_thresholds_ignore_the_own_fold() -> None:
     own_fold = np.arange(50) % 5 == 0
     assert (before[own_fold] == after[own_fold]).all()
     assert before.shape == score.shape
+    assert ((before > 0.3) & (before <= 0.7)).all()
