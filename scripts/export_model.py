@@ -91,9 +91,7 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=pathlib.Path, help="folder with config.json, weights, tokenizer")
     parser.add_argument("out", type=pathlib.Path, help="model folder to write")
     parser.add_argument("--task", choices=sorted(TASKS), help="default: read from the config's architectures")
@@ -247,9 +245,7 @@ def input_names(model: torch.nn.Module) -> list[str]:
     return names
 
 
-def encode(
-    tokenizer: PreTrainedTokenizerBase, texts: list[str], inputs: list[str]
-) -> dict[str, torch.Tensor]:
+def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], inputs: list[str]) -> dict[str, torch.Tensor]:
     """The texts as one padded batch, cut at the model's maximum; missing token types are 0."""
     max_length = min(tokenizer.model_max_length, 512)
     encoded = tokenizer(texts, padding=True, truncation=True, max_length=max_length, return_tensors="pt")
@@ -277,7 +273,7 @@ def convert_to_fp16(path: pathlib.Path, keep_io_types: bool) -> None:
 
 
 def convert_to_int8(path: pathlib.Path) -> None:
-    """Dynamic quantisation: int8 weights by channel that saturate on no processor, activations quantised at run time."""
+    """Dynamic quantisation: int8 weights by channel that saturate on no processor, activations quantised as it runs."""
     large = has_external_data(path)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder, quiet():
         quantized = pathlib.Path(folder) / path.name
@@ -312,9 +308,7 @@ def compare(
     return differences
 
 
-def difference(
-    output: str, texts: str, mask: np.ndarray, expected: np.ndarray, found: np.ndarray
-) -> Difference:
+def difference(output: str, texts: str, mask: np.ndarray, expected: np.ndarray, found: np.ndarray) -> Difference:
     """Compares logits; of logits by token only those that are no padding."""
     if expected.shape != found.shape:
         raise ExportError(f"{output}: ONNX gives shape {found.shape}, PyTorch {expected.shape}")

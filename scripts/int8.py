@@ -2,16 +2,18 @@
 
     python -m scripts.int8 MODEL TOKENIZER TEXTS OUT [--documents N]
 
-makes such a graph out of one that is int8 already: MODEL and OUT are ONNX files, TOKENIZER is a tokenizer.json, TEXTS
+makes such a graph out of one that is int8 already: MODEL and OUT are ONNX files, TOKENIZER is a tokenizer.json. TEXTS
 holds one JSON object with a "text" a line, from which activations are measured.
 
-ONNX Runtime multiplies uint8 activations by int8 weights. x86 without VNNI adds two neighbouring products in 16 bits and
-clips the sum, so `255 * (w[2k] + w[2k + 1])` must fit into -32,768..=32,767: two weights that are neighbours along the summed
-axis may together reach 128 and no more. Weights of 7 bits keep this too, with three times the error in a layer's output.
+ONNX Runtime multiplies uint8 activations by int8 weights. x86 without VNNI adds two neighbouring products in 16 bits
+and clips the sum. So `255 * (w[2k] + w[2k + 1])` must fit into -32,768..=32,767: two weights that are neighbours along
+the summed axis may together reach 128 and no more. Weights of 7 bits keep this too, with three times the error in a
+layer's output.
 
-`Softmax` adds as many numbers at a time as a vector register holds, so its last bit depends on the processor. Where activations
-are quantised, that bit becomes a step of 1/255 sooner or later. `decompose_softmax` takes operators whose kernels add in one order.
-On x86 with AVX2 or more the logits then are the same bits (1,000 sentences, with AVX2, AVX-512 and AVX-512 VNNI).
+`Softmax` adds as many numbers at a time as a vector register holds, so its last bit depends on the processor. Where
+activations are quantised, that bit becomes a step of 1/255 sooner or later. `decompose_softmax` takes operators whose
+kernels add in one order. On x86 with AVX2 or more the logits then are the same bits (1,000 sentences, with AVX2,
+AVX-512 and AVX-512 VNNI).
 """
 
 import argparse
@@ -69,20 +71,18 @@ def quantise(
 def avoid_saturation(
     model: ModelProto, floats: dict[str, TensorProto] | None = None, calibration: Sequence[Feed] = ()
 ) -> int:
-    """Quantises the weights of all `MatMulInteger` nodes anew, so that no pair of products saturates; gives their number.
-
-    The weights come from `floats`, by their names before quantisation, else from the int8 weights and their scales.
-    """
+    """Quantises the weights of all `MatMulInteger` nodes anew, so that no pair of products saturates; gives their
+    number.  The weights come from `floats`, by their names before quantisation, else from the int8 weights and their
+    scales."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     inputs = _float_inputs(model, tensors)
     moments = _second_moments(model, sorted(set(inputs.values())), calibration)
     for name, source in inputs.items():
         stem = name.removesuffix("_quantized")
         scale = numpy_helper.to_array(tensors[f"{stem}_scale"])
-        known = floats is not None and stem in floats
         weights = (
             numpy_helper.to_array(floats[stem])
-            if known
+            if floats is not None and stem in floats
             else numpy_helper.to_array(tensors[name]).astype(np.float32) * scale
         )
         if scale.size == 1:
@@ -100,8 +100,8 @@ def avoid_saturation(
 def quantise_columns(
     weights: NDArray[np.float32], one_scale: bool = False
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """`weights` `[K, N]` as int8 with a scale for each column `[N]`, or one for all `[1]`: of the scales tried, the one with
-    the least squared error."""
+    """`weights` `[K, N]` as int8 with a scale for each column `[N]`, or one for all `[1]`: of the scales tried, the
+    one with the least squared error."""
     smallest = np.abs(weights).max(axis=0) / LARGEST
     largest = np.maximum(smallest, scale_without_excess(weights))
     if one_scale:
@@ -124,9 +124,9 @@ def quantise_columns(
 def balance_errors(
     weights: NDArray[np.float32], scales: NDArray[np.float32], moments: NDArray[np.float32]
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Rounds `weights` `[K, N]` row by row and lets the rows that follow make up for each error, as GPTQ does (Frantar et
-    al., 2023), given the second moments `[K, K]` of the inputs. For each column it keeps the better of `scales` and the scale
-    at which no pair has to be clipped."""
+    """Rounds `weights` `[K, N]` row by row and lets the rows that follow make up for each error, as GPTQ does (Frantar
+    et al., 2023), given the second moments `[K, K]` of the inputs. For each column it keeps the better of `scales` and
+    the scale at which no pair has to be clipped."""
     wide = np.maximum(np.abs(weights).max(axis=0) / LARGEST, scale_without_excess(weights))
     wide = np.maximum(wide, np.finfo(np.float32).tiny).astype(np.float32)
     tried = [(_round_in_turn(weights, scale, moments), scale) for scale in (scales, wide)]
@@ -164,8 +164,8 @@ def without_saturation(exact: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def decompose_softmax(model: ModelProto) -> int:
-    """Writes each `Softmax` over the last axis as `exp(x - max) / sum`; gives their number. Where a matrix product follows,
-    its result is divided instead, which is smaller."""
+    """Writes each `Softmax` over the last axis as `exp(x - max) / sum`; gives their number. Where a matrix product
+    follows, its result is divided instead, which is smaller."""
     graph = model.graph
     opset = next((known.version for known in model.opset_import if known.domain in ("", "ai.onnx")), 0)
     users: dict[str, list[NodeProto]] = {}
@@ -223,7 +223,8 @@ def _over_last_axis(node: NodeProto) -> bool:
 
 
 def _pair_sums(weights: NDArray) -> NDArray:
-    """Sums of neighbours along K where both have one sign, else 0: then one of the two products alone is the largest."""
+    """Sums of neighbours along K where both have one sign, else 0: then one of the two products alone is the
+    largest."""
     n_pairs = len(weights) // 2
     first, second = weights[0 : 2 * n_pairs : 2], weights[1 : 2 * n_pairs : 2]
     return np.where(first * second > 0, first + second, 0)

@@ -48,19 +48,17 @@ cargo test --locked
 
 # --- Scripts
 
-step 'shell and Python scripts parse'
+step 'shell scripts parse'
 for script in scripts/*.sh scripts/*/*.sh; do bash -n "$script"; done
-python3 -m compileall -q scripts
+
+step 'format, lints, types and tests of the Python'
+scripts/python.sh
 
 step 'letter case: the service against the training scripts'
 python3 -m scripts.reference.make_truecase --check
 
 step 'metrics of `ressort evaluate` against seqeval, nervaluate and scikit-learn'
-if environment metrics-venv scripts/reference/metrics-requirements.txt; then
-  target/metrics-venv/bin/python -m scripts.reference.make_metrics --check
-else
-  skip 'the Python packages cannot be installed here; the tests use the stored values'
-fi
+target/python-venv/bin/python -m scripts.reference.make_metrics --check
 
 step 'fine-tune of a tiny checkpoint'
 if python3 -c 'import onnxruntime, seqeval, sentencepiece, torch, transformers' 2> /dev/null; then

@@ -1,5 +1,6 @@
 """Step 7: the model folder. One ONNX graph with both heads, checked against PyTorch, then int8."""
 
+import argparse
 import json
 import re
 import shutil
@@ -47,7 +48,7 @@ def main() -> None:
     report_sizes(config.paths.model)
 
 
-def _add_options(parser) -> None:
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", action="store_true", help="export the last checkpoint, not the finished training"
     )
@@ -69,7 +70,7 @@ def export_graph(model: TwoHeads, file: Path, opset: int) -> None:
         str(file),
         input_names=["input_ids", "attention_mask"],
         output_names=["entity_logits", "topic_logits"],
-        dynamic_axes={name: axes for name in ("input_ids", "attention_mask", "entity_logits", "topic_logits")},
+        dynamic_axes=dict.fromkeys(("input_ids", "attention_mask", "entity_logits", "topic_logits"), axes),
         opset_version=opset,
         dynamo=False,
     )
@@ -88,7 +89,7 @@ def check_logits(model: TwoHeads, tokenizer: Tokenizer, file: Path) -> None:
         mask = np.array([[1] * len(row) + [0] * (width - len(row)) for row in batch])
         found = session.run(["entity_logits", "topic_logits"], {"input_ids": ids, "attention_mask": mask})
         expected = model(torch.from_numpy(ids), torch.from_numpy(mask))
-        for ours, theirs in zip(found, expected):
+        for ours, theirs in zip(found, expected, strict=True):
             worst = max(worst, float(np.abs((ours - theirs.numpy()) * mask[..., None]).max()))
     print(f"largest difference to PyTorch: {worst:.1e}")
     if worst > TOLERANCE:
@@ -96,8 +97,8 @@ def check_logits(model: TwoHeads, tokenizer: Tokenizer, file: Path) -> None:
 
 
 def quantise(source: Path, target: Path, kept_pattern: str, tokenizer: Tokenizer, texts: list[str]) -> None:
-    """int8 weights per channel, embeddings too, fitted to the activations on `texts`. Left as they are: the two heads (small,
-    and they decide) and the matrix products whose names match `kept_pattern`."""
+    """int8 weights per channel, embeddings too, fitted to the activations on `texts`. Left as they are: the two heads
+    (small, and they decide) and the matrix products whose names match `kept_pattern`."""
     kept = re.compile(f"_head|{kept_pattern}" if kept_pattern else "_head")
     graph = load_onnx(source).graph
     names = [node.name for node in graph.node if kept.search(node.name)]

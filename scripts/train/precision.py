@@ -36,7 +36,7 @@ class MixedPrecision:
     @torch.no_grad()
     def take_over_weights(self) -> None:
         """Rounds the masters into the bf16 weights, after the optimiser's step."""
-        weights, masters = zip(*self._copied)
+        weights, masters = zip(*self._copied, strict=True)
         torch._foreach_copy_(list(weights), list(masters))
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -1,21 +1,24 @@
 """int8 weights that saturate on no processor."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 int8 = pytest.importorskip("scripts.int8", reason="needs onnx and tokenizers", exc_type=ImportError)
 
 RANDOM = np.random.default_rng(7)
 
 
-def clipped_product(activations, weights):
+def clipped_product(activations: NDArray, weights: NDArray) -> NDArray:
     """As `vpmaddubsw` and `vpmaddwd` compute it: pairs are added in 16 bits and clipped."""
     products = activations[:, :, None].astype(np.int64) * weights[None].astype(np.int64)
     pairs = products[:, 0::2] + products[:, 1::2]
     return np.clip(pairs, -(2**15), 2**15 - 1).sum(axis=1)
 
 
-def test_products_are_the_same_where_pairs_are_clipped():
+def test_products_are_the_same_where_pairs_are_clipped() -> None:
     weights = RANDOM.normal(size=(64, 16)).astype(np.float32)
     values, _ = int8.quantise_columns(weights)
     activations = RANDOM.choice([0, 1, 254, 255], size=(50, 64))
@@ -37,13 +40,13 @@ def test_products_are_the_same_where_pairs_are_clipped():
         ([64.4, 63.6], [64, 64]),
     ],
 )
-def test_a_pair_that_would_saturate_moves_to_the_nearest_that_does_not(exact, rounded):
+def test_a_pair_that_would_saturate_moves_to_the_nearest_that_does_not(exact: list[float], rounded: list[int]) -> None:
     found = int8.without_saturation(np.array(exact, np.float32)[:, None])[:, 0]
     assert np.abs(found.sum()) <= 128 or found[0] * found[1] < 0
     assert found.tolist() == rounded
 
 
-def test_rounding_errors_stay_near_those_of_eight_bits():
+def test_rounding_errors_stay_near_those_of_eight_bits() -> None:
     weights = RANDOM.normal(size=(384, 32)).astype(np.float32)
     values, scales = int8.quantise_columns(weights)
     seven = np.abs(weights).max(axis=0) / 64
@@ -51,7 +54,7 @@ def test_rounding_errors_stay_near_those_of_eight_bits():
     assert error < 0.5 * np.square(np.round(weights / seven) * seven - weights).sum()
 
 
-def test_balanced_errors_are_smaller_in_the_output_and_do_not_saturate():
+def test_balanced_errors_are_smaller_in_the_output_and_do_not_saturate() -> None:
     weights = RANDOM.normal(size=(64, 16)).astype(np.float32)
     inputs = RANDOM.normal(size=(500, 8)) @ RANDOM.normal(size=(8, 64)) + RANDOM.normal(size=(500, 64)) * 0.1
     moments = (inputs.T @ inputs / len(inputs)).astype(np.float32)
@@ -62,15 +65,16 @@ def test_balanced_errors_are_smaller_in_the_output_and_do_not_saturate():
     assert after < 0.5 * before
 
 
-def test_odd_numbers_of_rows_and_columns_of_zeros_are_kept():
+def test_odd_numbers_of_rows_and_columns_of_zeros_are_kept() -> None:
     weights = np.zeros((5, 3), np.float32)
     weights[:, 1] = [1, 1, -1, 0.5, 2]
     values, scales = int8.quantise_columns(weights)
-    assert (values[:, [0, 2]] == 0).all() and np.isfinite(scales).all()
+    assert (values[:, [0, 2]] == 0).all()
+    assert np.isfinite(scales).all()
     assert np.allclose(values[:, 1] * scales[1], weights[:, 1], atol=0.02)
 
 
-def softmax_graph(with_product):
+def softmax_graph(with_product: bool) -> Any:
     onnx = pytest.importorskip("onnx")
     make, info = onnx.helper.make_node, onnx.helper.make_tensor_value_info
     nodes = [make("Softmax", ["scores"], ["shares"], axis=-1)]
@@ -83,7 +87,7 @@ def softmax_graph(with_product):
 
 
 @pytest.mark.parametrize("with_product", [True, False])
-def test_a_decomposed_softmax_gives_the_same_numbers(with_product):
+def test_a_decomposed_softmax_gives_the_same_numbers(with_product: bool) -> None:
     evaluate = pytest.importorskip("onnx.reference").ReferenceEvaluator
     model = softmax_graph(with_product)
     feed = {"scores": RANDOM.normal(size=(2, 3, 5)).astype(np.float32) * 20}

@@ -29,8 +29,8 @@ class Result:
 
 
 def write_graph(settings: Settings, base: Base, model: TokenHeads, labels: Labels, texts: list[str]) -> Path:
-    """The graph in full precision. Fails if a logit on `texts` differs by more than `TOLERANCE` from PyTorch's, alone or
-    beside longer texts."""
+    """The graph in full precision. Fails if a logit on `texts` differs by more than `TOLERANCE` from PyTorch's, alone
+    or beside longer texts."""
     file = settings.paths.full_precision
     file.parent.mkdir(parents=True, exist_ok=True)
     tokenizer = PreTrainedTokenizerFast(
@@ -67,7 +67,8 @@ def check_output(folder: Path) -> None:
     others = sorted(file.name for file in folder.iterdir() if file.name not in FILES) if folder.exists() else []
     if others:
         raise SystemExit(
-            f"{folder}: holds {', '.join(others[:3])}, which a fine-tune does not write and would take away; name a new folder "
+            f"{folder}: holds {', '.join(others[:3])}, which a fine-tune does not write and would take "
+            f"away; name a new folder "
             "in [paths] output, or move that file"
         )
 
@@ -115,7 +116,7 @@ def manifest(settings: Settings, labels: Labels, calibrated: Calibrated) -> str:
     lines = [f"description = {_string(export.description)}", ""] if export.description else []
     lines += ["[model]", 'file = "model.onnx"', f"max_length = {settings.training.max_length}"]
     lines += [f"stride = {export.stride}            # tokens shared by neighbouring windows"]
-    if labels.topics:
+    if labels.topics and settings.topics:
         problem_type = f"{settings.topics.problem_type}_classification"
         lines += ["", "[topics]", 'output = "topic_logits"', f'problem_type = "{problem_type}"']
         lines += ['pooling = "token-mean"  # logits per token, averaged over the document\'s tokens']
@@ -123,7 +124,7 @@ def manifest(settings: Settings, labels: Labels, calibrated: Calibrated) -> str:
         if settings.topics.is_single:
             lines += [f"  {_string(label)}," for label in labels.topics]
         else:
-            pairs = zip(labels.topics, calibrated.thresholds)
+            pairs = zip(labels.topics, calibrated.thresholds, strict=True)
             lines += [f"  {{ label = {_string(label)}, threshold = {threshold:.2f} }}," for label, threshold in pairs]
         lines += ["]"]
     if labels.entities:
