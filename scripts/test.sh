@@ -77,3 +77,6 @@ if git ls-remote --exit-code https://github.com/RustSec/advisory-db HEAD > /dev/
 else
   skip 'the database of advisories cannot be reached'
 fi
+
+step 'the same answers on another processor'
+scripts/processors.sh
