@@ -11,7 +11,7 @@ version=27.1.0
 count=${1:-80}
 seed=${2:-1}
 tool=target/tools/bin/cargo-mutants
-if ! "$tool" --version 2> /dev/null | grep --quiet --fixed-strings "$version"; then
+if ! "$tool" mutants --version 2> /dev/null | grep --quiet --fixed-strings "$version"; then
   cargo install cargo-mutants --version "$version" --locked --quiet --root target/tools
 fi
 ORT_DYLIB_PATH=${ORT_DYLIB_PATH:-$(scripts/onnxruntime.sh)}
