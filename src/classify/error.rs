@@ -4,6 +4,7 @@
 use crate::inference::pipeline::PredictError;
 use crate::inference::scheduler::ScheduleError;
 use crate::models::registry::AssignError;
+use crate::system::choice::{shortened, suggestion};
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ClassifyError {
@@ -18,9 +19,10 @@ pub enum ClassifyError {
     #[error("top_k 0 selects no topic; use at least 1, or leave topics out of `tasks`")]
     NoTopics,
     #[error(
-        "label_language `{tag}` is not a language of the model's topic labels ({known}); leave it out to get the labels themselves"
+        "label_language `{}` is not a language of the model's topic labels ({}){}; leave it out to get the labels themselves",
+        shortened(tag), languages(known), suggestion(tag, known.iter().map(String::as_str))
     )]
-    LabelLanguage { tag: String, known: String },
+    LabelLanguage { tag: String, known: Vec<String> },
     #[error(transparent)]
     Assign(#[from] AssignError),
     /// The text is longer than one window, and the caller does not want it split.
@@ -76,6 +78,13 @@ impl ClassifyError {
             | Self::DeadlineExceeded(_)
             | Self::Unavailable(_) => Scope::Request,
         }
+    }
+}
+
+fn languages(known: &[String]) -> String {
+    match known {
+        [] => "they have none".to_owned(),
+        known => known.iter().map(|tag| format!("`{tag}`")).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -82,7 +82,10 @@ impl ClassifyOptions {
         let known = label_languages(models);
         let primary = tag.split('-').next().unwrap_or_default();
         let found = known.iter().find(|known| known.eq_ignore_ascii_case(tag) || known.eq_ignore_ascii_case(primary));
-        let unknown = || ClassifyError::LabelLanguage { tag: tag.clone(), known: format!("{known:?}") };
+        let unknown = || ClassifyError::LabelLanguage {
+            tag: tag.clone(),
+            known: known.iter().map(ToString::to_string).collect(),
+        };
         self.label_language = Some(found.ok_or_else(unknown)?.to_string());
         Ok(self)
     }

@@ -15,6 +15,7 @@ use crate::manifest::{ManifestError, content_hash};
 use crate::models::load::{LoadError, Model};
 use crate::models::spec::ModelSpec;
 use crate::system::background::{self, BackgroundError};
+use crate::system::choice::{shortened, suggestion};
 
 pub struct Registry {
     state: ArcSwap<State>,
@@ -64,7 +65,7 @@ pub enum RegistryError {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AssignError {
-    #[error("no model is called `{name}`; loaded are {loaded:?}")]
+    #[error("no model is called `{}`; loaded are {loaded:?}{}", shortened(name), suggestion(name, loaded.iter().map(String::as_str)))]
     Unknown { name: String, loaded: Vec<String> },
     #[error("model `{name}` does not give {task}; it gives {gives}")]
     Unable { name: String, task: Task, gives: String },

@@ -1,11 +1,53 @@
 //! Options that are given as words: parsed and printed from one table each.
 
-/// A word that is not one of those expected; its message lists them.
+/// A word that is not one of those expected; its message lists them, and names the nearest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{found}` is not one of {expected}")]
+#[error("`{}` is not one of {expected}{}", shortened(found), suggestion(found, expected.split('`').skip(1).step_by(2)))]
 pub struct UnknownWord {
     pub found: String,
+    /// Words in back ticks.
     pub expected: String,
+}
+
+/// A found value for a message: on one line, and cut where it is long.
+pub fn shortened(found: &str) -> String {
+    const MAX_CHARACTERS: usize = 40;
+    let visible = |char: char| if char.is_control() { ' ' } else { char };
+    let cut = if found.chars().nth(MAX_CHARACTERS).is_some() { "…" } else { "" };
+    found.chars().take(MAX_CHARACTERS).map(visible).collect::<String>() + cut
+}
+
+/// The end of a message about an unknown word: the known word that is spelled almost like it, if there is one.
+pub fn suggestion<'w>(found: &str, known: impl Iterator<Item = &'w str>) -> String {
+    let by_distance = known.filter_map(|word| Some((edit_distance(found, word)?, word)));
+    let (_, nearest) = by_distance.min().unzip();
+    nearest.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
+}
+
+/// Characters to insert, delete, replace or swap, regardless of case. `None`: more than a third of the word, so not a typing error.
+fn edit_distance(found: &str, known: &str) -> Option<usize> {
+    const MAX_CHARACTERS: usize = 64;
+    let lower = |word: &str| word.to_lowercase().chars().take(MAX_CHARACTERS + 1).collect::<Vec<_>>();
+    let (found, known) = (lower(found), lower(known));
+    if found.len().max(known.len()) > MAX_CHARACTERS {
+        return None;
+    }
+    // Row `i` has the distances of the first `i` characters of `found` to each prefix of `known` (optimal string alignment).
+    let mut rows: Vec<Vec<usize>> = vec![(0..=known.len()).collect()];
+    for i in 1..=found.len() {
+        let mut row = vec![i];
+        for j in 1..=known.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(found[i - 1] != known[j - 1]);
+            let swapped = match i > 1 && j > 1 && found[i - 1] == known[j - 2] && found[i - 2] == known[j - 1] {
+                true => rows[i - 2][j - 2] + 1,
+                false => usize::MAX,
+            };
+            row.push(replaced.min(swapped).min(rows[i - 1][j] + 1).min(row[j - 1] + 1));
+        }
+        rows.push(row);
+    }
+    let distance = rows[found.len()][known.len()];
+    (distance <= (known.len() / 3).max(1)).then_some(distance)
 }
 
 /// Spells an enum as words, both ways, from one table.
@@ -37,3 +79,34 @@ macro_rules! words {
 }
 
 pub(crate) use words;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_suggested_where_one_is_near() {
+        let known = ["topics", "entities", "label_language", "en"];
+        for (found, nearest) in [
+            ("topcis", Some("topics")),
+            ("Topics", Some("topics")),
+            ("entitys", Some("entities")),
+            ("labelLanguage", Some("label_language")),
+            ("fr", None),
+            ("", None),
+            ("mood", None),
+            ("ö", None),
+        ] {
+            let expected = nearest.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
+            assert_eq!(suggestion(found, known.into_iter()), expected, "{found}");
+        }
+        assert_eq!(suggestion(&"t".repeat(10_000_000), known.into_iter()), "");
+    }
+
+    #[test]
+    fn a_found_value_is_shown_on_one_short_line() {
+        assert_eq!(shortened("ä\nb"), "ä b");
+        assert_eq!(shortened(&"ä".repeat(40)), "ä".repeat(40));
+        assert_eq!(shortened(&"ä".repeat(41)), "ä".repeat(40) + "…");
+    }
+}
