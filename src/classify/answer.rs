@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::classify::request::ClassifyOptions;
 use crate::inference::decode::entities::Entity;
@@ -18,13 +19,22 @@ use crate::text::span::{OffsetConverter, OffsetUnit};
 #[derive(Debug, Serialize)]
 pub struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
+    pub id: Option<DocumentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topics: Option<Vec<AnswerTopic>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entities: Option<Vec<AnswerEntity>>,
     pub usage: AnswerUsage,
     pub models: AnswerModels,
+}
+
+/// The id of a document, as its caller wrote it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum DocumentId {
+    Text(String),
+    /// The digits as sent, since no type of number holds all that JSON can write.
+    Number(Box<RawValue>),
 }
 
 #[derive(Debug, Serialize)]

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use super::document::GoldDocument;
 use super::predictions::Store;
 use super::run_record::{Speed, StoreError};
-use crate::classify::answer::Answer;
+use crate::classify::answer::{Answer, DocumentId};
 use crate::classify::classifier::Classifier;
 use crate::classify::error::ClassifyError;
 use crate::classify::request::{CheckedText, ClassifyOptions, batch_context};
@@ -51,7 +51,7 @@ pub async fn run_model(
     let mut answers = pin!(Arc::clone(&classifier).classify_all(texts, batch_context(), N_AT_ONCE));
     for document in missing {
         match answers.next().await {
-            Some(Ok(answer)) => store.write(&Answer { id: Some(document.id.clone()), ..answer })?,
+            Some(Ok(answer)) => store.write(&Answer { id: Some(DocumentId::Text(document.id.clone())), ..answer })?,
             Some(Err(error)) => store.write_failure(&document.id, error.to_string())?,
             // One answer for each text.
             None => break,

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path as UrlPath, State};
+use axum::extract::{FromRequestParts, Path as UrlPath, State};
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use axum::http::request::Parts;
+use serde::Serialize;
 
 use super::app::App;
 use super::body::JsonBody;
 use super::error::{Code, Problem};
+use super::json::{Expected, Field, FromJson};
 use super::models::ActiveBody;
 use super::schema::ModelNames;
 use crate::classify::shadow::{Shadow, ShadowReport};
@@ -36,15 +38,47 @@ pub struct PutBody {
     saved: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ShadowBody {
     model: String,
     share: f64,
 }
 
+impl FromJson for ShadowBody {
+    fn from_json(body: &Field<'_>) -> Result<Self, Problem> {
+        const BODY: Expected = Expected { what: "an object", example: r#"{"model": "candidate", "share": 0.1}"# };
+        const MODEL: Expected = Expected { what: "the name of a model", example: r#""model": "candidate""# };
+        const SHARE: Expected = Expected {
+            what: "a number above 0 and at most 1",
+            example: r#""share": 0.1; DELETE /v1/shadow ends the comparison"#,
+        };
+        let fields = body.object(&["model", "share"], BODY)?;
+        fields.check()?;
+        Ok(Self {
+            model: fields.require("model", MODEL)?.string(MODEL)?.into(),
+            share: fields.require("share", SHARE)?.number(SHARE, |share| share > 0.0 && share <= 1.0)?,
+        })
+    }
+}
+
+/// The name of a model in the address.
+pub struct ModelName(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for ModelName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let UrlPath(name) = UrlPath::from_request_parts(parts, state).await.map_err(|_| {
+            Problem::new(
+                Code::InvalidRequest,
+                "the name of the model in the address is not UTF-8; write `ü` as `%C3%BC`",
+            )
+        })?;
+        Ok(Self(name))
+    }
+}
+
 /// `PUT /v1/models/{name}`: loads the folder of this name, or reloads it.
-pub async fn put_model(State(app): State<Arc<App>>, UrlPath(name): UrlPath<String>) -> Result<Json<PutBody>, Problem> {
+pub async fn put_model(State(app): State<Arc<App>>, ModelName(name): ModelName) -> Result<Json<PutBody>, Problem> {
     let spec = contained_model(&app, &name)?;
     let (wanted, available_bytes) = (spec.clone(), app.available_bytes);
     background::run(move || check_memory(&wanted, available_bytes())).await.map_err(RegistryError::from)??;
@@ -70,7 +104,7 @@ pub async fn rollback(State(app): State<Arc<App>>) -> Result<Json<SwitchBody>, P
 }
 
 /// `DELETE /v1/models/{name}`
-pub async fn remove_model(State(app): State<Arc<App>>, UrlPath(name): UrlPath<String>) -> Result<StatusCode, Problem> {
+pub async fn remove_model(State(app): State<Arc<App>>, ModelName(name): ModelName) -> Result<StatusCode, Problem> {
     if app.shadow.load().as_ref().is_some_and(|shadow| shadow.model.name == name) {
         return Err(RegistryError::InUse { name, by: "it is the shadow model" }.into());
     }
@@ -84,11 +118,6 @@ pub async fn put_shadow(
     State(app): State<Arc<App>>,
     JsonBody(body): JsonBody<ShadowBody>,
 ) -> Result<Json<ShadowReport>, Problem> {
-    if !(body.share > 0.0 && body.share <= 1.0) {
-        let detail =
-            format!("share {} is not above 0 and at most 1; DELETE /v1/shadow ends the comparison", body.share);
-        return Err(Problem::new(Code::InvalidRequest, detail));
-    }
     let model = app.registry.named(&body.model)?;
     let shadow = Arc::new(Shadow::new(model, body.share, app.shadow_samples.clone()));
     app.shadow.store(Some(Arc::clone(&shadow)));

@@ -17,7 +17,7 @@ use super::app::App;
 use super::body::read_body;
 use super::error::{Code, Problem};
 use super::schema::{ClassifyRequest, DocumentBodyOut, FailureBody, Input, InputDocument, ResultsBody};
-use crate::classify::answer::{Answer, AnswerModels};
+use crate::classify::answer::{Answer, AnswerModels, DocumentId};
 use crate::classify::classifier::Classifier;
 use crate::classify::error::{ClassifyError, Scope};
 use crate::inference::scheduler::{Admission, RequestContext, RequestId};
@@ -73,8 +73,8 @@ enum DocumentError {
     Classify(ClassifyError),
 }
 
-/// The answer for a document, or its id and error.
-type DocumentAnswer = Result<Answer, (Option<String>, DocumentError)>;
+/// The answer for a document, or its index, id and error.
+type DocumentAnswer = Result<Answer, (usize, Option<DocumentId>, DocumentError)>;
 
 impl From<ClassifyError> for DocumentError {
     fn from(error: ClassifyError) -> Self {
@@ -126,16 +126,16 @@ fn answers(
     let (ids, texts): (Vec<_>, Vec<_>) =
         documents.into_iter().map(|document| (document.id, document.text.map_err(DocumentError::Input))).unzip();
     let answers = classifier.classify_all(texts, context, MAX_DOCUMENTS_AT_ONCE);
-    answers.zip(stream::iter(ids)).map(|(answer, id)| match answer {
+    answers.zip(stream::iter(ids).enumerate()).map(|(answer, (index, id))| match answer {
         Ok(answer) => Ok(Answer { id, ..answer }),
-        Err(error) => Err((id, error)),
+        Err(error) => Err((index, id, error)),
     })
 }
 
 /// An error that ends the whole request.
 fn request_problem(answer: &DocumentAnswer) -> Option<Problem> {
     match answer {
-        Err((_, DocumentError::Classify(error))) if error.scope() == Scope::Request => Some(error.clone().into()),
+        Err((_, _, DocumentError::Classify(error))) if error.scope() == Scope::Request => Some(error.clone().into()),
         _ => None,
     }
 }
@@ -145,11 +145,11 @@ fn into_body(answer: DocumentAnswer) -> DocumentBodyOut {
         Ok(answer) => return DocumentBodyOut::Result(Box::new(answer)),
         Err(error) => error,
     };
-    let (id, problem) = match error {
-        (id, DocumentError::Input(problem)) => (id, problem),
-        (id, DocumentError::Classify(error)) => (id, error.into()),
+    let (index, id, problem) = match error {
+        (index, id, DocumentError::Input(problem)) => (index, id, problem),
+        (index, id, DocumentError::Classify(error)) => (index, id, error.into()),
     };
-    DocumentBodyOut::Failure(FailureBody { id, error: problem.body() })
+    DocumentBodyOut::Failure(FailureBody { index, id, error: problem.body() })
 }
 
 fn line(answer: DocumentAnswer) -> String {

@@ -98,11 +98,15 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         const PROBLEM_JSON: &str = "application/problem+json";
         const RETRY_AFTER_S: &str = "1";
+        const BODY_ENCODINGS: &str = "gzip, zstd, identity";
         let mut response = (self.code.status(), axum::Json(self.body())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if self.code.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        if self.code == Code::UnsupportedMediaType {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(BODY_ENCODINGS));
         }
         if self.code == Code::Unauthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -7,6 +7,7 @@ mod body;
 mod classify;
 mod error;
 mod health;
+mod json;
 mod keys;
 mod models;
 mod observe;
@@ -25,6 +26,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::normalize_path::NormalizePath;
 
 pub use app::App;
 pub use error::{Code, Problem};
@@ -42,7 +44,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/active/rollback", post(admin::rollback))
         .route("/v1/shadow", get(admin::get_shadow).put(admin::put_shadow).delete(admin::remove_shadow))
         .route_layer(from_fn_with_state(Arc::clone(&app), auth::require_admin));
-    Router::new()
+    let service = Router::new()
         .merge(api)
         .merge(admin)
         .route("/health/live", get(health::live))
@@ -54,7 +56,9 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(no_method)
         .layer(CatchPanicLayer::custom(observe::panic_problem))
         .layer(from_fn(observe::log_request))
-        .with_state(app)
+        .with_state(app);
+    // Before routes are matched: `/v1/classify/` is `/v1/classify`.
+    Router::new().fallback_service(NormalizePath::trim_trailing_slash(service))
 }
 
 /// Serves until `shutdown` resolves. Then it accepts no new connection, and requests under way have `grace_period` to finish.

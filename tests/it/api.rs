@@ -250,7 +250,7 @@ async fn bad_requests_get_their_status_and_code_and_the_service_goes_on() {
     let service = service_of(&["lexicon-ner"], limits).await;
     let ask = |body: Value| post(body.to_string());
     let mut compressed = post(&b"\x1f\x8b\x08"[..]);
-    compressed.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+    compressed.headers_mut().insert("content-encoding", "br".parse().unwrap());
     for (request, status, code) in [
         (post(""), 400, "invalid_json"),
         (post("{\"text\": \"a\""), 400, "invalid_json"),

@@ -13,6 +13,7 @@ mod evaluate_metrics;
 mod folders;
 mod layers;
 mod parity;
+mod requests;
 mod resume;
 mod score;
 mod server;
