@@ -216,7 +216,8 @@ impl Shadow {
         });
         let append = move || {
             let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
-            writeln!(file, "{sample}")
+            // One write, so that readers and other samples never see half a line.
+            file.write_all(format!("{sample}\n").as_bytes())
         };
         if let Ok(Err(error)) = tokio::task::spawn_blocking(append).await {
             tracing::warn!(%error, "a sample of the shadow model cannot be written");
