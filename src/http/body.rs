@@ -39,7 +39,11 @@ pub async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes
     let media_type = header(&request, &CONTENT_TYPE).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence != "application/json" && !essence.ends_with("+json") {
-        let detail = format!("content-type `{media_type}` is not JSON; send `content-type: application/json`");
+        let found = match media_type {
+            "" => "no content-type is sent that can be read".to_owned(),
+            media_type => format!("content-type `{}` is not JSON", shortened(media_type)),
+        };
+        let detail = format!("{found}; send `content-type: application/json`");
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
     let max = limits.max_body_bytes;

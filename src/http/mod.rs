@@ -28,6 +28,8 @@ use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePath;
 
+use crate::system::choice::shortened;
+
 pub use app::App;
 pub use error::{Code, Problem};
 pub use keys::{AdminAccess, ApiKey};
@@ -106,13 +108,17 @@ async fn page() -> impl IntoResponse {
 }
 
 async fn no_route(OriginalUri(uri): OriginalUri) -> Problem {
-    let detail = format!("`{}` is not an address of this service; see /openapi.json for the list", uri.path());
+    let detail =
+        format!("`{}` is not an address of this service; see /openapi.json for the list", shortened(uri.path()));
     Problem::new(Code::NotFound, detail)
 }
 
 async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
     Problem::new(
         Code::MethodNotAllowed,
-        format!("`{}` does not accept {method}; see /openapi.json for the methods that it accepts", uri.path()),
+        format!(
+            "`{}` does not accept {method}; see /openapi.json for the methods that it accepts",
+            shortened(uri.path())
+        ),
     )
 }
