@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::error::ContentError;
 use crate::evaluate::document::{GoldDocument, LabelledSpan, in_order};
+use crate::text::files::standard_json;
 
 #[derive(Deserialize)]
 struct Record {
@@ -29,8 +30,10 @@ pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDoc
 }
 
 fn parse(line: &str, number: usize, topics_field: &str) -> Result<GoldDocument, String> {
-    let record: Record =
-        serde_json::from_str(line).map_err(|error| format!("{error}; each line must be one JSON object"))?;
+    // Other programs write numbers and characters that are none, mostly in fields that nobody reads.
+    let record: Record = serde_json::from_str(line)
+        .or_else(|error| serde_json::from_str(&standard_json(line)).map_err(|_| error))
+        .map_err(|error| format!("{error}; each line must be one JSON object"))?;
     let topics = record.others.get(topics_field).filter(|value| !value.is_null());
     let topics = topics.map(|value| topic_set(value, topics_field)).transpose()?;
     let n_characters = record.text.chars().count();
@@ -82,6 +85,14 @@ mod tests {
     fn topics_may_be_in_another_field_and_single() {
         let documents = read(r#"{"text": "a", "topics": ["x"], "iptc": "sport"}"#, Some("iptc")).unwrap();
         assert_eq!(documents[0].topics, Some(["sport".to_owned()].into()));
+    }
+
+    #[test]
+    fn what_nobody_reads_may_be_no_standard_json() {
+        let lines = r#"{"text": "a", "topics": [], "w": NaN}
+{"text": "b", "topics": [], "title": "x\ud83d"}"#;
+        let texts: Vec<_> = read(lines, None).unwrap().into_iter().map(|document| document.text.to_string()).collect();
+        assert_eq!(texts, ["a", "b"]);
     }
 
     #[test]

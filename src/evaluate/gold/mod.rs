@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 
 use crate::evaluate::document::GoldDocument;
 use crate::system::choice::words;
+use crate::text::encoding::in_utf8;
+use crate::text::files::{LFS_POINTER, LFS_REMEDY};
 
 pub use error::{ContentError, GoldError};
 
@@ -53,10 +55,16 @@ impl Gold {
     }
 
     fn parse(source: &GoldSource, bytes: &[u8]) -> Result<Self, ContentError> {
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            ContentError::File(format!("is not UTF-8 from byte {} on; convert it", error.valid_up_to()))
+        if bytes.starts_with(LFS_POINTER) {
+            return Err(ContentError::File(LFS_REMEDY.to_owned()));
+        }
+        let in_utf8 = in_utf8(bytes, None);
+        let text = std::str::from_utf8(&in_utf8).map_err(|error| {
+            let n_valid = error.valid_up_to();
+            ContentError::File(format!(
+                "is not UTF-8 from byte {n_valid} on; convert it, for instance with `iconv -f WINDOWS-1252 -t UTF-8`"
+            ))
         })?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let format = match source.format {
             Some(format) => format,
             None => GoldFormat::of(&source.path)?,

@@ -4,12 +4,16 @@
 
 use super::error::ContentError;
 use crate::evaluate::document::GoldDocument;
+use crate::text::files::{delimiter_of, sep_line};
 
 const TOPIC_COLUMNS: &[&str] = &["topics", "topic", "labels", "label"];
 
 /// Reads all documents, with topics from the column `topics_field`, else from a column with a usual name.
 pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDocument>, ContentError> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter(text)).from_reader(text.as_bytes());
+    let (sep, n_skipped) = sep_line(text.as_bytes()).unzip();
+    let table = text.as_bytes().get(n_skipped.unwrap_or(0)..).unwrap_or_default();
+    let delimiter = sep.unwrap_or_else(|| delimiter_of(table));
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(table);
     let header = reader.headers().map_err(|error| ContentError::File(error.to_string()))?.clone();
     let column = |names: &[&str]| header.iter().position(|name| names.contains(&name.trim()));
     let missing = |names: &[&str]| {
@@ -41,13 +45,6 @@ pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDoc
     Ok(documents)
 }
 
-fn delimiter(text: &str) -> u8 {
-    let header = text.lines().next().unwrap_or_default();
-    let count = |delimiter: u8| header.bytes().filter(|byte| *byte == delimiter).count();
-    // `max_by_key` returns the last of equals, so a comma wins where the header has no separator.
-    [b'\t', b';', b','].into_iter().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +54,7 @@ mod tests {
         for file in [
             "text,topic\n\"Tore, Tore\nTore\",Sport | Kultur\n,\n",
             "id;label;text\n1;Sport|Kultur;\"Tore, Tore\nTore\"\n2;;\n",
+            "sep=;\r\nid;label;text\r\n1;Sport|Kultur;\"Tore, Tore\nTore\"\r\n2;;\r\n",
             "topics\ttext\nSport|Kultur\t\"Tore, Tore\nTore\"\n\t\n",
         ] {
             let documents = read(file, None).unwrap();

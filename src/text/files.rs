@@ -1,0 +1,160 @@
+//! What files of text have in common, whoever reads them: the delimiter of a table, pointers of Git LFS, JSON that other
+//! programs write and the standard does not allow.
+
+use std::fmt::Write;
+
+/// How the pointer begins that Git LFS leaves in place of a file.
+pub const LFS_POINTER: &[u8] = b"version https://git-lfs";
+
+/// Remedy for a pointer in place of a file.
+pub const LFS_REMEDY: &str = "a pointer of Git LFS and not the file itself; fetch the file with `git lfs pull`";
+
+/// The character that separates the columns of a table: of tabulator, semicolon and comma the one that is most frequent
+/// outside of quotes in the `header`; a comma where there is none.
+pub fn delimiter_of(header: &[u8]) -> u8 {
+    let line = header.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+    let unquoted = line.split(|&byte| byte == b'"').step_by(2).flatten();
+    let count = |delimiter: u8| unquoted.clone().filter(|byte| **byte == delimiter).count();
+    // `max_by_key` returns the last of equals, so a comma wins where the header has no separator.
+    [b'\t', b';', b','].into_iter().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
+}
+
+/// The delimiter that Excel's first line `sep=;` names, with the bytes of that line.
+pub fn sep_line(start: &[u8]) -> Option<(u8, usize)> {
+    let rest = start.strip_prefix(b"sep=")?;
+    let (delimiter, end) = rest.split_first()?;
+    let n_end = match end {
+        [b'\r', b'\n', ..] => 2,
+        [b'\r' | b'\n', ..] => 1,
+        [] => 0,
+        _ => return None,
+    };
+    Some((*delimiter, b"sep=".len() + 1 + n_end))
+}
+
+/// `json` as the standard wants it, where it only has what other programs write: `NaN`, `Infinity` and `-Infinity`, which
+/// become strings, and lone surrogates, which become U+FFFD.
+pub fn standard_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find(['"', 'N', 'I', '-']) {
+        let (before, found) = rest.split_at(at);
+        out.push_str(before);
+        let word = ["NaN", "-Infinity", "Infinity"].into_iter().find(|word| found.starts_with(word));
+        rest = match word {
+            Some(word) => {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\"{word}\"");
+                &found[word.len()..]
+            }
+            None if found.starts_with('"') => {
+                let (string, rest) = found.split_at(end_of_string(found));
+                push_string(string, &mut out);
+                rest
+            }
+            None => {
+                out.push_str(&found[..1]);
+                &found[1..]
+            }
+        };
+    }
+    out + rest
+}
+
+/// Bytes of the JSON string that `text` starts with.
+fn end_of_string(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn push_string(string: &str, out: &mut String) {
+    let mut rest = string;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        let (written, n_read) = match (unit(escape), escape.get(6..).and_then(unit)) {
+            (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => (&escape[..12], 12),
+            (Some(0xd800..0xe000), _) => ("\\ufffd", 6),
+            // The character after a backslash may be of several bytes in what is no JSON.
+            _ => {
+                let n = 1 + escape[1..].chars().next().map_or(0, char::len_utf8);
+                (&escape[..n], n)
+            }
+        };
+        out.push_str(written);
+        rest = &escape[n_read..];
+    }
+    out.push_str(rest);
+}
+
+/// The code unit of an escape `\uXXXX`.
+fn unit(escape: &str) -> Option<u16> {
+    u16::from_str_radix(escape.strip_prefix("\\u")?.get(..4)?, 16).ok()
+}
+
+/// The one of `known` that is most like `name`; `None` where none is like it.
+pub fn most_similar<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let distances = known.into_iter().map(|other| (n_edits(&name.to_lowercase(), &other.to_lowercase()), other));
+    let (n, nearest) = distances.min_by_key(|(n, _)| *n)?;
+    (3 * n <= name.chars().count()).then_some(nearest)
+}
+
+/// Levenshtein's distance.
+fn n_edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_tells_the_delimiter_outside_of_quotes() {
+        for (header, delimiter) in
+            [("a;b", b';'), ("a\tb,c\td", b'\t'), ("text", b','), ("\"a;b;c\",d\ne;f;g", b','), ("", b',')]
+        {
+            assert_eq!(delimiter_of(header.as_bytes()), delimiter, "{header}");
+        }
+        assert_eq!(sep_line(b"sep=;\r\nid"), Some((b';', 7)));
+        assert_eq!((sep_line(b"sep=\t\n"), sep_line(b"sep=,x"), sep_line(b"text")), (Some((b'\t', 6)), None, None));
+    }
+
+    #[test]
+    fn what_the_standard_does_not_allow_is_replaced_outside_of_strings() {
+        for (json, standard) in [
+            (r#"{"a": NaN, "b": [-Infinity, Infinity, -1]}"#, r#"{"a": "NaN", "b": ["-Infinity", "Infinity", -1]}"#),
+            (r#"{"NaN": "NaN \" Infinity"}"#, r#"{"NaN": "NaN \" Infinity"}"#),
+            (r#""a\ud83d b\ude00 \ud83d\ude00 \\ud83d""#, r#""a\ufffd b\ufffd \ud83d\ude00 \\ud83d""#),
+            (r#"{"ä": "\ud83d\"#, r#"{"ä": "\ufffd\"#),
+            ("\\ä\"\\ä", "\\ä\"\\ä"),
+        ] {
+            assert_eq!(standard_json(json), standard);
+        }
+    }
+
+    #[test]
+    fn the_most_similar_name_is_found() {
+        let known = ["id", "body", "Überschrift"];
+        for (name, nearest) in [("bodi", Some("body")), ("überschrift", Some("Überschrift")), ("text", None)] {
+            assert_eq!(most_similar(name, known), nearest, "{name}");
+        }
+    }
+}
