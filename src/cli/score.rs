@@ -13,6 +13,7 @@ use ressort::manifest::task::{AggregationStrategy, Task, Tasks};
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use ressort::score::{ColumnChoice, Format, Job, ReadSettings, Target, prepare};
+use ressort::text::encoding::TextEncoding;
 use ressort::text::span::OffsetUnit;
 
 use super::{ModelArgs, RunArgs, SOME_ROWS_FAILED, positive};
@@ -38,9 +39,19 @@ pub struct ScoreArgs {
     /// The column that identifies rows, written as `id`; default: `id`, where there is one
     #[arg(long, value_name = "NAME")]
     id_column: Option<String>,
-    /// Separator of the values of a CSV; default: a comma
+    /// Separator of the values of a CSV; default: a line `sep=;` or the header tells it
     #[arg(long, value_parser = delimiter, value_name = "CHAR")]
     delimiter: Option<u8>,
+    /// Quotes in a CSV or TSV: `double` (around values, doubled within), or `none` (a quote is a character)
+    #[arg(long, value_enum, default_value = "double", value_name = "HOW")]
+    quoting: QuotingArg,
+    /// Encoding of text files without a byte order mark, such as windows-1252; default: UTF-8, and a file that is not
+    /// ends the run (with utf-8 given, its bad rows are listed as errors)
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<TextEncoding>,
+    /// Longest row of JSON lines or CSV, and longest plain text, in bytes
+    #[arg(long, default_value_t = ReadSettings::default().max_row_bytes, value_parser = positive, value_name = "BYTES")]
+    max_row_bytes: usize,
     /// Where a plain text names its section: `last-line` removes it from the text and writes it as a column
     #[arg(long, value_enum)]
     section: Option<SectionArg>,
@@ -100,6 +111,12 @@ struct AnswerArgs {
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum QuotingArg {
+    Double,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum SectionArg {
     LastLine,
 }
@@ -139,7 +156,13 @@ impl ScoreArgs {
         Job {
             inputs: self.inputs.clone(),
             input_format: self.format,
-            reading: ReadSettings { delimiter: self.delimiter, section: self.section.is_some() },
+            reading: ReadSettings {
+                delimiter: self.delimiter,
+                has_quotes: matches!(self.quoting, QuotingArg::Double),
+                encoding: self.encoding,
+                max_row_bytes: self.max_row_bytes,
+                section: self.section.is_some(),
+            },
             columns: ColumnChoice { text: self.text_columns.clone(), id: self.id_column.clone() },
             target: match self.output.as_str() {
                 "-" => Target::Stdout { errors_file: self.errors.clone() },

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::classify::error::ClassifyError;
+use crate::text::encoding::NOT_UTF8_REMEDY;
 
 /// What ends a run. What was written until then is kept, and the same command goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,10 @@ pub enum ScoreError {
     Usage(String),
     #[error("{name}: cannot be read")]
     Read { name: String, source: ReadError },
+    #[error("{origin}: is not UTF-8; {NOT_UTF8_REMEDY}")]
+    NotUtf8 { origin: String },
+    #[error("{name}: has changed while it was read; let no other program write to it, and start again")]
+    InputChanged { name: String },
     #[error("{path}: cannot be written{remedy}", path = path.display(), remedy = remedy_of(source))]
     Write { path: PathBuf, source: io::Error },
     #[error("{path}: the rows cannot be written in this format", path = path.display())]
@@ -32,7 +37,7 @@ pub enum ScoreError {
         "{n_errors} rows could not be scored, and --max-errors is {max_errors}; see {errors} for which and why, then mend the input, or run the same command with a higher --max-errors to go on"
     )]
     TooManyErrors { n_errors: u64, max_errors: u64, errors: String },
-    #[error("{origin}: the model cannot answer")]
+    #[error("{origin}: the model cannot answer; run the same command again to go on from there")]
     Predict { origin: String, source: ClassifyError },
     #[error("a thread of the run broke down; the log says why")]
     Broken,
@@ -51,6 +56,8 @@ pub enum ReadError {
     Parquet(#[from] parquet::errors::ParquetError),
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    #[error("line {line}, which names the columns: {error}")]
+    Header { line: u64, error: RowError },
 }
 
 /// Why one row was not scored. It goes to the errors file, and the run goes on.
@@ -58,7 +65,7 @@ pub enum ReadError {
 pub enum RowError {
     #[error("not JSON: {0}")]
     InvalidJson(String),
-    #[error("byte {0} is not UTF-8; convert the file, for instance with `iconv -f WINDOWS-1252 -t UTF-8`")]
+    #[error("byte {0} is not UTF-8")]
     NotUtf8(usize),
     #[error("no text: {0}")]
     NoText(String),

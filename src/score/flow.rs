@@ -1,13 +1,15 @@
 //! The three stages of a run: a thread reads blocks, a future classifies each block, a thread writes.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::error::{RowError, ScoreError};
-use super::inputs::{Location, Source};
+use super::inputs::Source;
 use super::layout::Layout;
 use super::parts::Position;
 use super::prepare::Prepared;
@@ -15,7 +17,7 @@ use super::read::{ByteCount, ReadSettings, Reader, open};
 use super::row::{FailedRow, Origin, Passthrough, Record, ScoredRow};
 use super::writer::{ScoredBlock, Sink, Writer};
 use crate::classify::classifier::Classifier;
-use crate::classify::error::Scope;
+use crate::classify::error::{ClassifyError, Scope};
 use crate::classify::request::{CheckedText, batch_context};
 
 /// Documents of a block under way at the same time: enough for every stream while the longest of them runs.
@@ -27,7 +29,7 @@ const MAX_BLOCKS_AT_ONCE: usize = 2;
 /// Blocks that wait between two stages.
 const MAX_BLOCKS_WAITING: usize = 2;
 
-/// A block ends early when its texts reach this many bytes, which bounds memory.
+/// A block ends early when its rows reach this many bytes, which bounds memory.
 const MAX_BLOCK_BYTES: usize = 16 * 1024 * 1024;
 
 /// A run, ready to start.
@@ -39,7 +41,9 @@ pub struct Flow {
 /// What the reading thread needs.
 struct Input {
     sources: Vec<Source>,
-    piped: Option<Box<dyn Reader>>,
+    /// Those of the sources before anything was read.
+    fingerprints: Vec<Value>,
+    piped: BTreeMap<usize, Box<dyn Reader>>,
     settings: ReadSettings,
     layout: Layout,
     count: ByteCount,
@@ -60,6 +64,7 @@ impl Flow {
     pub fn new(prepared: Prepared, classifier: Classifier) -> Self {
         let input = Input {
             sources: prepared.sources,
+            fingerprints: prepared.fingerprints,
             piped: prepared.piped,
             settings: prepared.job.reading,
             layout: prepared.layout,
@@ -138,7 +143,10 @@ impl Block {
         for ((origin, passthrough), (_, answer)) in self.rows.into_iter().zip(answers) {
             match answer {
                 Ok(answer) => block.rows.push(ScoredRow { passthrough, answer }),
-                Err(RowError::Classify(source)) if source.scope() == Scope::Request => {
+                // A device or a library that failed says nothing about the row.
+                Err(RowError::Classify(source))
+                    if source.scope() == Scope::Request || matches!(source, ClassifyError::Internal(_)) =>
+                {
                     return Err(ScoreError::Predict { origin: origin.to_string(), source });
                 }
                 Err(error) => block.failures.push(FailedRow { origin, passthrough, error }),
@@ -163,13 +171,14 @@ impl Input {
         blocks: &mpsc::Sender<Result<Block, ScoreError>>,
     ) -> Result<(), ScoreError> {
         let mut block = Block { rows: Vec::new(), texts: Vec::new(), end: start, n_bytes: 0 };
-        let mut n_text_bytes = 0;
+        let mut n_row_bytes = 0;
         for (index, source) in self.sources.iter().enumerate() {
             if index < start.source {
                 self.count.add(source.n_bytes()?.unwrap_or(0));
                 continue;
             }
-            let mut reader = match self.piped.take_if(|_| source.location == Location::Stdin) {
+            self.check_unchanged(index, source)?;
+            let mut reader = match self.piped.remove(&index) {
                 Some(piped) => piped,
                 None => open(source, self.settings, &self.count)?,
             };
@@ -177,24 +186,36 @@ impl Input {
                 reader.skip(start.record)?;
             }
             while let Some(Record { origin, text, passthrough }) = reader.next(&self.layout)? {
+                let is_text_file = !source.format.is_columnar() && self.settings.encoding.is_none();
+                if is_text_file && matches!(text, Err(RowError::NotUtf8(_))) {
+                    return Err(ScoreError::NotUtf8 { origin: origin.to_string() });
+                }
                 let text = text.and_then(|text| Ok(CheckedText::new(text, self.max_characters)?));
-                n_text_bytes += n_bytes(&text);
+                n_row_bytes += n_bytes(&text) + passthrough.n_bytes();
                 block.rows.push((origin, passthrough));
                 block.texts.push(text);
                 block.end = Position { source: index, record: reader.n_read() };
-                let is_full = block.rows.len() >= self.look_ahead || n_text_bytes >= MAX_BLOCK_BYTES;
+                let is_full = block.rows.len() >= self.look_ahead || n_row_bytes >= MAX_BLOCK_BYTES;
                 if is_full || reader.is_awaited() {
-                    n_text_bytes = 0;
+                    n_row_bytes = 0;
                     if !self.send(&mut block, blocks) {
                         return Ok(());
                     }
                 }
             }
+            self.check_unchanged(index, source)?;
         }
         if !block.rows.is_empty() {
             self.send(&mut block, blocks);
         }
         Ok(())
+    }
+
+    /// Fails where the source is not as it was before anything was read: what was read of it may be of two versions.
+    fn check_unchanged(&self, index: usize, source: &Source) -> Result<(), ScoreError> {
+        let is_same =
+            self.fingerprints.get(index).is_none_or(|earlier| source.fingerprint().is_ok_and(|now| now == *earlier));
+        if is_same { Ok(()) } else { Err(ScoreError::InputChanged { name: source.name.clone() }) }
     }
 
     /// Sends the rows of `block` and empties it; returns whether somebody receives them.

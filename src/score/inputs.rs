@@ -1,5 +1,6 @@
 //! From what was named on the command line (files, patterns, folders, `-`) to the sources that are read, in their order.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -24,6 +25,8 @@ pub struct Source {
 pub enum Location {
     Stdin,
     File(PathBuf),
+    /// A named pipe, a process substitution or a device, which can be read once.
+    Pipe(PathBuf),
     /// Plain texts, one article a file.
     Texts(Vec<PathBuf>),
 }
@@ -42,28 +45,42 @@ pub fn find_sources(inputs: &[String], format: Option<Format>, written: &[PathBu
             let format = format.or_else(|| Format::of_path(&path)).ok_or_else(|| unknown_format(&path))?;
             match sources.last_mut() {
                 Some(Source { location: Location::Texts(texts), .. }) if format == Format::Text => texts.push(path),
-                _ => sources.push(Source::of_file(path, format, input)),
+                _ => sources.push(Source::of_file(path, format, input)?),
             }
         }
     }
-    if sources.iter().filter(|source| source.location == Location::Stdin).count() > 1 {
-        return Err(ScoreError::usage("standard input (`-`) is named twice; it can be read once"));
+    for (index, source) in sources.iter().enumerate().filter(|(_, source)| source.is_read_once()) {
+        if sources.iter().take(index).any(|other| other.location == source.location) {
+            return Err(ScoreError::usage(format!("{} is named twice; it can be read once", source.name)));
+        }
     }
     Ok(sources)
 }
 
 impl Source {
-    fn of_file(path: PathBuf, format: Format, input: &str) -> Self {
+    fn of_file(path: PathBuf, format: Format, input: &str) -> Result<Self, ScoreError> {
+        let name = path.to_string_lossy().into_owned();
         match format {
-            Format::Text => Self { name: input.to_owned(), format, location: Location::Texts(vec![path]) },
-            _ => Self { name: path.to_string_lossy().into_owned(), format, location: Location::File(path) },
+            Format::Text => Ok(Self { name: input.to_owned(), format, location: Location::Texts(vec![path]) }),
+            _ if path.is_file() => Ok(Self { name, format, location: Location::File(path) }),
+            Format::Parquet => Err(not_from_a_pipe(&name, format)),
+            _ => Ok(Self { name, format, location: Location::Pipe(path) }),
         }
     }
 
-    /// Size of the files in bytes; `None` for standard input.
+    /// Whether a second look at it would find something else.
+    pub fn is_read_once(&self) -> bool {
+        match &self.location {
+            Location::Stdin | Location::Pipe(_) => true,
+            Location::File(_) => false,
+            Location::Texts(paths) => paths.iter().any(|path| path.exists() && !path.is_file()),
+        }
+    }
+
+    /// Size of the files in bytes; `None` for what can be read once.
     pub fn n_bytes(&self) -> Result<Option<u64>, ScoreError> {
         match &self.location {
-            Location::Stdin => Ok(None),
+            Location::Stdin | Location::Pipe(_) => Ok(None),
             _ => self.paths().iter().map(|path| Ok(Some(stat(path)?.0))).sum(),
         }
     }
@@ -72,7 +89,7 @@ impl Source {
     pub fn paths(&self) -> &[PathBuf] {
         match &self.location {
             Location::Stdin => &[],
-            Location::File(path) => std::slice::from_ref(path),
+            Location::File(path) | Location::Pipe(path) => std::slice::from_ref(path),
             Location::Texts(paths) => paths,
         }
     }
@@ -80,7 +97,7 @@ impl Source {
     /// Sizes and times of change, by which an earlier run on the same files is recognized.
     pub fn fingerprint(&self) -> Result<Value, ScoreError> {
         match &self.location {
-            Location::Stdin => Ok(Value::Null),
+            Location::Stdin | Location::Pipe(_) => Ok(Value::Null),
             Location::File(path) => {
                 let (n_bytes, changed) = stat(path)?;
                 Ok(json!({"bytes": n_bytes, "changed": changed}))
@@ -98,10 +115,13 @@ impl Source {
     }
 }
 
-/// Size in bytes, and the time of the last change in seconds since 1970.
+/// Size in bytes, and the time of the last change in seconds since 1970; a pipe has neither.
 fn stat(path: &Path) -> Result<(u64, String), ScoreError> {
     let failed = |source: io::Error| ScoreError::read(&path.to_string_lossy(), source);
     let metadata = std::fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Ok((0, String::new()));
+    }
     let changed = metadata.modified().map_err(failed)?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok((metadata.len(), format!("{}.{:09}", changed.as_secs(), changed.subsec_nanos())))
 }
@@ -110,11 +130,13 @@ fn stdin_source(format: Option<Format>) -> Result<Source, ScoreError> {
     let name = "standard input".to_owned();
     match format {
         None => Err(ScoreError::usage("standard input (`-`) has no extension that tells its format; give --format")),
-        Some(format @ (Format::Parquet | Format::Text)) => Err(ScoreError::usage(format!(
-            "{format} cannot be read from standard input; write it to a file and name that"
-        ))),
+        Some(format @ (Format::Parquet | Format::Text)) => Err(not_from_a_pipe(&name, format)),
         Some(format) => Ok(Source { name, format, location: Location::Stdin }),
     }
+}
+
+fn not_from_a_pipe(name: &str, format: Format) -> ScoreError {
+    ScoreError::usage(format!("{format} cannot be read from {name}; write it to a file and name that"))
 }
 
 /// The files that one input names.
@@ -124,7 +146,7 @@ fn paths_of(input: &str, format: Option<Format>, written: &[PathBuf]) -> Result<
     let path = Path::new(input);
     if path.is_dir() {
         let mut paths = Vec::new();
-        collect_files(path, format.is_none(), &mut paths)?;
+        collect_files(path, format.is_none(), &mut HashSet::new(), &mut paths)?;
         paths.retain(is_input);
         return match paths.is_empty() {
             false => Ok(paths),
@@ -151,9 +173,18 @@ fn paths_of(input: &str, format: Option<Format>, written: &[PathBuf]) -> Result<
     }
 }
 
-/// All files below `dir` in the order of their paths, without hidden ones and the folders of unfinished runs.
-fn collect_files(dir: &Path, known_only: bool, files: &mut Vec<PathBuf>) -> Result<(), ScoreError> {
+/// All files below `dir` in the order of their paths, without hidden ones, pipes, and the folders of unfinished runs. Folders
+/// of `walked` (canonical paths) are passed over, so that links give no file twice.
+fn collect_files(
+    dir: &Path,
+    known_only: bool,
+    walked: &mut HashSet<PathBuf>,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), ScoreError> {
     let failed = |source: io::Error| ScoreError::read(&dir.to_string_lossy(), source);
+    if !walked.insert(dir.canonicalize().map_err(failed)?) {
+        return Ok(());
+    }
     let entries = std::fs::read_dir(dir).map_err(failed)?;
     let mut paths =
         entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?;
@@ -161,10 +192,11 @@ fn collect_files(dir: &Path, known_only: bool, files: &mut Vec<PathBuf>) -> Resu
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_dir = path.is_dir();
-        let passed_over = name.starts_with('.') || (is_dir && name.ends_with(PARTS));
+        let is_pipe = !is_dir && path.exists() && !path.is_file();
+        let passed_over = is_pipe || name.starts_with('.') || (is_dir && name.ends_with(PARTS));
         match (passed_over, is_dir) {
             (true, _) => {}
-            (false, true) => collect_files(&path, known_only, files)?,
+            (false, true) => collect_files(&path, known_only, walked, files)?,
             (false, false) if known_only && Format::of_path(&path).is_none() => {}
             (false, false) => files.push(path),
         }
@@ -222,6 +254,18 @@ mod tests {
             assert_eq!(find_sources(&[input], None, &written).unwrap().len(), n_expected);
         }
         assert_eq!(find_sources(&[at("*.jsonl")], None, &[]).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn links_in_circles_give_each_file_once() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        std::fs::write(dir.path().join("a/b/x.txt"), "x").unwrap();
+        for (target, link) in [("..", "a/b/up"), ("a", "z"), (".", "a/self")] {
+            std::os::unix::fs::symlink(target, dir.path().join(link)).unwrap();
+        }
+        let folder = dir.path().to_string_lossy().into_owned();
+        assert_eq!(found(std::slice::from_ref(&folder), None), [format!("{folder}/a/b/x.txt")]);
     }
 
     #[test]

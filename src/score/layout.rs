@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::compute::can_cast_types;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
 use super::error::ScoreError;
 use super::format::Format;
 use super::row::ID;
+use super::trial::can_encode;
+use crate::system::choice::suggestion;
 
 /// Which columns are what, as said on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +38,15 @@ pub enum Columns {
     Optional(Vec<Field>),
     /// The text is a whole file; these columns come with it.
     OfTextFile(Vec<Field>),
+}
+
+impl ColumnChoice {
+    /// The columns that the input must have, each with the flag that names it.
+    pub fn wanted(&self) -> Vec<(&str, &'static str)> {
+        let text = if self.text.is_empty() { vec![TEXT] } else { self.text.iter().map(String::as_str).collect() };
+        let id = self.id.iter().map(|id| (id.as_str(), "--id-column"));
+        text.into_iter().map(|column| (column, "--text-column")).chain(id).collect()
+    }
 }
 
 /// How a row is taken apart.
@@ -78,11 +90,11 @@ impl Layout {
         let taken = if output.is_separated() { &FLAT_NAMES[..] } else { &NESTED_NAMES[..] };
         let mut layout = Self { text, id, passthrough: None, keep_typed: output.is_columnar(), taken };
         for source in sources {
-            layout.check(source, choice)?;
+            layout.check(source, choice, output)?;
         }
         // JSON lines take any columns as they come, so that those of the input need not be known before.
         if output != Format::Jsonl {
-            layout.passthrough = Some(Arc::new(layout.passthrough_schema(sources)?));
+            layout.passthrough = Some(Arc::new(layout.passthrough_schema(sources, output)?));
         }
         Ok(layout)
     }
@@ -99,34 +111,35 @@ impl Layout {
         Some(if is_taken { format!("input_{column}") } else { column.to_owned() })
     }
 
-    fn check(&self, source: &SourceColumns, choice: &ColumnChoice) -> Result<(), ScoreError> {
+    fn check(&self, source: &SourceColumns, choice: &ColumnChoice, output: Format) -> Result<(), ScoreError> {
         let Columns::Fixed(fields) = &source.columns else { return Ok(()) };
-        let missing = |column: &&String| !fields.iter().any(|field| field.name() == *column);
-        let names = || fields.iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
-        let lacks = |column: &str, flag: &str| {
-            let has = names();
-            ScoreError::usage(format!("{}: no column `{column}`; it has: {has}. Name one with {flag}", source.name))
-        };
-        if let Some(column) = self.text.iter().find(missing) {
-            return Err(lacks(column, "--text-column"));
+        let names = || fields.iter().map(|field| field.name().as_str());
+        if let Some((column, flag)) = choice.wanted().iter().find(|(column, _)| !names().any(|name| name == *column)) {
+            return Err(no_column(&source.name, column, names(), flag));
         }
-        if let Some(column) = choice.id.iter().find(missing) {
-            return Err(lacks(column, "--id-column"));
+        let failed = |message: String| ScoreError::usage(format!("{}: {message}", source.name));
+        if let Some(name) = names().enumerate().find(|(at, name)| names().take(*at).any(|other| other == *name)) {
+            return Err(failed(format!("two columns are called `{}`; rename one", name.1)));
         }
-        let not_text = fields.iter().find(|field| self.text.contains(field.name()) && !is_text(field.data_type()));
-        match not_text {
-            None => Ok(()),
-            Some(field) => Err(ScoreError::usage(format!(
-                "{}: column `{}` holds {}, and not text; name another with --text-column",
-                source.name,
-                field.name(),
-                field.data_type()
-            ))),
+        for field in fields {
+            let (name, kind) = (field.name(), field.data_type());
+            if self.text.contains(name) {
+                if !is_text(kind) {
+                    let message =
+                        format!("column `{name}` holds {kind}, and not text; name another with --text-column");
+                    return Err(failed(message));
+                }
+            } else if !can_be_written(kind, output) {
+                return Err(failed(format!(
+                    "column `{name}` holds {kind}, which {output} cannot hold; leave the column away, or convert it"
+                )));
+            }
         }
+        Ok(())
     }
 
     /// The passthrough columns of all sources: the id first, then in the order in which they are first met.
-    fn passthrough_schema(&self, sources: &[SourceColumns]) -> Result<Schema, ScoreError> {
+    fn passthrough_schema(&self, sources: &[SourceColumns], output: Format) -> Result<Schema, ScoreError> {
         let mut fields: Vec<Field> = Vec::new();
         for source in sources {
             let columns = match &source.columns {
@@ -148,7 +161,7 @@ impl Layout {
                     )));
                 }
                 seen.push(name.clone());
-                let kind = plain_type(column.data_type());
+                let kind = output_type(column.data_type(), output);
                 match fields.iter_mut().find(|field| *field.name() == name) {
                     None => fields.push(Field::new(name, kind, true).with_metadata(column.metadata().clone())),
                     Some(field) => *field = merge(field, &kind, &source.name)?,
@@ -176,12 +189,64 @@ fn merge(field: &Field, kind: &DataType, source: &str) -> Result<Field, ScoreErr
     Ok(Field::new(field.name(), merged, true).with_metadata(field.metadata().clone()))
 }
 
+/// A column that is not there, with those that are.
+pub fn no_column<'n>(source: &str, column: &str, known: impl Iterator<Item = &'n str>, flag: &str) -> ScoreError {
+    let known: Vec<&str> = known.collect();
+    let nearest = suggestion(column, known.iter().copied());
+    let remedy = match known.as_slice() {
+        [only] if only.contains([';', ',', '\t', '|']) => {
+            ". If these are several, name what separates them with --delimiter".to_owned()
+        }
+        _ if nearest.is_empty() => format!(". Name one with {flag}"),
+        _ => format!("{nearest} Name it with {flag}"),
+    };
+    ScoreError::usage(format!("{source}: no column `{column}`; it has: {}{remedy}", known.join(", ")))
+}
+
 /// A type without dictionary, which the parts of an Arrow file could not share.
 pub fn plain_type(kind: &DataType) -> DataType {
     match kind {
-        DataType::Dictionary(_, value) => value.as_ref().clone(),
+        DataType::Dictionary(_, value) => plain_type(value),
+        DataType::RunEndEncoded(_, value) => plain_type(value.data_type()),
         other => other.clone(),
     }
+}
+
+/// The type under which the output holds a column of type `kind` without loss: without dictionaries, at any depth. Parquet
+/// has no times in seconds, and would take them for integers.
+fn output_type(kind: &DataType, output: Format) -> DataType {
+    use DataType::{Date64, FixedSizeList, LargeList, List, Map, Struct, Time32, Timestamp};
+    let inner = |field: &FieldRef| {
+        let kind = output_type(field.data_type(), output);
+        Arc::new(field.as_ref().clone().with_data_type(kind))
+    };
+    match plain_type(kind) {
+        List(field) => List(inner(&field)),
+        LargeList(field) => LargeList(inner(&field)),
+        FixedSizeList(field, n) => FixedSizeList(inner(&field), n),
+        Map(field, is_sorted) => Map(inner(&field), is_sorted),
+        Struct(fields) => Struct(fields.iter().map(inner).collect()),
+        Time32(TimeUnit::Second) if output == Format::Parquet => Time32(TimeUnit::Millisecond),
+        Timestamp(TimeUnit::Second, zone) if output == Format::Parquet => Timestamp(TimeUnit::Millisecond, zone),
+        Date64 if output == Format::Parquet => Timestamp(TimeUnit::Millisecond, None),
+        other => other,
+    }
+}
+
+/// Whether columns of type `kind` can be written, by rule where a library would lose something, else by trial.
+fn can_be_written(kind: &DataType, output: Format) -> bool {
+    fn has_no_form(kind: &DataType) -> bool {
+        use DataType::{FixedSizeList, Interval, LargeList, LargeListView, List, ListView, Map, Struct, Union};
+        match kind {
+            // An interval of Parquet loses its months when it is read.
+            Union(..) | Interval(_) | ListView(_) | LargeListView(_) => true,
+            List(field) | LargeList(field) | FixedSizeList(field, _) | Map(field, _) => has_no_form(field.data_type()),
+            Struct(fields) => fields.is_empty() || fields.iter().any(|field| has_no_form(field.data_type())),
+            _ => false,
+        }
+    }
+    let written = output_type(kind, output);
+    !has_no_form(&written) && can_cast_types(kind, &written) && can_encode(&written, output)
 }
 
 fn is_text(kind: &DataType) -> bool {
@@ -228,7 +293,7 @@ mod tests {
         let columns = [("body", DataType::Utf8), ("n", DataType::Int64)];
         for (text, id, part) in [
             ("text", None, "a: no column `text`; it has: body, n. Name one with --text-column"),
-            ("body", Some("nr"), "a: no column `nr`; it has: body, n. Name one with --id-column"),
+            ("body", Some("nr"), "a: no column `nr`; it has: body, n; did you mean `n`? Name it with --id-column"),
             ("n", None, "a: column `n` holds Int64, and not text"),
         ] {
             let message = with(&columns, text, id);

@@ -11,6 +11,7 @@ mod flow;
 mod format;
 mod inputs;
 mod job;
+mod json_rows;
 mod layout;
 mod parts;
 mod paths;
@@ -19,6 +20,7 @@ mod prepare;
 mod read;
 mod row;
 mod summary;
+mod trial;
 mod write;
 mod writer;
 
@@ -78,7 +80,7 @@ impl Prepared {
             Target::File { path, .. } => {
                 let plan = plan_of(&self.job, &self.sources, self.format, models)?;
                 // A pipe cannot be read again, so that its run cannot resume.
-                Ok(Sink::Parts(Parts::open(path, &plan, self.piped.is_some())?))
+                Ok(Sink::Parts(Parts::open(path, &plan, self.sources.iter().any(Source::is_read_once))?))
             }
         }
     }

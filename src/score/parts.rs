@@ -73,7 +73,7 @@ impl Parts {
             Some(known) => check_same(&dir, &known, plan)?,
             None => start(&dir, plan)?,
         }
-        let checkpoint = read_json::<Checkpoint>(&dir, CHECKPOINT)?.unwrap_or_default();
+        let checkpoint = read_checkpoint(&dir)?.unwrap_or_default();
         let files = match checkpoint.whole {
             Some(_) => None,
             None => {
@@ -173,7 +173,7 @@ impl Parts {
 /// Whether the file at `output` was put there by a run that died before it could remove its folder.
 pub fn is_published(output: &Path) -> Result<bool, ScoreError> {
     let dir = parts_dir(output);
-    let whole = read_json::<Checkpoint>(&dir, CHECKPOINT)?.and_then(|checkpoint| checkpoint.whole);
+    let whole = read_checkpoint(&dir)?.and_then(|checkpoint| checkpoint.whole);
     Ok(whole.is_some_and(|name| !dir.join(name).exists()))
 }
 
@@ -239,6 +239,19 @@ fn check_same(dir: &Path, old: &Value, new: &Value) -> Result<(), ScoreError> {
     }
 }
 
+/// The checkpoint. It may only speak of files that a run writes itself, since they are cut and moved.
+fn read_checkpoint(dir: &Path) -> Result<Option<Checkpoint>, ScoreError> {
+    let checkpoint = read_json::<Checkpoint>(dir, CHECKPOINT)?;
+    let whole = checkpoint.as_ref().and_then(|checkpoint| checkpoint.whole.as_deref());
+    match whole.filter(|name| ![ROWS, ASSEMBLED].contains(name)) {
+        None => Ok(checkpoint),
+        Some(name) => {
+            let message = format!("names `{name}`, which no run writes");
+            Err(ScoreError::Damaged { path: dir.join(CHECKPOINT), message, parts: dir.to_owned() })
+        }
+    }
+}
+
 fn read_json<T: for<'de> Deserialize<'de>>(dir: &Path, name: &str) -> Result<Option<T>, ScoreError> {
     let path = dir.join(name);
     let bytes = match std::fs::read(&path) {
@@ -254,6 +267,10 @@ fn read_json<T: for<'de> Deserialize<'de>>(dir: &Path, name: &str) -> Result<Opt
 /// Opens a file to append to, cut to `n_bytes`.
 fn open_at(dir: &Path, name: &str, n_bytes: u64) -> Result<File, ScoreError> {
     let path = dir.join(name);
+    if path.is_symlink() {
+        let message = "is a link, and a run makes none".to_owned();
+        return Err(ScoreError::Damaged { path, message, parts: dir.to_owned() });
+    }
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let mut file = file.map_err(|error| ScoreError::write(&path, error))?;
     let found = file.metadata().map_err(|error| ScoreError::write(&path, error))?.len();

@@ -8,6 +8,7 @@ use super::inputs::Source;
 use super::job::Job;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
+use crate::text::encoding::TextEncoding;
 
 /// Everything that the bytes of the output depend on.
 pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignment) -> Result<Value, ScoreError> {
@@ -24,6 +25,9 @@ pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignmen
             "text-column": job.columns.text,
             "id-column": job.columns.id,
             "delimiter": job.reading.delimiter.map(char::from),
+            "quoting": job.reading.has_quotes,
+            "encoding": job.reading.encoding.map(TextEncoding::name),
+            "max-row-bytes": job.reading.max_row_bytes,
             "section": job.reading.section,
             "top-k": job.options.top_k,
             "offset-unit": job.options.offset_unit.as_str(),

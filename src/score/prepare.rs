@@ -1,6 +1,9 @@
 //! Finds and checks everything that can be checked before a model is loaded.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use super::error::ScoreError;
 use super::format::{Compression, Format};
@@ -9,7 +12,8 @@ use super::job::{Job, Target};
 use super::layout::{Columns, Layout, SourceColumns};
 use super::parts::is_published;
 use super::paths::errors_path;
-use super::read::{ByteCount, Reader, open, scan_columns};
+use super::read::{ByteCount, Reader, check_encoding, check_free_columns, open, scan_columns};
+use crate::system::atomic_file::folder_of;
 
 /// A job that fits its files.
 pub struct Prepared {
@@ -19,8 +23,10 @@ pub struct Prepared {
     pub(super) format: Format,
     pub(super) compression: Option<Compression>,
     pub(super) count: ByteCount,
-    /// Standard input, whose beginning is read already.
-    pub(super) piped: Option<Box<dyn Reader>>,
+    /// Each source's fingerprint before anything was read.
+    pub(super) fingerprints: Vec<Value>,
+    /// What can be read once, by the index of the source: its beginning is read already.
+    pub(super) piped: BTreeMap<usize, Box<dyn Reader>>,
 }
 
 /// Finds the input, checks its columns, and checks that the output can be written.
@@ -30,29 +36,42 @@ pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
         Target::Stdout { .. } => Vec::new(),
     };
     let sources = find_sources(&job.inputs, job.input_format, &written)?;
-    if let Target::File { path, overwrite } = &job.target {
-        check_apart(path, &sources)?;
-        if !overwrite {
-            check_absent(path, &sources)?;
+    match &job.target {
+        Target::File { path, overwrite } => {
+            check_apart(&[path, &errors_path(path)], &sources)?;
+            if !overwrite {
+                check_absent(path, &sources)?;
+            }
         }
+        Target::Stdout { errors_file } => check_apart(&errors_file.iter().collect::<Vec<_>>(), &sources)?,
     }
     let (format, compression) = output_format(&job, &sources)?;
+    let fingerprints = sources.iter().map(Source::fingerprint).collect::<Result<_, _>>()?;
     let count = ByteCount::default();
-    let mut piped = None;
+    let mut piped = BTreeMap::new();
     let mut columns = Vec::new();
-    for source in &sources {
+    for (index, source) in sources.iter().enumerate() {
+        check_encoding(source, job.reading)?;
         let reader = open(source, job.reading, &count)?;
-        let found = match reader.columns() {
-            Columns::Free if format != Format::Jsonl => scan_columns(source)?,
-            found => found,
-        };
-        columns.push(SourceColumns { name: source.name.clone(), columns: found });
-        if source.location == Location::Stdin {
-            piped = Some(reader);
+        columns.push(SourceColumns { name: source.name.clone(), columns: reader.columns() });
+        match source.location {
+            Location::Stdin | Location::Pipe(_) => drop(piped.insert(index, reader)),
+            Location::File(_) | Location::Texts(_) => {}
         }
     }
+    let mut free: Vec<_> = columns.iter_mut().filter(|source| source.columns == Columns::Free).collect();
+    if format != Format::Jsonl && !free.is_empty() {
+        let lines: Vec<_> = sources.iter().filter(|source| source.format == Format::Jsonl).collect();
+        let found = scan_columns(&lines, job.reading)?;
+        free.iter_mut().for_each(|source| source.columns = found.clone());
+    }
+    check_free_columns(&sources, job.reading, &job.columns)?;
     let layout = Layout::new(&columns, &job.columns, format)?;
-    Ok(Prepared { job, sources, layout, format, compression, count: ByteCount::default(), piped })
+    if let Target::File { path, .. } = &job.target {
+        let folder = folder_of(path);
+        std::fs::create_dir_all(folder).map_err(|error| ScoreError::write(folder, error))?;
+    }
+    Ok(Prepared { job, sources, layout, format, compression, count: ByteCount::default(), fingerprints, piped })
 }
 
 /// The output's format and compression: as given, else by its extension, else (to standard output) that of the input.
@@ -94,8 +113,8 @@ fn written_files(output: &Path) -> Result<Vec<PathBuf>, ScoreError> {
 }
 
 /// Refuses to replace an input, by whatever name.
-fn check_apart(output: &Path, sources: &[Source]) -> Result<(), ScoreError> {
-    for written in [output.to_owned(), errors_path(output)] {
+fn check_apart(written: &[&PathBuf], sources: &[Source]) -> Result<(), ScoreError> {
+    for written in written {
         let Ok(canonical) = written.canonicalize() else { continue };
         let mut inputs = sources.iter().flat_map(Source::paths);
         if let Some(input) = inputs.find(|input| input.canonicalize().is_ok_and(|input| input == canonical)) {
@@ -112,7 +131,7 @@ fn check_apart(output: &Path, sources: &[Source]) -> Result<(), ScoreError> {
 /// Refuses to replace an output, unless it only remains to remove the folder of the run that wrote it.
 fn check_absent(output: &Path, sources: &[Source]) -> Result<(), ScoreError> {
     // What comes through a pipe is scored anew, and may be something else.
-    let is_piped = sources.iter().any(|source| source.location == Location::Stdin);
+    let is_piped = sources.iter().any(Source::is_read_once);
     match output.exists() && (is_piped || !is_published(output)?) {
         true => Err(ScoreError::OutputExists(output.to_owned())),
         false => Ok(()),
@@ -152,12 +171,14 @@ mod tests {
         let output = dir.path().join("out.jsonl");
         let found = sources(dir.path(), "*.jsonl");
         assert_eq!(found.iter().flat_map(Source::paths).collect::<Vec<_>>(), [&dir.path().join("a.jsonl")]);
-        assert!(check_apart(&output, &found).is_ok() && check_absent(&output, &found).is_ok());
+        assert!(
+            check_apart(&[&output, &errors_path(&output)], &found).is_ok() && check_absent(&output, &found).is_ok()
+        );
         // Before the rename the file at the path is that of somebody else.
         std::fs::write(dir.path().join("out.jsonl.parts/rows"), "x").unwrap();
         assert!(matches!(check_absent(&output, &found), Err(ScoreError::OutputExists(_))));
         assert!(
-            check_apart(&output, &sources(dir.path(), "*.jsonl")).unwrap_err().to_string().contains("also an input")
+            check_apart(&[&output], &sources(dir.path(), "*.jsonl")).unwrap_err().to_string().contains("also an input")
         );
     }
 
@@ -165,7 +186,8 @@ mod tests {
     fn no_input_is_replaced_by_the_output_or_the_list_of_errors() {
         let dir = published();
         for (input, output) in [("out.jsonl.errors.jsonl", "out.jsonl"), ("a.txt", "a.txt")] {
-            let error = check_apart(&dir.path().join(output), &sources(dir.path(), input)).unwrap_err();
+            let output = dir.path().join(output);
+            let error = check_apart(&[&output, &errors_path(&output)], &sources(dir.path(), input)).unwrap_err();
             assert!(error.is_usage() && error.to_string().contains("is also an input"), "{input}: {error}");
         }
     }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::error::RowError;
 use crate::classify::answer::Answer;
+use crate::text::files::standard_json;
 
 /// One row as it was read.
 #[derive(Debug)]
@@ -67,6 +68,14 @@ pub struct FailedRow {
 pub const ID: &str = "id";
 
 impl Passthrough {
+    /// Its size in memory, about.
+    pub fn n_bytes(&self) -> usize {
+        match self {
+            Self::Fields(fields) => fields.iter().map(|(name, value)| name.len() + value.get().len()).sum(),
+            Self::Row { batch, .. } => batch.get_array_memory_size() / batch.num_rows().max(1),
+        }
+    }
+
     /// The row's id, where it has one.
     pub fn id(&self) -> Option<String> {
         match self {
@@ -79,11 +88,13 @@ impl Passthrough {
     }
 }
 
-/// A JSON value as plain text: a string without quotes, nothing for `null`, anything else as it is spelled.
+/// A JSON value as plain text: a string without quotes and with U+FFFD for lone surrogates, nothing for `null`, anything else as it is spelled.
 pub fn plain_text(value: &RawValue) -> Option<String> {
     match value.get() {
         "null" => None,
-        text if text.starts_with('"') => serde_json::from_str(text).ok(),
+        text if text.starts_with('"') => {
+            serde_json::from_str(text).or_else(|_| serde_json::from_str(&standard_json(text))).ok()
+        }
         text => Some(text.to_owned()),
     }
 }

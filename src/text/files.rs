@@ -100,28 +100,6 @@ fn unit(escape: &str) -> Option<u16> {
     u16::from_str_radix(escape.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }
 
-/// The one of `known` that is most like `name`; `None` where none is like it.
-pub fn most_similar<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let distances = known.into_iter().map(|other| (n_edits(&name.to_lowercase(), &other.to_lowercase()), other));
-    let (n, nearest) = distances.min_by_key(|(n, _)| *n)?;
-    (3 * n <= name.chars().count()).then_some(nearest)
-}
-
-/// Levenshtein's distance.
-fn n_edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,14 +125,6 @@ mod tests {
             ("\\ä\"\\ä", "\\ä\"\\ä"),
         ] {
             assert_eq!(standard_json(json), standard);
-        }
-    }
-
-    #[test]
-    fn the_most_similar_name_is_found() {
-        let known = ["id", "body", "Überschrift"];
-        for (name, nearest) in [("bodi", Some("body")), ("überschrift", Some("Überschrift")), ("text", None)] {
-            assert_eq!(most_similar(name, known), nearest, "{name}");
         }
     }
 }

@@ -16,6 +16,7 @@ mod parity;
 mod requests;
 mod resume;
 mod score;
+mod score_files;
 mod server;
 mod support;
 mod swap;

@@ -174,13 +174,10 @@ fn two_runs_do_not_write_to_one_output() {
 fn a_folder_that_cannot_be_written_and_a_full_disk_are_said() {
     let dir = tempfile::tempdir().unwrap();
     write_rows(&dir);
-    for output in ["nowhere/out.jsonl", "in.jsonl/out.jsonl", "/proc/out.jsonl"] {
+    for output in ["in.jsonl/out.jsonl", "/proc/no/out.jsonl"] {
         let (code, message) = run(&dir, &["in.jsonl"], output, &[]);
         assert_eq!(code, 1, "{output}: {message}");
-        assert!(
-            message.contains("out.jsonl.parts: cannot be written (the folder must be there)"),
-            "{output}: {message}"
-        );
+        assert!(message.contains("cannot be written"), "{output}: {message}");
     }
     // A limit on the size of files stands for a disk that is full: the write fails in the same place.
     let plain = command(&dir, "out.jsonl", &[]);

@@ -197,7 +197,10 @@ fn bad_rows_are_listed_counted_and_stop_nothing() {
         br#"{"nr": 11, "text": "Berlin"}"#.to_vec(),
     ];
     std::fs::write(dir.path().join("a.jsonl"), jsonl.join(&b'\n')).unwrap();
-    let flags = ["--id-column", "nr", "--overflow", "error", "--max-characters", "2000", "--summary", "sum.json"];
+    let flags = ["--id-column", "nr", "--overflow", "error", "--max-characters", "2000", "--summary", "sum.json"]
+        .into_iter()
+        .chain(["--encoding", "utf-8"])
+        .collect::<Vec<_>>();
     let (code, message) = run(&dir, &["a.jsonl"], "out.jsonl", &flags);
     assert_eq!(code, 3, "{message}");
     assert!(message.contains("5 rows could not be scored") && message.contains("out.jsonl.errors.jsonl"), "{message}");

@@ -140,3 +140,26 @@ fn a_lock_file_that_was_removed_meanwhile_locks_nothing() {
     std::fs::write(&path, "").unwrap();
     assert!(!is_file_at(&file, &path));
 }
+
+#[test]
+fn a_checkpoint_names_no_other_file_and_no_part_is_a_link() {
+    for (name, whole) in [("../mine", "checkpoint"), ("rows", "link")] {
+        let case = Case::new();
+        std::fs::write(case.at("mine"), "mine").unwrap();
+        drop(case.started());
+        let checkpoint = case.read("out.parts/checkpoint.json");
+        match whole {
+            "checkpoint" => {
+                let changed = checkpoint.replace("\"whole\": null", &format!("\"whole\": \"{name}\""));
+                std::fs::write(case.at("out.parts/checkpoint.json"), changed).unwrap();
+            }
+            _ => {
+                std::fs::remove_file(case.at("out.parts/rows")).unwrap();
+                std::os::unix::fs::symlink("../mine", case.at("out.parts/rows")).unwrap();
+            }
+        }
+        let error = Parts::open(&case.at("out"), &json!({"top-k": 5}), false).err().unwrap().to_string();
+        assert!(error.contains("remove the folder"), "{error}");
+        assert_eq!(case.read("mine"), "mine");
+    }
+}

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::score::format::Compression;
+use crate::text::encoding::{TextEncoding, reader_in_utf8};
+use crate::text::files::{LFS_POINTER, LFS_REMEDY};
 
 /// Bytes, decompressed.
 pub type Bytes = Box<dyn BufRead + Send>;
@@ -13,7 +15,7 @@ pub type Bytes = Box<dyn BufRead + Send>;
 pub const ARROW_FILE: &[u8] = b"ARROW1";
 
 /// Bytes of the longest signature that a format or compression is recognized by.
-const LONGEST_SIGNATURE: usize = ARROW_FILE.len();
+const LONGEST_SIGNATURE: usize = LFS_POINTER.len();
 
 /// Bytes of all files that were read so far.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +36,7 @@ pub fn decompressed(source: impl Read + Send + 'static, count: &ByteCount) -> io
     let mut counted = Counted { inner: source, count: count.clone() };
     let mut start = Vec::with_capacity(LONGEST_SIGNATURE);
     counted.by_ref().take(LONGEST_SIGNATURE as u64).read_to_end(&mut start)?;
+    refuse_pointer(&start)?;
     let compression = Compression::of_bytes(&start);
     let whole = Cursor::new(start).chain(counted);
     Ok(match compression {
@@ -41,6 +44,23 @@ pub fn decompressed(source: impl Read + Send + 'static, count: &ByteCount) -> io
         Some(Compression::Zstd) => Box::new(BufReader::new(zstd::Decoder::new(whole)?)),
         None => Box::new(BufReader::with_capacity(1 << 16, whole)),
     })
+}
+
+/// `source` decompressed, in UTF-8 and without a byte order mark.
+pub fn decoded(
+    source: impl Read + Send + 'static,
+    count: &ByteCount,
+    encoding: Option<TextEncoding>,
+) -> io::Result<Bytes> {
+    reader_in_utf8(decompressed(source, count)?, encoding)
+}
+
+/// Fails where a file with this `start` is a pointer that Git LFS left in its place.
+pub fn refuse_pointer(start: &[u8]) -> io::Result<()> {
+    match start.starts_with(LFS_POINTER) {
+        true => Err(io::Error::new(io::ErrorKind::InvalidData, LFS_REMEDY)),
+        false => Ok(()),
+    }
 }
 
 struct Counted<R> {

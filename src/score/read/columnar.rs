@@ -8,12 +8,12 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, ne
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::ipc::reader::{FileReader, StreamReader};
-use arrow::json::writer::{LineDelimited, WriterBuilder};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::bytes::{ByteCount, Bytes};
 use super::reader::{Reader, joined, utf8};
 use crate::score::error::{ReadError, RowError, ScoreError};
+use crate::score::json_rows::json_lines;
 use crate::score::layout::{Columns, Layout, plain_type};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition};
 
@@ -212,9 +212,7 @@ fn passthrough_fields(batch: &RecordBatch, layout: &Layout) -> Result<Vec<Fields
     let fields: Vec<_> = named.iter().map(|(name, field, _)| field.as_ref().clone().with_name(name)).collect();
     let columns = named.iter().map(|(_, _, column)| Arc::clone(column)).collect();
     let renamed = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
-    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
-    writer.write(&renamed)?;
-    let lines = writer.into_inner();
+    let lines = json_lines(&renamed)?;
     let object = |line: &[u8]| super::jsonl::object_fields(line).map_err(ReadError::from);
     lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(object).collect()
 }

@@ -9,21 +9,24 @@ use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use super::bytes::Bytes;
-use super::reader::{MAX_ROW_BYTES, Reader, joined, utf8};
+use super::reader::{Reader, joined, utf8};
 use crate::score::error::{RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition};
+use crate::text::files::standard_json;
 
 pub struct JsonlReader {
     bytes: Bytes,
     name: Arc<str>,
     n_lines: u64,
     line: Vec<u8>,
+    max_row_bytes: usize,
 }
 
 impl JsonlReader {
-    pub fn new(bytes: Bytes, name: &str) -> Self {
-        Self { bytes, name: name.into(), n_lines: 0, line: Vec::new() }
+    /// `bytes` start without a byte order mark.
+    pub fn new(bytes: Bytes, max_row_bytes: usize, name: &str) -> Self {
+        Self { bytes, name: name.into(), n_lines: 0, line: Vec::new(), max_row_bytes }
     }
 
     /// The fields of the next line that is not blank.
@@ -32,7 +35,7 @@ impl JsonlReader {
             if self.line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            return Ok(Some(fields_of(&self.line, self.n_lines == 1)));
+            return Ok(Some(fields_of(&self.line, self.max_row_bytes)));
         }
         Ok(None)
     }
@@ -40,8 +43,8 @@ impl JsonlReader {
     /// Reads the next line into `self.line`, without more of it than a row may have; `false` at the end.
     fn read_line(&mut self) -> io::Result<bool> {
         self.line.clear();
-        let n = self.bytes.by_ref().take(MAX_ROW_BYTES as u64 + 1).read_until(b'\n', &mut self.line)?;
-        if n > MAX_ROW_BYTES && self.line.last() != Some(&b'\n') {
+        let n = self.bytes.by_ref().take(self.max_row_bytes as u64 + 1).read_until(b'\n', &mut self.line)?;
+        if n > self.max_row_bytes && self.line.last() != Some(&b'\n') {
             self.bytes.skip_until(b'\n')?;
         }
         self.n_lines += u64::from(n > 0);
@@ -77,19 +80,21 @@ impl Reader for JsonlReader {
     }
 }
 
-fn fields_of(line: &[u8], is_first: bool) -> Result<Fields, RowError> {
-    if line.len() > MAX_ROW_BYTES {
+fn fields_of(line: &[u8], max_bytes: usize) -> Result<Fields, RowError> {
+    if line.len() > max_bytes {
         return Err(RowError::InvalidRow(format!(
-            "the line has more than {MAX_ROW_BYTES} bytes; is it JSON lines, one object a line?"
+            "the line has more than {max_bytes} bytes; is it JSON lines, one object a line? If so, split the row or raise --max-row-bytes"
         )));
     }
     let line = utf8(line)?;
-    let line = if is_first { line.trim_start_matches('\u{feff}') } else { line };
-    object_fields(line.as_bytes()).map_err(|error| {
-        // The error knows of this line alone, and calls it the first.
-        let message = error.to_string();
-        let what = message.split(" at line ").next().unwrap_or_default();
-        RowError::InvalidJson(format!("{what} at byte {}", error.column()))
+    object_fields(line.as_bytes()).or_else(|error| {
+        // Other programs write numbers that are none.
+        object_fields(standard_json(line).as_bytes()).map_err(|_| {
+            // The error knows of this line alone, and calls it the first.
+            let message = error.to_string();
+            let what = message.split(" at line ").next().unwrap_or_default();
+            RowError::InvalidJson(format!("{what} at byte {}", error.column()))
+        })
     })
 }
 
@@ -166,7 +171,7 @@ mod tests {
     fn records(bytes: &[u8], text: &[&str]) -> Vec<(RowPosition, Result<String, &'static str>)> {
         let choice = ColumnChoice { text: text.iter().map(|&name| name.to_owned()).collect(), id: None };
         let layout = Layout::new(&[], &choice, Format::Jsonl).unwrap();
-        let mut reader = JsonlReader::new(Box::new(Cursor::new(bytes.to_vec())), "a");
+        let mut reader = JsonlReader::new(Box::new(Cursor::new(bytes.to_vec())), 1 << 20, "a");
         let mut records = Vec::new();
         while let Some(record) = reader.next(&layout).unwrap() {
             let text = record.text.map(|text| text.to_string()).map_err(|error| error.code());
@@ -177,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_bad_line_becomes_one_row_error() {
-        let lines = "\u{feff}{\"text\": \"ä\"}\r\n\n \n{\"text\": 5}\n{\"text\": null}\n{\"t\": 1}\n[1]\n{\"text\": \"x\"} y\n{\"text\": \" \"}\n{\"topics\": 1, \"input_topics\": 2, \"text\": \"x\"}\n{\"text\": \"Ende\"}";
+        let lines = "{\"text\": \"ä\"}\r\n\n \n{\"text\": 5}\n{\"text\": null}\n{\"t\": 1}\n[1]\n{\"text\": \"x\"} y\n{\"text\": \" \"}\n{\"topics\": 1, \"input_topics\": 2, \"text\": \"x\"}\n{\"text\": \"Ende\"}";
         let places: Vec<_> = [1, 4, 5, 6, 7, 8, 9, 10, 11].map(RowPosition::Line).into();
         let texts = [
             Ok("ä".to_owned()),

@@ -2,14 +2,17 @@
 
 mod bytes;
 mod columnar;
+mod csv_rows;
 mod jsonl;
 mod open;
 mod reader;
 mod scan;
 mod separated;
+mod settings;
 mod texts;
 
 pub use bytes::ByteCount;
-pub use open::{ReadSettings, open};
+pub use open::{check_encoding, open};
 pub use reader::Reader;
-pub use scan::scan_columns;
+pub use scan::{check_free_columns, scan_columns};
+pub use settings::ReadSettings;

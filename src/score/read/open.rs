@@ -1,70 +1,99 @@
 //! Opens a source with the reader for its format.
 
 use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::io::{self, BufRead, Read};
 
-use super::bytes::{ARROW_FILE, ByteCount, Bytes, decompressed};
+use super::bytes::{ARROW_FILE, ByteCount, decoded, decompressed, refuse_pointer};
 use super::columnar::ColumnarReader;
 use super::jsonl::JsonlReader;
 use super::reader::Reader;
-use super::separated::SeparatedReader;
+use super::separated::{Dialect, SeparatedReader};
+use super::settings::ReadSettings;
 use super::texts::TextsReader;
-use crate::score::error::{ReadError, ScoreError};
+use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::format::Format;
 use crate::score::inputs::{Location, Source};
-
-/// How files are read, where their format leaves a choice.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ReadSettings {
-    /// Between the values of a CSV; default: `,`.
-    pub delimiter: Option<u8>,
-    /// Whether the last line of a plain text names its section.
-    pub section: bool,
-}
+use crate::text::files::LFS_POINTER;
 
 /// Opens `source`, whose bytes are counted in `count`.
 pub fn open(source: &Source, settings: ReadSettings, count: &ByteCount) -> Result<Box<dyn Reader>, ScoreError> {
     let failed = |error| ScoreError::Read { name: source.name.clone(), source: error };
     let path = match &source.location {
-        Location::Texts(paths) => {
-            return Ok(Box::new(TextsReader::new(paths.clone(), settings.section, count.clone())));
-        }
+        Location::Texts(paths) => return Ok(Box::new(TextsReader::new(paths.clone(), settings, count.clone()))),
         Location::Stdin => None,
-        Location::File(path) => Some(path),
+        Location::File(path) | Location::Pipe(path) => Some(path.as_path()),
     };
-    if let (Format::Parquet, Some(path)) = (source.format, path) {
-        let reader = File::open(path)
-            .map_err(ReadError::from)
-            .and_then(|file| ColumnarReader::of_parquet(file, &source.name, count.clone()));
-        return Ok(Box::new(reader.map_err(failed)?));
+    let opened = match path {
+        None => read_as(source, io::stdin(), settings, count),
+        Some(path) => File::open(path).map_err(ReadError::from).and_then(|file| match source.format {
+            Format::Parquet => parquet(file, source, count),
+            _ => read_as(source, file, settings, count),
+        }),
+    };
+    opened.map_err(|error| match error {
+        ReadError::Header { error: RowError::NotUtf8(_), line } => {
+            ScoreError::NotUtf8 { origin: format!("{}, line {line}", source.name) }
+        }
+        error => failed(error),
+    })
+}
+
+/// Fails where the beginning of a file of text is not UTF-8 and no encoding was named. What comes later fails when it is read.
+pub fn check_encoding(source: &Source, settings: ReadSettings) -> Result<(), ScoreError> {
+    const N_BYTES: u64 = 1 << 20;
+    let Location::File(path) = &source.location else { return Ok(()) };
+    if source.format.is_columnar() || settings.encoding.is_some() {
+        return Ok(());
     }
-    let bytes = match path {
-        None => decompressed(io::stdin(), count),
-        Some(path) => File::open(path).and_then(|file| decompressed(file, count)),
-    };
-    let bytes = bytes.map_err(|error| failed(error.into()))?;
-    read_as(source, path.map(|path| path.as_path()), bytes, settings, count).map_err(failed)
+    let mut start = Vec::new();
+    let bytes = File::open(path).and_then(|file| decoded(file, &ByteCount::default(), None));
+    let read = bytes.and_then(|bytes| bytes.take(N_BYTES).read_to_end(&mut start));
+    read.map_err(|error| ScoreError::read(&source.name, error))?;
+    // The last character may be cut.
+    match std::str::from_utf8(&start).err().filter(|error| error.error_len().is_some()) {
+        None => Ok(()),
+        Some(error) => {
+            let line = 1 + start.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
+            Err(ScoreError::NotUtf8 { origin: format!("{}, line {line}", source.name) })
+        }
+    }
+}
+
+fn parquet(mut file: File, source: &Source, count: &ByteCount) -> Result<Box<dyn Reader>, ReadError> {
+    let mut start = Vec::new();
+    file.by_ref().take(LFS_POINTER.len() as u64).read_to_end(&mut start)?;
+    refuse_pointer(&start)?;
+    Ok(Box::new(ColumnarReader::of_parquet(file, &source.name, count.clone())?))
 }
 
 fn read_as(
     source: &Source,
-    path: Option<&Path>,
-    mut bytes: Bytes,
+    file: impl Read + Send + 'static,
     settings: ReadSettings,
     count: &ByteCount,
 ) -> Result<Box<dyn Reader>, ReadError> {
     let name = source.name.as_str();
+    let ReadSettings { delimiter, has_quotes, encoding, max_row_bytes, .. } = settings;
+    let dialect = |delimiter| Dialect { delimiter, has_quotes, max_row_bytes };
     Ok(match source.format {
-        Format::Jsonl => Box::new(JsonlReader::new(bytes, name)),
-        Format::Csv => Box::new(SeparatedReader::new(bytes, settings.delimiter.unwrap_or(b','), name)?),
-        Format::Tsv => Box::new(SeparatedReader::new(bytes, settings.delimiter.unwrap_or(b'\t'), name)?),
-        Format::Arrow | Format::ArrowStream => match path {
-            Some(path) if bytes.fill_buf()?.starts_with(ARROW_FILE) => {
-                Box::new(ColumnarReader::of_arrow_file(File::open(path)?, name, count.clone())?)
+        Format::Jsonl => Box::new(JsonlReader::new(decoded(file, count, encoding)?, max_row_bytes, name)),
+        Format::Csv => Box::new(SeparatedReader::new(decoded(file, count, encoding)?, dialect(delimiter), name)?),
+        Format::Tsv => {
+            let dialect = dialect(delimiter.or(Some(b'\t')));
+            Box::new(SeparatedReader::new(decoded(file, count, encoding)?, dialect, name)?)
+        }
+        Format::Arrow | Format::ArrowStream => {
+            let mut bytes = decompressed(file, count)?;
+            match &source.location {
+                Location::File(path) if bytes.fill_buf()?.starts_with(ARROW_FILE) => {
+                    Box::new(ColumnarReader::of_arrow_file(File::open(path)?, name, count.clone())?)
+                }
+                location => {
+                    let is_piped = !matches!(location, Location::File(_));
+                    Box::new(ColumnarReader::of_arrow_stream(bytes, name, is_piped)?)
+                }
             }
-            _ => Box::new(ColumnarReader::of_arrow_stream(bytes, name, path.is_none())?),
-        },
+        }
         Format::Parquet | Format::Text => unreachable!("these are opened by path"),
     })
 }

@@ -26,9 +26,6 @@ pub trait Reader: Send {
     }
 }
 
-/// Longest line or field that is read into memory, in bytes.
-pub const MAX_ROW_BYTES: usize = 64 * 1024 * 1024;
-
 /// The text of a row: those of its parts that are not blank, joined by an empty line.
 pub fn joined(parts: &[Option<String>], layout: &Layout) -> Result<Arc<str>, RowError> {
     let full: Vec<&str> = parts.iter().flatten().map(String::as_str).filter(|part| !part.trim().is_empty()).collect();

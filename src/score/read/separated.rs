@@ -1,49 +1,82 @@
 //! Separated values (CSV, TSV) with a header. All values are text.
 
+use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
-use csv::{ByteRecord, ReaderBuilder};
 
 use super::bytes::Bytes;
+use super::csv_rows::{CsvRow, CsvRows, Syntax};
 use super::reader::{Reader, joined, utf8};
 use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition, json_string};
+use crate::text::files::{delimiter_of, sep_line};
+
+/// Bytes of the header that the delimiter is told by.
+const N_SNIFFED: u64 = 1 << 16;
+
+/// How separated values are read, as far as it was said.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialect {
+    /// `None`: the one that the file's first line tells.
+    pub delimiter: Option<u8>,
+    pub has_quotes: bool,
+    pub max_row_bytes: usize,
+}
 
 pub struct SeparatedReader {
-    reader: csv::Reader<Bytes>,
+    rows: CsvRows,
     name: Arc<str>,
     header: Vec<String>,
-    record: ByteRecord,
     n_read: u64,
 }
 
 impl SeparatedReader {
-    pub fn new(bytes: Bytes, delimiter: u8, name: &str) -> Result<Self, ReadError> {
-        let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(bytes);
-        let header = reader.headers()?.iter().map(str::to_owned).collect();
-        Ok(Self { reader, name: name.into(), header, record: ByteRecord::new(), n_read: 0 })
+    pub fn new(mut bytes: Bytes, dialect: Dialect, name: &str) -> Result<Self, ReadError> {
+        let mut start = Vec::new();
+        bytes.by_ref().take(N_SNIFFED).read_until(b'\n', &mut start)?;
+        let sep = sep_line(&start);
+        let n_skipped = sep.map_or(0, |(_, n)| n);
+        start.drain(..n_skipped);
+        if start.is_empty() {
+            bytes.by_ref().take(N_SNIFFED).read_until(b'\n', &mut start)?;
+        }
+        let delimiter =
+            dialect.delimiter.or(sep.map(|(delimiter, _)| delimiter)).unwrap_or_else(|| delimiter_of(&start));
+        let syntax = Syntax { delimiter, has_quotes: dialect.has_quotes, max_bytes: dialect.max_row_bytes };
+        let whole = Box::new(io::Cursor::new(start).chain(bytes));
+        let mut rows = CsvRows::new(whole, syntax, u64::from(sep.is_some()));
+        let header = match rows.next()? {
+            None => Vec::new(),
+            Some(row) => header_of(row)?,
+        };
+        Ok(Self { rows, name: name.into(), header, n_read: 0 })
     }
 
-    fn read(&mut self) -> Result<bool, ScoreError> {
-        let more = self.reader.read_byte_record(&mut self.record);
-        let more = more.map_err(|error| ScoreError::read(&self.name, error))?;
-        self.n_read += u64::from(more);
-        Ok(more)
+    fn read(&mut self) -> Result<Option<CsvRow>, ScoreError> {
+        let row = self.rows.next().map_err(|error| ScoreError::read(&self.name, error))?;
+        self.n_read += u64::from(row.is_some());
+        Ok(row)
     }
 
     /// The values of the row by the header's names.
-    fn values(&self) -> Result<Vec<String>, RowError> {
-        if self.record.len() != self.header.len() {
+    fn values(&self, row: CsvRow) -> Result<Vec<String>, RowError> {
+        let values = row.values?;
+        if values.len() != self.header.len() {
             return Err(RowError::InvalidRow(format!(
                 "the row has {} values, and the header {}; is a quote or a delimiter missing?",
-                self.record.len(),
+                values.len(),
                 self.header.len()
             )));
         }
-        self.record.iter().map(|value| utf8(value).map(str::to_owned)).collect()
+        values.iter().map(|value| utf8(value).map(str::to_owned)).collect()
     }
+}
+
+fn header_of(row: CsvRow) -> Result<Vec<String>, ReadError> {
+    let named = row.values.and_then(|values| values.iter().map(|value| utf8(value).map(str::to_owned)).collect());
+    named.map_err(|error| ReadError::Header { line: row.line, error })
 }
 
 impl Reader for SeparatedReader {
@@ -59,12 +92,9 @@ impl Reader for SeparatedReader {
     }
 
     fn next(&mut self, layout: &Layout) -> Result<Option<Record>, ScoreError> {
-        if !self.read()? {
-            return Ok(None);
-        }
-        let line = self.record.position().map_or(0, |position| position.line());
-        let origin = Origin { file: Arc::clone(&self.name), position: RowPosition::Line(line) };
-        let (text, passthrough) = match self.values() {
+        let Some(row) = self.read()? else { return Ok(None) };
+        let origin = Origin { file: Arc::clone(&self.name), position: RowPosition::Line(row.line) };
+        let (text, passthrough) = match self.values(row) {
             Ok(values) => (text_of(&self.header, &values, layout), passthrough_of(&self.header, values, layout)),
             Err(error) => (Err(error), Fields::new()),
         };
@@ -98,10 +128,11 @@ mod tests {
     use crate::score::format::Format;
     use crate::score::layout::{ColumnChoice, SourceColumns};
 
-    #[test]
-    fn rows_know_their_lines_and_each_bad_one_is_a_row_error() {
-        let bytes = b"\xef\xbb\xbfid;text\n1;\"a\n\"\"b\"\"\"\n2\n3;\n4;\xe4\n5;Ende\n";
-        let mut reader = SeparatedReader::new(Box::new(Cursor::new(bytes.to_vec())), b';', "a").unwrap();
+    type Row = (RowPosition, Option<String>, Result<String, &'static str>);
+
+    fn records(bytes: &[u8]) -> Vec<Row> {
+        let dialect = Dialect { delimiter: None, has_quotes: true, max_row_bytes: 1 << 20 };
+        let mut reader = SeparatedReader::new(Box::new(Cursor::new(bytes.to_vec())), dialect, "a").unwrap();
         let columns = SourceColumns { name: "a".into(), columns: reader.columns() };
         let layout = Layout::new(&[columns], &ColumnChoice::default(), Format::Csv).unwrap();
         let mut records = Vec::new();
@@ -109,6 +140,11 @@ mod tests {
             let text = record.text.as_deref().map(str::to_owned).map_err(RowError::code);
             records.push((record.origin.position, record.passthrough.id(), text));
         }
+        records
+    }
+
+    #[test]
+    fn rows_know_their_lines_and_each_bad_one_is_a_row_error() {
         let row = |line, id: Option<&str>, text: Result<&str, _>| {
             (RowPosition::Line(line), id.map(str::to_owned), text.map(str::to_owned))
         };
@@ -119,6 +155,8 @@ mod tests {
             row(6, None, Err("not_utf8")),
             row(7, Some("5"), Ok("Ende")),
         ];
-        assert_eq!(records, expected);
+        assert_eq!(records(b"id;text\n1;\"a\n\"\"b\"\"\"\n2\n3;\n4;\xe4\n5;Ende\n"), expected);
+        let expected = [row(3, Some("1"), Ok("a")), row(4, None, Err("invalid_row")), row(6, Some("3"), Ok("c"))];
+        assert_eq!(records(b"sep=;\r\nid;text\r\n1;a\r\n2\r\n\r\n3;c"), expected, "Excel");
     }
 }

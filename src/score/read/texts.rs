@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::{DataType, Field};
 use serde_json::value::RawValue;
 
-use super::bytes::{ByteCount, decompressed};
-use super::reader::{MAX_ROW_BYTES, Reader, utf8};
+use super::bytes::{ByteCount, decoded};
+use super::reader::{Reader, utf8};
+use super::settings::ReadSettings;
 use crate::score::error::{RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition, json_string};
@@ -18,19 +19,19 @@ const SECTION: &str = "section";
 pub struct TextsReader {
     paths: Vec<PathBuf>,
     n_read: usize,
-    section: bool,
+    settings: ReadSettings,
     count: ByteCount,
 }
 
 impl TextsReader {
-    pub fn new(paths: Vec<PathBuf>, section: bool, count: ByteCount) -> Self {
-        Self { paths, n_read: 0, section, count }
+    pub fn new(paths: Vec<PathBuf>, settings: ReadSettings, count: ByteCount) -> Self {
+        Self { paths, n_read: 0, settings, count }
     }
 }
 
 impl Reader for TextsReader {
     fn columns(&self) -> Columns {
-        let names: &[&str] = if self.section { &[ID, SECTION] } else { &[ID] };
+        let names: &[&str] = if self.settings.section { &[ID, SECTION] } else { &[ID] };
         Columns::OfTextFile(names.iter().map(|&name| Field::new(name, DataType::Utf8, true)).collect())
     }
 
@@ -44,8 +45,8 @@ impl Reader for TextsReader {
         self.n_read += 1;
         let name = path.to_string_lossy();
         let mut passthrough: Fields = vec![(ID.to_owned(), json_string(&name))];
-        let mut text = read_text(path, &self.count)?;
-        if self.section {
+        let mut text = read_text(path, self.settings, &self.count)?;
+        if self.settings.section {
             let section = text.as_mut().ok().and_then(take_section);
             passthrough.push((
                 SECTION.to_owned(),
@@ -65,15 +66,17 @@ impl Reader for TextsReader {
     }
 }
 
-fn read_text(path: &Path, count: &ByteCount) -> Result<Result<String, RowError>, ScoreError> {
+fn read_text(path: &Path, settings: ReadSettings, count: &ByteCount) -> Result<Result<String, RowError>, ScoreError> {
+    let max_bytes = settings.max_row_bytes;
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).and_then(|file| decompressed(file, count));
-    file.and_then(|file| file.take(MAX_ROW_BYTES as u64 + 1).read_to_end(&mut bytes))
+    let file = std::fs::File::open(path).and_then(|file| decoded(file, count, settings.encoding));
+    file.and_then(|file| file.take(max_bytes as u64 + 1).read_to_end(&mut bytes))
         .map_err(|error| ScoreError::read(&path.to_string_lossy(), error))?;
-    if bytes.len() > MAX_ROW_BYTES {
-        return Ok(Err(RowError::InvalidRow(format!("the file has more than {MAX_ROW_BYTES} bytes; split it"))));
+    if bytes.len() > max_bytes {
+        let error = format!("the file has more than {max_bytes} bytes; split it, or raise --max-row-bytes");
+        return Ok(Err(RowError::InvalidRow(error)));
     }
-    Ok(utf8(&bytes).map(|text| text.trim_start_matches('\u{feff}').to_owned()))
+    Ok(utf8(&bytes).map(str::to_owned))
 }
 
 /// Takes the section off the end of an article: its last line that is not blank, where that is a single word in small

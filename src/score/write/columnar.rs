@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::models::registry::Assignment;
 use crate::score::error::ReadError;
 use crate::score::row::{Fields, Passthrough, ScoredRow, plain_text};
+use crate::text::files::standard_json;
 
 /// How an Arrow stream ends: the continuation mark and a length of zero.
 pub const END_OF_STREAM: &[u8] = &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
@@ -113,7 +114,7 @@ fn gathered(rows: &[ScoredRow]) -> Result<RecordBatch, ReadError> {
 fn value_of(raw: &serde_json::value::RawValue, kind: &DataType) -> serde_json::Result<Value> {
     match kind {
         DataType::Utf8 => Ok(plain_text(raw).map_or(Value::Null, Value::String)),
-        _ => serde_json::from_str(raw.get()),
+        _ => serde_json::from_str(raw.get()).or_else(|_| serde_json::from_str(&standard_json(raw.get()))),
     }
 }
 
