@@ -59,7 +59,7 @@ pub fn check_tasks(models: &[ModelMetrics], gold_labels: &LabelsByTask) -> Resul
     if models.iter().any(|model| model.entities.is_some() || model.topics.is_some()) {
         return Ok(());
     }
-    let tasks: Vec<&str> = gold_labels.keys().map(|task| task.as_str()).collect();
+    let tasks: Vec<&str> = gold_labels.keys().map(|task| task.into_str()).collect();
     Err(EvaluateError::NothingToCompare(tasks.join(" and ")))
 }
 

@@ -17,10 +17,11 @@
 use std::fmt;
 
 use crate::manifest::IntegerProducts;
-use crate::system::choice::words;
+use crate::system::choice::UnknownWord;
 
 /// What an operator asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<Arithmetic>)]
 pub enum Arithmetic {
     /// The same answer on every processor.
     #[default]
@@ -28,8 +29,6 @@ pub enum Arithmetic {
     /// The fastest products that the processor has, even if they saturate.
     Fast,
 }
-
-words!(Arithmetic { Exact = "exact", Fast = "fast" });
 
 /// How a model's products are computed in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::inference::stitch::{owners, pool, stitch};
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window, Windowing};
 use crate::manifest::TopicHead;
 use crate::manifest::task::{AggregationStrategy, Tasks};
-use crate::system::choice::words;
+use crate::system::choice::UnknownWord;
 use crate::text::normalize::{Normalized, normalize};
 use crate::text::truecase::Truecaser;
 
@@ -39,7 +39,20 @@ pub struct EntityTags {
 }
 
 /// What happens to a text that is longer than one window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[strum(serialize_all = "lowercase", const_into_str, parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<Overflow>)]
 pub enum Overflow {
     /// It is read whole, in overlapping windows.
     #[default]
@@ -49,8 +62,6 @@ pub enum Overflow {
     /// It is refused.
     Error,
 }
-
-words!(Overflow { Window = "window", Truncate = "truncate", Error = "error" });
 
 /// How a document is to be read.
 #[derive(Debug, Clone, Copy)]

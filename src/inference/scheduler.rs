@@ -23,7 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
 use crate::inference::batch::{Batch, BatchLimits, Run, RunError, WindowLogits};
 use crate::inference::tokenize::Window;
-use crate::system::choice::words;
+use crate::system::choice::UnknownWord;
 use crate::system::memory::TrimOnDrop;
 use queue::{Job, QUANTUM, Queue};
 
@@ -57,15 +57,14 @@ struct LanePermits {
 }
 
 /// How soon a request wants its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<Priority>)]
 pub enum Priority {
     #[default]
     Normal,
     /// Batch jobs and the like: yields to all others.
     Bulk,
 }
-
-words!(Priority { Normal = "normal", Bulk = "bulk" });
 
 /// What is fixed for a scheduler's life.
 #[derive(Debug, Clone, Copy)]

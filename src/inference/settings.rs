@@ -1,13 +1,11 @@
 //! How models are loaded and run: execution providers, streams, batching.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::inference::arithmetic::Arithmetic;
 use crate::system::choice::UnknownWord;
 
 /// Where a model may run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<Provider>)]
 pub enum Provider {
     Cuda,
     Cpu,
@@ -32,7 +30,8 @@ pub struct RunSettings {
 ///
 /// The same window gives the same bits in every run of one shape; in runs of another shape the last digit of a score may
 /// differ. Which windows meet in a queue depends on time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<Batching>)]
 pub enum Batching {
     /// Those that meet in the queue do, as far as the model allows it.
     Shared,
@@ -56,39 +55,6 @@ impl Default for RunSettings {
 impl Provider {
     pub fn is_gpu(self) -> bool {
         self != Self::Cpu
-    }
-}
-
-impl fmt::Display for Provider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Cuda => "cuda",
-            Self::Cpu => "cpu",
-        })
-    }
-}
-
-impl FromStr for Provider {
-    type Err = UnknownWord;
-
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        match word {
-            "cuda" => Ok(Self::Cuda),
-            "cpu" => Ok(Self::Cpu),
-            _ => Err(UnknownWord { found: word.to_owned(), expected: "`cuda`, `cpu`".to_owned() }),
-        }
-    }
-}
-
-impl FromStr for Batching {
-    type Err = UnknownWord;
-
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        match word {
-            "shared" => Ok(Self::Shared),
-            "alone" => Ok(Self::Alone),
-            _ => Err(UnknownWord { found: word.to_owned(), expected: "`shared`, `alone`".to_owned() }),
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! What an ONNX file says of itself: inputs, outputs, precision. Read from the file without ONNX Runtime.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use prost::Message;
@@ -32,7 +31,8 @@ pub struct GraphOutput {
 }
 
 /// In which numbers a model's weights are kept and its products computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Precision {
     Fp32,
     Fp16,
@@ -49,19 +49,6 @@ impl Precision {
     /// Whether a window's logits change with what stands beside it in a batch; such a model runs one window at a time.
     pub fn depends_on_batch(self) -> bool {
         self == Self::Int8Dynamic
-    }
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fp32 => "fp32",
-            Self::Fp16 => "fp16",
-            Self::Bf16 => "bf16",
-            Self::Int8Dynamic => "int8-dynamic",
-            Self::Int8Static => "int8-static",
-            Self::Int4 => "int4",
-        })
     }
 }
 

@@ -233,7 +233,7 @@ fn heads(
             path: dir.join("ressort.toml"),
             message: format!(
                 "[{stray}] does not fit: config.json names a model for {other} alone; a model with two heads needs `output` in both [topics] and [entities], else take [{stray}] out",
-                other = task.map_or("", Task::as_str),
+                other = task.map_or("", |task| task.into_str()),
             ),
         });
     }

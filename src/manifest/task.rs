@@ -1,9 +1,14 @@
 //! What a model can answer and how its logits are read. The words are those of Hugging Face.
 
-use crate::system::choice::words;
+use strum::{Display, EnumString, IntoStaticStr, VariantNames};
+
+use crate::system::choice::UnknownWord;
 
 /// What a model can answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Display, EnumString, IntoStaticStr, VariantNames,
+)]
+#[strum(serialize_all = "lowercase", const_into_str, parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<Task>)]
 pub enum Task {
     Topics,
     Entities,
@@ -17,16 +22,20 @@ pub struct Tasks {
 }
 
 /// How a topic head's logits become scores (`problem_type` in a `config.json`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, VariantNames)]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<ProblemType>)]
 pub enum ProblemType {
     /// Softmax: exactly one label holds.
+    #[strum(serialize = "single_label_classification")]
     SingleLabel,
     /// Sigmoid: any number of labels hold, each with its own threshold.
+    #[strum(serialize = "multi_label_classification")]
     MultiLabel,
 }
 
 /// How the topic logits of a document's windows or tokens become one row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<Pooling>)]
 pub enum Pooling {
     /// Mean over windows, each weighted by the tokens that it contributes.
     Mean,
@@ -39,7 +48,8 @@ pub enum Pooling {
 }
 
 /// How token predictions become entities; the first five as in `transformers`' `TokenClassificationPipeline`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase", const_into_str, parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<AggregationStrategy>)]
 pub enum AggregationStrategy {
     /// Every token whose tag is not `O`, with its raw tag.
     None,
@@ -65,18 +75,6 @@ impl Tasks {
         }
     }
 }
-
-words!(Task { Topics = "topics", Entities = "entities" });
-words!(ProblemType { SingleLabel = "single_label_classification", MultiLabel = "multi_label_classification" });
-words!(Pooling { Mean = "mean", Max = "max", First = "first", TokenMean = "token-mean" });
-words!(AggregationStrategy {
-    None = "none",
-    Simple = "simple",
-    First = "first",
-    Average = "average",
-    Max = "max",
-    Viterbi = "viterbi",
-});
 
 #[cfg(test)]
 mod tests {

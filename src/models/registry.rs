@@ -288,7 +288,7 @@ fn check_able(model: &Model, task: Task) -> Result<(), AssignError> {
     if model.answers(task) {
         return Ok(());
     }
-    let gives = model.manifest.tasks().into_iter().map(Task::as_str).collect::<Vec<_>>().join(" and ");
+    let gives = model.manifest.tasks().into_iter().map(|task| task.into_str()).collect::<Vec<_>>().join(" and ");
     Err(AssignError::Unable { name: model.name.clone(), task, gives })
 }
 

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::inference::decode::tags::entity_labels;
 use crate::manifest::TopicLabel;
-use crate::manifest::task::Task;
 use crate::models::load::Model;
 use crate::text::truecase::Truecaser;
 
@@ -101,7 +100,7 @@ impl ModelReport {
             name: model.name.clone(),
             version: model.version.clone(),
             description: manifest.description.clone(),
-            tasks: manifest.tasks().into_iter().map(Task::as_str).collect(),
+            tasks: manifest.tasks().into_iter().map(|task| task.into_str()).collect(),
             labels: ModelLabels::of(model),
             family: manifest.family.clone(),
             precision: manifest.graph.precision.to_string(),

@@ -1,12 +1,22 @@
-//! Options that are given as words: parsed and printed from one table each.
+//! Options that are given as words: `strum` parses and prints them; the error lists the words that an option knows.
 
-/// A word that is not one of those expected; its message lists them, and names the nearest.
+use strum::VariantNames;
+
+/// A word that an option does not know; the message lists those that it knows, and names the nearest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not one of {expected}{}", shortened(found), suggestion(found, expected.split('`').skip(1).step_by(2)))]
 pub struct UnknownWord {
     pub found: String,
     /// Words in back ticks.
     pub expected: String,
+}
+
+impl UnknownWord {
+    /// For `parse_err_fn` of the option type `T`.
+    pub fn among<T: VariantNames>(found: &str) -> Self {
+        let expected = T::VARIANTS.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        Self { found: found.to_owned(), expected }
+    }
 }
 
 /// A found value for a message: on one line, and cut where it is long.
@@ -49,36 +59,6 @@ fn edit_distance(found: &str, known: &str) -> Option<usize> {
     let distance = rows[found.len()][known.len()];
     (distance <= (known.len() / 3).max(1)).then_some(distance)
 }
-
-/// Spells an enum as words, both ways, from one table.
-macro_rules! words {
-    ($kind:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
-        impl $kind {
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl std::str::FromStr for $kind {
-            type Err = $crate::system::choice::UnknownWord;
-
-            fn from_str(word: &str) -> Result<Self, $crate::system::choice::UnknownWord> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::system::choice::UnknownWord { found: word.to_owned(), expected: [$(concat!("`", $word, "`")),+].join(", ") }),
-                }
-            }
-        }
-
-        impl std::fmt::Display for $kind {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-
-pub(crate) use words;
 
 #[cfg(test)]
 mod tests {

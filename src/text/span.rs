@@ -1,6 +1,6 @@
 //! Places in a text: half-open byte ranges inside the library, and the units that a caller may ask for at its edge.
 
-use crate::system::choice::words;
+use crate::system::choice::UnknownWord;
 
 /// A half-open range of bytes of one text; both ends lie on character boundaries of that text.
 ///
@@ -37,7 +37,8 @@ impl ByteSpan {
 }
 
 /// What an offset counts. The default is what Python strings count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::EnumString, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "lowercase", const_into_str, parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<OffsetUnit>)]
 pub enum OffsetUnit {
     /// Unicode code points (Python, the default).
     #[default]
@@ -47,8 +48,6 @@ pub enum OffsetUnit {
     /// Bytes of UTF-8 (Rust, Go).
     Byte,
 }
-
-words!(OffsetUnit { Codepoint = "codepoint", Utf16 = "utf16", Byte = "byte" });
 
 impl OffsetUnit {
     /// The length of `text` in this unit.

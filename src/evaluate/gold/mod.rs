@@ -11,20 +11,24 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::evaluate::document::GoldDocument;
-use crate::system::choice::words;
+use crate::system::choice::UnknownWord;
 use crate::text::encoding::in_utf8;
 use crate::text::files::{LFS_POINTER, LFS_REMEDY};
 
 pub use error::{ContentError, GoldError};
 
 /// The format of a file of labelled data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<GoldFormat>)]
 pub enum GoldFormat {
     /// One object a line: `text`, and `topics`, `entities` or both.
+    #[strum(serialize = "jsonl")]
     JsonLines,
     /// A token a line with its tag, an empty line after each sentence: CoNLL-2003, GermEval 2014.
+    #[strum(serialize = "conll")]
     Columns,
     /// A header and a document a row: `text`, and `topics` (or `topic`, `label`).
+    #[strum(serialize = "csv")]
     Table,
 }
 
@@ -95,8 +99,6 @@ impl GoldFormat {
         }
     }
 }
-
-words!(GoldFormat { JsonLines = "jsonl", Columns = "conll", Table = "csv" });
 
 fn check(documents: &[GoldDocument]) -> Result<(), ContentError> {
     if documents.is_empty() {
