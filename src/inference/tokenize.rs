@@ -74,17 +74,17 @@ pub enum TokenizeError {
 static IN_USE: Mutex<BTreeMap<[u8; 32], Weak<Tokenizer>>> = Mutex::new(BTreeMap::new());
 
 impl Tokenizer {
-    /// The tokenizer of a `tokenizer.json`: the one in use that was read from the same bytes, if there is one. Versions of a
-    /// model mostly have it in common, and it takes as much memory as a small model's weights, in a hundred thousand pieces.
-    pub fn shared(path: &Path) -> Result<Arc<Self>, TokenizeError> {
-        let json = read(path)?;
-        let key: [u8; 32] = Sha256::digest(&json).into();
+    /// The tokenizer of `json`, the content of the `tokenizer.json` at `path`.
+    ///
+    /// Models with the same content share one tokenizer. It takes as much memory as a small model's weights.
+    pub fn shared(path: &Path, json: &[u8]) -> Result<Arc<Self>, TokenizeError> {
+        let key: [u8; 32] = Sha256::digest(json).into();
         let in_use = || IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = in_use().get(&key).and_then(Weak::upgrade) {
             return Ok(known);
         }
         // Without the lock, since it takes a while; where two read the same at once, each has its own.
-        let tokenizer = Arc::new(Self::from_json(&json).map_err(|source| unreadable(path, source))?);
+        let tokenizer = Arc::new(Self::from_json(json).map_err(|source| unreadable(path, source))?);
         let mut in_use = in_use();
         in_use.retain(|_, tokenizer| tokenizer.strong_count() > 0);
         in_use.insert(key, Arc::downgrade(&tokenizer));
@@ -264,20 +264,16 @@ mod tests {
 
     #[test]
     fn models_share_a_tokenizer_of_the_same_bytes_while_one_uses_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = |name: &str| folder.path().join(name);
         let original = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models/xlmr-ner/tokenizer.json");
         let json = std::fs::read_to_string(original).unwrap();
-        for (name, json) in [("a", &json), ("same", &json), ("other", &format!("{json} "))] {
-            std::fs::write(place(name), json).unwrap();
-        }
-        let a = Tokenizer::shared(&place("a")).unwrap();
-        assert!(Arc::ptr_eq(&a, &Tokenizer::shared(&place("same")).unwrap()));
-        assert!(!Arc::ptr_eq(&a, &Tokenizer::shared(&place("other")).unwrap()));
+        let shared = |json: &str| Tokenizer::shared(Path::new("tokenizer.json"), json.as_bytes()).unwrap();
+        let a = shared(&json);
+        assert!(Arc::ptr_eq(&a, &shared(&json)));
+        assert!(!Arc::ptr_eq(&a, &shared(&format!("{json} "))));
         let gone = Arc::downgrade(&a);
         drop(a);
         assert!(gone.upgrade().is_none(), "a tokenizer that nobody uses is kept");
-        assert!(Tokenizer::shared(&place("same")).is_ok());
+        shared(&json);
     }
 
     #[test]

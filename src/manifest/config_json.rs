@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::folder::FolderFiles;
 use super::{CONFIG_REMEDY, ManifestError, default_label};
 use crate::manifest::task::{ProblemType, Task};
 
@@ -32,9 +33,10 @@ pub struct TokenizerConfigJson {
 }
 
 impl ConfigJson {
-    pub fn read(path: &Path) -> Result<Self, ManifestError> {
-        super::require(path, CONFIG_REMEDY)?;
-        read_json(path)
+    pub fn read(files: &mut FolderFiles) -> Result<Self, ManifestError> {
+        let path = files.dir.join("config.json");
+        super::require(&path, CONFIG_REMEDY)?;
+        read_json(files, &path)
     }
 
     pub fn pad_token_id(&self) -> Option<u32> {
@@ -116,8 +118,9 @@ impl ConfigJson {
 
 impl TokenizerConfigJson {
     /// Reads the file; a folder without one has nothing to say here.
-    pub fn read(path: &Path) -> Result<Self, ManifestError> {
-        if path.is_file() { read_json(path) } else { Ok(Self::default()) }
+    pub fn read(files: &mut FolderFiles) -> Result<Self, ManifestError> {
+        let path = files.dir.join("tokenizer_config.json");
+        if path.is_file() { read_json(files, &path) } else { Ok(Self::default()) }
     }
 
     pub fn max_length(&self) -> Option<usize> {
@@ -131,9 +134,8 @@ impl TokenizerConfigJson {
     }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ManifestError> {
-    let bytes = std::fs::read(path).map_err(|source| ManifestError::Io { path: path.to_owned(), source })?;
-    serde_json::from_slice(&bytes).map_err(|error| ManifestError::Invalid {
+fn read_json<T: DeserializeOwned>(files: &mut FolderFiles, path: &Path) -> Result<T, ManifestError> {
+    serde_json::from_slice(&files.read(path)?).map_err(|error| ManifestError::Invalid {
         path: path.to_owned(),
         message: format!("not the JSON that was expected: {error}; copy the checkpoint's own file here"),
     })

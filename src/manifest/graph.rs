@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use prost::Message;
-use prost::bytes::Bytes;
-
+use super::file_stamp::FileStamp;
+use super::onnx::OnnxFile;
 use super::saturation::IntegerProducts;
 use super::{ManifestError, ONNX_REMEDY, proto};
 use crate::manifest::task::Task;
@@ -17,7 +16,9 @@ pub struct Graph {
     pub outputs: Vec<GraphOutput>,
     pub precision: Precision,
     pub integer_products: IntegerProducts,
-    /// Bytes of the file and its external data files.
+    /// The file and its external data files, as they were when these facts were read.
+    pub files: Vec<FileStamp>,
+    /// Bytes of all `files`.
     pub n_bytes: u64,
     /// Bytes of the weights that every run reads whole: all but tables from which rows are taken.
     pub n_bytes_a_run: u64,
@@ -56,29 +57,25 @@ impl Precision {
 const KNOWN_INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
 
 impl Graph {
-    /// Reads the ONNX file at `path` and checks its inputs and external data files.
-    pub fn read(path: &Path) -> Result<Self, ManifestError> {
-        let io = |source| ManifestError::Io { path: path.to_owned(), source };
+    /// Checks the inputs and external data files of `file`.
+    pub fn of(file: &OnnxFile) -> Result<Self, ManifestError> {
+        let path = &file.path;
         let invalid = |message| ManifestError::Invalid { path: path.to_owned(), message };
-        let bytes = Bytes::from(std::fs::read(path).map_err(io)?);
-        let graph = proto::Model::decode(bytes.clone())
-            .ok()
-            .and_then(|model| model.graph)
-            .filter(|graph| !graph.node.is_empty())
-            .ok_or_else(|| {
-                invalid(format!("not a readable ONNX model ({} bytes); export or copy the file again", bytes.len()))
-            })?;
-        let mut n_bytes = bytes.len() as u64;
+        let model = file.decode().ok().and_then(|model| model.graph).filter(|graph| !graph.node.is_empty());
+        let graph = model.ok_or_else(|| {
+            invalid(format!("not a readable ONNX model ({} bytes); export or copy the file again", file.bytes.len()))
+        })?;
+        let mut files = vec![file.stamp.clone()];
         for location in graph.external_files() {
             check_inside(Path::new(&location), path)?;
-            let file = path.with_file_name(&location);
-            n_bytes += std::fs::metadata(&file)
-                .map_err(|_| ManifestError::Missing {
-                    path: file,
-                    remedy: "the ONNX file keeps weights in it; copy it from where the ONNX file came from",
-                })?
-                .len();
+            let external = path.with_file_name(&location);
+            let stamp = std::fs::metadata(&external).map(|metadata| FileStamp::new(&external, &metadata));
+            files.push(stamp.map_err(|_| ManifestError::Missing {
+                path: external,
+                remedy: "the ONNX file keeps weights in it; copy it from where the ONNX file came from",
+            })?);
         }
+        let n_bytes = files.iter().map(|file| file.n_bytes).sum();
         let inputs = graph.input_names();
         if let Some(unknown) = inputs.iter().find(|name| !KNOWN_INPUTS.contains(&name.as_str())) {
             return Err(invalid(format!(
@@ -93,7 +90,7 @@ impl Graph {
         }
         let (precision, outputs, n_bytes_a_run) = (graph.precision(), graph.outputs(), graph.n_bytes_a_run());
         let integer_products = graph.integer_products(path.parent().unwrap_or(Path::new("")));
-        Ok(Self { inputs, outputs, precision, integer_products, n_bytes, n_bytes_a_run })
+        Ok(Self { inputs, outputs, precision, integer_products, files, n_bytes, n_bytes_a_run })
     }
 
     /// The output that gives the logits of `task`: the one that is asked for, else `logits`, else the only one.

@@ -5,21 +5,23 @@
 //! [`crate::models::load`].
 
 mod config_json;
+mod file_stamp;
+mod folder;
 mod graph;
+mod onnx;
 mod proto;
 mod ressort_toml;
 mod saturation;
 pub mod task;
-mod version;
-mod weights;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use file_stamp::FileStamp;
+pub use folder::{FolderFiles, content_hash};
 pub use graph::{Graph, Precision};
+pub use onnx::{OnnxFile, Weight, WeightKind};
 pub use saturation::IntegerProducts;
-pub use version::content_hash;
-pub use weights::{Weight, WeightKind, large_weights};
 
 use crate::manifest::task::{AggregationStrategy, Pooling, ProblemType, Task};
 use config_json::{ConfigJson, TokenizerConfigJson};
@@ -121,20 +123,26 @@ const ONNX_REMEDY: &str =
     "the folder must hold an ONNX file, as `optimum-cli export onnx --model CHECKPOINT DIR` writes it";
 
 impl Manifest {
-    /// Reads the folder `dir` and checks all that can be checked without running the model.
+    /// Reads the folder `dir`, see [`Manifest::of`].
+    pub fn read(dir: &Path) -> Result<Self, ManifestError> {
+        Self::of(&mut FolderFiles::new(dir))
+    }
+
+    /// Reads a folder and checks all that can be checked without running the model.
     ///
     /// # Errors
     /// Names the file at fault, the value found and what to do.
-    pub fn read(dir: &Path) -> Result<Self, ManifestError> {
+    pub fn of(files: &mut FolderFiles) -> Result<Self, ManifestError> {
+        let dir = &files.dir.clone();
         if !dir.is_dir() {
             return Err(ManifestError::NoFolder(dir.to_owned()));
         }
-        let config = ConfigJson::read(&dir.join("config.json"))?;
-        let tokenizer_config = TokenizerConfigJson::read(&dir.join("tokenizer_config.json"))?;
-        let toml = RessortToml::read(&dir.join("ressort.toml"))?;
+        let config = ConfigJson::read(files)?;
+        let tokenizer_config = TokenizerConfigJson::read(files)?;
+        let toml = RessortToml::read(files)?;
         require(&dir.join("tokenizer.json"), TOKENIZER_REMEDY)?;
         let (onnx_file, other_onnx_files) = graph::find_onnx(dir, toml.model.file.as_deref())?;
-        let graph = Graph::read(&onnx_file)?;
+        let graph = Graph::of(&files.onnx(&onnx_file)?)?;
         let max_length = max_length(dir, &config, &tokenizer_config, &toml)?;
         let (topics, entities) = heads(dir, &config, &toml, &graph)?;
         let truecase_file =

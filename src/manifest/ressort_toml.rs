@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, de};
 
 use super::config_json::ConfigJson;
+use super::folder::FolderFiles;
 use super::{EntityHead, GoldenExample, Graph, ManifestError, TopicHead, TopicLabel, default_label};
 use crate::manifest::task::{AggregationStrategy, Pooling, ProblemType, Task};
 
@@ -108,17 +109,16 @@ const DEFAULT_THRESHOLD: f32 = 0.5;
 
 impl RessortToml {
     /// Reads the file; a folder without one has nothing to add.
-    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+    pub fn read(files: &mut FolderFiles) -> Result<Self, ManifestError> {
+        let path = files.dir.join("ressort.toml");
         if !path.is_file() {
             return Ok(Self::default());
         }
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ManifestError::Io { path: path.to_owned(), source })?;
-        let mut toml: Self = toml::from_str(&text).map_err(|error| ManifestError::Invalid {
-            path: path.to_owned(),
+        let mut toml: Self = toml::from_slice(&files.read(&path)?).map_err(|error| ManifestError::Invalid {
+            path: path.clone(),
             message: error.to_string().trim_end().to_owned(),
         })?;
-        toml.path = path.to_owned();
+        toml.path = path;
         Ok(toml)
     }
 

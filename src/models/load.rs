@@ -11,12 +11,12 @@ use crate::inference::decode::entities::TagScheme;
 use crate::inference::pipeline::{EntityTags, Pipeline, PredictError, PredictOptions, Prediction};
 use crate::inference::scheduler::Priority;
 use crate::inference::scheduler::{Admission, RequestContext, RequestId, Scheduler, SchedulerSettings, Sessions};
-use crate::inference::session::{OrtSession, Placement, SessionError, SessionOptions, SharedWeights, place};
+use crate::inference::session::{OrtSession, Placement, SessionError, SessionOptions, SharedModel, place};
 use crate::inference::settings::{Batching, RunSettings};
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Window, Windowing};
 use crate::manifest::task::{Pooling, Task};
 use crate::manifest::{
-    EntityHead, GoldenExample, Manifest, ManifestError, TopicHead, TopicLabel, content_hash, default_label,
+    EntityHead, FolderFiles, GoldenExample, Manifest, ManifestError, TopicHead, TopicLabel, default_label,
 };
 use crate::models::spec::ModelSpec;
 use crate::system::background::{self, BackgroundError};
@@ -133,22 +133,28 @@ fn open(
     spec: &ModelSpec,
     settings: &RunSettings,
 ) -> Result<impl FnOnce(Option<u64>) -> Result<Model, LoadError> + Send + use<>, LoadError> {
-    let manifest = Manifest::read(&spec.path)?;
-    let tokenizer = Tokenizer::shared(&manifest.tokenizer_file())?;
-    let truecaser = manifest.truecase_file.as_deref().map(Truecaser::from_file).transpose()?;
+    let mut files = FolderFiles::new(&spec.path);
+    let manifest = Manifest::of(&mut files)?;
+    let tokenizer_file = manifest.tokenizer_file();
+    let tokenizer = Tokenizer::shared(&tokenizer_file, &files.read(&tokenizer_file)?)?;
+    let truecaser = match &manifest.truecase_file {
+        Some(path) => Some(Truecaser::from_bytes(path, &files.read(path)?)?),
+        None => None,
+    };
     let n_special = tokenizer.special().prefix.len() + tokenizer.special().suffix.len();
     let windowing = Windowing::new(manifest.max_length, manifest.stride, n_special)?;
     let pad_id = pad_id(&manifest, &tokenizer)?;
     check_vocabulary(&manifest, &tokenizer)?;
-    let placement = place(&manifest, settings)?;
+    let (model, version) = share(&manifest, files)?;
+    let placement = place(&manifest, &model, settings)?;
     let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
-    let mut sessions = sessions(&manifest, &placement, settings)?;
+    let mut sessions = sessions(&manifest, &placement, settings, model)?;
     let trial = Trial::run(&manifest, &tokenizer, windowing, pad_id, &mut sessions)?;
     let batch_limits = batch_limits(&manifest, &placement, settings.batching);
     let scheduler = SchedulerSettings { max_queued_windows: settings.max_queued_windows, limits: batch_limits, pad_id };
     let topics = manifest.topics.clone().map(|head| trial.fit_topics(&manifest, head)).transpose()?;
     let entities = manifest.entities.clone().map(|head| trial.fit_entities(&manifest, head)).transpose()?;
-    let (name, version, n_streams) = (spec.name.clone(), content_hash(&manifest.dir)?, sessions.streams.len());
+    let (name, n_streams) = (spec.name.clone(), sessions.streams.len());
     Ok(move |resident_bytes| {
         let scheduler = Scheduler::start(scheduler, sessions)?;
         let pipeline = Arc::new(Pipeline { truecaser, tokenizer, windowing, scheduler, topics, entities });
@@ -156,16 +162,32 @@ fn open(
     })
 }
 
+/// What all sessions of the model read, and the version of the files that it was made of, which are dropped here.
+fn share(manifest: &Manifest, mut files: FolderFiles) -> Result<(SharedModel, String), LoadError> {
+    let onnx = files.onnx(&manifest.onnx_file)?;
+    std::thread::scope(|scope| {
+        // Side by side: each takes its time with a large file.
+        let version = scope.spawn(|| files.version());
+        let model = SharedModel::new(&onnx)?;
+        let version = version.join().map_err(|_| BackgroundError::Broken)??;
+        Ok((model, version))
+    })
+}
+
 /// The sessions of a model: on the CPU streams of one thread each, on a GPU one stream, which is fed larger batches.
-fn sessions(manifest: &Manifest, placement: &Placement, settings: &RunSettings) -> Result<Sessions, LoadError> {
-    let weights = SharedWeights::read(manifest, placement.provider)?;
+fn sessions(
+    manifest: &Manifest,
+    placement: &Placement,
+    settings: &RunSettings,
+    model: SharedModel,
+) -> Result<Sessions, LoadError> {
     let n_streams = if placement.provider.is_gpu() { 1 } else { settings.n_streams.max(1) };
     let open = {
         let (manifest, provider) = (manifest.clone(), placement.provider);
         let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
         move |n_threads| {
             let options = SessionOptions { provider, arithmetic, n_threads };
-            OrtSession::open(&manifest, options, &weights).map(|session| Box::new(session) as Box<dyn Run>)
+            OrtSession::open(&manifest, options, &model).map(|session| Box::new(session) as Box<dyn Run>)
         }
     };
     let streams = (0..n_streams).map(|_| open(1)).collect::<Result<_, _>>()?;

@@ -23,9 +23,9 @@
 //! text that was given.
 
 use std::borrow::Cow;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::Utf8Error;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
@@ -48,7 +48,7 @@ pub struct Truecaser {
 #[derive(Debug, thiserror::Error)]
 pub enum TruecaseError {
     #[error("{path}: the list of words cannot be read as text in UTF-8; {REMEDY}", path = path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
+    Unreadable { path: PathBuf, source: Utf8Error },
     #[error("{path}: {fault}; {REMEDY}", path = path.display())]
     Unfit { path: PathBuf, fault: ListError },
 }
@@ -68,10 +68,10 @@ const REMEDY: &str =
     "write one word a line, as `python -m scripts.train.truecase` does, or take `truecase` out of ressort.toml";
 
 impl Truecaser {
-    /// Reads a list: a text file in UTF-8, see [`Truecaser::parse`].
-    pub fn from_file(path: &Path) -> Result<Self, TruecaseError> {
-        let list = std::fs::read_to_string(path)
-            .map_err(|source| TruecaseError::Unreadable { path: path.to_owned(), source })?;
+    /// Reads a list out of the content of the file at `path`: text in UTF-8, see [`Truecaser::parse`].
+    pub fn from_bytes(path: &Path, list: &[u8]) -> Result<Self, TruecaseError> {
+        let list =
+            str::from_utf8(list).map_err(|source| TruecaseError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(list).map_err(|fault| TruecaseError::Unfit { path: path.to_owned(), fault })
     }
 

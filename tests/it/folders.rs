@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use ressort::inference::arithmetic::{Arithmetic, ModelArithmetic};
 use ressort::inference::decode::tags::entity_labels;
-use ressort::inference::session::SessionError;
+use ressort::inference::session::{OrtSession, SessionError, SessionOptions, SharedModel};
 use ressort::inference::settings::{Provider, RunSettings};
+use ressort::manifest::{Manifest, OnnxFile};
 use ressort::models::load::{LoadError, Model};
 use ressort::models::spec::ModelSpec;
 use tempfile::TempDir;
@@ -299,6 +301,36 @@ async fn what_ressort_toml_says_must_fit_the_model() {
         ("lexicon-topics", "[model]\nmax_length = 0\n", "max_length 0 leaves no room"),
     ] {
         check_refusal(model, toml(text), &[part]).await;
+    }
+}
+
+/// ONNX Runtime opens the files by path, long after facts, weights and version were read.
+#[test]
+fn a_file_that_changes_before_a_session_opens_it_is_refused() {
+    type Change = fn(&Path);
+    let replaced: Change = |file| {
+        let other = file.with_extension("new");
+        std::fs::copy(file, &other).unwrap();
+        std::fs::rename(other, file).unwrap();
+    };
+    let removed: Change = |file| std::fs::remove_file(file).unwrap();
+    let grown: Change = |file| {
+        let mut bytes = std::fs::read(file).unwrap();
+        bytes.push(0);
+        std::fs::write(file, bytes).unwrap();
+    };
+    for (model, file) in [("bert-cased-ner", "model.onnx"), ("bert-cased-ner-external-data", "model.onnx_data")] {
+        for (change, name) in [(replaced, "replaced"), (removed, "removed"), (grown, "grown")] {
+            let folder = copy_of(model);
+            let manifest = Manifest::read(folder.path()).unwrap();
+            let weights = SharedModel::new(&OnnxFile::read(&manifest.onnx_file).unwrap()).unwrap();
+            let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, Arithmetic::Exact);
+            let options = SessionOptions { provider: Provider::Cpu, arithmetic, n_threads: 1 };
+            assert!(OrtSession::open(&manifest, options, &weights).is_ok(), "{model}");
+            change(&manifest.onnx_file.with_file_name(file));
+            let error = OrtSession::open(&manifest, options, &weights).err().map(|error| error.to_string());
+            assert!(error.is_some_and(|error| error.contains("was changed while")), "{model}: {file} {name}");
+        }
     }
 }
 

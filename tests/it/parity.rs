@@ -5,11 +5,11 @@ use std::path::Path;
 use ressort::inference::arithmetic::{Arithmetic, ModelArithmetic, processor_saturates};
 use ressort::inference::batch::{Batch, HeadOutput, Run};
 use ressort::inference::decode::tags::Position;
-use ressort::inference::session::{OrtSession, SessionOptions, SharedWeights};
+use ressort::inference::session::{OrtSession, SessionOptions, SharedModel};
 use ressort::inference::settings::Provider;
 use ressort::inference::tokenize::{Tokenizer, Window, Windowing};
 use ressort::manifest::task::AggregationStrategy;
-use ressort::manifest::{IntegerProducts, Manifest};
+use ressort::manifest::{IntegerProducts, Manifest, OnnxFile};
 use ressort::models::load::Model;
 use ressort::text::normalize::normalize;
 use ressort::text::span::{OffsetConverter, OffsetUnit};
@@ -67,8 +67,8 @@ fn numbers(head: &HeadOutput) -> Vec<f32> {
 
 fn session(manifest: &Manifest, n_threads: usize, asked: Arithmetic) -> OrtSession {
     let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, asked);
-    let weights = SharedWeights::read(manifest, Provider::Cpu).unwrap();
-    OrtSession::open(manifest, SessionOptions { provider: Provider::Cpu, arithmetic, n_threads }, &weights).unwrap()
+    let model = SharedModel::new(&OnnxFile::read(&manifest.onnx_file).unwrap()).unwrap();
+    OrtSession::open(manifest, SessionOptions { provider: Provider::Cpu, arithmetic, n_threads }, &model).unwrap()
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Mapped {
         unsafe { self.start.byte_add(place) }
     }
 
-    /// Gives back the memory; what is read again comes from the file.
+    /// Releases the memory; what is read again comes from the file.
     pub fn release(&self) {
         // SAFETY: the mapping is never written to, so that nothing is lost.
         unsafe {

@@ -2,7 +2,8 @@
 //!
 //! ONNX Runtime keeps large matrices twice: as they are in the model's file, and laid out anew for this processor
 //! ("prepacked"), which is all that a run reads of them. It shares the second only where the first is shared. So the first
-//! lies in a file that needs no memory once a session is open, but for the rows of the embedding table that texts ask for.
+//! is mapped from a file and needs no memory once a session is open, except for the rows of the embedding table that texts
+//! use.
 #![allow(unsafe_code, reason = "docs/architecture.md explains it")]
 
 use std::ptr::{self, NonNull};
@@ -14,59 +15,57 @@ use ort::session::builder::{PrepackedWeights, SessionBuilder};
 use ort::value::{DynValue, TensorElementType};
 
 use super::mapped::Mapped;
-use super::{Runtime, SessionError};
+use super::runtime::{Runtime, SessionError};
 use crate::inference::settings::Provider;
-use crate::manifest::{Manifest, Weight, WeightKind, large_weights};
+use crate::manifest::{OnnxFile, Weight, WeightKind};
 
 /// Smaller tensors are left to each session.
 const MIN_BYTES: usize = 16 * 1024;
 
-/// For [`super::OrtSession::open`], once for each session of a model.
+/// Given to each session of a model, which reads it for as long as it lives.
 #[derive(Clone)]
-pub struct SharedWeights {
+pub struct SharedModel {
     prepacked: PrepackedWeights,
     tensors: Vec<(String, Arc<DynValue>)>,
-    /// What the tensors show; `None` where there are none. Last, so that it is dropped after them.
-    mapped: Option<Arc<Mapped>>,
+    /// The bytes of the tensors. Last, so that it is dropped after them.
+    mapped: Arc<Mapped>,
 }
 
-impl SharedWeights {
-    /// Reads the tensors of a model that are large enough to be worth sharing; none for a GPU, which has one stream and keeps
-    /// weights in memory of its own.
-    pub fn read(manifest: &Manifest, provider: Provider) -> Result<Self, SessionError> {
+impl SharedModel {
+    /// Maps the tensors of a model that are large enough to be worth sharing.
+    pub fn new(file: &OnnxFile) -> Result<Self, SessionError> {
         Runtime::get()?;
-        let prepacked = PrepackedWeights::new();
-        if provider.is_gpu() {
-            return Ok(Self { prepacked, tensors: Vec::new(), mapped: None });
-        }
-        let failed = |message: String| SessionError::Load { path: manifest.onnx_file.clone(), message };
-        let weights = large_weights(&manifest.onnx_file, MIN_BYTES).map_err(|error| failed(error.to_string()))?;
+        let failed = |message: String| SessionError::Load { path: file.path.clone(), message };
+        let weights = file.large_weights(MIN_BYTES).map_err(|error| failed(error.to_string()))?;
         let parts: Vec<&[u8]> = weights.iter().map(|weight| &weight.bytes[..]).collect();
-        let (mapped, places) = Mapped::new(&parts).map_err(|error| failed(format!("its weights: {error}")))?;
-        let tensor = |(weight, place): (&Weight, usize)| {
+        let (mapped, offsets) = Mapped::new(&parts).map_err(|error| failed(format!("its weights: {error}")))?;
+        let tensor = |(weight, offset): (&Weight, usize)| {
             // SAFETY: the part has the weight's bytes, and `mapped` outlives the tensors.
-            let tensor = unsafe { tensor_over(mapped.at(place), weight) }?;
+            let tensor = unsafe { tensor_over(mapped.at(offset), weight) }?;
             Ok((weight.name.clone(), Arc::new(tensor)))
         };
-        let tensors = weights.iter().zip(places).map(tensor).collect::<ort::Result<_>>();
+        let tensors = weights.iter().zip(offsets).map(tensor).collect::<ort::Result<_>>();
         let tensors = tensors.map_err(|error| failed(error.to_string()))?;
-        Ok(Self { prepacked, tensors, mapped: Some(Arc::new(mapped)) })
+        Ok(Self { prepacked: PrepackedWeights::new(), tensors, mapped: Arc::new(mapped) })
     }
 
     /// Has the session that is built use these weights.
-    pub fn give_to(&self, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+    pub fn add_to(&self, builder: SessionBuilder, provider: Provider) -> ort::Result<SessionBuilder> {
+        if provider.is_gpu() {
+            // A GPU keeps weights in its own memory.
+            return Ok(builder);
+        }
         let mut builder = builder.with_prepacked_weights(&self.prepacked)?;
         for (name, tensor) in &self.tensors {
+            // Only initializers that are given like this share their prepacked form.
             builder = builder.with_initializer(name, Arc::clone(tensor))?;
         }
         Ok(builder)
     }
 
-    /// Gives back the memory of what was read while a session was opened.
+    /// Releases the memory of what was read while a session was opened.
     pub fn release(&self) {
-        if let Some(mapped) = &self.mapped {
-            mapped.release();
-        }
+        self.mapped.release();
     }
 }
 

@@ -1,0 +1,14 @@
+//! ONNX Runtime: finding its library, opening a model on the first execution provider that works, running a batch.
+//!
+//! The only module that names the `ort` crate.
+
+mod mapped;
+mod ort_session;
+mod placement;
+mod runtime;
+mod shared_model;
+
+pub use ort_session::{OrtSession, SessionOptions};
+pub use placement::{Placement, place};
+pub use runtime::{MIN_RUNTIME_MINOR, Runtime, SessionError};
+pub use shared_model::SharedModel;

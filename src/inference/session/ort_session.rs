@@ -1,0 +1,135 @@
+//! A model opened in ONNX Runtime: building the session, and running a batch.
+
+use ndarray::{Array2, Ix2, Ix3};
+use ort::ep::{self, ExecutionProvider as _};
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::value::{DynValue, TensorElementType, TensorRef};
+
+use super::runtime::{Runtime, SessionError};
+use super::shared_model::SharedModel;
+use crate::inference::arithmetic::ModelArithmetic;
+use crate::inference::batch::{Batch, HeadOutput, Outputs, Run, RunError};
+use crate::inference::settings::Provider;
+use crate::manifest::Manifest;
+
+/// One instance of a model that runs on one thread.
+pub struct OrtSession {
+    session: ort::session::Session,
+    takes_mask: bool,
+    takes_type_ids: bool,
+    topics: Option<String>,
+    entities: Option<String>,
+    /// What the session reads; after it, so that it is dropped later.
+    _model: SharedModel,
+}
+
+/// How a session computes.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionOptions {
+    pub provider: Provider,
+    pub arithmetic: ModelArithmetic,
+    /// Threads of one run, at least 1.
+    pub n_threads: usize,
+}
+
+impl OrtSession {
+    /// Opens the model whose weights are `model`.
+    ///
+    /// ONNX Runtime opens the graph and external data by path. A file that is no longer the one of which the manifest was
+    /// read could give a graph other weights, so it is an error.
+    pub fn open(manifest: &Manifest, options: SessionOptions, model: &SharedModel) -> Result<Self, SessionError> {
+        let runtime = Runtime::get()?;
+        let load = |message| SessionError::Load { path: manifest.onnx_file.clone(), message };
+        let opened =
+            builder(runtime, options, model).and_then(|mut builder| builder.commit_from_file(&manifest.onnx_file));
+        model.release();
+        if let Some(file) = manifest.graph.files.iter().find(|file| !file.is_current()) {
+            return Err(SessionError::Changed { path: file.path.clone() });
+        }
+        let session = opened.map_err(|error| load(error.to_string()))?;
+        let takes = |name: &str| session.inputs().iter().any(|input| input.name() == name);
+        Ok(Self {
+            takes_mask: takes("attention_mask"),
+            takes_type_ids: takes("token_type_ids"),
+            topics: manifest.topics.as_ref().map(|head| head.output.clone()),
+            entities: manifest.entities.as_ref().map(|head| head.output.clone()),
+            session,
+            _model: model.clone(),
+        })
+    }
+}
+
+fn builder(runtime: &Runtime, options: SessionOptions, model: &SharedModel) -> ort::Result<SessionBuilder> {
+    let mut builder = ort::session::Session::builder(&runtime.environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(options.n_threads)?
+        .with_intra_op_spinning(false)?
+        // Shapes change with every run, so that a plan made for one would be made again for the next.
+        .with_memory_pattern(false)?;
+    if options.arithmetic == ModelArithmetic::ExactByUnsignedWeights {
+        builder = builder.with_config_entry("session.x64quantprecision", "1")?;
+    }
+    let builder = model.add_to(builder, options.provider)?;
+    match options.provider {
+        Provider::Cpu => Ok(builder),
+        Provider::Cuda if ep::CUDA::is_available()? => {
+            Ok(builder.with_execution_providers([ep::CUDA::default().build().error_on_failure()])?)
+        }
+        Provider::Cuda => Err(ort::Error::new("this build of ONNX Runtime has no CUDA execution provider")),
+    }
+}
+
+impl Run for OrtSession {
+    fn run(&mut self, batch: &Batch) -> Result<Outputs, RunError> {
+        let shape = batch.shape();
+        let failed = |error: ort::Error| RunError::Failed { shape, message: error.to_string() };
+        let type_ids = Array2::<i64>::zeros(shape);
+        let mut inputs = ort::inputs!["input_ids" => TensorRef::from_array_view(&batch.input_ids).map_err(failed)?];
+        if self.takes_mask {
+            inputs.push((
+                "attention_mask".into(),
+                TensorRef::from_array_view(&batch.attention_mask).map_err(failed)?.into(),
+            ));
+        }
+        if self.takes_type_ids {
+            inputs.push(("token_type_ids".into(), TensorRef::from_array_view(&type_ids).map_err(failed)?.into()));
+        }
+        let outputs = self.session.run(inputs).map_err(failed)?;
+        let read =
+            |name: &Option<String>| name.as_ref().map(|name| read_head(name, outputs.get(name), shape)).transpose();
+        Ok(Outputs { topics: read(&self.topics)?, entities: read(&self.entities)? })
+    }
+}
+
+/// Copies one output out of ONNX Runtime, as f32, checked for shape and for being numbers.
+fn read_head(
+    name: &str,
+    value: Option<&DynValue>,
+    (n_windows, length): (usize, usize),
+) -> Result<HeadOutput, RunError> {
+    let wrong = |shape: Vec<i64>| RunError::Shape {
+        output: name.to_owned(),
+        shape,
+        expected: format!("[{n_windows}, L] or [{n_windows}, {length}, L] in fp32 or fp16"),
+    };
+    let value = value.ok_or_else(|| wrong(Vec::new()))?;
+    let shape = value.dtype().tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default();
+    let array = match value.dtype().tensor_type() {
+        Some(TensorElementType::Float32) => value.try_extract_array::<f32>().map(|array| array.to_owned()),
+        Some(TensorElementType::Float16) => value.try_extract_array::<half::f16>().map(|array| array.mapv(f32::from)),
+        _ => return Err(wrong(shape)),
+    }
+    .map_err(|_| wrong(shape.clone()))?;
+    if !array.iter().all(|logit| logit.is_finite()) {
+        return Err(RunError::NotFinite { output: name.to_owned() });
+    }
+    match array.shape() {
+        [b, _] if *b == n_windows => {
+            array.into_dimensionality::<Ix2>().map(HeadOutput::Sequence).map_err(|_| wrong(shape))
+        }
+        [b, t, _] if (*b, *t) == (n_windows, length) => {
+            array.into_dimensionality::<Ix3>().map(HeadOutput::Token).map_err(|_| wrong(shape))
+        }
+        _ => Err(wrong(shape)),
+    }
+}

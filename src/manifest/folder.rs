@@ -1,0 +1,128 @@
+//! The files of a model folder, each read once, and the folder's version: a hash of its content.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use prost::bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::ManifestError;
+use super::file_stamp::{FileStamp, read_stamped};
+use super::onnx::OnnxFile;
+
+/// The files of a model folder. What is read through it is read once and kept until this is dropped, so that the version
+/// belongs to the very bytes that were loaded, also where a file is replaced meanwhile.
+pub struct FolderFiles {
+    pub dir: PathBuf,
+    contents: BTreeMap<PathBuf, (Bytes, FileStamp)>,
+}
+
+impl FolderFiles {
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), contents: BTreeMap::new() }
+    }
+
+    /// The content of the file at `path`, which lies in the folder.
+    pub fn read(&mut self, path: &Path) -> Result<Bytes, ManifestError> {
+        self.content(path).map(|(bytes, _)| bytes)
+    }
+
+    /// As [`FolderFiles::read`], for an ONNX file.
+    pub fn onnx(&mut self, path: &Path) -> Result<OnnxFile, ManifestError> {
+        let (bytes, stamp) = self.content(path)?;
+        Ok(OnnxFile { path: path.to_owned(), bytes, stamp })
+    }
+
+    fn content(&mut self, path: &Path) -> Result<(Bytes, FileStamp), ManifestError> {
+        if let Some(content) = self.contents.get(path) {
+            return Ok(content.clone());
+        }
+        let content = read_stamped(path)?;
+        self.contents.insert(path.to_owned(), content.clone());
+        Ok(content)
+    }
+
+    /// The first 16 hexadecimal digits of a SHA-256 over the names and contents of all files, hidden ones left out.
+    pub fn version(&self) -> Result<String, ManifestError> {
+        let mut files = Vec::new();
+        collect_files(&self.dir, &mut files)?;
+        files.sort();
+        let mut hash = Sha256::new();
+        for path in files {
+            let name = path.strip_prefix(&self.dir).unwrap_or(&path).to_string_lossy().into_owned();
+            hash.update((name.len() as u64).to_le_bytes());
+            hash.update(name);
+            match self.contents.get(&path) {
+                Some((content, _)) => {
+                    hash.update((content.len() as u64).to_le_bytes());
+                    hash.update(content);
+                }
+                None => hash_file(&path, &mut hash).map_err(|source| ManifestError::Io { path, source })?,
+            }
+        }
+        Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// The version of the folder `dir` as it is on the disk now, see [`FolderFiles::version`].
+pub fn content_hash(dir: &Path) -> Result<String, ManifestError> {
+    FolderFiles::new(dir).version()
+}
+
+fn hash_file(path: &Path, hash: &mut Sha256) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    hash.update(file.metadata()?.len().to_le_bytes());
+    io::copy(&mut file, hash).map(|_| ())
+}
+
+fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), ManifestError> {
+    let io = |source| ManifestError::Io { path: dir.to_owned(), source };
+    for entry in std::fs::read_dir(dir).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        match (hidden, path.is_dir()) {
+            (true, _) => {}
+            (false, true) => collect_files(&path, files)?,
+            (false, false) => files.push(path),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_follows_names_and_contents_but_not_hidden_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let hash = || content_hash(dir.path()).unwrap();
+        write("a", "1");
+        let first = hash();
+        assert_eq!(first.len(), 16);
+        write(".hidden", "x");
+        assert_eq!(hash(), first);
+        write("a", "2");
+        assert_ne!(hash(), first);
+        write("a", "1");
+        assert_eq!(hash(), first);
+        std::fs::rename(dir.path().join("a"), dir.path().join("b")).unwrap();
+        assert_ne!(hash(), first);
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_bytes_that_were_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("model.onnx");
+        std::fs::write(&file, "old").unwrap();
+        let version = content_hash(dir.path()).unwrap();
+        let mut files = FolderFiles::new(dir.path());
+        assert_eq!(&files.read(&file).unwrap()[..], b"old");
+        std::fs::write(&file, "new").unwrap();
+        assert_eq!((&files.read(&file).unwrap()[..], files.version().unwrap()), (&b"old"[..], version.clone()));
+        assert_ne!(content_hash(dir.path()).unwrap(), version);
+    }
+}
