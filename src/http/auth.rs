@@ -44,15 +44,21 @@ async fn pass(passes: Result<(), Problem>, request: Request, next: Next) -> Resp
 /// Without a key, a web page must not change models through the browser of its visitor. So a request is refused when it names
 /// an origin, or a host other than the loopback.
 fn check_local(request: &Request) -> Result<(), Problem> {
-    let host = header(request, &HOST).unwrap_or("localhost");
-    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let is_loopback = name == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    if is_loopback && header(request, &ORIGIN).is_none() {
+    // A name that is no ASCII text is no name of the loopback.
+    let mut hosts = request.headers().get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
+    let is_loopback = hosts.all(is_loopback);
+    if is_loopback && !request.headers().contains_key(ORIGIN) {
         return Ok(());
     }
     let detail = "without an admin key, models can be changed from this machine only, and not by a web page; set RESSORT_ADMIN_KEY or --admin-key-file";
     Err(Problem::new(Code::Forbidden, detail))
+}
+
+/// Whether a `Host` header names the loopback.
+fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn check_key(key: &ApiKey, request: &Request) -> Result<(), Problem> {
