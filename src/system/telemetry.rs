@@ -1,6 +1,7 @@
 //! Logs to standard error, metrics for `/metrics`. Texts are never part of either.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -29,6 +30,16 @@ pub fn start_logging(format: LogFormat) {
     }
 }
 
+/// Sums up what was recorded, at intervals, for as long as it is polled. The recorder keeps each duration until then.
+pub async fn keep_metrics_small(metrics: PrometheusHandle) {
+    const INTERVAL: Duration = Duration::from_secs(5);
+    let mut interval = tokio::time::interval(INTERVAL);
+    loop {
+        interval.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
 /// Collects this process's metrics from now on; the handle renders them for Prometheus.
 ///
 /// # Errors
@@ -37,4 +48,31 @@ pub fn start_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)?
         .install_recorder()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::memory::held;
+
+    #[test]
+    fn durations_that_nobody_scrapes_are_summed_up() {
+        const N_ROUNDS: isize = 20;
+        let recorder = PrometheusBuilder::new().set_buckets(&DURATION_BUCKETS).unwrap().build_recorder();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        metrics::with_local_recorder(&recorder, || {
+            let record = || (0..10_000).for_each(|_| metrics::histogram!("wait_seconds").record(0.1));
+            let before = held::bytes();
+            record();
+            let of_one_round = held::bytes() - before;
+            for _ in 0..N_ROUNDS {
+                record();
+                // The first tick of an interval comes at once.
+                let upkeep = keep_metrics_small(recorder.handle());
+                runtime.block_on(async { tokio::time::timeout(Duration::from_millis(5), upkeep).await.unwrap_err() });
+            }
+            let in_the_end = held::bytes() - before;
+            assert!(in_the_end < N_ROUNDS / 2 * of_one_round, "{of_one_round} and {in_the_end} bytes");
+        });
+    }
 }
