@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwapOption;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
 
 use super::keys::{AdminAccess, ApiKey};
 use crate::classify::cache::PredictionCache;
@@ -38,6 +39,8 @@ pub struct App {
     pub available_bytes: fn() -> Option<u64>,
     /// Set when the server stops accepting requests; `/health/ready` then reports it.
     pub draining: AtomicBool,
+    /// True once the grace period is nearly over.
+    pub cutoff: watch::Sender<bool>,
 }
 
 impl App {
@@ -55,6 +58,23 @@ impl App {
             metrics: None,
             available_bytes,
             draining: AtomicBool::new(false),
+            cutoff: watch::Sender::new(false),
+        }
+    }
+
+    /// Ends the requests under way: what is not answered yet gets 503.
+    pub fn cut_off(&self) {
+        self.cutoff.send_replace(true);
+    }
+
+    /// Resolves when requests under way must end.
+    pub fn cutoff(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut cutoff = self.cutoff.subscribe();
+        async move {
+            if cutoff.wait_for(|is_over| *is_over).await.is_err() {
+                // The server is gone, and with it the signal.
+                std::future::pending::<()>().await;
+            }
         }
     }
 }

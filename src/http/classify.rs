@@ -1,35 +1,43 @@
 //! `POST /v1/classify`: reads the request, lets [`Classifier`] answer, and writes the answers in the order of the documents.
 
 use std::convert::Infallible;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
+use serde::Serialize;
 
 use super::app::App;
 use super::body::read_body;
 use super::error::{Code, Problem};
-use super::schema::{ClassifyRequest, DocumentBodyOut, FailureBody, Input, InputDocument, ResultsBody};
+use super::schema::{ClassifyRequest, DocumentBodyOut, FailureBody, Input, InputDocument};
 use crate::classify::answer::{Answer, AnswerModels, DocumentId};
 use crate::classify::classifier::Classifier;
 use crate::classify::error::{ClassifyError, Scope};
+use crate::classify::request::CheckedText;
 use crate::inference::scheduler::{Admission, RequestContext, RequestId};
+use crate::system::memory::trim_memory;
 
 /// Documents of one request under way at the same time: enough for every stream, few enough to leave capacity to others.
 const MAX_DOCUMENTS_AT_ONCE: usize = 32;
+
+/// An answer that is this short is sent whole, with its length and a status that covers all of it.
+const HELD_BYTES: usize = 64 * 1024;
 
 const JSON_LINES: &str = "application/x-ndjson";
 
 pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let deadline = Instant::now() + app.limits.timeout;
-    let in_lines = accepts_lines(request.headers());
+    let (layout, content_type) = match accepts_lines(request.headers()) {
+        true => (Layout::Lines, JSON_LINES),
+        false => (Layout::Array, "application/json"),
+    };
     let work = async {
         let body = read_body(request, &app.limits).await?;
         let request = ClassifyRequest::parse(&body, &app.limits)?;
@@ -46,8 +54,10 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
         let context = RequestContext { request: RequestId::next(), priority, admission, deadline };
         match request.input {
             Input::One(text) => Ok(Json(classifier.classify(text, context).await?).into_response()),
-            Input::Many(documents) if in_lines => answer_in_lines(classifier, documents, context).await,
-            Input::Many(documents) => Ok(Json(answer_all(classifier, documents, context).await?).into_response()),
+            Input::Many(documents) => {
+                let body = answer_documents(&app, classifier, documents, context, layout).await?;
+                Ok(([(CONTENT_TYPE, content_type)], body).into_response())
+            }
         }
     };
     tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(|_| {
@@ -82,54 +92,116 @@ impl From<ClassifyError> for DocumentError {
     }
 }
 
-/// One body with all answers.
-async fn answer_all(
+/// How the answers of documents are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// One JSON value.
+    Array,
+    /// A line for each document.
+    Lines,
+}
+
+/// Writes the answers as they come, so that few of them are in memory at once. The status is fixed with the first byte. It waits
+/// for the first text, and in an array for [`HELD_BYTES`] too: a short answer is whole before its status is decided.
+async fn answer_documents(
+    app: &App,
     classifier: Arc<Classifier>,
     documents: Vec<InputDocument>,
     context: RequestContext,
-) -> Result<ResultsBody, Problem> {
+    layout: Layout,
+) -> Result<Body, Problem> {
+    let n_before = documents.iter().take_while(|document| document.text.is_err()).count();
     let models = AnswerModels::of(&classifier.models);
-    let mut answers = pin!(answers(classifier, documents, context));
-    let mut results = Vec::new();
-    while let Some(answer) = answers.next().await {
+    let mut answers = Box::pin(answers(app, classifier, documents, context).enumerate());
+    let mut held = match layout {
+        Layout::Array => b"{\"results\":[".to_vec(),
+        Layout::Lines => Vec::new(),
+    };
+    let end = match layout {
+        Layout::Array => format!("],\"models\":{}}}", json(&models)),
+        Layout::Lines => String::new(),
+    };
+    while let Some((number, answer)) = answers.next().await {
         if let Some(problem) = request_problem(&answer) {
             return Err(problem);
         }
-        results.push(into_body(answer));
+        held.extend_from_slice(piece(number, answer, layout).as_bytes());
+        if number >= n_before && (layout == Layout::Lines || held.len() >= HELD_BYTES) {
+            let rest = answers.map(move |(number, answer)| piece(number, answer, layout));
+            let pieces = stream::iter([Bytes::from(held)]).chain(rest.map(Bytes::from));
+            let pieces = pieces.chain(stream::iter([Bytes::from(end)]));
+            return Ok(Body::from_stream(pieces.map(Ok::<_, Infallible>)));
+        }
     }
-    Ok(ResultsBody { results, models })
+    held.extend_from_slice(end.as_bytes());
+    Ok(Body::from(held))
 }
 
-/// A line for each document, as soon as it and those before it are done. The status is fixed once the first line is out, so
-/// the response waits for the first text.
-async fn answer_in_lines(
-    classifier: Arc<Classifier>,
-    documents: Vec<InputDocument>,
-    context: RequestContext,
-) -> Result<Response, Problem> {
-    let n_before = documents.iter().take_while(|document| document.text.is_err()).count();
-    let mut answers = Box::pin(answers(classifier, documents, context));
-    let first: Vec<DocumentAnswer> = answers.by_ref().take(n_before + 1).collect().await;
-    if let Some(problem) = first.iter().find_map(request_problem) {
-        return Err(problem);
-    }
-    let lines = stream::iter(first).chain(answers).map(|answer| Ok::<_, Infallible>(line(answer)));
-    Ok(([(CONTENT_TYPE, JSON_LINES)], Body::from_stream(lines)).into_response())
-}
-
-/// The answers in the order of the documents.
+/// The answers in the order of the documents. When the server stops, the documents that are left are refused.
 fn answers(
+    app: &App,
     classifier: Arc<Classifier>,
     documents: Vec<InputDocument>,
     context: RequestContext,
-) -> impl Stream<Item = DocumentAnswer> + Send {
+) -> impl Stream<Item = DocumentAnswer> + Send + use<> {
+    let trim = TrimAfterLarge::new(&documents);
     let (ids, texts): (Vec<_>, Vec<_>) =
         documents.into_iter().map(|document| (document.id, document.text.map_err(DocumentError::Input))).unzip();
-    let answers = classifier.classify_all(texts, context, MAX_DOCUMENTS_AT_ONCE);
-    answers.zip(stream::iter(ids).enumerate()).map(|(answer, (index, id))| match answer {
-        Ok(answer) => Ok(Answer { id, ..answer }),
-        Err(error) => Err((index, id, error)),
+    let n_at_once = n_at_once(&texts);
+    let answers = Box::pin(classifier.classify_all(texts, context, n_at_once));
+    let state = (Some(answers), ids.into_iter().enumerate(), Box::pin(app.cutoff()), trim);
+    stream::unfold(state, |(mut answers, mut ids, mut cutoff, trim)| async move {
+        let (index, id) = ids.next()?;
+        let answer = match &mut answers {
+            None => None,
+            Some(answers) => tokio::select! {
+                biased;
+                () = &mut cutoff => None,
+                answer = answers.next() => answer,
+            },
+        };
+        let answer = match answer {
+            Some(Ok(answer)) => Ok(Answer { id, ..answer }),
+            Some(Err(error)) => Err((index, id, error)),
+            None => {
+                // Aborts the documents under way.
+                answers = None;
+                let refusal = "the server stops before it can answer this document; try again";
+                Err((index, id, ClassifyError::Unavailable(refusal.to_owned()).into()))
+            }
+        };
+        Some((answer, (answers, ids, cutoff, trim)))
     })
+}
+
+/// Documents under way at the same time: fewer where they are long, since their answers wait in memory.
+fn n_at_once(texts: &[Result<CheckedText, DocumentError>]) -> usize {
+    const MAX_BYTES: usize = 1024 * 1024;
+    const MIN_DOCUMENTS: usize = 2;
+    let longest = texts.iter().flatten().map(|text| text.as_str().len()).max().unwrap_or_default();
+    (MAX_BYTES / longest.max(1)).clamp(MIN_DOCUMENTS, MAX_DOCUMENTS_AT_ONCE)
+}
+
+/// Returns the memory of a large request to the system once it is answered.
+struct TrimAfterLarge {
+    is_large: bool,
+}
+
+impl TrimAfterLarge {
+    fn new(documents: &[InputDocument]) -> Self {
+        const LARGE_BYTES: usize = 1024 * 1024;
+        let texts = documents.iter().filter_map(|document| document.text.as_ref().ok());
+        Self { is_large: texts.map(|text| text.as_str().len()).sum::<usize>() >= LARGE_BYTES }
+    }
+}
+
+impl Drop for TrimAfterLarge {
+    fn drop(&mut self) {
+        if let Some(runtime) = tokio::runtime::Handle::try_current().ok().filter(|_| self.is_large) {
+            // It takes milliseconds, and what the request holds is released first.
+            runtime.spawn_blocking(trim_memory);
+        }
+    }
 }
 
 /// An error that ends the whole request.
@@ -152,7 +224,17 @@ fn into_body(answer: DocumentAnswer) -> DocumentBodyOut {
     DocumentBodyOut::Failure(FailureBody { index, id, error: problem.body() })
 }
 
-fn line(answer: DocumentAnswer) -> String {
+/// What a document adds to the body.
+fn piece(number: usize, answer: DocumentAnswer, layout: Layout) -> String {
+    let body = json(&into_body(answer));
+    match layout {
+        Layout::Lines => body + "\n",
+        Layout::Array if number == 0 => body,
+        Layout::Array => format!(",{body}"),
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
     // Plain structs of strings and numbers: there is nothing that cannot be written.
-    serde_json::to_string(&into_body(answer)).unwrap_or_default() + "\n"
+    serde_json::to_string(value).unwrap_or_default()
 }

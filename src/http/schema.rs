@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::body::utf8;
 use super::error::{Code, Problem, ProblemBody};
 use super::json::{Expected, Field, FromJson, Object};
-use crate::classify::answer::{Answer, AnswerModels, DocumentId};
+use crate::classify::answer::{Answer, DocumentId};
 use crate::classify::request::{CheckedText, ClassifyOptions, RequestLimits};
 use crate::inference::scheduler::Priority;
 use crate::manifest::task::{Task, Tasks};
@@ -221,12 +221,6 @@ pub struct FailureBody {
 pub enum DocumentBodyOut {
     Result(Box<Answer>),
     Failure(FailureBody),
-}
-
-#[derive(Debug, Serialize)]
-pub struct ResultsBody {
-    pub results: Vec<DocumentBodyOut>,
-    pub models: AnswerModels,
 }
 
 #[cfg(test)]
