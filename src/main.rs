@@ -15,7 +15,13 @@ fn main() -> ExitCode {
     configure_allocator();
     let cli = Cli::parse();
     start_logging(cli.log_format.into());
-    match start_runtime().and_then(|runtime| runtime.block_on(cli.command.run())) {
+    let result = start_runtime().and_then(|runtime| {
+        let result = runtime.block_on(cli.command.run());
+        // Work that nobody waits for does not delay the end of the process.
+        runtime.shutdown_background();
+        result
+    });
+    match result {
         Ok(code) => code,
         Err(error) => {
             eprintln!("ressort: {error:#}");

@@ -9,20 +9,17 @@ use anyhow::Context;
 use clap::Args;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{AdminAccess, ApiKey, App, serve};
+use ressort::http::{AdminAccess, ApiKey, App, ServerSettings, serve};
 use ressort::inference::settings::RunSettings;
 use ressort::manifest::task::Task;
 use ressort::models::active_file::PersistedState;
 use ressort::models::registry::{ByTask, Registry, RegistryError};
 use ressort::models::spec::ModelSpec;
-use ressort::system::telemetry::start_metrics;
+use ressort::system::telemetry::{keep_metrics_small, start_metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{ModelArgs, RunArgs, positive};
-
-/// Time for requests under way to finish after the server is told to stop.
-const GRACE_PERIOD: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -46,8 +43,10 @@ pub struct ServeArgs {
     #[arg(long, default_value_t = RequestLimits::default().max_body_bytes, env = "RESSORT_MAX_BODY_BYTES", value_parser = positive)]
     max_body_bytes: usize,
     /// Maximum time from a request to its answer, in seconds
-    #[arg(long, default_value_t = RequestLimits::default().timeout.as_secs(), env = "RESSORT_TIMEOUT_S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, default_value_t = RequestLimits::default().timeout.as_secs(), env = "RESSORT_TIMEOUT_S", value_parser = seconds(1))]
     timeout_s: u64,
+    #[command(flatten)]
+    connections: ConnectionArgs,
     /// Size of the cache for repeated texts, in MB; 0 disables it
     #[arg(long, default_value_t = 64, env = "RESSORT_CACHE_MB", value_name = "MB")]
     pub cache_mb: u64,
@@ -66,6 +65,49 @@ pub struct ServeArgs {
     /// File for texts on which the live models and the shadow model disagree; without it no text is kept
     #[arg(long, value_name = "FILE", env = "RESSORT_SHADOW_SAMPLES")]
     pub shadow_samples: Option<PathBuf>,
+}
+
+/// Limits of connections.
+#[derive(Debug, Args)]
+struct ConnectionArgs {
+    /// Maximum number of open connections; the default leaves 128 descriptors of `ulimit -n` for other files
+    #[arg(long, default_value_t = ServerSettings::default().max_connections, env = "RESSORT_MAX_CONNECTIONS", value_parser = positive, hide_default_value = true)]
+    max_connections: usize,
+    /// Maximum time in which a client sends the head of a request, in seconds
+    #[arg(long, default_value_t = ServerSettings::default().head_timeout.as_secs(), env = "RESSORT_HEAD_TIMEOUT_S", value_parser = seconds(1))]
+    head_timeout_s: u64,
+    /// Maximum time between two requests of a connection, in seconds
+    #[arg(long, default_value_t = ServerSettings::default().idle_timeout.as_secs(), env = "RESSORT_IDLE_TIMEOUT_S", value_parser = seconds(1))]
+    idle_timeout_s: u64,
+    /// Maximum time in which a client reads nothing of its answer, in seconds
+    #[arg(long, default_value_t = ServerSettings::default().stall_timeout.as_secs(), env = "RESSORT_STALL_TIMEOUT_S", value_parser = seconds(1))]
+    stall_timeout_s: u64,
+    /// Maximum time from SIGTERM to the end of the process, in seconds
+    #[arg(long, default_value_t = ServerSettings::default().grace_period.as_secs(), env = "RESSORT_GRACE_PERIOD_S", value_parser = seconds(0))]
+    grace_period_s: u64,
+}
+
+fn seconds(min: u64) -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(min..=86_400)
+}
+
+impl ConnectionArgs {
+    fn settings(&self) -> ServerSettings {
+        let max_connections = ServerSettings::limited(self.max_connections);
+        if max_connections < self.max_connections {
+            tracing::warn!(
+                max_connections,
+                "--max-connections is above what the limit of open files allows; raise `ulimit -n`"
+            );
+        }
+        ServerSettings {
+            max_connections,
+            head_timeout: Duration::from_secs(self.head_timeout_s),
+            idle_timeout: Duration::from_secs(self.idle_timeout_s),
+            stall_timeout: Duration::from_secs(self.stall_timeout_s),
+            grace_period: Duration::from_secs(self.grace_period_s),
+        }
+    }
 }
 
 impl ServeArgs {
@@ -114,7 +156,7 @@ impl ServeArgs {
 pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     let metrics = start_metrics()?;
     // Before the port opens, so that an early signal finds its handler.
-    let (stop, hangup) = (stop_signal()?, signal(SignalKind::hangup())?);
+    let (mut stop, hangup) = (Box::pin(stop_signal()?), signal(SignalKind::hangup())?);
     // Before the models load: a port in use is reported at once, and early requests wait in the backlog.
     let address = (args.host, args.port);
     let listener = TcpListener::bind(address).await.with_context(|| {
@@ -122,7 +164,11 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     })?;
     let persisted = PersistedState::read(&args.state_file())?;
     let persisted = persisted.as_ref();
-    let registry = Registry::load(&args.models(persisted), args.active(persisted), &args.run_settings()).await;
+    let (models, settings) = (args.models(persisted), args.run_settings());
+    let registry = tokio::select! {
+        registry = Registry::load(&models, args.active(persisted), &settings) => registry,
+        () = &mut stop => return Ok(()),
+    };
     let registry = match persisted {
         Some(_) => registry.with_context(|| {
             let file = args.state_file();
@@ -140,7 +186,7 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.models_dir = Some(args.models_dir().to_owned());
     app.state_file = Some(args.state_file());
     app.shadow_samples = args.shadow_samples.clone();
-    app.metrics = Some(metrics);
+    app.metrics = Some(metrics.clone());
     warn_of_surprises(args, &app);
     println!("{}", listening_line(&listener, &app.registry)?);
     let app = Arc::new(app);
@@ -148,7 +194,8 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     if let Some(previous) = args.previous(persisted) {
         tokio::spawn(remember_previous(Arc::clone(&app), previous.clone()));
     }
-    serve(listener, app, stop, GRACE_PERIOD).await?;
+    tokio::spawn(keep_metrics_small(metrics));
+    serve(listener, app, stop, args.connections.settings()).await;
     Ok(())
 }
 

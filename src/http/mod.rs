@@ -5,6 +5,7 @@ mod app;
 mod auth;
 mod body;
 mod classify;
+mod connection;
 mod error;
 mod health;
 mod json;
@@ -12,10 +13,9 @@ mod keys;
 mod models;
 mod observe;
 mod schema;
+mod server;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::OriginalUri;
@@ -24,7 +24,6 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
-use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePath;
 
@@ -33,6 +32,7 @@ use crate::system::choice::shortened;
 pub use app::App;
 pub use error::{Code, Problem};
 pub use keys::{AdminAccess, ApiKey};
+pub use server::{ServerSettings, serve};
 
 /// All routes over `app`.
 pub fn router(app: Arc<App>) -> Router {
@@ -57,42 +57,11 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(CatchPanicLayer::custom(observe::panic_problem))
+        .layer(from_fn_with_state(Arc::clone(&app), observe::end_at_cutoff))
         .layer(from_fn(observe::log_request))
         .with_state(app);
     // Before routes are matched: `/v1/classify/` is `/v1/classify`.
     Router::new().fallback_service(NormalizePath::trim_trailing_slash(service))
-}
-
-/// Serves until `shutdown` resolves. Then it accepts no new connection, and requests under way have `grace_period` to finish.
-pub async fn serve(
-    listener: TcpListener,
-    app: Arc<App>,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-    grace_period: Duration,
-) -> std::io::Result<()> {
-    let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let draining = Arc::clone(&app);
-    let signal = async move {
-        shutdown.await;
-        draining.draining.store(true, Ordering::Release);
-        let _ = stopping.send(());
-    };
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(signal);
-    let grace_is_over = async {
-        // An error means that the server ended first, so there is nothing to wait for.
-        if stopped.await.is_ok() {
-            tokio::time::sleep(grace_period).await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        result = server => result,
-        () = grace_is_over => {
-            tracing::warn!(?grace_period, "requests under way were cut off");
-            Ok(())
-        }
-    }
 }
 
 /// The OpenAPI description; a test compares it with the routes, options and codes.

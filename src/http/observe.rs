@@ -31,6 +31,15 @@ pub async fn log_request(request: Request, next: Next) -> Response {
     response
 }
 
+/// Answers with 503 where the grace period of a stopping server ends before there is an answer.
+pub async fn end_at_cutoff(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    tokio::select! {
+        biased;
+        response = next.run(request) => response,
+        () = app.cutoff() => Problem::new(Code::Unavailable, "the server stops before it can answer; try again").into_response(),
+    }
+}
+
 /// `/metrics`, for Prometheus.
 pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     let Some(handle) = &app.metrics else {

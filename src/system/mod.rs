@@ -1,8 +1,9 @@
-//! The process around the work: background threads, memory, progress, tables, logs and metrics, option words.
+//! The process around the work: background threads, memory, descriptors, progress, tables, logs and metrics, option words.
 
 pub mod atomic_file;
 pub mod background;
 pub mod choice;
+pub mod descriptors;
 pub mod memory;
 pub mod progress;
 pub mod table;

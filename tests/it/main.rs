@@ -6,6 +6,7 @@
 mod api;
 mod classify;
 mod cli;
+mod connections;
 mod docs;
 mod documents;
 mod evaluate;

@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderValue, Request, StatusCode};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{AdminAccess, ApiKey, App, router, serve};
+use ressort::http::{AdminAccess, ApiKey, App, ServerSettings, router, serve};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -73,7 +73,7 @@ async fn the_admin_key_opens_the_api_too() {
 /// A server that is told to stop while a request has sent its head only.
 struct Stopping {
     client: TcpStream,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    server: tokio::task::JoinHandle<()>,
 }
 
 const BODY: &str = r#"{"text": "Angela Merkel"}"#;
@@ -85,7 +85,8 @@ impl Stopping {
         let (stop, stopped) = oneshot::channel::<()>();
         let app = Arc::new(app().await);
         let shutdown = async { stopped.await.unwrap() };
-        let server = tokio::spawn(serve(listener, Arc::clone(&app), shutdown, grace_period));
+        let settings = ServerSettings { grace_period, ..ServerSettings::default() };
+        let server = tokio::spawn(serve(listener, Arc::clone(&app), shutdown, settings));
         let mut client = TcpStream::connect(address).unwrap();
         let head = format!(
             "POST /v1/classify HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
@@ -114,17 +115,45 @@ async fn a_server_that_is_told_to_stop_answers_what_is_under_way() {
     let mut answer = String::new();
     stopping.client.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"entities\""), "{answer}");
-    stopping.server.await.unwrap().unwrap();
+    stopping.server.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_does_not_end_holds_the_stop_no_longer_than_the_grace_period() {
     let mut stopping = Stopping::new(Duration::ZERO).await;
-    stopping.server.await.unwrap().unwrap();
-    // The request has no answer yet, not even that of its own timeout.
-    stopping.client.set_nonblocking(true).unwrap();
-    let error = stopping.client.read(&mut [0]).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    stopping.server.await.unwrap();
+    // Neither its answer nor that of its own timeout.
+    let mut answer = Vec::new();
+    stopping.client.read_to_end(&mut answer).unwrap();
+    assert!(!answer.starts_with(b"HTTP/1.1 200") && !answer.starts_with(b"HTTP/1.1 504"));
+}
+
+#[tokio::test]
+async fn without_an_admin_key_only_clients_that_name_the_loopback_change_models() {
+    let service = router(Arc::new(App { admin: AdminAccess::Anyone, ..app().await }));
+    let status = async |headers: &[(&'static str, &[u8])]| {
+        let mut request = Request::get("/v1/shadow").body(Body::empty()).unwrap();
+        for (name, value) in headers {
+            request.headers_mut().append(*name, HeaderValue::from_bytes(value).unwrap());
+        }
+        send(&service, request).await.0.as_u16()
+    };
+    // 404: there is no shadow model.
+    for host in ["localhost", "localhost:8080", "127.0.0.1", "127.0.0.1:8080", "[::1]:8080"] {
+        assert_eq!(status(&[("host", host.as_bytes())]).await, 404, "{host}");
+    }
+    for headers in [
+        &[("host", "bücher.example".as_bytes())][..],
+        &[("host", "localhöst".as_bytes())],
+        &[("host", b"\xff")],
+        &[("host", b"evil.example")],
+        &[("host", b"localhost"), ("host", b"evil.example")],
+        &[("host", b"localhost"), ("origin", "https://bücher.example".as_bytes())],
+        &[("host", b"localhost"), ("origin", b"\xff")],
+        &[("host", b"localhost"), ("origin", b"")],
+    ] {
+        assert_eq!(status(headers).await, 403, "{headers:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,277 @@
+//! One connection: its socket, the phase it is in, and the limits of each phase.
+//!
+//! A client may close its sending side and still wait for the answer, or it may be gone: both look the same. So the first bytes
+//! of the answer, which all answers have in common, are sent early. A client that is gone resets the connection on them.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::{Sleep, sleep, sleep_until};
+
+use super::server::ServerSettings;
+
+/// How every answer of this server begins.
+const FIRST_BYTES: &[u8] = b"HTTP/1.";
+
+/// A connection, as the server and its socket share it.
+pub struct Connection {
+    stream: TcpStream,
+    progress: Mutex<Progress>,
+    request_started: Notify,
+    /// Told when the connection must close.
+    pub close: Notify,
+}
+
+struct Progress {
+    phase: Phase,
+    /// Whether bytes of the current answer are sent.
+    answer_started: bool,
+    /// Whether the socket takes no more bytes.
+    blocked: bool,
+    /// Bytes of the answer that are sent already.
+    n_sent_early: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// Between two requests.
+    Idle(Instant),
+    /// The head of a request is awaited or incomplete.
+    Head(Instant),
+    Request,
+}
+
+/// A request under way; the connection is idle again when it is dropped.
+pub struct UnderWay {
+    connection: Arc<Connection>,
+    idle: Arc<Notify>,
+}
+
+/// The socket as hyper reads and writes it.
+pub struct Socket {
+    connection: Arc<Connection>,
+    settings: ServerSettings,
+    read_timer: Option<Pin<Box<Sleep>>>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Connection {
+    pub fn new(stream: TcpStream) -> Self {
+        let progress =
+            Progress { phase: Phase::Head(Instant::now()), answer_started: false, blocked: false, n_sent_early: 0 };
+        Self { stream, progress: Mutex::new(progress), request_started: Notify::new(), close: Notify::new() }
+    }
+
+    /// Since when the client owes a request; `None` while one is under way.
+    pub fn waiting_since(&self) -> Option<Instant> {
+        match self.lock().phase {
+            Phase::Idle(since) | Phase::Head(since) => Some(since),
+            Phase::Request => None,
+        }
+    }
+
+    /// Starts a request. `idle` is told when it is over.
+    pub fn start_request(self: &Arc<Self>, idle: &Arc<Notify>) -> UnderWay {
+        let mut progress = self.lock();
+        progress.phase = Phase::Request;
+        progress.answer_started = false;
+        drop(progress);
+        self.request_started.notify_one();
+        UnderWay { connection: Arc::clone(self), idle: Arc::clone(idle) }
+    }
+
+    /// Resolves when the client is gone. One that only stopped sending is still there.
+    pub async fn gone(&self) {
+        if !self.sending_ended().await {
+            return;
+        }
+        loop {
+            self.send_first_bytes();
+            tokio::select! {
+                () = self.failed() => return,
+                () = self.request_started.notified() => {}
+            }
+        }
+    }
+
+    /// Gives whether the connection still works.
+    #[cfg(target_os = "linux")]
+    async fn sending_ended(&self) -> bool {
+        // Readiness for priority data includes the end of the client's bytes, but not bytes that wait to be read. No client of
+        // HTTP sends priority data.
+        self.stream.ready(tokio::io::Interest::PRIORITY).await.is_ok_and(|ready| ready.is_read_closed())
+    }
+
+    #[cfg(target_os = "linux")]
+    async fn failed(&self) {
+        // An error means the same as readiness: the connection broke.
+        let _ = self.stream.ready(tokio::io::Interest::ERROR).await;
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    async fn sending_ended(&self) -> bool {
+        std::future::pending().await
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    async fn failed(&self) {
+        std::future::pending().await
+    }
+
+    fn send_first_bytes(&self) {
+        let mut progress = self.lock();
+        let is_waiting = matches!(progress.phase, Phase::Request) && !progress.answer_started && !progress.blocked;
+        if is_waiting && progress.n_sent_early == 0 {
+            // A failure shows in `failed`.
+            progress.n_sent_early = self.stream.try_write(FIRST_BYTES).unwrap_or_default();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.connection.lock().phase = Phase::Idle(Instant::now());
+        self.idle.notify_one();
+    }
+}
+
+impl Socket {
+    pub fn new(connection: Arc<Connection>, settings: ServerSettings) -> Self {
+        Self { connection, settings, read_timer: None, write_timer: None }
+    }
+
+    /// When the client must have sent more.
+    fn read_deadline(&self) -> Option<Instant> {
+        match self.connection.lock().phase {
+            Phase::Idle(since) => Some(since + self.settings.idle_timeout),
+            Phase::Head(since) => Some(since + self.settings.head_timeout),
+            Phase::Request => None,
+        }
+    }
+
+    fn poll_read_timeout(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(deadline) = self.read_deadline() else { return Poll::Pending };
+        let timer = self.read_timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+        timer.as_mut().reset(deadline.into());
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(timed_out("the client sent no whole request head in time")))
+    }
+
+    /// What an attempt to write gives; the attempts fail when none succeeds for too long.
+    fn after_write(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.connection.lock().blocked = result.is_pending();
+        if result.is_ready() {
+            self.write_timer = None;
+            return result;
+        }
+        let timeout: Duration = self.settings.stall_timeout;
+        let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        ready!(timer.as_mut().poll(cx));
+        tracing::warn!(?timeout, "a client that reads no answer is disconnected");
+        metrics::counter!("ressort_stalled_connections_total").increment(1);
+        Poll::Ready(Err(timed_out("the client reads no answer")))
+    }
+
+    /// How many bytes of `buf` are sent already; hyper writes them again.
+    fn skip_early(&self, buf: &[u8]) -> Option<usize> {
+        let mut progress = self.connection.lock();
+        progress.answer_started = true;
+        let n = progress.n_sent_early.min(buf.len());
+        progress.n_sent_early -= n;
+        (n > 0).then_some(n)
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        send: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let connection = Arc::clone(&self.connection);
+        let result = loop {
+            match connection.stream.poll_write_ready(cx) {
+                Poll::Pending => break Poll::Pending,
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) => {}
+            }
+            match send(&connection.stream) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => break Poll::Ready(result),
+            }
+        };
+        self.after_write(cx, result)
+    }
+}
+
+fn timed_out(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        const MAX_BYTES: usize = 64 * 1024;
+        let this = self.get_mut();
+        while let Poll::Ready(ready) = this.connection.stream.poll_read_ready(cx) {
+            ready?;
+            let n_wanted = buf.remaining().min(MAX_BYTES);
+            match this.connection.stream.try_read(buf.initialize_unfilled_to(n_wanted)) {
+                Ok(n) => {
+                    buf.advance(n);
+                    let mut progress = this.connection.lock();
+                    if n > 0 && matches!(progress.phase, Phase::Idle(_)) {
+                        progress.phase = Phase::Head(Instant::now());
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        this.poll_read_timeout(cx)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        match this.skip_early(buf) {
+            Some(n) => Poll::Ready(Ok(n)),
+            None => this.poll_send(cx, |stream| stream.try_write(buf)),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+        match this.skip_early(first) {
+            Some(n) => Poll::Ready(Ok(n)),
+            None => this.poll_send(cx, |stream| stream.try_write_vectored(bufs)),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The socket closes when its last holder is gone, right after this.
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,333 @@
+//! Accepts connections, within a limit, and drains them when the server is told to stop.
+//!
+//! At the limit, each new connection takes the place of the one that has waited longest without a whole request. Clients that
+//! open connections and send nothing therefore keep nobody out.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{Request, Response};
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+
+use super::app::App;
+use super::connection::{Connection, Socket, UnderWay};
+use super::router;
+use crate::system::descriptors::descriptor_limit;
+
+/// Where the limit of descriptors allows it.
+const DEFAULT_MAX_CONNECTIONS: usize = 4096;
+
+/// Limits of connections.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerSettings {
+    /// Connections that are open at the same time; at least 1.
+    pub max_connections: usize,
+    /// From the first byte of a request (for a new connection: from its start) to the end of its head.
+    pub head_timeout: Duration,
+    /// How long a connection stays open between two requests.
+    pub idle_timeout: Duration,
+    /// How long a client may read nothing of an answer.
+    pub stall_timeout: Duration,
+    /// From the signal to stop to the end of the last connection.
+    pub grace_period: Duration,
+}
+
+impl ServerSettings {
+    /// The highest number of connections up to `wanted` that the limit of descriptors allows.
+    pub fn limited(wanted: usize) -> usize {
+        descriptor_limit().map_or(wanted, |n| wanted.min(n_for_connections(n))).max(1)
+    }
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            max_connections: Self::limited(DEFAULT_MAX_CONNECTIONS),
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            stall_timeout: Duration::from_secs(30),
+            grace_period: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The connections that leave descriptors for models, logs and other files.
+fn n_for_connections(n_descriptors: usize) -> usize {
+    const FOR_OTHER_FILES: usize = 128;
+    n_descriptors.saturating_sub(FOR_OTHER_FILES).max(n_descriptors / 2)
+}
+
+/// Serves until `shutdown` resolves. Then it accepts no new connection. Requests under way have the grace period to finish; just
+/// before its end, those that are not answered get 503.
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    shutdown: impl Future<Output = ()> + Send,
+    settings: ServerSettings,
+) {
+    let (connections, router) = (Arc::new(Connections::new(settings)), router(Arc::clone(&app)));
+    let (draining, _) = watch::channel(());
+    let start = |stream| connections.start(stream, router.clone(), draining.subscribe());
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        let stopped = match accepted {
+            Ok((stream, _)) => {
+                let stopped = tokio::select! {
+                    () = connections.make_capacity() => false,
+                    () = &mut shutdown => true,
+                };
+                start(stream);
+                stopped
+            }
+            Err(error) => tokio::select! {
+                () = connections.survive(&error) => false,
+                () = &mut shutdown => true,
+            },
+        };
+        if stopped {
+            break;
+        }
+    }
+    app.draining.store(true, Ordering::Release);
+    // The system has accepted these for the server already.
+    while let Some(Ok((stream, _))) = futures_util::FutureExt::now_or_never(listener.accept()) {
+        start(stream);
+    }
+    drop(listener);
+    drop(draining);
+    drain(&app, &connections).await;
+}
+
+/// Waits until all connections are closed, for at most the grace period.
+async fn drain(app: &App, connections: &Connections) {
+    // Time to send the refusals.
+    const MAX_MARGIN: Duration = Duration::from_secs(1);
+    let grace_period = connections.settings.grace_period;
+    let margin = (grace_period / 10).min(MAX_MARGIN);
+    if tokio::time::timeout(grace_period - margin, connections.all_closed()).await.is_ok() {
+        return;
+    }
+    app.cut_off();
+    if tokio::time::timeout(margin, connections.all_closed()).await.is_err() {
+        tracing::warn!(?grace_period, "requests under way were cut off");
+        connections.close_all();
+    }
+}
+
+/// The open connections.
+struct Connections {
+    settings: ServerSettings,
+    open: Mutex<Open>,
+    /// Told when a connection is closed or has no request any more.
+    changed: Arc<Notify>,
+    is_full: AtomicBool,
+    is_out_of_descriptors: AtomicBool,
+}
+
+#[derive(Default)]
+struct Open {
+    by_number: HashMap<u64, Arc<Connection>>,
+    n_opened: u64,
+}
+
+impl Connections {
+    fn new(settings: ServerSettings) -> Self {
+        Self {
+            settings,
+            open: Mutex::default(),
+            changed: Arc::default(),
+            is_full: AtomicBool::new(false),
+            is_out_of_descriptors: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits until there is capacity for one more connection.
+    async fn make_capacity(&self) {
+        self.is_out_of_descriptors.store(false, Ordering::Relaxed);
+        let max = self.settings.max_connections.max(1);
+        while self.lock().by_number.len() >= max {
+            if !self.is_full.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    max_connections = max,
+                    "the limit of connections is reached; new ones replace those that wait longest without a request"
+                );
+            }
+            self.close_longest_waiting();
+            self.changed.notified().await;
+        }
+    }
+
+    /// After a failed accept: frees descriptors where they are used up.
+    async fn survive(&self, error: &io::Error) {
+        const PAUSE: Duration = Duration::from_millis(50);
+        if !matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)) {
+            // The client left before it was accepted.
+            return;
+        }
+        if !self.is_out_of_descriptors.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, "a connection cannot be accepted; raise the limit of open files (ulimit -n), or lower --max-connections");
+        }
+        self.close_longest_waiting();
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    fn close_longest_waiting(&self) {
+        let open = self.lock();
+        let waiting = open.by_number.values().filter_map(|connection| Some((connection.waiting_since()?, connection)));
+        if let Some((_, connection)) = waiting.min_by_key(|(since, _)| *since) {
+            connection.close.notify_one();
+        }
+    }
+
+    fn close_all(&self) {
+        self.lock().by_number.values().for_each(|connection| connection.close.notify_one());
+    }
+
+    async fn all_closed(&self) {
+        while !self.lock().by_number.is_empty() {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Serves a connection in a task, until it ends or the server drains.
+    fn start(self: &Arc<Self>, stream: TcpStream, router: Router, draining: watch::Receiver<()>) {
+        // Parts of an answer must not wait for each other. Where it fails, they do.
+        let _ = stream.set_nodelay(true);
+        let connection = Arc::new(Connection::new(stream));
+        let mut open = self.lock();
+        let number = open.n_opened;
+        open.n_opened += 1;
+        open.by_number.insert(number, Arc::clone(&connection));
+        drop(open);
+        let entry = Entry { connections: Arc::clone(self), number };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = serve_connection(Arc::clone(&connection), &entry.connections, router, draining) => {}
+                () = connection.close.notified() => {}
+                () = connection.gone() => {}
+            }
+            drop(connection);
+            drop(entry);
+        });
+    }
+
+    fn closed(&self, number: u64) {
+        let mut open = self.lock();
+        let connection = open.by_number.remove(&number);
+        // Well below the limit, so that a server that stays near it does not log each connection.
+        let (n, max) = (open.by_number.len(), self.settings.max_connections);
+        let is_over = n == 0 || n + 1 + max / 8 < max;
+        drop(open);
+        drop(connection);
+        if is_over && self.is_full.swap(false, Ordering::Relaxed) {
+            tracing::info!("the number of connections is below its limit again");
+        }
+        self.changed.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection in the list of the open ones.
+struct Entry {
+    connections: Arc<Connections>,
+    number: u64,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.connections.closed(self.number);
+    }
+}
+
+async fn serve_connection(
+    connection: Arc<Connection>,
+    connections: &Connections,
+    router: Router,
+    mut draining: watch::Receiver<()>,
+) {
+    let (idle, settings) = (Arc::clone(&connections.changed), connections.settings);
+    let socket = Socket::new(Arc::clone(&connection), settings);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let under_way = connection.start_request(&idle);
+        let response = router.call(request);
+        async move {
+            let Ok(response) = response.await;
+            Ok::<Response<Body>, Infallible>(response.map(|body| Body::new(Counted { body, _under_way: under_way })))
+        }
+    });
+    let mut builder = http1::Builder::new();
+    // The socket has the time limits.
+    builder.half_close(true).header_read_timeout(None);
+    let mut served = pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let result = tokio::select! {
+        result = served.as_mut() => result,
+        _ = draining.changed() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// The body of an answer; the request is under way until it is dropped.
+struct Counted {
+    body: Body,
+    _under_way: UnderWay,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_other_files() {
+        for (n_descriptors, n) in [(64, 32), (512, 384), (1024, 896)] {
+            assert_eq!(n_for_connections(n_descriptors), n, "{n_descriptors}");
+        }
+    }
+}
