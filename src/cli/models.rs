@@ -40,7 +40,12 @@ pub enum ModelsChange {
     /// Activate again what was active before the last switch
     Rollback,
     /// Unload a model that is not active
-    Remove { name: String },
+    Remove {
+        name: String,
+        /// Unload also a model that a rollback would activate; there is then nothing to roll back to
+        #[arg(long)]
+        forget_rollback: bool,
+    },
     /// Run a loaded model on a share of the live traffic for comparison; without a name, report on it
     Shadow {
         name: Option<String>,
@@ -67,7 +72,7 @@ pub fn run_models(args: &ModelsArgs) -> anyhow::Result<()> {
 /// The server's message where it refuses.
 fn change_models(args: &ModelsArgs) -> anyhow::Result<Value> {
     let call = |method, path: &str, body| ask(args, method, path, body);
-    if let ModelsChange::Load { name } | ModelsChange::Remove { name } = &args.change {
+    if let ModelsChange::Load { name } | ModelsChange::Remove { name, .. } = &args.change {
         // A bad name would change the path of the request.
         format!("{name}=.").parse::<ModelSpec>()?;
     }
@@ -81,7 +86,10 @@ fn change_models(args: &ModelsArgs) -> anyhow::Result<Value> {
             call("PUT", "/v1/active", Some(body.into()))
         }
         ModelsChange::Rollback => call("POST", "/v1/active/rollback", None),
-        ModelsChange::Remove { name } => call("DELETE", &format!("/v1/models/{name}"), None),
+        ModelsChange::Remove { name, forget_rollback } => {
+            let query = if *forget_rollback { "?forget_rollback=true" } else { "" };
+            call("DELETE", &format!("/v1/models/{name}{query}"), None)
+        }
         ModelsChange::Shadow { stop: true, .. } => call("DELETE", "/v1/shadow", None),
         ModelsChange::Shadow { name: None, .. } => call("GET", "/v1/shadow", None),
         ModelsChange::Shadow { name: Some(name), share, .. } => {
@@ -98,7 +106,7 @@ fn in_words(args: &ModelsArgs, answer: &Value) -> Option<String> {
             Some(format!("loaded {name} {}; {}", word(&answer["model"]["version"]), active(answer)))
         }
         ModelsChange::Activate { .. } | ModelsChange::Rollback => Some(active(answer)),
-        ModelsChange::Remove { name } => Some(format!("unloaded {name}")),
+        ModelsChange::Remove { name, .. } => Some(format!("unloaded {name}")),
         ModelsChange::Shadow { stop: true, .. } => Some("there is no shadow model".to_owned()),
         ModelsChange::Shadow { .. } => None,
     }

@@ -60,8 +60,11 @@ pub struct ServeArgs {
     #[arg(long, env = "RESSORT_ADMIN_KEY", hide_env_values = true, conflicts_with = "admin_key_file", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub admin_key: Option<String>,
     /// File that keeps the active models for the next start; default: .active.json in --models-dir
-    #[arg(long = "saved-file", value_name = "FILE", env = "RESSORT_SAVED_FILE")]
+    #[arg(long, value_name = "FILE", env = "RESSORT_STATE_FILE")]
     state_file: Option<PathBuf>,
+    /// The former name of `--state-file`
+    #[arg(long, hide = true, value_name = "FILE", env = "RESSORT_SAVED_FILE")]
+    saved_file: Option<PathBuf>,
     /// File for texts on which the live models and the shadow model disagree; without it no text is kept
     #[arg(long, value_name = "FILE", env = "RESSORT_SHADOW_SAMPLES")]
     pub shadow_samples: Option<PathBuf>,
@@ -126,17 +129,16 @@ impl ServeArgs {
         ByTask { topics: named.topics.or(persisted.topics), entities: named.entities.or(persisted.entities) }
     }
 
-    /// The models that a rollback activates, when the persisted models are loaded.
-    pub fn previous<'s>(&self, persisted: Option<&'s PersistedState>) -> Option<&'s PersistedState> {
-        persisted.filter(|_| self.models.is_default())?.previous.as_deref()
-    }
-
     pub fn models_dir(&self) -> &Path {
         &self.models.models_dir
     }
 
     pub fn state_file(&self) -> PathBuf {
-        self.state_file.clone().unwrap_or_else(|| self.models_dir().join(".active.json"))
+        self.state_file
+            .as_ref()
+            .or(self.saved_file.as_ref())
+            .cloned()
+            .unwrap_or_else(|| self.models_dir().join(".active.json"))
     }
 
     pub fn limits(&self) -> RequestLimits {
@@ -162,41 +164,61 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {}:{}; choose another with --host and --port", args.host, args.port)
     })?;
-    let persisted = PersistedState::read(&args.state_file())?;
-    let persisted = persisted.as_ref();
-    let (models, settings) = (args.models(persisted), args.run_settings());
-    let registry = tokio::select! {
-        registry = Registry::load(&models, args.active(persisted), &settings) => registry,
+    let (mut registry, previous) = tokio::select! {
+        loaded = load_registry(args) => loaded?,
         () = &mut stop => return Ok(()),
     };
-    let registry = match persisted {
-        Some(_) => registry.with_context(|| {
-            let file = args.state_file();
-            format!(
-                "the active models of the last run cannot be loaded (they are listed in {}; remove that file to start without them)",
-                file.display()
-            )
-        })?,
-        None => registry?,
-    };
+    registry.state_file = Some(args.state_file());
     let mut app = App::new(registry, args.limits());
     app.api_key = args.api_key.as_deref().map(ApiKey::new);
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
     app.admin = admin_access(args)?;
     app.models_dir = Some(args.models_dir().to_owned());
-    app.state_file = Some(args.state_file());
     app.shadow_samples = args.shadow_samples.clone();
     app.metrics = Some(metrics.clone());
     warn_of_surprises(args, &app);
     println!("{}", listening_line(&listener, &app.registry)?);
     let app = Arc::new(app);
     tokio::spawn(reload_on_hangup(Arc::clone(&app), hangup));
-    if let Some(previous) = args.previous(persisted) {
-        tokio::spawn(remember_previous(Arc::clone(&app), previous.clone()));
+    if let Some(previous) = previous {
+        tokio::spawn(remember_previous(Arc::clone(&app), previous));
     }
     tokio::spawn(keep_metrics_small(metrics));
     serve(listener, app, stop, args.connections.settings()).await;
     Ok(())
+}
+
+/// Loads the models of the flags or of the state file, and returns what a rollback activates. With a state file that is of no
+/// use the server starts on its flags: a service that runs on its default is better than none.
+async fn load_registry(args: &ServeArgs) -> anyhow::Result<(Registry, Option<PersistedState>)> {
+    let settings = args.run_settings();
+    let load = |persisted: Option<PersistedState>| {
+        let (specs, active) = (args.models(persisted.as_ref()), args.active(persisted.as_ref()));
+        let settings = settings.clone();
+        async move { Registry::load(&specs, active, &settings).await }
+    };
+    let unusable = match PersistedState::read(&args.state_file()) {
+        Ok(None) => return Ok((load(None).await?, None)),
+        // The flags name models, so that the file decides nothing.
+        Ok(Some(_)) if !args.models.is_default() => return Ok((load(None).await?, None)),
+        Ok(Some(persisted)) => match load(Some(persisted.clone())).await {
+            Ok(registry) => return Ok((registry, persisted.previous.map(|previous| *previous))),
+            Err(error) => chain(error),
+        },
+        Err(error) => chain(error),
+    };
+    let file = args.state_file();
+    match PersistedState::set_aside(&file) {
+        Ok(aside) => tracing::error!(
+            error = unusable, file = %file.display(), kept_as = %aside.display(),
+            "the active models of the last run cannot be restored; starting on the flags"
+        ),
+        Err(error) => tracing::error!(
+            error = unusable, file = %file.display(), %error,
+            "the active models of the last run cannot be restored, and their file cannot be renamed; starting on the flags"
+        ),
+    }
+    Ok((load(None).await?, None))
 }
 
 /// On SIGHUP, reloads the model folders that changed. When a new version cannot be loaded, the old one stays in use.
@@ -229,8 +251,8 @@ async fn remember_previous(app: Arc<App>, previous: PersistedState) {
 }
 
 /// The message of an error and its causes.
-fn chain(error: RegistryError) -> String {
-    format!("{:#}", anyhow::Error::from(error))
+fn chain(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
 }
 
 fn admin_access(args: &ServeArgs) -> anyhow::Result<AdminAccess> {

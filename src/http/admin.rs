@@ -1,13 +1,16 @@
 //! Changes the models of a running server: load, activate, roll back, unload, shadow. Requires the admin key.
+//!
+//! Each change runs to its end as a task, so that a client that leaves does not stop it half-way.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Path as UrlPath, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path as UrlPath, Query, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::app::App;
 use super::body::JsonBody;
@@ -17,11 +20,11 @@ use super::models::ActiveBody;
 use super::schema::ModelNames;
 use crate::classify::shadow::{Shadow, ShadowReport};
 use crate::manifest::Graph;
-use crate::models::active_file::PersistedState;
-use crate::models::registry::RegistryError;
+use crate::models::load::Model;
+use crate::models::registry::{Change, RegistryError, Removal};
 use crate::models::report::ModelReport;
 use crate::models::spec::ModelSpec;
-use crate::system::background;
+use crate::system::background::{self, BackgroundError};
 
 /// The result of a change of the active models.
 #[derive(Serialize)]
@@ -77,15 +80,25 @@ impl<S: Send + Sync> FromRequestParts<S> for ModelName {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveQuery {
+    /// Whether a model that a rollback would activate is removed too.
+    #[serde(default)]
+    forget_rollback: bool,
+}
+
 /// `PUT /v1/models/{name}`: loads the folder of this name, or reloads it.
 pub async fn put_model(State(app): State<Arc<App>>, ModelName(name): ModelName) -> Result<Json<PutBody>, Problem> {
-    let spec = contained_model(&app, &name)?;
-    let (wanted, available_bytes) = (spec.clone(), app.available_bytes);
-    background::run(move || check_memory(&wanted, available_bytes())).await.map_err(RegistryError::from)??;
-    let model = app.registry.put(&spec).await?;
-    tracing::info!(model = model.name, version = model.version, "model loaded");
-    let SwitchBody { active, saved } = persist_active(&app);
-    Ok(Json(PutBody { model: ModelReport::of(&model), active, saved }))
+    to_its_end(async move {
+        let spec = contained_model(&app, &name)?;
+        let (wanted, available_bytes) = (spec.clone(), app.available_bytes);
+        background::run(move || check_memory(&wanted, available_bytes())).await.map_err(RegistryError::from)??;
+        let (model, change) = app.registry.put(&spec).await?;
+        let SwitchBody { active, saved } = SwitchBody::of(&change);
+        Ok(Json(PutBody { model: ModelReport::of(&model), active, saved }))
+    })
+    .await
 }
 
 /// `PUT /v1/active`: changes the models of both tasks in one step.
@@ -93,24 +106,30 @@ pub async fn activate(
     State(app): State<Arc<App>>,
     JsonBody(names): JsonBody<ModelNames>,
 ) -> Result<Json<SwitchBody>, Problem> {
-    app.registry.activate(&names.into()).await?;
-    Ok(Json(persist_active(&app)))
+    to_its_end(async move { Ok(Json(SwitchBody::of(&app.registry.activate(&names.into()).await?))) }).await
 }
 
 /// `POST /v1/active/rollback`
 pub async fn rollback(State(app): State<Arc<App>>) -> Result<Json<SwitchBody>, Problem> {
-    app.registry.rollback().await?;
-    Ok(Json(persist_active(&app)))
+    to_its_end(async move { Ok(Json(SwitchBody::of(&app.registry.rollback().await?))) }).await
 }
 
 /// `DELETE /v1/models/{name}`
-pub async fn remove_model(State(app): State<Arc<App>>, ModelName(name): ModelName) -> Result<StatusCode, Problem> {
-    if app.shadow.load().as_ref().is_some_and(|shadow| shadow.model.name == name) {
-        return Err(RegistryError::InUse { name, by: "it is the shadow model" }.into());
-    }
-    app.registry.remove(&name).await?;
-    tracing::info!(model = name, "model unloaded");
-    Ok(StatusCode::NO_CONTENT)
+pub async fn remove_model(
+    State(app): State<Arc<App>>,
+    ModelName(name): ModelName,
+    query: Result<Query<RemoveQuery>, QueryRejection>,
+) -> Result<StatusCode, Problem> {
+    let Query(RemoveQuery { forget_rollback }) =
+        query.map_err(|error| Problem::new(Code::InvalidRequest, error.body_text()))?;
+    to_its_end(async move {
+        let is_shadow =
+            |model: &Model| app.shadow.load().as_ref().is_some_and(|shadow| std::ptr::eq(&*shadow.model, model));
+        app.registry.remove(&name, Removal { is_shadow: &is_shadow, forget_rollback }).await?;
+        tracing::info!(model = name, "model unloaded");
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 /// `PUT /v1/shadow`: starts with empty counts.
@@ -118,6 +137,8 @@ pub async fn put_shadow(
     State(app): State<Arc<App>>,
     JsonBody(body): JsonBody<ShadowBody>,
 ) -> Result<Json<ShadowReport>, Problem> {
+    // Not while the model is being removed.
+    let _changes = app.registry.hold_changes().await;
     let model = app.registry.named(&body.model)?;
     let shadow = Arc::new(Shadow::new(model, body.share, app.shadow_samples.clone()));
     app.shadow.store(Some(Arc::clone(&shadow)));
@@ -142,19 +163,20 @@ pub async fn remove_shadow(State(app): State<Arc<App>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Writes the active models to the state file, for the next start.
-fn persist_active(app: &App) -> SwitchBody {
-    let active = app.registry.active();
-    let saved = app.state_file.as_ref().is_some_and(|file| match PersistedState::of(&active, app.registry.previous().as_ref()).write(file) {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(file = %file.display(), %error, "the active models cannot be saved; the next start will not restore them");
-            false
-        }
-    });
-    let active = ActiveBody::of(&active);
-    tracing::info!(topics = ?active.topics, entities = ?active.entities, "active models");
-    SwitchBody { active, saved }
+impl SwitchBody {
+    fn of(change: &Change) -> Self {
+        let active = ActiveBody::of(&change.active);
+        tracing::info!(topics = ?active.topics, entities = ?active.entities, "active models");
+        Self { active, saved: change.saved }
+    }
+}
+
+/// Runs a change as a task: when the client leaves, axum drops the handler, but not the task.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    let broken = |_| Err(RegistryError::from(BackgroundError::Broken).into());
+    tokio::spawn(change).await.unwrap_or_else(broken)
 }
 
 /// The folder `name` in the models folder. A folder or link that leads outside is refused.

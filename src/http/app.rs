@@ -27,8 +27,6 @@ pub struct App {
     pub admin: AdminAccess,
     /// The folder from which models are loaded by name.
     pub models_dir: Option<PathBuf>,
-    /// The file that keeps the active models for the next start.
-    pub state_file: Option<PathBuf>,
     /// A candidate model that classifies a share of the live texts.
     pub shadow: ArcSwapOption<Shadow>,
     /// The file for texts on which live models and candidate disagree; `None`: no text is kept.
@@ -52,7 +50,6 @@ impl App {
             cache: None,
             admin: AdminAccess::Nobody,
             models_dir: None,
-            state_file: None,
             shadow: ArcSwapOption::empty(),
             shadow_samples: None,
             metrics: None,

@@ -133,7 +133,10 @@ impl From<RegistryError> for Problem {
         let code = match error {
             RegistryError::Assign(error) => return error.into(),
             RegistryError::Load { .. } | RegistryError::Unreadable { .. } => Code::ModelRefused,
-            RegistryError::Duplicate(_) | RegistryError::InUse { .. } | RegistryError::NothingBefore => Code::Conflict,
+            RegistryError::Duplicate(_)
+            | RegistryError::InUse { .. }
+            | RegistryError::NeededByRollback { .. }
+            | RegistryError::NothingBefore => Code::Conflict,
             RegistryError::Background(_) => Code::Internal,
         };
         Self::new(code, chain(&error))

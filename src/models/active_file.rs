@@ -1,14 +1,15 @@
 //! The persisted state: which models were active, in a small file next to the models, for the next start.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::task::Task;
+use crate::models::assignment::{Assignment, ByTask};
 use crate::models::load::Model;
-use crate::models::registry::{Assignment, ByTask};
 use crate::models::spec::ModelSpec;
 use crate::system::atomic_file;
 
@@ -32,10 +33,10 @@ struct PersistedModel {
 
 #[derive(Debug, thiserror::Error)]
 pub enum PersistedStateError {
-    #[error("{path}: the saved switch cannot be read; repair or remove the file", path = path.display())]
-    Io { path: PathBuf, source: io::Error },
-    #[error("{path}: the saved switch is damaged; remove the file to start with the default model", path = path.display())]
-    Damaged { path: PathBuf, source: serde_json::Error },
+    #[error("the saved active models cannot be read")]
+    Io(#[from] io::Error),
+    #[error("the saved active models are damaged")]
+    Damaged(#[from] serde_json::Error),
 }
 
 impl PersistedState {
@@ -45,7 +46,7 @@ impl PersistedState {
     }
 
     fn of_one(active: &Assignment) -> Self {
-        // Absolute, since the next start may happen in another folder.
+        // Absolute, since the next start may have another working folder.
         let absolute = |dir: &Path| dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
         let persisted =
             |model: &Arc<Model>| PersistedModel { name: model.name.clone(), path: absolute(&model.manifest.dir) };
@@ -55,14 +56,31 @@ impl PersistedState {
 
     /// The state in the file at `path`; `None` where there is no file.
     pub fn read(path: &Path) -> Result<Option<Self>, PersistedStateError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+        let file = match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => File::open(path)?,
+            // Opening a pipe would wait for a writer.
+            Ok(_) => return Err(io::Error::other("it is not a regular file").into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(PersistedStateError::Io { path: path.to_owned(), source }),
+            Err(error) => return Err(error.into()),
         };
-        serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|source| PersistedStateError::Damaged { path: path.to_owned(), source })
+        let mut text = String::new();
+        file.take(MAX_BYTES).read_to_string(&mut text)?;
+        Ok(Some(serde_json::from_str(&text)?))
+    }
+
+    /// Renames a file that is of no use to the next free of `NAME.unusable-1`, `NAME.unusable-2`, …, and returns its new path.
+    pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+        let mut n = 1;
+        loop {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".unusable-{n}"));
+            let aside = PathBuf::from(name);
+            if !aside.try_exists()? {
+                std::fs::rename(path, &aside)?;
+                return Ok(aside);
+            }
+            n += 1;
+        }
     }
 
     /// Replaces the file at `path`: a crash or a power failure leaves the old state or the new one.
@@ -86,6 +104,9 @@ impl PersistedState {
         ByTask { topics: name(&self.topics), entities: name(&self.entities) }
     }
 }
+
+/// More than any state takes.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Whether a restart could load `previous`. It cannot load an older version of an active model, whose folder holds the new one.
 fn can_be_loaded(previous: &Assignment, active: &Assignment) -> bool {

@@ -1,6 +1,7 @@
 //! Loaded models: opened, tried, named, assigned to tasks, replaced.
 
 pub mod active_file;
+pub mod assignment;
 pub mod load;
 pub mod registry;
 pub mod report;

@@ -1,27 +1,49 @@
-//! The loaded models by name, and which of them answers for what. A request takes its models once, as an [`Assignment`],
-//! and uses them throughout; a change is made ready beside the models in use and then shown by one atomic switch, so that no
-//! request is lost and none sees half of it. What a change puts out of use is kept until the next one, for [`Registry::rollback`].
+//! The loaded models by name, and which of them is active for which task.
+//!
+//! A request takes its models once, as an [`Assignment`], and uses them throughout. A change is prepared while the models in use
+//! answer, and then becomes visible by one atomic switch. So no request is lost, and none sees half of a change. The models that
+//! a change replaces are kept until the next one, for [`Registry::rollback`].
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
-use crate::inference::pipeline::{PredictError, PredictOptions, Prediction, Usage};
 use crate::inference::settings::RunSettings;
 use crate::manifest::task::{Task, Tasks};
 use crate::manifest::{ManifestError, content_hash};
+use crate::models::active_file::PersistedState;
+use crate::models::assignment::check_able;
+pub use crate::models::assignment::{AssignError, Assignment, ByTask};
 use crate::models::load::{LoadError, Model};
 use crate::models::spec::ModelSpec;
 use crate::system::background::{self, BackgroundError};
-use crate::system::choice::{shortened, suggestion};
 
 pub struct Registry {
     state: ArcSwap<State>,
-    /// Held while a change is made: one at a time.
+    /// Held while a change is made and saved: one at a time, so that the file holds the last one.
     changing: Mutex<()>,
     settings: RunSettings,
+    /// The file that keeps the active models for the next start.
+    pub state_file: Option<PathBuf>,
+}
+
+/// Under which conditions a model is removed.
+pub struct Removal<'s> {
+    /// Whether a model is the shadow model.
+    pub is_shadow: &'s (dyn Fn(&Model) -> bool + Sync),
+    /// Whether the model may be one that a rollback would activate.
+    pub forget_rollback: bool,
+}
+
+/// What a change has led to.
+#[derive(Clone)]
+pub struct Change {
+    pub active: Assignment,
+    /// Whether the next start restores it.
+    pub saved: bool,
 }
 
 /// What requests see; never changed, only replaced.
@@ -32,16 +54,6 @@ struct State {
     /// What was active before the last switch.
     previous: Option<Assignment>,
 }
-
-/// Something for each task: a model, or the name of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ByTask<T> {
-    pub topics: Option<T>,
-    pub entities: Option<T>,
-}
-
-/// The models that answer one request.
-pub type Assignment = ByTask<Arc<Model>>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -57,35 +69,14 @@ pub enum RegistryError {
     Assign(#[from] AssignError),
     #[error("model `{name}` is in use ({by}); make others active first")]
     InUse { name: String, by: &'static str },
+    #[error(
+        "a rollback would activate model `{name}`; to remove it and forget the rollback, use `ressort models remove {name} --forget-rollback` (DELETE /v1/models/{name}?forget_rollback=true)"
+    )]
+    NeededByRollback { name: String },
     #[error("nothing was switched yet, so there is nothing to go back to")]
     NothingBefore,
     #[error("changing models broke down")]
     Background(#[from] BackgroundError),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AssignError {
-    #[error("no model is called `{}`; loaded are {loaded:?}{}", shortened(name), suggestion(name, loaded.iter().map(String::as_str)))]
-    Unknown { name: String, loaded: Vec<String> },
-    #[error("model `{name}` does not give {task}; it gives {gives}")]
-    Unable { name: String, task: Task, gives: String },
-    #[error("no loaded model gives {task}; load one with --model, or leave {task} out of `tasks`")]
-    NotServed { task: Task },
-}
-
-impl<T> Default for ByTask<T> {
-    fn default() -> Self {
-        Self { topics: None, entities: None }
-    }
-}
-
-impl<T> ByTask<T> {
-    pub fn get(&self, task: Task) -> Option<&T> {
-        match task {
-            Task::Topics => self.topics.as_ref(),
-            Task::Entities => self.entities.as_ref(),
-        }
-    }
 }
 
 impl Registry {
@@ -110,12 +101,26 @@ impl Registry {
         let models = models.into_iter().map(|model| (model.name.clone(), model)).collect();
         let mut state = State { models, ..State::default() };
         state.active = state.assign(None, &active)?;
-        Ok(Self { state: ArcSwap::from_pointee(state), changing: Mutex::default(), settings: settings.clone() })
+        Ok(Self {
+            state: ArcSwap::from_pointee(state),
+            changing: Mutex::default(),
+            settings: settings.clone(),
+            state_file: None,
+        })
     }
 
-    /// All models by name.
+    /// All models by name. After a rollback an active model may have the name of a newer version; the active one comes first.
     pub fn models(&self) -> Vec<Arc<Model>> {
-        self.state.load().models.values().cloned().collect()
+        let state = self.state.load();
+        let mut models: Vec<Arc<Model>> = Vec::new();
+        for model in state.active.iter().chain(state.models.values()) {
+            if !models.iter().any(|listed| Arc::ptr_eq(listed, model)) {
+                models.push(Arc::clone(model));
+            }
+        }
+        // Stable, so that the active one stays first among those of its name.
+        models.sort_by(|a, b| a.name.cmp(&b.name));
+        models
     }
 
     /// The models that answer where a request names none.
@@ -133,10 +138,21 @@ impl Registry {
         self.state.load().named(name)
     }
 
-    /// Loads a model beside the others, or a new version in place of one of its name; where that one is active, the new one is
-    /// from then on. If it cannot be loaded, everything stays as it is.
-    pub async fn put(&self, spec: &ModelSpec) -> Result<Arc<Model>, RegistryError> {
+    /// Keeps every change of models out while the guard lives.
+    pub async fn hold_changes(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
+
+    /// Loads a model in addition to the others, or a new version in place of the one of its name. If that one is active, the new
+    /// one becomes active. If it cannot be loaded, everything stays as it is.
+    pub async fn put(&self, spec: &ModelSpec) -> Result<(Arc<Model>, Change), RegistryError> {
         let _changing = self.changing.lock().await;
+        let model = self.load_and_insert(spec).await?;
+        Ok((model, self.save().await))
+    }
+
+    /// The caller holds `changing`.
+    async fn load_and_insert(&self, spec: &ModelSpec) -> Result<Arc<Model>, RegistryError> {
         let model = load_model(spec, &self.settings).await?;
         self.change(|state| {
             let active = state.active.replace(&model)?;
@@ -148,27 +164,30 @@ impl Registry {
         Ok(model)
     }
 
-    /// Loads anew every model whose folder holds another version now; gives each of these, and each whose folder cannot be
-    /// read, with what came of it.
+    /// Reloads every model whose folder holds another version now. Returns the result for each of these, and for each whose
+    /// folder cannot be read. Nothing is saved, since the names of the active models stay.
     pub async fn put_changed(&self) -> Vec<(String, Result<Arc<Model>, RegistryError>)> {
         let mut results = Vec::new();
         for model in self.models() {
             let spec = spec_of(&model);
             match version_now(&spec).await {
                 Ok(version) if version == model.version => {}
-                Ok(_) => results.push((spec.name.clone(), self.put(&spec).await)),
+                Ok(_) => {
+                    let _changing = self.changing.lock().await;
+                    results.push((spec.name.clone(), self.load_and_insert(&spec).await));
+                }
                 Err(error) => results.push((spec.name, Err(error))),
             }
         }
         results
     }
 
-    /// What a rollback brings back; `None` where nothing was switched yet.
+    /// What a rollback activates; `None` where nothing was switched yet.
     pub fn previous(&self) -> Option<Assignment> {
         self.state.load().previous.clone()
     }
 
-    /// Loads what a rollback would have brought back before a restart, unless something was switched since.
+    /// Loads what a rollback would have activated before a restart, unless something was switched since.
     pub async fn remember(&self, specs: &[ModelSpec], previous: &ByTask<String>) -> Result<(), RegistryError> {
         let _changing = self.changing.lock().await;
         let mut models = Vec::new();
@@ -187,64 +206,90 @@ impl Registry {
     }
 
     /// Makes models active, both at once; a task that `names` leaves open keeps its model.
-    pub async fn activate(&self, names: &ByTask<String>) -> Result<Assignment, RegistryError> {
+    pub async fn activate(&self, names: &ByTask<String>) -> Result<Change, RegistryError> {
         let _changing = self.changing.lock().await;
         self.change(|state| {
             let active = state.assign(None, names)?;
             state.switch(active);
             Ok(())
         })
-        .await
+        .await?;
+        Ok(self.save().await)
     }
 
-    /// Goes back to what was active before the last switch; doing it twice undoes it.
-    pub async fn rollback(&self) -> Result<Assignment, RegistryError> {
+    /// Activates what was active before the last switch; doing it twice undoes it. A newer version that was loaded under such a
+    /// name, and was never active, keeps the name.
+    pub async fn rollback(&self) -> Result<Change, RegistryError> {
         let _changing = self.changing.lock().await;
         self.change(|state| {
             let previous = state.previous.take().ok_or(RegistryError::NothingBefore)?;
-            for model in [&previous.topics, &previous.entities].into_iter().flatten() {
-                state.models.insert(model.name.clone(), Arc::clone(model));
+            for model in previous.iter() {
+                let named = state.models.get(&model.name);
+                if named.is_none_or(|named| state.active.uses(named)) {
+                    state.models.insert(model.name.clone(), Arc::clone(model));
+                }
             }
             state.previous = Some(std::mem::replace(&mut state.active, previous));
             Ok(())
         })
-        .await
+        .await?;
+        Ok(self.save().await)
     }
 
-    /// Takes a model out that neither answers nor is what a rollback would bring back.
-    pub async fn remove(&self, name: &str) -> Result<(), RegistryError> {
+    /// Removes a model that is not in use. One that a rollback would activate is removed with `forget_rollback` only, after which
+    /// there is nothing to roll back to.
+    pub async fn remove(
+        &self,
+        name: &str,
+        Removal { is_shadow, forget_rollback }: Removal<'_>,
+    ) -> Result<(), RegistryError> {
         let _changing = self.changing.lock().await;
+        let in_use = |by| Err(RegistryError::InUse { name: name.to_owned(), by });
         self.change(|state| {
             let model = state.named(name)?;
-            let uses = |assignment: &Assignment| assignment.iter().any(|used| Arc::ptr_eq(used, &model));
+            let by_rollback = state.previous.as_ref().is_some_and(|previous| previous.uses(&model));
             match () {
-                () if uses(&state.active) => Err(RegistryError::InUse { name: name.to_owned(), by: "it is active" }),
-                () if state.previous.as_ref().is_some_and(uses) => {
-                    Err(RegistryError::InUse { name: name.to_owned(), by: "a rollback would bring it back" })
+                () if is_shadow(&model) => return in_use("it is the shadow model"),
+                () if state.active.uses(&model) => return in_use("it is active"),
+                () if by_rollback && !forget_rollback => {
+                    return Err(RegistryError::NeededByRollback { name: name.to_owned() });
                 }
-                () => {
-                    state.models.remove(name);
-                    Ok(())
-                }
+                () if by_rollback => state.previous = None,
+                () => {}
             }
+            state.models.remove(name);
+            // An older version that is active since a rollback has the name for itself again.
+            let active = state.active.iter().find(|active| active.name == name).map(Arc::clone);
+            state.models.extend(active.map(|active| (name.to_owned(), active)));
+            Ok(())
         })
         .await?;
+        self.save().await;
         Ok(())
     }
 
+    /// Writes the active models to the state file, for the next start. The caller holds `changing`.
+    async fn save(&self) -> Change {
+        let (active, previous) = (self.active(), self.previous());
+        let Some(file) = self.state_file.clone() else { return Change { active, saved: false } };
+        let state = PersistedState::of(&active, previous.as_ref());
+        let written = tokio::task::spawn_blocking(move || state.write(&file).map_err(|error| (file, error))).await;
+        if let Ok(Err((file, error))) = &written {
+            let file = file.display();
+            tracing::warn!(%file, %error, "the active models cannot be saved; the next start will not restore them");
+        }
+        Change { active, saved: matches!(written, Ok(Ok(()))) }
+    }
+
     /// Makes a change to a copy of the state and shows it; on an error nothing changes. The caller holds `changing`.
-    async fn change(
-        &self,
-        edit: impl FnOnce(&mut State) -> Result<(), RegistryError>,
-    ) -> Result<Assignment, RegistryError> {
+    async fn change(&self, edit: impl FnOnce(&mut State) -> Result<(), RegistryError>) -> Result<(), RegistryError> {
         let mut state = State::clone(&self.state.load());
         edit(&mut state)?;
-        let active = state.active.clone();
         let before = self.state.swap(Arc::new(state));
         // Freeing a model takes tens of milliseconds, which the threads that serve requests don't have.
         let freed = tokio::task::spawn_blocking(move || drop(before)).await;
         freed.map_err(|_| BackgroundError::Broken)?;
-        Ok(active)
+        Ok(())
     }
 }
 
@@ -284,14 +329,6 @@ impl State {
     }
 }
 
-fn check_able(model: &Model, task: Task) -> Result<(), AssignError> {
-    if model.answers(task) {
-        return Ok(());
-    }
-    let gives = model.manifest.tasks().into_iter().map(|task| task.into_str()).collect::<Vec<_>>().join(" and ");
-    Err(AssignError::Unable { name: model.name.clone(), task, gives })
-}
-
 fn spec_of(model: &Model) -> ModelSpec {
     ModelSpec { name: model.name.clone(), path: model.manifest.dir.clone() }
 }
@@ -306,70 +343,4 @@ async fn version_now(spec: &ModelSpec) -> Result<String, RegistryError> {
 async fn load_model(spec: &ModelSpec, settings: &RunSettings) -> Result<Arc<Model>, RegistryError> {
     let load = Model::load(spec, settings).await;
     load.map(Arc::new).map_err(|source| RegistryError::Load { name: spec.name.clone(), source: Box::new(source) })
-}
-
-impl Assignment {
-    /// `model` for every task that it gives.
-    pub fn of(model: &Arc<Model>) -> Self {
-        let for_task = |task| model.answers(task).then(|| Arc::clone(model));
-        Self { topics: for_task(Task::Topics), entities: for_task(Task::Entities) }
-    }
-
-    /// The models, each task's own; one that gives both stands twice.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Model>> {
-        self.topics.iter().chain(&self.entities)
-    }
-
-    /// Whether both tasks are answered by the very same models.
-    fn is(&self, other: &Self) -> bool {
-        let same = |a: &Option<Arc<Model>>, b: &Option<Arc<Model>>| match (a, b) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        same(&self.topics, &other.topics) && same(&self.entities, &other.entities)
-    }
-
-    /// The same with `model` in place of an older version of it, which it must be able to replace.
-    fn replace(&self, model: &Arc<Model>) -> Result<Self, AssignError> {
-        let renewed = |used: &Option<Arc<Model>>, task| match used {
-            Some(used) if used.name == model.name => check_able(model, task).map(|()| Some(Arc::clone(model))),
-            used => Ok(used.clone()),
-        };
-        Ok(Self { topics: renewed(&self.topics, Task::Topics)?, entities: renewed(&self.entities, Task::Entities)? })
-    }
-
-    /// Reads one document: once where one model gives both tasks, else with each of the two, side by side.
-    ///
-    /// The usage of two models is added up.
-    pub async fn predict(&self, text: Arc<str>, options: PredictOptions) -> Result<Prediction, PredictError> {
-        let both = |model: &Arc<Model>, topics, entities| {
-            let pipeline = Arc::clone(&model.pipeline);
-            let (text, options) = (Arc::clone(&text), PredictOptions { tasks: Tasks { topics, entities }, ..options });
-            async move { pipeline.predict(text, options).await }
-        };
-        match (&self.topics, &self.entities) {
-            (None, None) => Ok(Prediction::default()),
-            (Some(model), None) => both(model, true, false).await,
-            (None, Some(model)) => both(model, false, true).await,
-            (Some(topics), Some(entities)) if Arc::ptr_eq(topics, entities) => both(topics, true, true).await,
-            (Some(topics), Some(entities)) => {
-                let (topics, entities) = tokio::try_join!(both(topics, true, false), both(entities, false, true))?;
-                Ok(Prediction {
-                    topics: topics.topics,
-                    entities: entities.entities,
-                    usage: topics.usage.plus(entities.usage),
-                })
-            }
-        }
-    }
-}
-
-impl Usage {
-    fn plus(self, other: Self) -> Self {
-        Self {
-            n_tokens: self.n_tokens + other.n_tokens,
-            n_windows: self.n_windows + other.n_windows,
-            truncated: self.truncated || other.truncated,
-        }
-    }
 }

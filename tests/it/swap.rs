@@ -21,14 +21,14 @@ use crate::support::{copy_files, copy_of, models_dir, settings, spec, write};
 const TEXT: &str = "Angela Merkel sprach im Bundestag";
 
 /// A models folder with two models, and a server that has loaded the first.
-struct Desk {
-    models: TempDir,
-    app: Arc<App>,
-    service: Router,
+pub struct Desk {
+    pub models: TempDir,
+    pub app: Arc<App>,
+    pub service: Router,
 }
 
 impl Desk {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
@@ -43,29 +43,29 @@ impl Desk {
         let mut app = App::new(registry, RequestLimits::default());
         app.admin = AdminAccess::Anyone;
         app.models_dir = Some(models.path().to_owned());
-        app.state_file = Some(models.path().join(".active.json"));
+        app.registry.state_file = Some(models.path().join(".active.json"));
         change(&mut app);
         let app = Arc::new(app);
         Self { models, service: router(Arc::clone(&app)), app }
     }
 
-    async fn ask(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+    pub async fn ask(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
         send(&self.service, request(method, path, body)).await
     }
 
-    async fn answering(&self) -> String {
+    pub async fn answering(&self) -> String {
         let answer = classify(&self.service, json!({"text": TEXT})).await;
         assert_eq!(answer["models"]["topics"], answer["models"]["entities"], "the answer is mixed: {answer}");
         answer["models"]["topics"]["name"].as_str().unwrap().to_owned()
     }
 }
 
-fn request(method: &str, path: &str, body: Value) -> Request<Body> {
+pub fn request(method: &str, path: &str, body: Value) -> Request<Body> {
     let builder = Request::builder().method(method).uri(path).header("content-type", "application/json");
     builder.body(Body::from(body.to_string())).unwrap()
 }
 
-const NEW: fn() -> Value = || json!({"topics": "neu", "entities": "neu"});
+pub const NEW: fn() -> Value = || json!({"topics": "neu", "entities": "neu"});
 
 #[tokio::test]
 async fn a_model_is_loaded_switched_to_and_back() {
@@ -98,10 +98,10 @@ async fn a_switch_survives_a_restart() {
     assert_eq!((names.topics.unwrap().name.as_str(), names.entities.unwrap().name.as_str()), ("alt", "neu"));
     let previous = saved.previous.expect("a rollback has something to bring back");
     again.remember(&previous.specs(), &previous.active()).await.unwrap();
-    let back = again.rollback().await.unwrap();
+    let back = again.rollback().await.unwrap().active;
     assert_eq!((back.topics.unwrap().name.as_str(), back.entities.unwrap().name.as_str()), ("alt", "alt"));
     write(&desk.models, ".active.json", "{");
-    assert!(PersistedState::read(&state_file).unwrap_err().to_string().contains("remove the file"));
+    assert!(PersistedState::read(&state_file).unwrap_err().to_string().contains("damaged"));
 }
 
 #[tokio::test]

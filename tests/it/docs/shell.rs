@@ -70,7 +70,7 @@ impl Shell {
 fn start_server(folder: &Path) -> Server {
     let mut command = Command::new(BINARY);
     command.current_dir(folder).stderr(Stdio::null());
-    Server::start_with(command, &["--providers", "cpu", "--streams", "2", "--saved-file", "active.json"])
+    Server::start_with(command, &["--providers", "cpu", "--streams", "2", "--state-file", "active.json"])
 }
 
 fn printed(output: &Output) -> Result<String, String> {

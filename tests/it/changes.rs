@@ -1,0 +1,119 @@
+//! Changes of models run to their end, one at a time, and the state file holds the last one.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::task::Poll;
+
+use axum::http::StatusCode;
+use ressort::models::active_file::PersistedState;
+use serde_json::json;
+
+use crate::classify::until;
+use crate::cli::{Server, model, ressort};
+use crate::swap::{Desk, NEW, request};
+
+const CONFLICT: fn() -> (u16, String) = || (409, "conflict".to_owned());
+
+#[tokio::test]
+async fn a_change_ends_although_its_client_has_left() {
+    let desk = Desk::new().await;
+    {
+        let mut load = pin!(desk.ask("PUT", "/v1/models/neu", json!(null)));
+        poll_fn(|context| {
+            assert!(load.as_mut().poll(context).is_pending(), "the load ends before the client leaves");
+            Poll::Ready(())
+        })
+        .await;
+    }
+    until("the model is loaded", || desk.app.registry.named("neu").is_ok()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_file_holds_what_concurrent_switches_end_with() {
+    let desk = Arc::new(Desk::new().await);
+    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    let file = desk.models.path().join(".active.json");
+    for round in 0..50 {
+        let switches = ["alt", "neu", "alt", "neu"].map(|name| {
+            let desk = Arc::clone(&desk);
+            tokio::spawn(async move { desk.ask("PUT", "/v1/active", json!({"topics": name, "entities": name})).await })
+        });
+        for switch in switches {
+            assert_eq!(switch.await.unwrap().0, StatusCode::OK);
+        }
+        let (active, previous) = (desk.app.registry.active(), desk.app.registry.previous());
+        let expected = PersistedState::of(&active, previous.as_ref());
+        assert_eq!(PersistedState::read(&file).unwrap(), Some(expected), "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_a_rollback_would_activate_is_removed_on_request() {
+    let desk = Desk::new().await;
+    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    desk.ask("PUT", "/v1/active", NEW()).await;
+    desk.ask("POST", "/v1/active/rollback", json!(null)).await;
+    let (status, body) = desk.ask("DELETE", "/v1/models/neu", json!(null)).await;
+    assert_eq!((status.as_u16(), body["code"].as_str()), (409, Some("conflict")));
+    assert!(body["detail"].as_str().unwrap().contains("--forget-rollback"), "{body}");
+    let active =
+        crate::api::problem(&desk.service, request("DELETE", "/v1/models/alt?forget_rollback=true", json!(null)));
+    assert_eq!(active.await, CONFLICT(), "an active model stays");
+    let removed = Arc::downgrade(&desk.app.registry.named("neu").unwrap());
+    let (status, _) = desk.ask("DELETE", "/v1/models/neu?forget_rollback=true", json!(null)).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert!(removed.upgrade().is_none(), "its memory is released");
+    let rollback = request("POST", "/v1/active/rollback", json!(null));
+    assert_eq!(crate::api::problem(&desk.service, rollback).await, CONFLICT());
+    let saved = PersistedState::read(&desk.models.path().join(".active.json")).unwrap().unwrap();
+    assert_eq!(saved.previous, None);
+}
+
+#[tokio::test]
+async fn a_rollback_keeps_a_newer_version_that_was_never_active() {
+    let desk = Desk::new().await;
+    let registry = &desk.app.registry;
+    let first = registry.named("alt").unwrap().version.clone();
+    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    desk.ask("PUT", "/v1/active", NEW()).await;
+    std::fs::write(desk.models.path().join("alt/NOTICE"), "neu").unwrap();
+    desk.ask("PUT", "/v1/models/alt", json!(null)).await;
+    let second = registry.named("alt").unwrap().version.clone();
+    assert_ne!(first, second);
+    assert_eq!(desk.ask("POST", "/v1/active/rollback", json!(null)).await.0, StatusCode::OK);
+    let versions: Vec<String> = registry.models().iter().map(|model| model.version.clone()).collect();
+    assert_eq!(registry.active().topics.unwrap().version, first, "exactly what was active");
+    assert_eq!(registry.named("alt").unwrap().version, second);
+    assert_eq!(versions[..2], [first.clone(), second.clone()], "both are listed, the active one first");
+    // The name is free for the active version once the newer one is removed.
+    assert_eq!(desk.ask("DELETE", "/v1/models/alt", json!(null)).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(registry.named("alt").unwrap().version, first);
+    assert_eq!(desk.answering().await, "alt");
+}
+
+#[test]
+fn a_server_with_a_state_file_that_is_of_no_use_starts_on_its_flags_and_keeps_the_file() {
+    let missing = r#"{"topics": {"name": "weg", "path": "/nowhere/weg"}, "entities": null}"#;
+    for (option, content) in
+        [("--state-file", "{"), ("--state-file", missing), ("--saved-file", "[1, 2"), ("--saved-file", "\u{0}")]
+    {
+        let models = tempfile::tempdir().unwrap();
+        std::fs::create_dir(models.path().join("ressort")).unwrap();
+        crate::support::copy_files(model("two-heads").as_ref(), &models.path().join("ressort"));
+        let file = models.path().join("state.json");
+        std::fs::write(&file, content).unwrap();
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut command = ressort();
+        command.stderr(Stdio::from(log.reopen().unwrap()));
+        let (models, path) = (models.path().to_string_lossy(), file.to_string_lossy());
+        let server = Server::start_with(command, &["--models-dir", &models, "--providers", "cpu", option, &path]);
+        assert_eq!(server.stop(), 0);
+        let aside = file.with_file_name("state.json.unusable-1");
+        assert_eq!(std::fs::read_to_string(&aside).unwrap(), content);
+        assert!(!file.exists());
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        assert!(log.contains("starting on the flags") && log.contains(&*aside.to_string_lossy()), "{log}");
+    }
+}
