@@ -2,7 +2,7 @@
 //!
 //! Each change runs to its end as a task, so that a client that leaves does not stop it half-way.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Json;
@@ -19,7 +19,7 @@ use super::json::{Expected, Field, FromJson};
 use super::models::ActiveBody;
 use super::schema::ModelNames;
 use crate::classify::shadow::{Shadow, ShadowReport};
-use crate::manifest::Graph;
+use crate::manifest::folder_files;
 use crate::models::load::Model;
 use crate::models::registry::{Change, RegistryError, Removal};
 use crate::models::report::ModelReport;
@@ -91,9 +91,8 @@ pub struct RemoveQuery {
 /// `PUT /v1/models/{name}`: loads the folder of this name, or reloads it.
 pub async fn put_model(State(app): State<Arc<App>>, ModelName(name): ModelName) -> Result<Json<PutBody>, Problem> {
     to_its_end(async move {
-        let spec = contained_model(&app, &name)?;
-        let (wanted, available_bytes) = (spec.clone(), app.available_bytes);
-        background::run(move || check_memory(&wanted, available_bytes())).await.map_err(RegistryError::from)??;
+        let (wanted, named) = (Arc::clone(&app), name);
+        let spec = background::run(move || contained_model(&wanted, &named)).await.map_err(RegistryError::from)??;
         let (model, change) = app.registry.put(&spec).await?;
         let SwitchBody { active, saved } = SwitchBody::of(&change);
         Ok(Json(PutBody { model: ModelReport::of(&model), active, saved }))
@@ -195,28 +194,9 @@ fn contained_model(app: &App, name: &str) -> Result<ModelSpec, Problem> {
     Ok(spec)
 }
 
+/// Whether all files of the folder are inside `dir`, those behind links too. A missing folder, and one that cannot be read in
+/// bounds, is refused when it is loaded, with a better message.
 fn is_contained(path: &Path, dir: &Path) -> bool {
-    // A missing folder is refused when it is read, with a better message.
-    let Ok(real) = path.canonicalize() else { return true };
-    let children = || std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-    real.starts_with(dir) && (!path.is_dir() || children().all(|child: PathBuf| is_contained(&child, dir)))
-}
-
-/// Refuses a model that does not fit into memory. While it is read, the file and its tensors are there at the same time.
-fn check_memory(spec: &ModelSpec, available: Option<u64>) -> Result<(), Problem> {
-    const COPIES: u64 = 2;
-    let Ok(manifest) = crate::manifest::Manifest::read(&spec.path) else { return Ok(()) };
-    let Graph { n_bytes, .. } = manifest.graph;
-    match available.filter(|&available| available < COPIES * n_bytes) {
-        None => Ok(()),
-        Some(available) => Err(Problem::new(
-            Code::InsufficientMemory,
-            format!(
-                "loading `{}` takes about {} MB, and {} MB are free; unload a model first (DELETE /v1/models/NAME)",
-                spec.name,
-                COPIES * n_bytes / 1_000_000,
-                available / 1_000_000
-            ),
-        )),
-    }
+    let inside = |path: &Path| path.canonicalize().map_or(true, |real| real.starts_with(dir));
+    inside(path) && folder_files(path).map_or(true, |files| files.iter().all(|file| inside(&file.path)))
 }

@@ -13,7 +13,6 @@ use crate::classify::cache::PredictionCache;
 use crate::classify::request::RequestLimits;
 use crate::classify::shadow::Shadow;
 use crate::models::registry::Registry;
-use crate::system::memory::available_bytes;
 
 /// The state that all routes share.
 pub struct App {
@@ -33,8 +32,6 @@ pub struct App {
     pub shadow_samples: Option<PathBuf>,
     /// When set, `/metrics` is served.
     pub metrics: Option<PrometheusHandle>,
-    /// Bytes that this process may still take; `None` where the system does not say.
-    pub available_bytes: fn() -> Option<u64>,
     /// Set when the server stops accepting requests; `/health/ready` then reports it.
     pub draining: AtomicBool,
     /// True once the grace period is nearly over.
@@ -53,7 +50,6 @@ impl App {
             shadow: ArcSwapOption::empty(),
             shadow_samples: None,
             metrics: None,
-            available_bytes,
             draining: AtomicBool::new(false),
             cutoff: watch::Sender::new(false),
         }

@@ -5,6 +5,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::classify::error::ClassifyError;
+use crate::models::fit::FitError;
+use crate::models::load::LoadError;
 use crate::models::registry::{AssignError, RegistryError};
 
 /// An error of a request or of one of its documents.
@@ -130,8 +132,13 @@ impl From<AssignError> for Problem {
 
 impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Self {
-        let code = match error {
-            RegistryError::Assign(error) => return error.into(),
+        let code = match &error {
+            RegistryError::Assign(error) => return error.clone().into(),
+            RegistryError::Load { source, .. }
+                if matches!(**source, LoadError::Fit(FitError::InsufficientMemory { .. })) =>
+            {
+                Code::InsufficientMemory
+            }
             RegistryError::Load { .. } | RegistryError::Unreadable { .. } => Code::ModelRefused,
             RegistryError::Duplicate(_)
             | RegistryError::InUse { .. }

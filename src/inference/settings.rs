@@ -1,5 +1,7 @@
 //! How models are loaded and run: execution providers, streams, batching.
 
+use std::path::PathBuf;
+
 use crate::inference::arithmetic::Arithmetic;
 use crate::system::choice::UnknownWord;
 
@@ -24,6 +26,8 @@ pub struct RunSettings {
     pub max_queued_windows: usize,
     pub batching: Batching,
     pub arithmetic: Arithmetic,
+    /// Where `/proc` and `/sys` are found, which say how much memory a model may take: `/`.
+    pub system_root: PathBuf,
 }
 
 /// Whether windows may share a run.
@@ -48,6 +52,7 @@ impl Default for RunSettings {
             max_queued_windows: 1024,
             batching: Batching::Shared,
             arithmetic: Arithmetic::Exact,
+            system_root: "/".into(),
         }
     }
 }

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::ManifestError;
 use super::file_stamp::{FileStamp, read_stamped};
 use super::onnx::OnnxFile;
+use super::walk::folder_files;
 
 /// The files of a model folder. What is read through it is read once and kept until this is dropped, so that the version
 /// belongs to the very bytes that were loaded, also where a file is replaced meanwhile.
@@ -46,11 +47,8 @@ impl FolderFiles {
 
     /// The first 16 hexadecimal digits of a SHA-256 over the names and contents of all files, hidden ones left out.
     pub fn version(&self) -> Result<String, ManifestError> {
-        let mut files = Vec::new();
-        collect_files(&self.dir, &mut files)?;
-        files.sort();
         let mut hash = Sha256::new();
-        for path in files {
+        for path in folder_files(&self.dir)?.into_iter().filter(|file| !file.hidden).map(|file| file.path) {
             let name = path.strip_prefix(&self.dir).unwrap_or(&path).to_string_lossy().into_owned();
             hash.update((name.len() as u64).to_le_bytes());
             hash.update(name);
@@ -75,20 +73,6 @@ fn hash_file(path: &Path, hash: &mut Sha256) -> io::Result<()> {
     let mut file = File::open(path)?;
     hash.update(file.metadata()?.len().to_le_bytes());
     io::copy(&mut file, hash).map(|_| ())
-}
-
-fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), ManifestError> {
-    let io = |source| ManifestError::Io { path: dir.to_owned(), source };
-    for entry in std::fs::read_dir(dir).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        match (hidden, path.is_dir()) {
-            (true, _) => {}
-            (false, true) => collect_files(&path, files)?,
-            (false, false) => files.push(path),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

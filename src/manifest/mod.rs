@@ -10,9 +10,11 @@ mod folder;
 mod graph;
 mod onnx;
 mod proto;
+mod reading;
 mod ressort_toml;
 mod saturation;
 pub mod task;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +23,9 @@ pub use file_stamp::FileStamp;
 pub use folder::{FolderFiles, content_hash};
 pub use graph::{Graph, Precision};
 pub use onnx::{OnnxFile, Weight, WeightKind};
+pub use reading::{ReadingSizes, check_expansion};
 pub use saturation::IntegerProducts;
+pub use walk::folder_files;
 
 use crate::manifest::task::{AggregationStrategy, Pooling, ProblemType, Task};
 use config_json::{ConfigJson, TokenizerConfigJson};

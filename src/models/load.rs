@@ -18,6 +18,7 @@ use crate::manifest::task::{Pooling, Task};
 use crate::manifest::{
     EntityHead, FolderFiles, GoldenExample, Manifest, ManifestError, TopicHead, TopicLabel, default_label,
 };
+use crate::models::fit::{self, FitError};
 use crate::models::spec::ModelSpec;
 use crate::system::background::{self, BackgroundError};
 use crate::system::memory::trim_memory;
@@ -40,6 +41,8 @@ pub struct Model {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    #[error(transparent)]
+    Fit(#[from] FitError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(transparent)]
@@ -133,8 +136,10 @@ fn open(
     spec: &ModelSpec,
     settings: &RunSettings,
 ) -> Result<impl FnOnce(Option<u64>) -> Result<Model, LoadError> + Send + use<>, LoadError> {
+    fit::check_before_reading(spec, &settings.system_root)?;
     let mut files = FolderFiles::new(&spec.path);
     let manifest = Manifest::of(&mut files)?;
+    fit::check_weights(spec, &manifest, &settings.system_root)?;
     let tokenizer_file = manifest.tokenizer_file();
     let tokenizer = Tokenizer::shared(&tokenizer_file, &files.read(&tokenizer_file)?)?;
     let truecaser = match &manifest.truecase_file {

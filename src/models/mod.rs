@@ -2,6 +2,7 @@
 
 pub mod active_file;
 pub mod assignment;
+pub mod fit;
 pub mod load;
 pub mod registry;
 pub mod report;

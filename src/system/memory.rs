@@ -39,26 +39,6 @@ impl Drop for TrimOnDrop {
     }
 }
 
-/// Bytes that this process may still take: the smaller of what the machine and its control group have left. `None` where
-/// neither `/proc` nor `/sys` says it.
-pub fn available_bytes() -> Option<u64> {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let machine = read("/proc/meminfo").and_then(|text| {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("MemAvailable:"))?
-            .trim()
-            .strip_suffix(" kB")?
-            .parse::<u64>();
-        line.ok().map(|kilobytes| kilobytes * 1024)
-    });
-    let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
-    let group = number("/sys/fs/cgroup/memory.max")
-        .zip(number("/sys/fs/cgroup/memory.current"))
-        .map(|(max, current)| max.saturating_sub(current));
-    machine.into_iter().chain(group).min()
-}
-
 /// Counts what each thread holds, so that tests can tell what a thread keeps.
 #[cfg(test)]
 pub(crate) mod held {

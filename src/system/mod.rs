@@ -5,6 +5,7 @@ pub mod background;
 pub mod choice;
 pub mod descriptors;
 pub mod memory;
+pub mod memory_limits;
 pub mod progress;
 pub mod table;
 pub mod telemetry;

@@ -117,3 +117,45 @@ fn a_server_with_a_state_file_that_is_of_no_use_starts_on_its_flags_and_keeps_th
         assert!(log.contains("starting on the flags") && log.contains(&*aside.to_string_lossy()), "{log}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_hostile_folder_is_refused_within_a_bound_and_leaves_nothing_behind() {
+    let desk = Desk::new().await;
+    let hostile = desk.models.path().join("hostile");
+    let fresh = || {
+        let _ = std::fs::remove_dir_all(&hostile);
+        std::fs::create_dir(&hostile).unwrap();
+        crate::support::copy_files(&crate::support::models_dir().join("two-heads"), &hostile);
+    };
+    let circle = |name: &str| std::os::unix::fs::symlink(&hostile, hostile.join(name)).unwrap();
+    let pipe = |name: &str| {
+        let _ = std::fs::remove_file(hostile.join(name));
+        assert!(std::process::Command::new("mkfifo").arg(hostile.join(name)).status().unwrap().success());
+    };
+    let sparse = |name: &str| std::fs::File::create(hostile.join(name)).unwrap().set_len(1 << 42).unwrap();
+    let bomb = |name: &str| {
+        let path = hostile.join(name);
+        let mut tokenizer: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let doubling = json!({"type": "Replace", "pattern": {"String": "a"}, "content": "aa"});
+        tokenizer["normalizer"] = json!({"type": "Sequence", "normalizers": vec![doubling; 33]});
+        std::fs::write(path, tokenizer.to_string()).unwrap();
+    };
+    let cases: [(&str, &dyn Fn(&str), &[&str]); 4] = [
+        ("circle", &circle, &["a", "onnx"]),
+        ("a pipe", &pipe, &["NOTICE", "config.json", "tokenizer.json", "model.onnx"]),
+        ("GB", &sparse, &["README", "tokenizer.json", "model.onnx"]),
+        ("times as long", &bomb, &["tokenizer.json"]),
+    ];
+    for (expected, spoil, names) in cases {
+        for name in names {
+            fresh();
+            spoil(name);
+            let (status, body) = desk.ask("PUT", "/v1/models/hostile", json!(null)).await;
+            assert_eq!((status.as_u16(), body["code"].as_str()), (422, Some("model_refused")), "{name}: {body}");
+            assert!(body["detail"].as_str().unwrap().contains(expected), "{name}: {body}");
+        }
+    }
+    fresh();
+    assert_eq!(desk.ask("PUT", "/v1/models/hostile", json!(null)).await.0, StatusCode::OK);
+}

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use ressort::classify::request::RequestLimits;
 use ressort::http::{AdminAccess, ApiKey, App, router};
+use ressort::inference::settings::RunSettings;
 use ressort::models::active_file::PersistedState;
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
@@ -29,22 +30,23 @@ pub struct Desk {
 
 impl Desk {
     pub async fn new() -> Self {
-        Self::with(|_| {}).await
+        Self::in_system(Path::new("/")).await
     }
 
-    async fn with(change: impl FnOnce(&mut App)) -> Self {
+    /// With `/proc` and `/sys` of the folder `root`.
+    pub async fn in_system(root: &Path) -> Self {
         let models = tempfile::tempdir().unwrap();
         for (name, model) in [("alt", "two-heads"), ("neu", "two-heads-pooled")] {
             std::fs::create_dir(models.path().join(name)).unwrap();
             copy_files(&models_dir().join(model), &models.path().join(name));
         }
         let first = ModelSpec { name: "alt".into(), path: models.path().join("alt") };
-        let registry = Registry::load(&[first], ByTask::default(), &settings()).await.unwrap();
+        let settings = RunSettings { system_root: root.to_owned(), ..settings() };
+        let registry = Registry::load(&[first], ByTask::default(), &settings).await.unwrap();
         let mut app = App::new(registry, RequestLimits::default());
         app.admin = AdminAccess::Anyone;
         app.models_dir = Some(models.path().to_owned());
         app.registry.state_file = Some(models.path().join(".active.json"));
-        change(&mut app);
         let app = Arc::new(app);
         Self { models, service: router(Arc::clone(&app)), app }
     }
@@ -149,15 +151,13 @@ async fn a_model_that_cannot_be_loaded_changes_nothing() {
 
 #[tokio::test]
 async fn a_model_that_does_not_fit_into_memory_is_refused() {
-    for (available, status) in [(Some(1_000), 507), (Some(u64::MAX), 200), (None, 200)] {
-        let desk = Desk::with(|app| {
-            app.available_bytes = match available {
-                Some(1_000) => || Some(1_000),
-                Some(_) => || Some(u64::MAX),
-                None => || None,
-            }
-        });
-        let desk = desk.await;
+    for (available, status) in [(Some("1"), 507), (Some("99999999"), 200), (None, 200)] {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("proc")).unwrap();
+        let desk = Desk::in_system(root.path()).await;
+        if let Some(kilobytes) = available {
+            write(&root, "proc/meminfo", &format!("MemAvailable: {kilobytes} kB"));
+        }
         let (found, body) = desk.ask("PUT", "/v1/models/neu", json!(null)).await;
         assert_eq!(found.as_u16(), status, "{body}");
         assert_eq!(desk.app.registry.named("neu").is_ok(), status == 200, "{available:?}");

@@ -1,0 +1,44 @@
+//! Whether a model folder may be read at all: within bounds, and into the memory that is left.
+
+use std::path::Path;
+
+use crate::manifest::{Manifest, ManifestError, ReadingSizes, check_expansion};
+use crate::models::spec::ModelSpec;
+use crate::system::memory_limits::available_bytes;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("loading `{name}` takes about {needed} MB, and {available} MB are free; unload a model first (DELETE /v1/models/NAME), or raise the memory limit of this process", needed = .needed / 1_000_000, available = .available / 1_000_000)]
+    InsufficientMemory { name: String, needed: u64, available: u64 },
+}
+
+/// While an ONNX file is read, the file and its tensors are in memory at the same time.
+const COPIES: u64 = 2;
+/// A tokenizer takes several times the size of its file: text, parsed values, and maps in both directions.
+const TOKENIZER_COPIES: u64 = 12;
+
+/// Checks a folder before its large files are read. `root` is where `/proc` and `/sys` are found.
+pub fn check_before_reading(spec: &ModelSpec, root: &Path) -> Result<(), FitError> {
+    let ReadingSizes { onnx_bytes, tokenizer_bytes } = ReadingSizes::of(&spec.path)?;
+    check(spec, onnx_bytes, tokenizer_bytes, root)?;
+    if tokenizer_bytes > 0 {
+        check_expansion(&spec.path.join("tokenizer.json"))?;
+    }
+    Ok(())
+}
+
+/// Checks again once the ONNX file has named the files with the rest of its weights.
+pub fn check_weights(spec: &ModelSpec, manifest: &Manifest, root: &Path) -> Result<(), FitError> {
+    check(spec, manifest.graph.n_bytes, 0, root)
+}
+
+fn check(spec: &ModelSpec, onnx_bytes: u64, tokenizer_bytes: u64, root: &Path) -> Result<(), FitError> {
+    let copies = |n: u64, n_bytes: u64| n.saturating_mul(n_bytes);
+    let needed = copies(COPIES, onnx_bytes).saturating_add(copies(TOKENIZER_COPIES, tokenizer_bytes));
+    match available_bytes(root).filter(|&available| available < needed) {
+        None => Ok(()),
+        Some(available) => Err(FitError::InsufficientMemory { name: spec.name.clone(), needed, available }),
+    }
+}
