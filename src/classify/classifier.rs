@@ -86,7 +86,7 @@ impl Classifier {
                 prediction
             }
         };
-        self.show_to_shadow(text, &prediction, options, started.elapsed());
+        self.show_to_shadow(text, &prediction, options, (!cached).then(|| started.elapsed()));
         let mut answer = Answer::new(text.as_str(), &prediction, &self.models, &self.options);
         answer.usage.cached = cached;
         Ok(answer)
@@ -98,7 +98,7 @@ impl Classifier {
         text: &CheckedText,
         prediction: &Arc<Prediction>,
         options: PredictOptions,
-        elapsed: Duration,
+        elapsed: Option<Duration>,
     ) {
         let Some(shadow) = self.shadow.as_ref().filter(|shadow| shadow.wants_next()).map(Arc::clone) else { return };
         let live = LiveAnswer {

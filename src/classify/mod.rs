@@ -5,4 +5,5 @@ pub mod cache;
 pub mod classifier;
 pub mod error;
 pub mod request;
+pub mod samples;
 pub mod shadow;

@@ -2,16 +2,16 @@
 //! returned. Texts are not kept, unless the operator names a file for samples of disagreement.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::classify::answer::Answer;
 use crate::classify::request::ClassifyOptions;
+use crate::classify::samples::SampleFile;
 use crate::inference::pipeline::{PredictOptions, Prediction};
 use crate::inference::scheduler::{Admission, RequestContext};
 use crate::manifest::task::Task;
@@ -25,10 +25,12 @@ pub struct Shadow {
     assignment: Assignment,
     /// Of the live documents, in 0..=1.
     pub share: f64,
-    samples: Option<PathBuf>,
+    samples: Option<Arc<SampleFile>>,
     n_seen: AtomicU64,
-    /// Whether the candidate is busy; it classifies one document at a time.
-    is_busy: AtomicBool,
+    /// For documents that wait for the candidate or are read by it.
+    pending: Semaphore,
+    /// For documents that the candidate reads: as many as it has streams.
+    reading: Semaphore,
     counts: Mutex<Counts>,
 }
 
@@ -38,13 +40,17 @@ pub struct LiveAnswer {
     pub prediction: Arc<Prediction>,
     pub models: Assignment,
     pub options: PredictOptions,
-    pub elapsed: Duration,
+    /// `None` for an answer from the cache.
+    pub elapsed: Option<Duration>,
 }
 
 #[derive(Debug, Default, Clone)]
 struct Counts {
     n_compared: u64,
-    n_skipped: u64,
+    n_live_busy: u64,
+    n_candidate_busy: u64,
+    n_samples_lost: u64,
+    n_timed: u64,
     n_failed: u64,
     n_disagreeing: u64,
     topics: BTreeMap<String, Agreement>,
@@ -90,9 +96,21 @@ pub struct ShadowReport {
 struct DocumentCounts {
     compared: u64,
     disagreeing: u64,
-    /// Not classified, because the live models were busy.
+    /// Not classified, for one of the reasons in `skipped_because`.
     skipped: u64,
+    skipped_because: SkipCounts,
     failed: u64,
+    /// Disagreements that are not in the file for samples, because the disk was slow or the file is full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples_lost: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct SkipCounts {
+    /// Windows waited for a live model the whole time.
+    live_models_busy: u64,
+    /// Too many documents waited for the candidate.
+    candidate_busy: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,7 +125,7 @@ struct MeanDifference {
     mean_absolute: Option<f64>,
 }
 
-/// Means over the compared documents.
+/// Means over the compared documents; that of the live models without answers from the cache.
 #[derive(Debug, Serialize)]
 struct Latency {
     live: Option<f64>,
@@ -118,9 +136,12 @@ struct Latency {
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Shadow {
-    pub fn new(model: Arc<Model>, share: f64, samples: Option<PathBuf>) -> Self {
-        let (n_seen, is_busy) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { assignment: Assignment::of(&model), model, share, samples, n_seen, is_busy, counts: Mutex::default() }
+    pub fn new(model: Arc<Model>, share: f64, samples: Option<Arc<SampleFile>>) -> Self {
+        /// Documents that may wait for the candidate.
+        const MAX_PENDING: usize = 64;
+        let (pending, reading) = (Semaphore::new(MAX_PENDING), Semaphore::new(model.n_streams.max(1)));
+        let (assignment, n_seen, counts) = (Assignment::of(&model), AtomicU64::new(0), Mutex::default());
+        Self { assignment, model, share, samples, n_seen, pending, reading, counts }
     }
 
     /// Whether the next document belongs to the share, which is taken at even distances.
@@ -130,26 +151,30 @@ impl Shadow {
         due(n + 1) > due(n)
     }
 
-    /// Classifies the document with the candidate and counts how the two compare. Skips it when windows wait for a live
-    /// model, or when the candidate is busy.
+    /// Classifies the document with the candidate and counts how the two compare. It waits for a moment in which no window waits
+    /// for a live model, and skips the document where none comes or too many wait already.
     pub async fn observe(&self, live: LiveAnswer) {
-        let windows_wait = live.models.iter().any(|model| model.pipeline.scheduler.n_waiting() > 0);
-        if windows_wait || self.is_busy.swap(true, Ordering::AcqRel) {
-            self.count(|counts| counts.n_skipped += 1);
+        let Ok(_pending) = self.pending.try_acquire() else {
+            self.count(|counts| counts.n_candidate_busy += 1);
+            return;
+        };
+        // It is never closed.
+        let Ok(_reading) = self.reading.acquire().await else { return };
+        if !quiet_moment(&live.models).await {
+            self.count(|counts| counts.n_live_busy += 1);
             return;
         }
         let started = Instant::now();
         let context = RequestContext { admission: Admission::Try, deadline: started + TIMEOUT, ..live.options.context };
         let options = PredictOptions { context, ..live.options };
         let prediction = self.assignment.predict(Arc::clone(&live.text), options).await;
-        self.is_busy.store(false, Ordering::Release);
         let elapsed = started.elapsed();
         match prediction {
             Err(_) => self.count(|counts| counts.n_failed += 1),
             Ok(prediction) => {
                 let agrees = self.compare(&live, &prediction, elapsed);
                 if !agrees {
-                    self.keep_sample(live, prediction).await;
+                    self.keep_sample(&live, &prediction);
                 }
             }
         }
@@ -157,8 +182,7 @@ impl Shadow {
 
     pub fn report(&self) -> ShadowReport {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mean_ms =
-            |sum: Duration| (counts.n_compared > 0).then(|| sum.as_secs_f64() * 1e3 / counts.n_compared as f64);
+        let mean_ms = |sum: Duration, n: u64| (n > 0).then(|| sum.as_secs_f64() * 1e3 / n as f64);
         ShadowReport {
             model: self.model.name.clone(),
             version: self.model.version.clone(),
@@ -166,10 +190,18 @@ impl Shadow {
             documents: DocumentCounts {
                 compared: counts.n_compared,
                 disagreeing: counts.n_disagreeing,
-                skipped: counts.n_skipped,
+                skipped: counts.n_live_busy + counts.n_candidate_busy,
+                skipped_because: SkipCounts {
+                    live_models_busy: counts.n_live_busy,
+                    candidate_busy: counts.n_candidate_busy,
+                },
+                samples_lost: self.samples.as_ref().map(|_| counts.n_samples_lost),
                 failed: counts.n_failed,
             },
-            latency_ms: Latency { live: mean_ms(counts.live), candidate: mean_ms(counts.candidate) },
+            latency_ms: Latency {
+                live: mean_ms(counts.live, counts.n_timed),
+                candidate: mean_ms(counts.candidate, counts.n_compared),
+            },
             score_difference: ByTaskDifference {
                 topics: counts.topic_scores.mean(),
                 entities: counts.entity_scores.mean(),
@@ -184,7 +216,8 @@ impl Shadow {
         let mut agrees = true;
         self.count(|counts| {
             counts.n_compared += 1;
-            counts.live += live.elapsed;
+            counts.n_timed += u64::from(live.elapsed.is_some());
+            counts.live += live.elapsed.unwrap_or_default();
             counts.candidate += elapsed;
             if let Some(model) = live.models.get(Task::Topics).filter(|_| candidate.topics.is_some()) {
                 let (ours, theirs) =
@@ -205,24 +238,33 @@ impl Shadow {
         change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Appends the text and both answers to the file for samples, if there is one.
-    async fn keep_sample(&self, live: LiveAnswer, candidate: Prediction) {
-        let Some(path) = self.samples.clone() else { return };
+    /// Offers the text and both answers to the file for samples, if there is one.
+    fn keep_sample(&self, live: &LiveAnswer, candidate: &Prediction) {
+        let Some(samples) = &self.samples else { return };
         let options = ClassifyOptions { top_k: usize::MAX, ..ClassifyOptions::default() };
         let sample = serde_json::json!({
             "text": &*live.text,
             "live": Answer::new(&live.text, &live.prediction, &live.models, &options),
-            "candidate": Answer::new(&live.text, &candidate, &self.assignment, &options),
+            "candidate": Answer::new(&live.text, candidate, &self.assignment, &options),
         });
-        let append = move || {
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
-            // One write, so that readers and other samples never see half a line.
-            file.write_all(format!("{sample}\n").as_bytes())
-        };
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(append).await {
-            tracing::warn!(%error, "a sample of the shadow model cannot be written");
+        if !samples.offer(sample.to_string()) {
+            self.count(|counts| counts.n_samples_lost += 1);
         }
     }
+}
+
+/// Waits until no window waits for one of `models`; false where that does not happen in time.
+async fn quiet_moment(models: &Assignment) -> bool {
+    const LOOK_EVERY: Duration = Duration::from_millis(2);
+    const MAX_WAIT: Duration = Duration::from_secs(5);
+    let until = Instant::now() + MAX_WAIT;
+    while models.iter().any(|model| model.pipeline.scheduler.n_waiting() > 0) {
+        if Instant::now() >= until {
+            return false;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    true
 }
 
 impl Difference {

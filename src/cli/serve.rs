@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::request::RequestLimits;
+use ressort::classify::samples::SampleFile;
 use ressort::http::{AdminAccess, ApiKey, App, ServerSettings, serve};
 use ressort::inference::settings::RunSettings;
 use ressort::manifest::task::Task;
@@ -65,7 +66,7 @@ pub struct ServeArgs {
     /// The former name of `--state-file`
     #[arg(long, hide = true, value_name = "FILE", env = "RESSORT_SAVED_FILE")]
     saved_file: Option<PathBuf>,
-    /// File for texts on which the live models and the shadow model disagree; without it no text is kept
+    /// File for texts on which the live models and the shadow model disagree, up to 64 MB; without it no text is kept
     #[arg(long, value_name = "FILE", env = "RESSORT_SHADOW_SAMPLES")]
     pub shadow_samples: Option<PathBuf>,
 }
@@ -174,7 +175,8 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
     app.admin = admin_access(args)?;
     app.models_dir = Some(args.models_dir().to_owned());
-    app.shadow_samples = args.shadow_samples.clone();
+    let samples = args.shadow_samples.clone().map(SampleFile::start).transpose()?;
+    app.shadow_samples = samples.map(Arc::new);
     app.metrics = Some(metrics.clone());
     warn_of_surprises(args, &app);
     println!("{}", listening_line(&listener, &app.registry)?);

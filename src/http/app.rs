@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::keys::{AdminAccess, ApiKey};
 use crate::classify::cache::PredictionCache;
 use crate::classify::request::RequestLimits;
+use crate::classify::samples::SampleFile;
 use crate::classify::shadow::Shadow;
 use crate::models::registry::Registry;
 
@@ -29,7 +30,7 @@ pub struct App {
     /// A candidate model that classifies a share of the live texts.
     pub shadow: ArcSwapOption<Shadow>,
     /// The file for texts on which live models and candidate disagree; `None`: no text is kept.
-    pub shadow_samples: Option<PathBuf>,
+    pub shadow_samples: Option<Arc<SampleFile>>,
     /// When set, `/metrics` is served.
     pub metrics: Option<PrometheusHandle>,
     /// Set when the server stops accepting requests; `/health/ready` then reports it.

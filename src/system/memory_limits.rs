@@ -90,7 +90,8 @@ mod tests {
         let slice = |file: &str| format!("{SLICE}/{file}");
         let service = |file: &str| format!("{SLICE}/ressort.service/{file}");
         let v1 = |group: &str, file: &str| format!("sys/fs/cgroup/memory/{group}{file}");
-        let cases: [(&str, Vec<(String, &str)>, (&str, &str), Option<u64>); 8] = [
+        type Case = (&'static str, Vec<(String, &'static str)>, (&'static str, &'static str), Option<u64>);
+        let cases: [Case; 8] = [
             ("nothing is known", vec![], ("proc/x", ""), None),
             (
                 "the group of the process",

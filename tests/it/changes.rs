@@ -7,6 +7,10 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use axum::http::StatusCode;
+use ressort::classify::cache::PredictionCache;
+use ressort::classify::request::RequestLimits;
+use ressort::classify::shadow::Shadow;
+use ressort::http::{App, router};
 use ressort::models::active_file::PersistedState;
 use serde_json::json;
 
@@ -141,7 +145,8 @@ async fn a_hostile_folder_is_refused_within_a_bound_and_leaves_nothing_behind() 
         tokenizer["normalizer"] = json!({"type": "Sequence", "normalizers": vec![doubling; 33]});
         std::fs::write(path, tokenizer.to_string()).unwrap();
     };
-    let cases: [(&str, &dyn Fn(&str), &[&str]); 4] = [
+    type Case<'c> = (&'static str, &'c dyn Fn(&str), &'static [&'static str]);
+    let cases: [Case; 4] = [
         ("circle", &circle, &["a", "onnx"]),
         ("a pipe", &pipe, &["NOTICE", "config.json", "tokenizer.json", "model.onnx"]),
         ("GB", &sparse, &["README", "tokenizer.json", "model.onnx"]),
@@ -158,4 +163,52 @@ async fn a_hostile_folder_is_refused_within_a_bound_and_leaves_nothing_behind() 
     }
     fresh();
     assert_eq!(desk.ask("PUT", "/v1/models/hostile", json!(null)).await.0, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_candidate_reads_the_share_of_several_clients() {
+    const N_EACH: u64 = 25;
+    let desk = Arc::new(Desk::new().await);
+    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    desk.ask("PUT", "/v1/shadow", json!({"model": "neu", "share": 0.5})).await;
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let desk = Arc::clone(&desk);
+            tokio::spawn(async move {
+                for _ in 0..N_EACH {
+                    desk.answering().await;
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    let report = || async { desk.ask("GET", "/v1/shadow", json!(null)).await.1 };
+    let counted = |report: &serde_json::Value| {
+        ["compared", "skipped", "failed"].iter().map(|key| report["documents"][key].as_u64().unwrap()).sum::<u64>()
+    };
+    while counted(&report().await) < 2 * N_EACH {
+        tokio::task::yield_now().await;
+    }
+    let documents = &report().await["documents"];
+    assert_eq!(documents["compared"], 2 * N_EACH, "{documents}");
+    assert_eq!(documents["skipped_because"], json!({"live_models_busy": 0, "candidate_busy": 0}));
+}
+
+#[tokio::test]
+async fn an_answer_from_the_cache_is_no_latency_of_the_live_model() {
+    let mut app = App::new(crate::api::registry(&["two-heads"]).await, RequestLimits::default());
+    app.cache = Some(Arc::new(PredictionCache::new(1_000_000)));
+    let app = Arc::new(app);
+    let service = router(Arc::clone(&app));
+    let ask = || crate::api::classify(&service, json!({"text": "Angela Merkel"}));
+    ask().await;
+    let shadow = Arc::new(Shadow::new(app.registry.named("two-heads").unwrap(), 1.0, None));
+    app.shadow.store(Some(Arc::clone(&shadow)));
+    assert_eq!(ask().await["usage"]["cached"], true);
+    let report = || serde_json::to_value(shadow.report()).unwrap();
+    until("the candidate has read the text", || report()["documents"]["compared"] == 1).await;
+    assert_eq!(report()["latency_ms"]["live"], json!(null));
+    assert!(report()["latency_ms"]["candidate"].is_number());
 }

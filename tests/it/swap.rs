@@ -290,8 +290,8 @@ async fn a_candidate_in_the_shadow_is_compared_and_never_answers() {
     let samples = desk.models.path().join("samples.jsonl");
     desk.ask("PUT", "/v1/models/neu", json!(null)).await;
     assert_eq!(desk.ask("GET", "/v1/shadow", json!(null)).await.0, StatusCode::NOT_FOUND);
-    let shadow =
-        ressort::classify::shadow::Shadow::new(desk.app.registry.named("neu").unwrap(), 0.5, Some(samples.clone()));
+    let file = Arc::new(ressort::classify::samples::SampleFile::start(samples.clone()).unwrap());
+    let shadow = ressort::classify::shadow::Shadow::new(desk.app.registry.named("neu").unwrap(), 0.5, Some(file));
     desk.app.shadow.store(Some(Arc::new(shadow)));
     for _ in 0..10 {
         assert_eq!(desk.answering().await, "alt");
