@@ -118,7 +118,7 @@ mod tests {
             (of(ScheduleError::DeadlineExceeded), "deadline_exceeded", Scope::Request),
             (of(ScheduleError::NoWorker), "unavailable", Scope::Request),
             (of(ScheduleError::Panicked), "internal", Scope::Document),
-            (PredictError::Overflow { n_tokens: 2, room: 1 }.into(), "window_exceeded", Scope::Document),
+            (PredictError::Overflow { n_tokens: 2, capacity: 1 }.into(), "window_exceeded", Scope::Document),
         ] {
             assert_eq!((error.code(), error.scope()), (code, scope), "{error}");
         }

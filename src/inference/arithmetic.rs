@@ -19,7 +19,7 @@ use std::fmt;
 use crate::manifest::IntegerProducts;
 use crate::system::choice::UnknownWord;
 
-/// What an operator asks for.
+/// The operator's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "lowercase", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<Arithmetic>)]
 pub enum Arithmetic {
@@ -94,7 +94,7 @@ impl fmt::Display for ModelArithmetic {
 /// Whether ONNX Runtime adds pairs of U8S8 products in 16 bits on this processor.
 #[cfg(target_arch = "x86_64")]
 pub fn processor_saturates() -> bool {
-    // As ONNX Runtime chooses its kernels: VNNI counts with AVX-512 only beside BW, DQ and VL. AMX never comes without it.
+    // As ONNX Runtime chooses its kernels: with AVX-512, VNNI needs BW, DQ and VL too. No processor has AMX without it.
     let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     let has_avx512 = is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")

@@ -1,5 +1,4 @@
-//! Windows side by side as the tensors that a model takes, which windows share a run, and the seam behind which a run
-//! happens: [`Run`] takes a [`Batch`] and gives [`Outputs`].
+//! Windows as the tensors that a model takes, and which windows share a run. [`Run`] takes a [`Batch`] and returns [`Outputs`].
 //!
 //! # When a batch pays on the CPU
 //!
@@ -16,15 +15,15 @@
 //! | 128 | 1.08 | 1.04 | 1.01 | 1.08 | 1.09 | 1.05 |
 //!
 //! A run of few tokens spends its time fetching weights, which a batch fetches once; from about 128 tokens on there is
-//! little left to win, and padding costs as much as text. So short windows of nearly one length share a run of at most 128
-//! tokens (`batch_limits`, where a model is loaded). Models in int8 would win as much, but their answers would
-//! depend on the company.
+//! little left to gain, and padding costs as much as text. So short windows of nearly one length share a run of at most 128
+//! tokens (`batch_limits`, where a model is loaded). Models in int8 would gain as much, but their answers would
+//! depend on the rest of the batch.
 
 use ndarray::{Array2, Array3, ArrayView2, s};
 
 use crate::inference::tokenize::Window;
 
-/// Windows padded at the right to one length; row `b` is the window given at place `b`.
+/// Windows padded at the right to one length; row `b` is window `b`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// `[B, T]`
@@ -95,7 +94,7 @@ pub struct BatchLimits {
 }
 
 impl Batch {
-    /// Puts `windows` side by side, padding with `pad_id`.
+    /// Stacks `windows`, padded with `pad_id`.
     pub fn new(windows: &[&Window], pad_id: u32) -> Self {
         let length = windows.iter().map(|window| window.len()).max().unwrap_or(0);
         let mut input_ids = Array2::from_elem((windows.len(), length), i64::from(pad_id));
@@ -116,7 +115,7 @@ impl Batch {
 }
 
 impl Outputs {
-    /// The logits of `window`, which stood at `row` of the batch.
+    /// The logits of `window`, which is row `row` of the batch.
     pub fn of_window(&self, row: usize, window: &Window) -> WindowLogits {
         let of = |head: &Option<HeadOutput>| head.as_ref().map(|head| head.of_window(row, window));
         WindowLogits { topics: of(&self.topics), entities: of(&self.entities) }
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_gets_back_its_own_rows_without_special_tokens() {
+    fn a_window_gets_its_rows_without_special_tokens() {
         let logits = Array3::from_shape_fn((2, 4, 1), |(b, t, _)| (10 * b + t) as f32);
         let outputs = Outputs { topics: None, entities: Some(HeadOutput::Token(logits)) };
         let short = outputs.of_window(0, &window(&[1, 7, 2]));

@@ -1,7 +1,7 @@
 //! The data path, for one document and one model: normalize, restore the letter case, tokenize into
 //! windows, run, stitch, decode.
 //!
-//! [`Pipeline::predict`] is the path; what a caller may ask of it is in [`PredictOptions`].
+//! [`Pipeline::predict`] is the path; its options are in [`PredictOptions`].
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::text::truecase::Truecaser;
 
 /// A model, ready to read documents.
 pub struct Pipeline {
-    /// `None`: the model reads every text in the case that it comes in.
+    /// `None`: the model reads every text in its letter case as received.
     pub truecaser: Option<Truecaser>,
     pub tokenizer: Arc<Tokenizer>,
     pub windowing: Windowing,
@@ -34,7 +34,7 @@ pub struct Pipeline {
 /// How the logits of an entity head are read.
 pub struct EntityTags {
     pub scheme: TagScheme,
-    /// What is done where a caller names no strategy.
+    /// The strategy of callers that name none.
     pub aggregation: AggregationStrategy,
 }
 
@@ -63,12 +63,12 @@ pub enum Overflow {
     Error,
 }
 
-/// How a document is to be read.
+/// How a document is read.
 #[derive(Debug, Clone, Copy)]
 pub struct PredictOptions {
     /// Tasks that the model lacks are passed over.
     pub tasks: Tasks,
-    /// In 0..=1; in place of the labels' own thresholds.
+    /// In 0..=1; replaces the thresholds of the labels.
     pub topic_threshold: Option<f32>,
     /// In 0..=1; entities below it are left out.
     pub entity_threshold: f32,
@@ -81,9 +81,9 @@ pub struct PredictOptions {
 /// What was read in a document.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prediction {
-    /// All topics of the model by falling score; empty for a text without tokens; `None` when not asked for.
+    /// All topics of the model by falling score; empty for a text without tokens; `None` if the task was not requested.
     pub topics: Option<Vec<Topic>>,
-    /// In the order of the text, with places in the text as received; `None` when not asked for.
+    /// In the order of the text, with spans in the text as received; `None` if the task was not requested.
     pub entities: Option<Vec<Entity>>,
     pub usage: Usage,
 }
@@ -94,16 +94,16 @@ pub struct Usage {
     /// Tokens of the text that were read, special tokens not counted.
     pub n_tokens: usize,
     pub n_windows: usize,
-    /// Whether tokens of the text were left out, as the caller asked for.
+    /// Whether tokens were left out because of [`Overflow::Truncate`].
     pub truncated: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
     #[error(
-        "the text has {n_tokens} tokens, and a window of this model holds {room}; shorten it, or ask for overflow `window` (reads it whole) or `truncate`"
+        "the text has {n_tokens} tokens, and a window of this model holds {capacity}; shorten it, or ask for overflow `window` (reads it whole) or `truncate`"
     )]
-    Overflow { n_tokens: usize, room: usize },
+    Overflow { n_tokens: usize, capacity: usize },
     #[error(transparent)]
     Tokenize(#[from] TokenizeError),
     #[error(transparent)]
@@ -162,11 +162,11 @@ impl Pipeline {
             // Some tokenizers make a token of white space, which says nothing.
             tokens = Tokens::default();
         }
-        let (n_tokens, room) = (tokens.ids.len(), self.windowing.room());
-        let overflows = n_tokens > room;
+        let (n_tokens, capacity) = (tokens.ids.len(), self.windowing.capacity());
+        let overflows = n_tokens > capacity;
         match overflow {
-            Overflow::Error if overflows => return Err(PredictError::Overflow { n_tokens, room }),
-            Overflow::Truncate => tokens.truncate(room),
+            Overflow::Error if overflows => return Err(PredictError::Overflow { n_tokens, capacity }),
+            Overflow::Truncate => tokens.truncate(capacity),
             Overflow::Error | Overflow::Window => {}
         }
         let windows = self.tokenizer.windows(&tokens, self.windowing);
@@ -178,7 +178,7 @@ impl Pipeline {
         Ok(Reading { text, normalized, tokens, windows, usage })
     }
 
-    /// Tokens with places in `text`, which are the same where only the tokenizer sees the restored letter case.
+    /// Tokens with spans in `text`. Restoring the letter case does not move them.
     fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
         match &self.truecaser {
             Some(truecaser) => self.tokenizer.tokenize(&truecaser.restore(text)),
@@ -210,7 +210,7 @@ impl Pipeline {
         Prediction { topics, entities, usage: reading.usage }
     }
 
-    /// Entities with places in the text as received.
+    /// Entities with spans in the text as received.
     fn decode_entities(
         &self,
         head: &EntityTags,
@@ -222,7 +222,7 @@ impl Pipeline {
         let entities =
             decode_entities(&reading.normalized.text, &reading.tokens, logits.view(), &head.scheme, strategy);
         let kept = entities.into_iter().filter(|entity| entity.score >= options.entity_threshold);
-        // A changed character that stands for white space and more widens a place by that white space.
+        // A normalized character may replace white space and a character; the span must not include the white space.
         let received = |span| reading.normalized.to_received(span).trim(&reading.text);
         kept.map(|entity| Entity { span: received(entity.span), ..entity }).collect()
     }
@@ -236,7 +236,7 @@ fn topic_row(head: &TopicHead, owners: &[usize], windows: &[Range<usize>], heads
     }
 }
 
-/// Runs work of more than a moment where it holds up no other request.
+/// Runs slow work on a thread where it does not block other requests.
 async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, tokio::task::JoinError> {
     tokio::task::spawn_blocking(work).await
 }

@@ -1,15 +1,14 @@
 //! One bounded queue of windows for each model, and the threads that run them.
 //!
-//! A worker thread owns its session, takes the window whose turn it is and those that may share its run, and answers each.
+//! A worker thread owns its session. It takes the next window and those that may share its run, and answers each.
 //! A window whose caller has gone or whose deadline has passed costs no run. A session that panics is replaced. Dropping
 //! the scheduler lets the workers finish what is queued and stop.
 //!
 //! # A single run
 //!
-//! A run is computed on one thread: several side by side do more than one on several threads. Where nothing else is under
-//! way and nothing waits, though, the other cores would look on; a session that computes on all of them, if there is one, then
-//! takes the run. It gives the same bits (`tests/it/parity.rs`), shares the weights, and is there for large models only
-//! (`uses_all_cores`, where a model is loaded).
+//! A run is computed on one thread, since several such runs do more than one run on several threads. If nothing else runs
+//! or waits, the other cores would be idle. Then a session that computes on all cores takes the run. It gives the same bits
+//! (`tests/it/parity.rs`) and shares the weights. Only large models have one (`uses_all_cores`, where a model is loaded).
 
 mod queue;
 
@@ -36,23 +35,22 @@ pub struct Sessions {
     pub streams: Vec<Box<dyn Run>>,
     /// Computes on all cores, for runs that are alone.
     pub all_cores: Option<Box<dyn Run>>,
-    /// Makes one for a worker whose own panicked.
+    /// Makes one for a worker whose session panicked.
     pub make_stream: MakeRun,
 }
 
 pub struct Scheduler {
     shared: Arc<Shared>,
     normal_permits: LanePermits,
-    /// Its own, so that bulk work keeps nobody out.
+    /// Separate, so that bulk work does not keep other work out.
     bulk_permits: LanePermits,
     n_permits: usize,
 }
 
-/// The places of a lane, a permit each: for the windows that a document may run in one turn. The others of a long one hold up
-/// nobody.
+/// The permits of a lane. A document takes one for each window of its first quantum; its other windows need none.
 struct LanePermits {
     all: Arc<Semaphore>,
-    /// Those of them that later documents of requests may take, so that none who comes new finds the lane full of these.
+    /// The part of them that follow-up documents may take, so that they cannot fill the lane and keep new requests out.
     follow_up: Semaphore,
 }
 
@@ -69,26 +67,26 @@ pub enum Priority {
 /// What is fixed for a scheduler's life.
 #[derive(Debug, Clone, Copy)]
 pub struct SchedulerSettings {
-    /// Places in each of the two lanes; a document takes one for each of its windows, and at most as many as a turn has.
+    /// Permits of each of the two lanes. A document takes one for each of its windows, at most one quantum.
     pub max_queued_windows: usize,
     pub limits: BatchLimits,
     pub pad_id: u32,
 }
 
-/// Whether a caller waits for room in a full queue.
+/// Whether a caller waits for a permit while the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// Be refused at once.
+    /// Refused at once.
     Try,
-    /// Wait until the deadline: for the later documents of a request that was let in.
+    /// Waits until the deadline: for the follow-up documents of an admitted request.
     Wait,
 }
 
-/// Which windows belong together: requests take turns.
+/// Which windows belong together: each request gets a fair share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestId(u64);
 
-/// How a document stands in the queue.
+/// How a document is scheduled.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestContext {
     pub request: RequestId,
@@ -151,8 +149,8 @@ impl Scheduler {
 
     /// Runs `windows` and gives their logits in the same order.
     ///
-    /// A document is let in whole where one place is free, so that a full queue refuses long ones no sooner than short ones;
-    /// what it takes beyond that is owed, and paid before anybody else is let in.
+    /// One free permit admits a whole document, so that a full queue does not refuse long documents sooner than short ones.
+    /// Its other permits are outstanding: it gets them before any other document is admitted.
     pub async fn run(&self, windows: Vec<Window>, context: RequestContext) -> Result<Vec<WindowLogits>, ScheduleError> {
         if windows.is_empty() {
             return Ok(Vec::new());
@@ -184,7 +182,7 @@ impl Scheduler {
         }
     }
 
-    /// The refusal that a document of this turn gets while the queue is full: to be asked before work is done on it.
+    /// The refusal that a document gets while the queue is full. Called before work is done on the document.
     pub fn check_capacity(&self, context: RequestContext) -> Result<(), ScheduleError> {
         match context.admission {
             Admission::Try if self.permits(context.priority).all.available_permits() == 0 => Err(self.busy()),
@@ -215,7 +213,7 @@ impl Scheduler {
         }
     }
 
-    /// Gives the document's first place.
+    /// The document's first permit.
     async fn admit(&self, context: RequestContext) -> Result<OwnedSemaphorePermit, ScheduleError> {
         if !self.is_alive() {
             return Err(ScheduleError::NoWorker);
@@ -227,7 +225,7 @@ impl Scheduler {
         }
     }
 
-    /// For a later document of a request: room among those.
+    /// Permits among those of follow-up documents, if the document is one.
     async fn wait_among_follow_ups(
         &self,
         n: usize,
@@ -253,7 +251,7 @@ impl Scheduler {
     }
 }
 
-/// How many of a lane's places later documents of requests may take.
+/// How many of a lane's permits follow-up documents may take.
 fn n_follow_up_permits(n_permits: usize) -> usize {
     n_permits.div_ceil(2)
 }
@@ -281,7 +279,7 @@ impl Drop for Scheduler {
 impl Shared {
     fn enqueue(&self, context: RequestContext, jobs: Vec<Job>) {
         let mut queue = self.lock();
-        // The last worker may have gone since the caller was let in; then the jobs are dropped, which answers them.
+        // The last worker may have gone since the caller was admitted; then the jobs are dropped, which answers them.
         if self.n_alive.load(Ordering::Acquire) > 0 {
             queue.push(context.priority, context.request, jobs);
         }
@@ -332,7 +330,7 @@ impl Shared {
         }
     }
 
-    /// Counts a run that is about to begin; one that is alone gets the session for such.
+    /// Counts a run that is about to begin; a single run gets the all-cores session.
     fn start_running(&self, queue: &mut Queue) -> Running<'_> {
         let alone = queue.n_running == 0 && queue.is_empty();
         queue.n_running += 1;
@@ -348,14 +346,14 @@ impl Shared {
             None => stream.run(&batch),
         };
         if result.is_err() && jobs.len() > 1 {
-            // One bad input fails alone: each gets a run of its own.
+            // One bad input fails alone: each window gets a separate run.
             for job in jobs {
                 let running = self.start_running(&mut self.lock());
                 self.run_jobs(stream, vec![job], running);
             }
             return;
         }
-        // Before the callers know, who may send what comes next.
+        // Before the callers are answered, who may send their next window at once.
         drop(running);
         for (row, job) in jobs.into_iter().enumerate() {
             let answer = result

@@ -16,7 +16,7 @@ pub enum Provider {
 /// How models are loaded and run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunSettings {
-    /// In the order in which they are tried; the CPU stands behind them all.
+    /// In the order in which they are tried; the CPU is tried last.
     pub providers: Vec<Provider>,
     /// Refuse to serve on the CPU alone.
     pub require_gpu: bool,
@@ -39,7 +39,7 @@ pub struct RunSettings {
 pub enum Batching {
     /// Those that meet in the queue do, as far as the model allows it.
     Shared,
-    /// Each window has a run of its own, so that its scores are the same to the last bit every time.
+    /// Each window runs alone, so that its scores are the same to the last bit every time.
     Alone,
 }
 

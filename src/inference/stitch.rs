@@ -1,4 +1,4 @@
-//! From windows back to the document: a token that stands in two windows takes its logits from the window in which it has
+//! From windows back to the document: a token in two windows takes its logits from the window in which it has
 //! the most context, so that the document is decoded once and no entity is cut or doubled at an edge.
 
 use std::ops::Range;
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(owners(3, &[Range { start: 0, end: 3 }]), [0, 0, 0]);
         // Shared are 4 to 7: the middle of the overlap is where the owner changes.
         assert_eq!(owners(12, &[0..8, 4..12]), [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
-        // With a stride of more than half a window a token stands in three of them.
+        // With a stride of more than half a window, a token is in three of them.
         assert_eq!(owners(7, &[0..4, 1..5, 2..6, 3..7]), [0, 0, 0, 1, 2, 3, 3]);
     }
 

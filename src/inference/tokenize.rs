@@ -1,5 +1,5 @@
-//! From a text to the windows that a model can read: ids and places of its tokens, cut into overlapping windows, each
-//! between the model's special tokens. Nothing is dropped: every token stands in at least one window.
+//! From a text to the windows that a model can read: ids and spans of its tokens, cut into overlapping windows, each
+//! between the model's special tokens. Nothing is dropped: every token is in at least one window.
 //!
 //! The only file that names the `tokenizers` crate. Truncation and padding that a `tokenizer.json` carries are
 //! overruled, and a text that spells a special token (`</s>`) is read as text.
@@ -32,8 +32,8 @@ pub struct SpecialTokens {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tokens {
     pub ids: Vec<u32>,
-    /// Where each token stands in the text that was tokenized, white space at its ends taken off; empty for a token that
-    /// is nothing but white space.
+    /// The span of each token in the text that was tokenized, without white space at its ends; empty for a token of white
+    /// space.
     pub spans: Vec<ByteSpan>,
     /// The tokenizer's own word (pre-token) of each token: tokens of one word share a number.
     pub word_ids: Vec<Option<u32>>,
@@ -50,11 +50,11 @@ pub struct Windowing {
 /// One sequence for the model: special tokens around `tokens` of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
-    /// Which of the text's tokens stand in this window.
+    /// Which of the text's tokens are in this window.
     pub tokens: Range<usize>,
     /// Ids of the special tokens before, the text's tokens, and the special tokens after.
     pub input_ids: Vec<u32>,
-    /// How many special tokens stand before the text's first token.
+    /// How many special tokens precede the text's first token.
     pub n_prefix: usize,
 }
 
@@ -65,9 +65,9 @@ pub enum TokenizeError {
     #[error("the text cannot be tokenized: {0}")]
     Failed(Box<dyn std::error::Error + Send + Sync>),
     #[error(
-        "stride {stride} is too large: windows of {max_length} tokens hold {room} of the text beside {n_special} special tokens, and must advance by at least one; set a stride below {room}"
+        "stride {stride} is too large: windows of {max_length} tokens hold {capacity} of the text and {n_special} special tokens, and must advance by at least one; set a stride below {capacity}"
     )]
-    StrideTooLarge { stride: usize, max_length: usize, n_special: usize, room: usize },
+    StrideTooLarge { stride: usize, max_length: usize, n_special: usize, capacity: usize },
 }
 
 /// The tokenizers that models use, by the SHA-256 of their files.
@@ -129,10 +129,10 @@ impl Tokenizer {
         self.inner.id_to_token(id)
     }
 
-    /// The tokens of the whole of `text`, however long it is, with places in bytes of `text`.
+    /// The tokens of the whole of `text`, however long it is, with spans in bytes of `text`.
     pub fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
         let encoding = self.inner.encode(text, false).map_err(TokenizeError::Failed)?;
-        // Byte-level tokens may hold part of a character; their place is the whole of it.
+        // Byte-level tokens may hold part of a character; their span is the whole of it.
         let widened = |&(start, end): &(usize, usize)| {
             ByteSpan::new(text.floor_char_boundary(start), text.ceil_char_boundary(end))
         };
@@ -152,7 +152,7 @@ impl Tokenizer {
 }
 
 impl Tokens {
-    /// Leaves out the tokens from place `n` on.
+    /// Keeps the first `n` tokens.
     pub fn truncate(&mut self, n: usize) {
         self.ids.truncate(n);
         self.spans.truncate(n);
@@ -163,9 +163,9 @@ impl Tokens {
 impl Windowing {
     /// Checks that windows of `max_length` with `n_special` special tokens advance when they share `stride` tokens.
     pub fn new(max_length: usize, stride: usize, n_special: usize) -> Result<Self, TokenizeError> {
-        let room = max_length.saturating_sub(n_special);
-        if stride >= room {
-            return Err(TokenizeError::StrideTooLarge { stride, max_length, n_special, room });
+        let capacity = max_length.saturating_sub(n_special);
+        if stride >= capacity {
+            return Err(TokenizeError::StrideTooLarge { stride, max_length, n_special, capacity });
         }
         Ok(Self { max_length, stride, n_special })
     }
@@ -179,22 +179,22 @@ impl Windowing {
     }
 
     /// How many of a text's tokens fit into one window.
-    pub fn room(self) -> usize {
+    pub fn capacity(self) -> usize {
         self.max_length - self.n_special
     }
 
-    /// How many windows a text of `n_tokens` takes: none for no tokens, else `1 + ceil((n_tokens - room) / (room - stride))`,
+    /// How many windows a text of `n_tokens` takes: none for no tokens, else `1 + ceil((n_tokens - capacity) / (capacity - stride))`,
     /// and one where all fit.
     pub fn n_windows(self, n_tokens: usize) -> usize {
         match n_tokens {
             0 => 0,
-            n => 1 + n.saturating_sub(self.room()).div_ceil(self.room() - self.stride),
+            n => 1 + n.saturating_sub(self.capacity()).div_ceil(self.capacity() - self.stride),
         }
     }
 
     fn ranges(self, n_tokens: usize) -> impl Iterator<Item = Range<usize>> {
-        let step = self.room() - self.stride;
-        (0..self.n_windows(n_tokens)).map(move |i| i * step..(i * step + self.room()).min(n_tokens))
+        let step = self.capacity() - self.stride;
+        (0..self.n_windows(n_tokens)).map(move |i| i * step..(i * step + self.capacity()).min(n_tokens))
     }
 }
 
@@ -294,9 +294,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_token_is_in_a_window_and_no_window_is_for_nothing(n in 0usize..3000, room in 1usize..520, stride in 0usize..519) {
-            let stride = stride % room;
-            let windowing = Windowing::new(room + 2, stride, 2).unwrap();
+        fn every_token_is_in_a_window_and_no_window_is_for_nothing(n in 0usize..3000, capacity in 1usize..520, stride in 0usize..519) {
+            let stride = stride % capacity;
+            let windowing = Windowing::new(capacity + 2, stride, 2).unwrap();
             let ranges: Vec<_> = windowing.ranges(n).collect();
             prop_assert_eq!(ranges.len(), windowing.n_windows(n));
             prop_assert_eq!(ranges.first().map_or(0, |range| range.start), 0);
@@ -305,7 +305,7 @@ mod tests {
                 prop_assert_eq!(pair[0].end - pair[1].start, stride);
                 prop_assert!(pair[1].end > pair[0].end);
             }
-            prop_assert!(ranges.iter().all(|range| range.len() <= room));
+            prop_assert!(ranges.iter().all(|range| range.len() <= capacity));
         }
     }
 }

@@ -43,7 +43,7 @@ impl ConfigJson {
         self.pad_token_id.and_then(|id| u32::try_from(id).ok())
     }
 
-    /// The length of the longest sequence that the position table allows. RoBERTa and its kin number positions
+    /// The length of the longest sequence that the position table allows. RoBERTa and related models number positions
     /// after the padding id, so that many of their positions are never used.
     pub fn max_positions(&self) -> Option<usize> {
         const NUMBER_FROM_PADDING: [&str; 9] = [

@@ -38,7 +38,7 @@ pub enum Precision {
     Fp32,
     Fp16,
     Bf16,
-    /// 8-bit weights; activations quantised with ranges of the tensor at hand, so that a result would depend on batch mates.
+    /// 8-bit weights; activations quantised with ranges of the current tensor, so that a result would depend on the rest of its batch.
     Int8Dynamic,
     /// 8-bit weights and activations, with ranges fixed at export (QDQ or QOperator).
     Int8Static,
@@ -47,7 +47,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// Whether a window's logits change with what stands beside it in a batch; such a model runs one window at a time.
+    /// Whether a window's logits depend on the rest of its batch; such a model runs one window at a time.
     pub fn depends_on_batch(self) -> bool {
         self == Self::Int8Dynamic
     }
@@ -93,7 +93,7 @@ impl Graph {
         Ok(Self { inputs, outputs, precision, integer_products, files, n_bytes, n_bytes_a_run })
     }
 
-    /// The output that gives the logits of `task`: the one that is asked for, else `logits`, else the only one.
+    /// The output that gives the logits of `task`: the one that is named, else `logits`, else the only one.
     pub fn head_output(&self, asked: Option<&str>, task: Task) -> Result<String, ManifestError> {
         let names: Vec<&str> = self.outputs.iter().map(|output| output.name.as_str()).collect();
         let chosen = match asked {

@@ -217,7 +217,7 @@ fn max_length(
     let invalid = |message: String| ManifestError::Invalid { path: dir.join("ressort.toml"), message };
     if max_length < SHORTEST {
         return Err(invalid(format!(
-            "max_length {max_length} leaves no room for a sentence; set it to at least {SHORTEST}, better to 128 or more"
+            "max_length {max_length} is too short for a sentence; set it to at least {SHORTEST}, better to 128 or more"
         )));
     }
     if let Some(positions) = positions.filter(|&positions| max_length > positions) {

@@ -48,7 +48,7 @@ pub struct TopicsSection {
     temperature: Option<f32>,
     /// For labels without a threshold.
     threshold: Option<f32>,
-    /// In place of the `id2label` of the `config.json`.
+    /// Replaces the `id2label` of the `config.json`.
     labels: Option<Vec<LabelEntry>>,
     /// New names for labels of the `config.json`.
     #[serde(default)]
@@ -62,7 +62,7 @@ pub struct TopicsSection {
 #[serde(deny_unknown_fields)]
 pub struct EntitiesSection {
     pub output: Option<String>,
-    /// Tags (`O`, `B-PER`, …) in place of the `id2label` of the `config.json`.
+    /// Tags (`O`, `B-PER`, …) instead of the `id2label` of the `config.json`.
     labels: Option<Vec<String>>,
     /// New names for entity types of the `config.json`, without prefix (`PERSON = "PER"`).
     #[serde(default)]

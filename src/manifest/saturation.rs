@@ -91,7 +91,7 @@ impl<'g> Tensors<'g> {
         }
     }
 
-    /// The 8-bit tensor behind `weight`, where both operands come out of a `DequantizeLinear`.
+    /// The 8-bit tensor from which `weight` is made, where both operands come out of a `DequantizeLinear`.
     fn dequantized_weight(
         &self,
         activations: Option<&'g str>,
@@ -102,7 +102,7 @@ impl<'g> Tensors<'g> {
             let maker = self.makers.get(name?)?;
             match maker.op_type.as_str() {
                 "DequantizeLinear" => Some((maker.input.first()?.as_str(), axis)),
-                // Layouts behind these are not followed; the stricter rule holds then.
+                // Layouts before these are not followed; the stricter rule holds then.
                 "Transpose" | "Reshape" => {
                     let inner = self.makers.get(maker.input.first()?.as_str())?;
                     let source = inner.input.first().filter(|_| inner.op_type == "DequantizeLinear")?;

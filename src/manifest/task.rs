@@ -14,7 +14,7 @@ pub enum Task {
     Entities,
 }
 
-/// Which tasks a caller asks for.
+/// Which tasks a caller requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tasks {
     pub topics: bool,

@@ -69,7 +69,7 @@ impl Model {
         let (spec, settings) = (spec.clone(), settings.clone());
         let before = resident_bytes();
         let opened = background::run(move || open(&spec, &settings)).await?;
-        // What reading the files has left behind.
+        // The memory that was used to read the files.
         tokio::task::spawn_blocking(trim_memory).await.map_err(|_| BackgroundError::Broken)?;
         let grown = before.zip(resident_bytes()).map(|(before, after)| after.saturating_sub(before));
         // Here and not there: the threads that answer must not have the low priority of the one that loads.
@@ -97,8 +97,8 @@ impl Model {
     }
 
     async fn check_golden(&self, example: &GoldenExample) -> Result<(), LoadError> {
-        const PATIENCE: Duration = Duration::from_secs(60);
-        let deadline = Instant::now() + PATIENCE;
+        const TIMEOUT: Duration = Duration::from_secs(60);
+        let deadline = Instant::now() + TIMEOUT;
         let (request, priority, admission) = (RequestId::next(), Priority::Normal, Admission::Wait);
         let options = PredictOptions::new(RequestContext { request, priority, admission, deadline });
         let text: Arc<str> = example.text.as_str().into();
@@ -131,7 +131,7 @@ impl Model {
     }
 }
 
-/// Reads, opens and tries a model; what is given back starts its threads, and takes by how many bytes the process grew.
+/// Reads, opens and tries a model. The closure that it returns starts the threads, and takes by how many bytes the process grew.
 fn open(
     spec: &ModelSpec,
     settings: &RunSettings,
@@ -171,7 +171,7 @@ fn open(
 fn share(manifest: &Manifest, mut files: FolderFiles) -> Result<(SharedModel, String), LoadError> {
     let onnx = files.onnx(&manifest.onnx_file)?;
     std::thread::scope(|scope| {
-        // Side by side: each takes its time with a large file.
+        // In parallel: both are slow for a large file.
         let version = scope.spawn(|| files.version());
         let model = SharedModel::new(&onnx)?;
         let version = version.join().map_err(|_| BackgroundError::Broken)??;
@@ -281,19 +281,19 @@ impl Trial {
             let batch = Batch::new(&window.iter().collect::<Vec<_>>(), pad_id);
             session.run(&batch).map_err(|source| LoadError::TrialRun { path: manifest.onnx_file.clone(), source })
         };
-        let short = of_length(tokens.ids.len().min(windowing.room()));
+        let short = of_length(tokens.ids.len().min(windowing.capacity()));
         let mut outputs = None;
         for session in sessions.streams.iter_mut().chain(&mut sessions.all_cores) {
             outputs = Some(run(session, short.clone())?);
         }
         if let Some(first) = sessions.streams.first_mut() {
-            run(first, of_length(windowing.room().min(LONGEST)))?;
+            run(first, of_length(windowing.capacity().min(LONGEST)))?;
         }
         let outputs = outputs.unwrap_or_default();
         Ok(Self { topics: outputs.topics, entities: outputs.entities })
     }
 
-    /// The head with as many labels as it has logits, which must be of the kind that its pooling asks for.
+    /// The head with as many labels as it has logits, which must be of the kind that its pooling needs.
     fn fit_topics(&self, manifest: &Manifest, mut head: TopicHead) -> Result<TopicHead, LoadError> {
         let Some(output) = &self.topics else { return Ok(head) };
         if head.pooling == Pooling::TokenMean && matches!(output, HeadOutput::Sequence(_)) {

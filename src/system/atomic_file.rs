@@ -31,7 +31,7 @@ pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether [`replace`] gives such names to temporary files. A process that was killed leaves its temporary file behind.
+/// Whether [`replace`] gives such names to temporary files. A killed process does not remove its temporary file.
 pub fn is_temporary(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
 }

@@ -67,10 +67,10 @@ pub(crate) mod held {
             unsafe { System.alloc(layout) }
         }
 
-        unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
             BYTES.set(BYTES.get() - layout.size() as isize);
-            // SAFETY: `place` came from `alloc` above with the same layout.
-            unsafe { System.dealloc(place, layout) }
+            // SAFETY: `pointer` came from `alloc` above with the same layout.
+            unsafe { System.dealloc(pointer, layout) }
         }
     }
 }

@@ -153,12 +153,12 @@ async fn a_model_with_dynamic_activations_gives_the_same_in_company() {
 #[tokio::test]
 async fn an_entity_across_any_edge_is_found_once_and_whole() {
     let model = load("lexicon-ner").await;
-    let room = model.pipeline.windowing.room();
+    let capacity = model.pipeline.windowing.capacity();
     let middle = predict(&model, "und dann kam Angela Müller Merkel hier", options()).await;
     let score = middle.entities.as_ref().unwrap()[0].score;
-    // Laid at every place of more than three windows, the name crosses each edge in each way.
-    for n_before in 0..3 * room {
-        let text = format!("{}Angela Müller Merkel {}", "dann ".repeat(n_before), "hier ".repeat(2 * room));
+    // Placed at every offset of more than three windows, the name crosses each edge in each way.
+    for n_before in 0..3 * capacity {
+        let text = format!("{}Angela Müller Merkel {}", "dann ".repeat(n_before), "hier ".repeat(2 * capacity));
         let prediction = predict(&model, &text, options()).await;
         assert!(prediction.usage.n_windows >= 3);
         assert_eq!(found(&prediction, &text), [("PER".to_owned(), "Angela Müller Merkel")], "behind {n_before} words");
@@ -205,10 +205,10 @@ async fn per_token_topics_are_the_mean_over_the_tokens_of_the_text() {
 async fn a_text_longer_than_a_window_is_refused_where_the_caller_wants_it() {
     let model = load("lexicon-ner").await;
     let options = PredictOptions { overflow: Overflow::Error, ..options() };
-    let room = model.pipeline.windowing.room();
-    assert!(model.pipeline.predict("dann ".repeat(room).into(), options).await.is_ok());
-    let error = model.pipeline.predict("dann ".repeat(room + 1).into(), options).await.unwrap_err();
-    assert!(matches!(error, PredictError::Overflow { n_tokens, .. } if n_tokens == room + 1), "{error}");
+    let capacity = model.pipeline.windowing.capacity();
+    assert!(model.pipeline.predict("dann ".repeat(capacity).into(), options).await.is_ok());
+    let error = model.pipeline.predict("dann ".repeat(capacity + 1).into(), options).await.unwrap_err();
+    assert!(matches!(error, PredictError::Overflow { n_tokens, .. } if n_tokens == capacity + 1), "{error}");
 }
 
 #[tokio::test]

@@ -106,7 +106,7 @@ fn a_run_on_several_threads_gives_the_same_bits() {
     let manifest = Manifest::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/ressort"))).unwrap();
     let [mut one, mut three] = [1, 3].map(|n_threads| session(&manifest, n_threads, Arithmetic::Exact));
     for length in [3, 17, 64, 128] {
-        let input_ids: Vec<u32> = (0..length).map(|place| 5 + place * 97 % 5000).collect();
+        let input_ids: Vec<u32> = (0..length).map(|i| 5 + i * 97 % 5000).collect();
         let window = Window { tokens: 0..input_ids.len(), input_ids, n_prefix: 0 };
         let batch = Batch::new(&[&window], 1);
         assert_eq!(one.run(&batch).unwrap(), three.run(&batch).unwrap(), "{length} tokens");
@@ -188,7 +188,7 @@ async fn entities_are_those_of_the_token_classification_pipeline() {
                 let brief: Vec<_> = given.iter().map(|(label, _, start, end)| (label.as_str(), *start, *end)).collect();
                 let label =
                     |entity: &Value| entity["entity_group"].as_str().or(entity["entity"].as_str()).unwrap().to_owned();
-                // A token's place may take in the space before it (`▁Merkel`); no entity begins with one, and of a token
+                // A token's span may include the space before it (`▁Merkel`); no entity begins with one, and of a token
                 // that is nothing else only `none` makes an entity.
                 let is_space = |at: u64| text.chars().nth(at as usize).is_some_and(char::is_whitespace);
                 let end = |entity: &Value| entity["end"].as_u64().unwrap();
@@ -221,7 +221,7 @@ struct Difference {
     model: String,
     text: String,
     why: String,
-    /// `None` where the reference is right, and stands here beside its mistakes.
+    /// `None` where the reference is right; it is listed here with its mistakes.
     right: Option<Vec<RightEntity>>,
     transformers: std::collections::BTreeMap<String, Vec<Value>>,
 }
@@ -253,9 +253,9 @@ async fn where_the_reference_is_wrong_the_answer_is_right() {
                 let right: Vec<_> = right.iter().map(|entity| (entity.label.clone(), entity.text.as_str())).collect();
                 assert_eq!(ours, right, "{name} {word}: {text:?} ({why})");
             }
-            let place = |entity: &Value, key: &str| entity[key].as_u64().unwrap() as usize;
+            let offset = |entity: &Value, key: &str| entity[key].as_u64().unwrap() as usize;
             let surface =
-                |entity: &Value| text.chars().take(place(entity, "end")).skip(place(entity, "start")).collect();
+                |entity: &Value| text.chars().take(offset(entity, "end")).skip(offset(entity, "start")).collect();
             let theirs =
                 theirs.iter().map(|entity| (entity["entity_group"].as_str().unwrap().to_owned(), surface(entity)));
             let ours = ours.into_iter().map(|(label, text)| (label, text.to_owned()));

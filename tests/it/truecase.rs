@@ -49,8 +49,8 @@ async fn a_text_in_capitals_or_small_letters_is_read_as_in_its_usual_case_and_an
     assert_eq!(expected.len(), 6, "{expected:?}");
     for text in [usual.to_uppercase().replace("SS", "ß"), usual.to_lowercase()] {
         let found = entities(&text).await;
-        let place = |(label, _, start, end): &(String, String, u64, u64)| (label.clone(), *start, *end);
-        assert_eq!(found.iter().map(place).collect::<Vec<_>>(), expected.iter().map(place).collect::<Vec<_>>());
+        let span = |(label, _, start, end): &(String, String, u64, u64)| (label.clone(), *start, *end);
+        assert_eq!(found.iter().map(span).collect::<Vec<_>>(), expected.iter().map(span).collect::<Vec<_>>());
         for (_, slice, start, end) in found {
             let received: String = text.chars().skip(start as usize).take((end - start) as usize).collect();
             assert_eq!(slice, received);

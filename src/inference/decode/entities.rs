@@ -1,7 +1,7 @@
-//! From a document's token logits to entities with places: scores of tokens, words with tags, tags joined to entities.
+//! From a document's token logits to entities with spans: scores of tokens, words with tags, tags joined to entities.
 //!
 //! The strategies are those of `transformers`' `TokenClassificationPipeline`, and [`super::viterbi`]; words are those of
-//! [`super::words`], where the reference asks for spaces.
+//! [`super::words`], where the reference needs spaces.
 
 use ndarray::{ArrayView1, ArrayView2};
 
@@ -19,7 +19,7 @@ pub struct Entity {
     pub label: String,
     /// Mean score of the tokens or words that it is made of, in 0..=1.
     pub score: f32,
-    /// Its place in the text that was tokenized, without white space at the ends; empty only for a token of nothing else.
+    /// Its span in the text that was tokenized, without white space at the ends; empty only for a token of white space.
     pub span: ByteSpan,
 }
 
@@ -89,7 +89,7 @@ fn tagged_tokens<'m>(tokens: &Tokens, logits: ArrayView2<'_, f32>, tags: &'m [Ta
     tokens.spans.iter().zip(logits.outer_iter()).map(tagged).collect()
 }
 
-/// Words with the tags that `strategy` takes from their tokens; words without tokens of their own are left out.
+/// Words with the tags that `strategy` takes from their tokens; words without tokens are left out.
 fn tagged_words<'m>(
     text: &str,
     tokens: &Tokens,
@@ -155,7 +155,7 @@ fn words_of_tokens(text: &str, tokens: &Tokens) -> Vec<Word> {
         blank = None;
         let Some(current) = result.last_mut() else { continue };
         current.tokens.push(token);
-        // One token may stand for several words (in scripts without spaces); marks behind the last letter stay outside.
+        // One token may hold several words (in scripts without spaces); punctuation after the last letter stays outside.
         while let Some(word) = words.next_if(|word| word.start < span.end) {
             if word.slice(text).is_some_and(is_alphanumeric) {
                 current.span.end = word.end;
@@ -189,7 +189,7 @@ struct Open<'m> {
 }
 
 /// Joins neighbours of one type. Broken sequences are repaired: an `I-` or `E-` without a beginning begins an entity, and a
-/// mark inside an abbreviated name that got `O` (`St. Pauli`) is bridged when the name goes on behind it.
+/// punctuation token inside an abbreviated name that got `O` (`St. Pauli`) is bridged when the name continues after it.
 fn join<'m>(text: &str, items: impl IntoIterator<Item = Tagged<'m>>) -> Vec<Entity> {
     let mut entities: Vec<Entity> = Vec::new();
     let mut open: Option<Open<'m>> = None;
@@ -215,7 +215,7 @@ fn join<'m>(text: &str, items: impl IntoIterator<Item = Tagged<'m>>) -> Vec<Enti
     entities
 }
 
-/// Marks that stand inside names, glued to the word before.
+/// Punctuation inside names, attached to the word before.
 fn is_name_mark(span: ByteSpan, text: &str) -> bool {
     matches!(span.slice(text), Some("." | "/" | "-" | "'" | "’"))
 }
@@ -255,7 +255,7 @@ mod tests {
         let mut logits = Array2::zeros((pieces.len(), tags.len()));
         let mut from = 0;
         for (row, (piece, tag, score)) in pieces.iter().enumerate() {
-            let start = from + text[from..].find(piece).expect("the piece stands in the text");
+            let start = from + text[from..].find(piece).expect("the piece is in the text");
             from = start + piece.len();
             tokens.ids.push(0);
             tokens.word_ids.push(None);

@@ -1,4 +1,4 @@
-//! From a document's logits to what they say: topics with scores, entities with places. Pure functions over one
+//! From a document's logits to what they say: topics with scores, entities with spans. Pure functions over one
 //! document; nothing here knows of windows, batches or requests.
 
 pub mod entities;
@@ -16,7 +16,7 @@ pub(crate) fn softmax(logits: impl IntoIterator<Item = f32>) -> Vec<f32> {
     exponentials.into_iter().map(|exponential| exponential / sum).collect()
 }
 
-/// The place of the largest score and the score; the first of equals; `(0, 0.0)` for none.
+/// The index of the largest score and the score; the first of equals; `(0, 0.0)` for none.
 pub(crate) fn argmax(scores: &[f32]) -> (usize, f32) {
     scores
         .iter()

@@ -1,6 +1,6 @@
 //! What the tags of a token classifier mean: BIO, IOB1, IOB2, BIOES, BILOU, BMES, or no prefixes at all.
 
-/// Where in an entity a token stands.
+/// The position of a token in an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
     Outside,

@@ -4,7 +4,7 @@ use crate::inference::decode::{argmax, softmax};
 use crate::manifest::TopicHead;
 use crate::manifest::task::ProblemType;
 
-/// A topic of a document, by its place among the head's labels.
+/// A topic of a document, by its index among the head's labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Topic {
     pub index: usize,
@@ -16,7 +16,7 @@ pub struct Topic {
 
 /// Every topic of the head, by falling score; equal scores in the order of the labels.
 ///
-/// `logits` is one row, as long as the head's labels; `threshold` in 0..=1 stands in for those of the labels.
+/// `logits` is one row, as long as the head's labels; `threshold` in 0..=1 replaces those of the labels.
 pub fn decode_topics(logits: &[f32], head: &TopicHead, threshold: Option<f32>) -> Vec<Topic> {
     let scaled = logits.iter().map(|logit| logit / head.temperature);
     let scores = match head.problem_type {

@@ -6,7 +6,7 @@ use crate::inference::decode::tags::{Position, Tag};
 /// Which tag may follow which, for one model's tags.
 #[derive(Debug, Clone)]
 pub struct Transitions {
-    /// For each tag, those that may stand before it, by index.
+    /// For each tag, those that may precede it, by index.
     before: Vec<Vec<usize>>,
     first: Vec<bool>,
     last: Vec<bool>,
@@ -125,7 +125,7 @@ mod tests {
     /// Every sequence of five tags, as long as `n` says.
     fn all_sequences(n: usize) -> Vec<Vec<usize>> {
         (0..5usize.pow(n as u32))
-            .map(|code| (0..n).map(|place| code / 5usize.pow(place as u32) % 5).collect())
+            .map(|code| (0..n).map(|position| code / 5usize.pow(position as u32) % 5).collect())
             .collect()
     }
 

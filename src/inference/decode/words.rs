@@ -8,7 +8,7 @@ use crate::text::span::ByteSpan;
 /// The words and punctuation marks of `text` in order, white space left out.
 ///
 /// Segments are those of Unicode Standard Annex 29. Beyond it, a hyphen, gender mark or ampersand between letters or
-/// digits joins what stands on either side, and the hyphen of a shortened compound (`Nord- und Südkorea`) stays with it.
+/// digits joins what is on either side, and the hyphen of a shortened compound (`Nord- und Südkorea`) stays with it.
 pub fn words(text: &str) -> Vec<ByteSpan> {
     let mut words: Vec<ByteSpan> = Vec::new();
     // Whether the last word ends in a joiner that waits for its right half.
@@ -82,7 +82,7 @@ fn starts_alphanumeric(segment: &str) -> bool {
 }
 
 fn ends_alphanumeric(word: ByteSpan, text: &str) -> bool {
-    // A letter may carry combining marks behind it, hence not only the last character.
+    // Combining marks may follow a letter, so the last character is not enough.
     word.slice(text)
         .is_some_and(|word| word.chars().rev().find(|c| !is_combining(*c)).is_some_and(char::is_alphanumeric))
 }

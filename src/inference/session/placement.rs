@@ -7,11 +7,11 @@ use crate::inference::arithmetic::ModelArithmetic;
 use crate::inference::settings::{Provider, RunSettings};
 use crate::manifest::Manifest;
 
-/// How a model came to run where it runs.
+/// The provider of a model, and how it was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
     pub provider: Provider,
-    /// Providers that were asked for before it, and why they were passed over.
+    /// Providers that were tried before it, and why each was not used.
     pub passed_over: Vec<(Provider, String)>,
 }
 
@@ -30,7 +30,7 @@ pub fn place(manifest: &Manifest, model: &SharedModel, settings: &RunSettings) -
         let mut reasons: Vec<String> =
             passed_over.iter().map(|(provider, reason)| format!("{provider}: {reason}")).collect();
         if reasons.is_empty() {
-            reasons.push("no GPU provider is among those asked for".to_owned());
+            reasons.push("no GPU provider is among those requested".to_owned());
         }
         return Err(SessionError::NoGpu(reasons));
     }

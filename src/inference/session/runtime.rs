@@ -15,7 +15,7 @@ pub struct Runtime {
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SessionError {
-    #[error("ONNX Runtime was not found or is not usable (1.{MIN_RUNTIME_MINOR} or newer is needed); looked in:\n{tried}\nget it with scripts/onnxruntime.sh, or set ORT_DYLIB_PATH to a libonnxruntime of your own", tried = .0.join("\n"))]
+    #[error("ONNX Runtime was not found or is not usable (1.{MIN_RUNTIME_MINOR} or newer is needed); looked in:\n{tried}\nget it with scripts/onnxruntime.sh, or set ORT_DYLIB_PATH to your libonnxruntime", tried = .0.join("\n"))]
     NoRuntime(Vec<String>),
     #[error("{path}: ONNX Runtime cannot load the model: {message}; export or copy the file again", path = path.display())]
     Load { path: PathBuf, message: String },
@@ -51,8 +51,8 @@ impl Runtime {
     }
 }
 
-/// Where the library may be, in order: `ORT_DYLIB_PATH` (which then is the only place), beside the executable, where
-/// `scripts/onnxruntime.sh` puts it, and wherever the system's loader looks.
+/// Where the library may be, in order: `ORT_DYLIB_PATH` (no other path is tried then), next to the executable, where
+/// `scripts/onnxruntime.sh` puts it, and where the system's loader looks.
 fn library_candidates() -> Vec<(&'static str, PathBuf)> {
     let name = format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
@@ -60,7 +60,7 @@ fn library_candidates() -> Vec<(&'static str, PathBuf)> {
     }
     let mut candidates = Vec::new();
     if let Some(folder) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
-        candidates.push(("beside the executable", folder.join(&name)));
+        candidates.push(("next to the executable", folder.join(&name)));
     }
     if let Some(cache) = cache_dir() {
         candidates.push(("scripts/onnxruntime.sh", cache.join("onnxruntime").join(&name)));
@@ -84,12 +84,12 @@ mod tests {
     #[test]
     fn a_missing_runtime_is_answered_with_where_it_was_looked_for() {
         let candidates = [
-            ("beside the executable", PathBuf::from("/nowhere/libonnxruntime.so")),
+            ("next to the executable", PathBuf::from("/nowhere/libonnxruntime.so")),
             ("system", PathBuf::from("/dev/null")),
         ];
         let message = Runtime::load(&candidates).unwrap_err().to_string();
         for part in [
-            "/nowhere/libonnxruntime.so (beside the executable)",
+            "/nowhere/libonnxruntime.so (next to the executable)",
             "/dev/null (system)",
             "scripts/onnxruntime.sh",
             "ORT_DYLIB_PATH",
