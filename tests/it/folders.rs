@@ -11,6 +11,7 @@ use ressort::models::load::{LoadError, Model};
 use ressort::models::spec::ModelSpec;
 use tempfile::TempDir;
 
+use crate::cli::ressort;
 use crate::support::{copy_of, found, load, model_names, options, predict, refusal, settings, spec, write};
 
 #[tokio::test]
@@ -148,7 +149,7 @@ async fn a_gpu_that_is_not_there_is_passed_over_or_refused() {
     }
 }
 
-/// Breaks a copy of a folder and checks that each part stands in the refusal.
+/// Breaks a copy of a folder and checks that the refusal contains each part.
 async fn check_refusal(model: &str, damage: impl FnOnce(&TempDir), parts: &[&str]) {
     let folder = copy_of(model);
     damage(&folder);
@@ -298,10 +299,25 @@ async fn what_ressort_toml_says_must_fit_the_model() {
         ("lexicon-ner", "[entities]\nlabels = [\"O\", \"PER\"]\n", "the folder names 2 labels"),
         ("lexicon-topics", "[topics]\nproblem_type = \"regression\"\n", "`regression` is not one of"),
         ("lexicon-topics", "[model]\nfile = \"../lexicon-topics/model.onnx\"\n", "leads out of the model folder"),
-        ("lexicon-topics", "[model]\nmax_length = 0\n", "max_length 0 leaves no room"),
+        ("lexicon-topics", "[model]\nmax_length = 0\n", "max_length 0 is too short"),
     ] {
         check_refusal(model, toml(text), &[part]).await;
     }
+}
+
+/// A run of the model that ships reads 29 MB of weights. A stream that shares them takes 5 to 6 MB.
+#[test]
+#[cfg(target_os = "linux")]
+fn streams_share_the_weights_of_their_model() {
+    let resident_bytes = |n_streams: &str| {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ressort");
+        let output = ressort().arg("inspect").arg(model).args(["--json", "--streams", n_streams]).output().unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["model"]["memory"]["resident_bytes"].as_u64().unwrap()
+    };
+    let (one, six) = (resident_bytes("1"), resident_bytes("6"));
+    let for_a_stream = six.saturating_sub(one) / 5;
+    assert!(for_a_stream < 15_000_000, "{one} bytes for one stream, {six} for six");
 }
 
 /// ONNX Runtime opens the files by path, long after facts, weights and version were read.

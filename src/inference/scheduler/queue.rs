@@ -1,9 +1,8 @@
-//! The waiting windows: two lanes, in each of which requests take turns, so that a request of a thousand documents holds up
-//! none of one.
+//! The waiting windows, in two lanes. In each lane requests get fair shares, so that a request of a thousand documents does
+//! not delay a request of one.
 //!
-//! A turn is a document, or so many windows of it. With turns of one window a long article would wait for one round of all who
-//! are there for each of its windows: under load far longer than the queue is long, and its windows that are done meanwhile
-//! are of no use to anybody.
+//! A quantum is one document, or [`QUANTUM`] windows of it. With a quantum of one window, a long article would wait for one
+//! round of all requests for each of its windows. Nobody can use its first windows before the last one is done.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use crate::inference::batch::{BatchLimits, WindowLogits, select};
 use crate::inference::scheduler::Priority;
 use crate::inference::tokenize::Window;
 
-/// What a document may run before it is the next request's turn: an article of some 780 tokens in windows of 128.
+/// The windows that a document may run before the next request gets its share: an article of some 780 tokens in windows of 128.
 pub const QUANTUM: usize = 8;
 
 #[derive(Default)]
@@ -36,11 +35,11 @@ pub struct Job {
     pub deadline: Instant,
     /// Closed by a caller that has gone.
     pub reply: oneshot::Sender<Result<WindowLogits, ScheduleError>>,
-    /// The document's first place in the queue, given back when its last window is answered; one and the same for all of them.
+    /// The document's first permit, shared by its windows and released when the last of them is answered.
     pub permit: Arc<OwnedSemaphorePermit>,
 }
 
-/// Requests in the order of their turns; none is without jobs.
+/// Requests in the order in which they run; none is without jobs.
 #[derive(Default)]
 struct Lane {
     requests: VecDeque<Waiting>,
@@ -50,7 +49,7 @@ struct Lane {
 struct Waiting {
     request: RequestId,
     jobs: VecDeque<Job>,
-    /// Windows that it has had of its turn.
+    /// Windows of the current quantum that were taken.
     n_taken: usize,
 }
 
@@ -71,7 +70,7 @@ impl Queue {
         (self.normal, self.bulk) = (Lane::default(), Lane::default());
     }
 
-    /// Drops windows that nobody waits for, and those that are too late.
+    /// Drops windows whose caller has gone or whose deadline has passed.
     pub fn drop_lost(&mut self, now: Instant) {
         self.normal.drop_lost(now);
         self.bulk.drop_lost(now);
@@ -113,8 +112,7 @@ impl Lane {
         self.requests.retain(|waiting| !waiting.jobs.is_empty());
     }
 
-    /// The first window of the request whose turn it is, which goes to the end of the line when that is over, and those that
-    /// fit to it.
+    /// The first window of the first request, and those that fit to it. A request whose quantum is used up goes to the end.
     fn take(&mut self, limits: BatchLimits) -> Vec<Job> {
         let Some(mut waiting) = self.requests.pop_front() else { return Vec::new() };
         let Some(first) = waiting.jobs.pop_front() else { return Vec::new() };
@@ -141,11 +139,41 @@ impl Lane {
         let candidates: Vec<(usize, usize)> = candidates.take(LOOK_AHEAD).collect();
         let lengths = candidates.iter().map(|&(request, job)| self.requests[request].jobs[job].window.len());
         let chosen = select(taken.iter().map(|job| job.window.len()).chain(lengths), limits);
-        // From the back, so that the places before stay what they are.
+        // From the back, so that removing one does not move those before it.
         for &index in chosen.iter().skip(taken.len()).rev() {
             let (request, job) = candidates[index - 1];
             taken.extend(self.requests[request].jobs.remove(job));
         }
         self.requests.retain(|waiting| !waiting.jobs.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::sync::Semaphore;
+
+    #[test]
+    fn a_window_whose_deadline_passes_in_the_queue_is_dropped() {
+        let now = Instant::now();
+        let permits = Arc::new(Semaphore::new(1));
+        let permit = Arc::new(permits.try_acquire_owned().unwrap());
+        for priority in [Priority::Normal, Priority::Bulk] {
+            let mut queue = Queue::default();
+            let mut receivers = Vec::new();
+            let jobs = [1, 3].map(|seconds| {
+                let (reply, receive) = oneshot::channel();
+                receivers.push(receive);
+                let window = Window { tokens: 0..1, input_ids: vec![seconds], n_prefix: 0 };
+                let deadline = now + Duration::from_secs(seconds.into());
+                Job { window, deadline, reply, permit: Arc::clone(&permit) }
+            });
+            queue.push(priority, RequestId::next(), jobs.into());
+            for (seconds, n_left) in [(0, 2), (2, 1), (4, 0)] {
+                queue.drop_lost(now + Duration::from_secs(seconds));
+                assert_eq!(queue.n_waiting(), n_left, "{priority} after {seconds} s");
+            }
+        }
     }
 }

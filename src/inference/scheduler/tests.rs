@@ -5,7 +5,9 @@ use crate::inference::batch::{HeadOutput, Outputs, WindowHead};
 use ndarray::Array3;
 use std::time::Duration;
 
-/// A session that gives each token's id as its logit, after `before` has had a look at the batch.
+mod order;
+
+/// A session that gives each token's id as its logit, after `before` has seen the batch.
 struct Fake<F>(F);
 
 impl<F: FnMut(&Batch) -> Result<(), RunError> + Send> Run for Fake<F> {
@@ -133,7 +135,7 @@ async fn a_long_document_needs_one_free_permit_and_takes_the_others_as_they_come
     assert!(matches!(next, Some(Err(ScheduleError::Busy { .. }))), "{next:?}");
     release.send(()).unwrap();
     assert_eq!(short.await.unwrap().unwrap(), vec![logits(0)]);
-    // The place that the short one gave back goes to what the long one owes.
+    // The permit that the short one released goes to the long one, which still needs some.
     assert!(scheduler.check_capacity(request_context(Admission::Try)).is_err());
     drop(release);
     assert_eq!(long.await.unwrap().unwrap(), (1..6).map(logits).collect::<Vec<_>>());
@@ -172,10 +174,36 @@ async fn neither_a_long_document_nor_many_follow_up_documents_keep_others_out() 
     for (document, n) in follow_ups.into_iter().zip(0..) {
         assert_eq!(document.await.unwrap(), vec![logits(n)]);
     }
-    // A worker lets go of a window a moment after it has answered.
+    // A worker drops a window shortly after its answer.
     while n_free() < 20 {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn bulk_work_takes_no_permit_of_other_work() {
+    let (scheduler, release) = held();
+    let bulk = RequestContext { priority: Priority::Bulk, ..request_context(Admission::Try) };
+    let mut full = Box::pin(scheduler.run(vec![window(1), window(2)], bulk));
+    assert!(futures_poll_once(full.as_mut()).await.is_none());
+    assert!(scheduler.check_capacity(bulk).is_err());
+    assert!(scheduler.check_capacity(request_context(Admission::Try)).is_ok());
+    let mut normal = Box::pin(scheduler.run(vec![window(3)], request_context(Admission::Try)));
+    assert!(futures_poll_once(normal.as_mut()).await.is_none());
+    drop(release);
+    assert_eq!((full.await.unwrap(), normal.await.unwrap()), (vec![logits(1), logits(2)], vec![logits(3)]));
+}
+
+#[tokio::test]
+async fn a_follow_up_document_waits_for_a_permit_until_its_deadline() {
+    let (scheduler, release) = held();
+    let mut full = Box::pin(scheduler.run(vec![window(1), window(2)], request_context(Admission::Try)));
+    assert!(futures_poll_once(full.as_mut()).await.is_none());
+    let late = RequestContext { deadline: Instant::now(), ..request_context(Admission::Wait) };
+    let answer = scheduler.run(vec![window(3)], late).await;
+    assert!(matches!(answer, Err(ScheduleError::DeadlineExceeded)), "{answer:?}");
+    drop(release);
+    full.await.unwrap();
 }
 
 #[tokio::test]
@@ -231,78 +259,35 @@ async fn futures_poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Opti
     .await
 }
 
-/// The order in which windows run whose requests, of one or more documents, were all in the queue before the second run: `first`
-/// alone goes before.
-async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<Vec<u32>>)>) -> Vec<u32> {
+#[tokio::test]
+async fn windows_that_wait_together_share_a_run() {
     let (release, wait) = std::sync::mpsc::channel::<()>();
-    let runs = Arc::new(Mutex::new(Vec::new()));
-    let (wait, seen) = (Arc::new(Mutex::new(wait)), Arc::clone(&runs));
-    let limits = BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
-    let settings = SchedulerSettings { max_queued_windows: 100, limits, pad_id: 0 };
-    let fake = move |batch: &Batch| {
-        seen.lock().unwrap().push(batch.input_ids[[0, 0]] as u32);
-        let _ = wait.lock().unwrap().recv();
-        Ok(())
-    };
-    let sessions =
-        Sessions { streams: vec![Box::new(Fake(fake))], all_cores: None, make_stream: Box::new(|| Err(failed())) };
-    let scheduler = Arc::new(Scheduler::start(settings, sessions).unwrap());
-    let ask = |context, ids: Vec<u32>| {
-        let scheduler = Arc::clone(&scheduler);
-        tokio::spawn(async move { scheduler.run(ids.into_iter().map(window).collect(), context).await })
-    };
-    let mut under_way = vec![ask(request_context(Admission::Try), vec![first])];
-    while runs.lock().unwrap().is_empty() {
+    let (wait, sizes) = (Arc::new(Mutex::new(wait)), Arc::new(Mutex::new(Vec::new())));
+    let seen = Arc::clone(&sizes);
+    let scheduler = scheduler(100, move || {
+        let (wait, seen) = (Arc::clone(&wait), Arc::clone(&seen));
+        move |batch: &Batch| {
+            seen.lock().unwrap().push(batch.shape().0);
+            let _ = wait.lock().unwrap().recv();
+            Ok(())
+        }
+    });
+    let mut first = Box::pin(scheduler.run(vec![window(1)], request_context(Admission::Try)));
+    assert!(futures_poll_once(first.as_mut()).await.is_none());
+    while sizes.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
-    let mut n_waiting = 0;
-    for (priority, documents) in requests {
-        let context = RequestContext { priority, ..request_context(Admission::Try) };
-        for ids in documents {
-            n_waiting += ids.len();
-            under_way.push(ask(context, ids));
-            while scheduler.n_waiting() < n_waiting {
-                tokio::task::yield_now().await;
-            }
-        }
+    let ask = |id| Box::pin(scheduler.run(vec![window(id)], request_context(Admission::Try)));
+    let mut others = [2, 3, 4].map(ask);
+    for other in &mut others {
+        assert!(futures_poll_once(other.as_mut()).await.is_none());
     }
     drop(release);
-    for request in under_way {
-        request.await.unwrap().unwrap();
+    first.await.unwrap();
+    for (other, id) in others.into_iter().zip(2..) {
+        assert_eq!(other.await.unwrap(), vec![logits(id)]);
     }
-    let order = runs.lock().unwrap();
-    order[1..].to_vec()
-}
-
-#[tokio::test]
-async fn requests_take_turns_by_documents() {
-    let requests = vec![
-        (Priority::Normal, vec![vec![10, 11, 12], vec![13], vec![14, 15]]),
-        (Priority::Normal, vec![vec![20]]),
-        (Priority::Normal, vec![vec![30, 31], vec![32]]),
-    ];
-    assert_eq!(order_of_runs(1, requests).await, [10, 11, 12, 20, 30, 31, 13, 32, 14, 15]);
-}
-
-#[tokio::test]
-async fn a_long_document_takes_several_turns() {
-    let requests = vec![
-        (Priority::Normal, vec![(100..120).collect()]),
-        (Priority::Normal, vec![vec![20]]),
-        (Priority::Normal, vec![(40..50).collect()]),
-    ];
-    let order: Vec<u32> = (100..108).chain([20]).chain(40..48).chain(108..116).chain(48..50).chain(116..120).collect();
-    assert_eq!(order_of_runs(1, requests).await, order);
-}
-
-#[tokio::test]
-async fn bulk_work_yields_to_all_other() {
-    let requests = vec![
-        (Priority::Bulk, vec![vec![10, 11]]),
-        (Priority::Normal, vec![vec![20]]),
-        (Priority::Normal, vec![vec![30, 31]]),
-    ];
-    assert_eq!(order_of_runs(1, requests).await, [20, 30, 31, 10, 11]);
+    assert_eq!(*sizes.lock().unwrap(), [1, 3]);
 }
 
 /// A scheduler of two streams and a session for single runs, which counts its runs and panics at id 13; streams are held until
