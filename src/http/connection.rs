@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep, sleep_until};
 
-use super::server::ServerSettings;
+use super::limits::ServerSettings;
 
 /// How every answer of this server begins.
 const FIRST_BYTES: &[u8] = b"HTTP/1.";

@@ -10,6 +10,7 @@ mod error;
 mod health;
 mod json;
 mod keys;
+mod limits;
 mod models;
 mod observe;
 mod schema;
@@ -32,7 +33,8 @@ use crate::system::choice::shortened;
 pub use app::App;
 pub use error::{Code, Problem};
 pub use keys::{AdminAccess, ApiKey};
-pub use server::{ServerSettings, serve};
+pub use limits::ServerSettings;
+pub use server::serve;
 
 /// All routes over `app`.
 pub fn router(app: Arc<App>) -> Router {
