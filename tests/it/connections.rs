@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use futures_util::StreamExt;
+use ressort::classify::cache::PredictionCache;
 use ressort::classify::request::RequestLimits;
 use ressort::http::{App, ServerSettings, router, serve};
 use serde_json::{Value, json};
@@ -45,7 +46,9 @@ impl Served {
     async fn new(model: &str, settings: ServerSettings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Arc::new(App::new(registry(&[model]).await, RequestLimits::default()));
+        let mut app = App::new(registry(&[model]).await, RequestLimits::default());
+        app.cache = Some(Arc::new(PredictionCache::new(10_000_000)));
+        let app = Arc::new(app);
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { stopped.await.unwrap() };
         let server = tokio::spawn(serve(listener, Arc::clone(&app), shutdown, settings));
@@ -138,11 +141,14 @@ async fn the_work_of_a_client_that_is_gone_ends() {
     let served = Served::new("bert-cased-ner", PATIENT).await;
     let model = served.app.registry.models().remove(0);
     let n_holders = Arc::strong_count(&model);
-    let client = served.connect(&classify_request(&json!({"text": "Angela Merkel reiste nach Paris. ".repeat(3_000)})));
+    let request = classify_request(&json!({"text": "Angela Merkel reiste nach Paris. ".repeat(5_000)}));
+    let client = served.connect(&request);
     until("the document waits", || served.n_waiting() > 0).await;
     drop(client);
     until("its windows are gone", || served.n_waiting() == 0).await;
     until("its task is gone", || Arc::strong_count(&model) == n_holders).await;
+    let again = read_all(served.connect(&request));
+    assert!(again.contains("\"cached\":false"), "the document was classified to its end");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
