@@ -71,6 +71,7 @@ class Entities:
     single_share: float
     window_sentences: list[int]
     alteration_share: float
+    news_passes: int
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Topics:
     iptc_passes: dict[str, int]
     sib200_languages: list[str]
     denews_passes: int
+    news_passes: int
     absent_weight: dict[str, float]
 
 

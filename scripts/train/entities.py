@@ -48,9 +48,8 @@ class Encoder:
 def entity_examples(encoder: Encoder, config: Config, rng: random.Random) -> list[EntityExample]:
     """`passes` copies of the training set in sequence, each cut and altered differently."""
     settings = config.entities
-    sentences = [
-        tag_words(record) for record in read_training_records(config.paths.data, "entities/germeval2014.train")
-    ]
+    records = read_training_records(config.paths.data, "entities/germeval2014.train")
+    sentences = [tag_words(without_eras(record)) for record in records]
     examples = []
     for _ in range(settings.passes):
         for group in group_sentences(sentences, settings.single_share, settings.window_sentences, rng):
@@ -59,6 +58,13 @@ def entity_examples(encoder: Encoder, config: Config, rng: random.Random) -> lis
                 tagged = alter_tagged(tagged, draw_alteration(rng), rng)
             examples.append(encode_tagged(tagged, encoder))
     return examples
+
+
+def without_eras(record: dict) -> dict:
+    """GermEval labels `Chr.` a person in `44 v. Chr.`; no reader of news would."""
+    names = (record["text"][entity["start"] : entity["end"]] for entity in record["entities"])
+    kept = [entity for entity, name in zip(record["entities"], names, strict=True) if name != "Chr."]
+    return {**record, "entities": kept}
 
 
 def tag_words(record: dict) -> TaggedText:

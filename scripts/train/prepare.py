@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 from .config import Config, parse_arguments
 from .entities import Encoder, entity_examples
 from .labels import TOPICS
+from .news import news_examples
 from .topics import topic_examples
 from .truecase import read_truecaser
 
@@ -24,7 +25,11 @@ def main() -> None:
 
 
 def prepare_entities(config: Config, encoder: Encoder) -> None:
-    entities = entity_examples(encoder, config, random.Random(config.seed))
+    rng = random.Random(config.seed)
+    entities = entity_examples(encoder, config, rng)
+    if config.entities.news_passes:
+        entities += news_examples(encoder, config, rng)
+        rng.shuffle(entities)
     lengths = [len(example.input_ids) for example in entities]
     np.savez(
         config.paths.examples / "entities.npz",

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ from .alter import alter, draw_alteration
 from .config import Config
 from .entities import WORD, Encoder, TaggedText, first_pieces
 from .labels import SIB200_TOPICS, TOPIC_INDEX, TOPICS
+from .markup import read_news
 from .records import read_texts, read_training_records
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class TopicItem:
     text: str
     topics: frozenset[str]
     absent_weight: float
+    takes_teachers_tags: bool = True
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def topic_examples(encoder: Encoder, config: Config, rng: random.Random) -> list
     ]
     rng.shuffle(items)
     items = join_short_items(items, settings.joined_share, rng)
-    items += wiki_items(config, rng)
+    items += wiki_items(config, rng) + news_items(config, rng)
     rng.shuffle(items)
     return [
         encode_item(alter_item(item, settings.alteration_share, rng), encoder, settings.max_tokens) for item in items
@@ -108,6 +110,17 @@ def klexikon_items(config: Config, rng: random.Random) -> list[TopicItem]:
     return [TopicItem(r["text"], _topics(r), weight) for r in sample_balanced(records, config.topics.klexikon_cap, rng)]
 
 
+def news_items(config: Config, rng: random.Random) -> list[TopicItem]:
+    """Our own news: whole, without the first line, and the lead alone. Their tags are gold, so no teacher adds any."""
+    items = []
+    for news in read_news(part="train") if config.topics.news_passes else []:
+        lines = news.text.split("\n")
+        forms = [news.text, news.text, "\n".join(lines[1:]), "\n".join(lines[:2])]
+        for form in rng.sample(forms, min(config.topics.news_passes, len(forms))):
+            items += [TopicItem(form, frozenset(news.topics), 1.0, False)] if form.strip() else []
+    return items
+
+
 def wiki_items(config: Config, rng: random.Random) -> list[TopicItem]:
     """Paragraphs and runs of sentences of an encyclopaedia, without topics: for the teachers to label entities in."""
     articles = read_texts(config.paths.data, "text/wiki")
@@ -158,12 +171,14 @@ def join_short_items(items: list[TopicItem], share: float, rng: random.Random) -
 def alter_item(item: TopicItem, share: float, rng: random.Random) -> TopicItem:
     if rng.random() >= share:
         return item
-    return TopicItem(alter(item.text, draw_alteration(rng), rng).text, item.topics, item.absent_weight)
+    return replace(item, text=alter(item.text, draw_alteration(rng), rng).text)
 
 
 def encode_item(item: TopicItem, encoder: Encoder, max_tokens: int) -> TopicExample:
     encoding = encoder.encode(item.text)
     ids, asked = encoding.ids, first_piece_flags(encoding, item.text)
+    if not item.takes_teachers_tags:
+        asked = [0] * len(ids)
     if len(ids) > max_tokens:
         ids, asked = ids[: max_tokens - 1] + ids[-1:], [*asked[: max_tokens - 1], 0]
     targets = np.zeros(len(TOPICS), np.float32)

@@ -1,6 +1,7 @@
 """Valid tag sequences and entities."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_spans_give_first_and_last_word() -> None:
 
 
 def test_a_word_without_a_piece_is_outside_and_a_text_without_words_has_no_tags() -> None:
-    encoding = SimpleNamespace(ids=[1], offsets=[(0, 3)])
+    encoding: Any = SimpleNamespace(ids=[1], offsets=[(0, 3)])
     words = TaggedText("Ulm x", [(0, 3), (4, 5)], [])
     assert TagDecoder(TAGS).word_tags(encoding, rows("B-LOC"), words) == ["B-LOC", "O"]
     assert TagDecoder(TAGS).word_tags(encoding, rows("O"), TaggedText("", [], [])) == []
@@ -49,5 +50,5 @@ def test_a_word_without_a_piece_is_outside_and_a_text_without_words_has_no_tags(
 def test_tags_of_served_words_reach_the_gold_words_that_are_parts_of_them() -> None:
     # The service has the word `Ulm-Süd`, the gold data `Ulm` and `-Süd`.
     gold = TaggedText("in Ulm-Süd", [(0, 2), (3, 6), (6, 10)], ["O", "B-LOC", "I-LOC"])
-    encoding = SimpleNamespace(ids=[1, 2], offsets=[(0, 2), (3, 10)])
+    encoding: Any = SimpleNamespace(ids=[1, 2], offsets=[(0, 2), (3, 10)])
     assert found_tags(TagDecoder(TAGS), encoding, rows("O", "B-LOC"), gold) == ["O", "B-LOC", "I-LOC"]

@@ -2,6 +2,7 @@
 
 import random
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from scripts.train.labels import ENTITY_INDEX, UNLABELLED
 from scripts.train.truecase import Truecaser
 
 
-def encoding(*offsets: tuple[int, int]) -> SimpleNamespace:
+def encoding(*offsets: tuple[int, int]) -> Any:
     return SimpleNamespace(ids=list(range(len(offsets))), offsets=list(offsets))
 
 
@@ -79,7 +80,9 @@ def test_a_long_text_is_cut_and_keeps_its_last_special_token() -> None:
     text = "a " * n_words
     words = [(2 * index, 2 * index + 1) for index in range(n_words)]
     offsets = [(0, 0), *words, (0, 0)]
-    tokenizer = SimpleNamespace(encode=lambda _text: SimpleNamespace(ids=list(range(len(offsets))), offsets=offsets))
+    tokenizer: Any = SimpleNamespace(
+        encode=lambda _text: SimpleNamespace(ids=list(range(len(offsets))), offsets=offsets)
+    )
     example = encode_tagged(TaggedText(text, words, ["O"] * n_words), Encoder(tokenizer, Truecaser([])))
     assert len(example.input_ids) == len(example.tags) == MAX_TOKENS + 2
     assert example.input_ids[-1] == n_words + 1

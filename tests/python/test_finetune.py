@@ -152,7 +152,7 @@ def test_an_entity_inside_a_word_cuts_it() -> None:
 
 
 def test_a_window_begins_with_a_word_outside_entities() -> None:
-    encoding = SimpleNamespace(ids=[5, 6, 7, 8], offsets=[(0, 3), (4, 7), (8, 10), (10, 13)])
+    encoding: Any = SimpleNamespace(ids=[5, 6, 7, 8], offsets=[(0, 3), (4, 7), (8, 10), (10, 13)])
     index = {"O": 0, "B-LOC": 1, "I-LOC": 2}
     tags, starts = tag_document(document("Die Bad Homburg", (4, 15)), encoding, index)
     assert tags == [0, 1, 2, UNLABELLED]
@@ -183,7 +183,7 @@ def test_the_topics_of_a_document_count_once_over_its_windows(settings: Callable
     words = [(2 * index, 2 * index + 1) for index in range(14)]
     special = SimpleNamespace(ids=[1, 2])
     whole = SimpleNamespace(ids=list(range(10, 24)), offsets=words)
-    tokenizer = SimpleNamespace(encode=lambda text, **_: whole if text else special)
+    tokenizer: Any = SimpleNamespace(encode=lambda text, **_: whole if text else special)
     write_examples(read, [document("a " * 14, (0, 1))], Labels(["LOC"], ["Kultur", "Sport"]), tokenizer)
     arrays = np.load(read.paths.examples)
     assert arrays["lengths"].tolist() == [8, 8, 4]

@@ -1,0 +1,28 @@
+"""The parameters of a served ONNX graph, in float and by their names in PyTorch."""
+
+import numpy as np
+from onnx import GraphProto, numpy_helper
+
+
+def read_weights(graph: GraphProto) -> dict[str, np.ndarray]:
+    """The graph's parameters in float, by their names in PyTorch."""
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    weights = {name: array for name, array in tensors.items() if not name.startswith("onnx::")}
+    for name in [name.removesuffix("_quantized") for name in weights if name.endswith("_quantized")]:
+        weights[name] = dequantise(tensors, name)
+    for node in graph.node:
+        # The exporter keeps the module's path in the node's name, and loses the weight's: onnx::MatMul_1358.
+        stem = node.name.removesuffix("_quant").removesuffix("/MatMul")
+        if node.op_type in ("MatMul", "MatMulInteger") and stem != node.name.removesuffix("_quant"):
+            name = stem.strip("/").replace("/", ".") + ".weight"
+            matrix = node.input[1].removesuffix("_quantized")
+            if matrix in tensors or f"{matrix}_quantized" in tensors:
+                weights[name] = np.ascontiguousarray(dequantise(tensors, matrix).T)
+    return weights
+
+
+def dequantise(tensors: dict[str, np.ndarray], name: str) -> np.ndarray:
+    if name in tensors:
+        return tensors[name]
+    values = tensors[f"{name}_quantized"].astype(np.float32)
+    return (values - tensors[f"{name}_zero_point"].astype(np.float32)) * tensors[f"{name}_scale"]
