@@ -15,7 +15,8 @@ use ressort::inference::decode::entities::{Entity, TagScheme, decode_entities};
 use ressort::inference::decode::topics::decode_topics;
 use ressort::inference::decode::words::words;
 use ressort::inference::stitch::{owners, stitch};
-use ressort::inference::tokenize::{Tokenizer, Tokens, Window, Windowing};
+use ressort::inference::tokenize::{Tokenizer, Tokens, Window};
+use ressort::inference::windows::{Sentences, Windowing};
 use ressort::manifest::task::AggregationStrategy;
 use ressort::manifest::{Manifest, TopicHead};
 use ressort::text::normalize::normalize;
@@ -40,13 +41,19 @@ static WINDOWING: LazyLock<Windowing> = LazyLock::new(|| {
     Windowing::new(MANIFEST.max_length, MANIFEST.stride, n_special).expect("its windows advance")
 });
 static TOKENS: LazyLock<Tokens> = LazyLock::new(|| TOKENIZER.tokenize(&ARTICLE).expect("a plain text"));
-static WINDOWS: LazyLock<Vec<Window>> = LazyLock::new(|| TOKENIZER.windows(&TOKENS, *WINDOWING));
+static SENTENCES: LazyLock<Sentences> = LazyLock::new(|| Sentences::find(&ARTICLE, &TOKENS, WINDOWING.capacity()));
+static WINDOWS: LazyLock<Vec<Window>> = LazyLock::new(cut_windows);
 static SCHEME: LazyLock<TagScheme> =
     LazyLock::new(|| TagScheme::of(&MANIFEST.entities.as_ref().expect("an entity head").tags));
 static TOPICS: LazyLock<&TopicHead> = LazyLock::new(|| MANIFEST.topics.as_ref().expect("a topic head"));
 
 fn main() {
     divan::main();
+}
+
+fn cut_windows() -> Vec<Window> {
+    let ranges = WINDOWING.cut(&SENTENCES).into_iter();
+    ranges.map(|range| TOKENIZER.window(&TOKENS, range)).collect()
 }
 
 /// Logits that make a name of every fourth token or so, as articles have them.
@@ -84,7 +91,13 @@ fn tokenizing(bencher: Bencher) {
 
 #[divan::bench]
 fn cutting_windows(bencher: Bencher) {
-    bencher.counter(ItemsCount::new(WINDOWS.len())).bench(|| TOKENIZER.windows(black_box(&TOKENS), *WINDOWING));
+    bencher.counter(ItemsCount::new(WINDOWS.len())).bench(cut_windows);
+}
+
+#[divan::bench]
+fn finding_sentences(bencher: Bencher) {
+    let find = || Sentences::find(black_box(&ARTICLE), &TOKENS, WINDOWING.capacity());
+    bencher.counter(BytesCount::of_str(ARTICLE.as_str())).bench(find);
 }
 
 #[divan::bench]
@@ -98,9 +111,8 @@ fn stitching(bencher: Bencher) {
     let ranges: Vec<_> = WINDOWS.iter().map(|window| window.tokens.clone()).collect();
     let heads: Vec<_> = ranges.iter().map(|range| WindowHead::Token(entity_logits(range.len()))).collect();
     let heads: Vec<_> = heads.iter().collect();
-    let n_tokens = TOKENS.ids.len();
-    bencher.counter(ItemsCount::new(n_tokens)).bench(|| {
-        let owners = owners(n_tokens, black_box(&ranges));
+    bencher.counter(ItemsCount::new(TOKENS.ids.len())).bench(|| {
+        let owners = owners(black_box(&SENTENCES), &ranges);
         stitch(&owners, &ranges, &heads)
     });
 }

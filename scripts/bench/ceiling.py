@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import tokenizers
 
-from scripts.train.windows import Window
+from scripts.train.windows import Sentences, Window
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,5 +113,7 @@ def _manifest(model: pathlib.Path) -> tuple[str, Window]:
 
 
 def _windows(tokenizer: tokenizers.Tokenizer, text: str, window: Window) -> list[list[int]]:
-    first, *body, last = tokenizer.encode(text).ids
-    return [[first, *body[tokens.start : tokens.stop], last] for tokens in window.ranges(len(body))]
+    encoding = tokenizer.encode(text)
+    first, *body, last = encoding.ids
+    sentences = Sentences.find(text, encoding.offsets[1:-1], window.capacity)
+    return [[first, *body[tokens.start : tokens.stop], last] for tokens in window.cut(sentences)]

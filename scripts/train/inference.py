@@ -12,7 +12,7 @@ from .entities import WORD, TaggedText
 from .labels import ENTITY_TAGS
 from .manifest import read_manifest
 from .truecase import read_truecaser
-from .windows import Window, stitch
+from .windows import Sentences, Window, stitch
 
 GERMEVAL = TagDecoder(ENTITY_TAGS)
 
@@ -72,11 +72,11 @@ class GraphReader:
     def read(self, text: str) -> tuple[Encoding, list[np.ndarray]]:
         """The text's tokens without specials, and each output for them, `[tokens, labels]`."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        n_tokens = len(encoding.ids)
-        windows = self._window.ranges(n_tokens)
+        sentences = Sentences.find(text, encoding.offsets, self._window.capacity)
+        windows = self._window.cut(sentences)
         by_window = [self._run(encoding.ids[window.start : window.stop]) for window in windows]
         by_output = zip(*by_window, strict=True)
-        return encoding, [stitch(n_tokens, windows, [rows[0, 1:-1] for rows in output]) for output in by_output]
+        return encoding, [stitch(sentences, windows, [rows[0, 1:-1] for rows in output]) for output in by_output]
 
     def _run(self, ids: list[int]) -> list[np.ndarray]:
         row = np.array([[self._begin, *ids, self._end]], np.int64)

@@ -9,3 +9,4 @@ pub mod session;
 pub mod settings;
 pub mod stitch;
 pub mod tokenize;
+pub mod windows;

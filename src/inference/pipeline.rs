@@ -13,7 +13,8 @@ use crate::inference::decode::entities::{Entity, TagScheme, decode_entities};
 use crate::inference::decode::topics::{Topic, decode_topics};
 use crate::inference::scheduler::{RequestContext, ScheduleError, Scheduler};
 use crate::inference::stitch::{owners, pool, stitch};
-use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window, Windowing};
+use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window};
+use crate::inference::windows::{Sentences, Windowing};
 use crate::manifest::TopicHead;
 use crate::manifest::task::{AggregationStrategy, Tasks};
 use crate::system::choice::UnknownWord;
@@ -119,6 +120,7 @@ struct Reading {
     normalized: Normalized<'static>,
     /// Those in `windows`.
     tokens: Tokens,
+    sentences: Sentences,
     windows: Vec<Window>,
     usage: Usage,
 }
@@ -169,13 +171,18 @@ impl Pipeline {
             Overflow::Truncate => tokens.truncate(capacity),
             Overflow::Error | Overflow::Window => {}
         }
-        let windows = self.tokenizer.windows(&tokens, self.windowing);
+        let sentences = match tokens.ids.len() {
+            n_tokens if n_tokens <= capacity => Sentences::unknown(n_tokens),
+            _ => Sentences::find(&normalized.text, &tokens, capacity),
+        };
+        let ranges = self.windowing.cut(&sentences).into_iter();
+        let windows: Vec<Window> = ranges.map(|range| self.tokenizer.window(&tokens, range)).collect();
         let usage = Usage {
             n_tokens: tokens.ids.len(),
             n_windows: windows.len(),
             truncated: overflows && overflow == Overflow::Truncate,
         };
-        Ok(Reading { text, normalized, tokens, windows, usage })
+        Ok(Reading { text, normalized, tokens, sentences, windows, usage })
     }
 
     /// Tokens with spans in `text`. Restoring the letter case does not move them.
@@ -194,7 +201,7 @@ impl Pipeline {
         logits: &[WindowLogits],
         options: PredictOptions,
     ) -> Prediction {
-        let owners = owners(reading.tokens.ids.len(), &windows);
+        let owners = owners(&reading.sentences, &windows);
         let topic_heads: Vec<&WindowHead> = logits.iter().filter_map(|window| window.topics.as_ref()).collect();
         let entity_heads: Vec<&WindowHead> = logits.iter().filter_map(|window| window.entities.as_ref()).collect();
         let topics = self.topics.as_ref().filter(|_| options.tasks.topics).map(|head| {

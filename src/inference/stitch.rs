@@ -1,30 +1,46 @@
-//! From windows back to the document: a token in two windows takes its logits from the window in which it has
-//! the most context, so that the document is decoded once and no entity is cut or doubled at an edge.
+//! From windows back to the document: each sentence takes its logits from one window that holds it whole, so that the
+//! document is decoded once and no entity is cut or doubled at an edge.
 
 use std::ops::Range;
 
 use ndarray::Array2;
 
 use crate::inference::batch::WindowHead;
+use crate::inference::windows::Sentences;
 use crate::manifest::task::Pooling;
 
 /// For each of the document's tokens the window that speaks for it, given the tokens of each window in order.
 ///
-/// The context of a token in a window is its distance to the nearer edge; an edge that is the document's own does not
-/// count, since nothing is cut off there. On a tie the earlier window speaks.
-pub fn owners(n_tokens: usize, windows: &[Range<usize>]) -> Vec<usize> {
-    let mut best = vec![(0, 0); n_tokens];
-    for (index, window) in windows.iter().enumerate() {
-        for token in window.clone() {
-            let left = if window.start == 0 { usize::MAX } else { token - window.start + 1 };
-            let right = if window.end == n_tokens { usize::MAX } else { window.end - token };
-            let context = left.min(right);
-            if context > best[token].0 {
-                best[token] = (context, index);
-            }
+/// It is the window with the most context: for the tokens of a sentence among the windows that hold the sentence whole, and
+/// for a token of a longer sentence among those that hold the token. The context is the distance to the nearer edge of the
+/// window. An edge that is the document's own does not count, since nothing is cut off there. On a tie the earlier window
+/// speaks.
+pub fn owners(sentences: &Sentences, windows: &[Range<usize>]) -> Vec<usize> {
+    let mut owners = Vec::with_capacity(sentences.n_tokens());
+    for sentence in sentences.iter() {
+        match owner(&sentence, sentences.n_tokens(), windows) {
+            Some(owner) => owners.extend(sentence.map(|_| owner)),
+            None => owners.extend(
+                // Every token is in a window.
+                sentence.map(|token| owner(&(token..token + 1), sentences.n_tokens(), windows).unwrap_or_default()),
+            ),
         }
     }
-    best.into_iter().map(|(_, owner)| owner).collect()
+    owners
+}
+
+/// The window that holds `span` whole, with the most context.
+fn owner(span: &Range<usize>, n_tokens: usize, windows: &[Range<usize>]) -> Option<usize> {
+    // Both edges of the windows rise.
+    let first = windows.partition_point(|window| window.end < span.end);
+    let last = windows.partition_point(|window| window.start <= span.start);
+    let context = |window: &Range<usize>| {
+        let left = if window.start == 0 { usize::MAX } else { span.start - window.start };
+        let right = if window.end == n_tokens { usize::MAX } else { window.end - span.end };
+        left.min(right)
+    };
+    // The maximum is the last of equals, so the windows are taken in reverse.
+    (first..last).rev().max_by_key(|&index| context(&windows[index]))
 }
 
 /// Logits `[N, L]` of a document's tokens out of those of its windows; `[0, 0]` for a document without tokens.
@@ -66,7 +82,8 @@ mod tests {
     use ndarray::array;
 
     #[test]
-    fn a_token_is_spoken_for_by_the_window_with_most_context() {
+    fn a_token_of_a_long_sentence_is_spoken_for_by_the_window_with_most_context() {
+        let owners = |n_tokens, windows: &[Range<usize>]| owners(&Sentences::unknown(n_tokens), windows);
         assert_eq!(owners(0, &[]), [0; 0]);
         assert_eq!(owners(3, &[Range { start: 0, end: 3 }]), [0, 0, 0]);
         // Shared are 4 to 7: the middle of the overlap is where the owner changes.
@@ -82,7 +99,7 @@ mod tests {
             WindowHead::Token(array![[12.0], [13.0], [14.0], [15.0]]),
         );
         let windows = [0..4, 2..6];
-        let owners = owners(6, &windows);
+        let owners = owners(&Sentences::unknown(6), &windows);
         assert_eq!(stitch(&owners, &windows, &[&a, &b]), array![[0.0], [1.0], [2.0], [13.0], [14.0], [15.0]]);
     }
 

@@ -1,5 +1,5 @@
-//! From a text to the windows that a model can read: ids and spans of its tokens, cut into overlapping windows, each
-//! between the model's special tokens. Nothing is dropped: every token is in at least one window.
+//! From a text to the ids and spans of its tokens, and from the tokens of a window to the sequence that a model reads,
+//! between its special tokens.
 //!
 //! The only file that names the `tokenizers` crate. Truncation and padding that a `tokenizer.json` carries are
 //! overruled, and a text that spells a special token (`</s>`) is read as text.
@@ -37,14 +37,6 @@ pub struct Tokens {
     pub spans: Vec<ByteSpan>,
     /// The tokenizer's own word (pre-token) of each token: tokens of one word share a number.
     pub word_ids: Vec<Option<u32>>,
-}
-
-/// How a text is cut: windows of at most `max_length` tokens, special tokens included, that share `stride` tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Windowing {
-    max_length: usize,
-    stride: usize,
-    n_special: usize,
 }
 
 /// One sequence for the model: special tokens around `tokens` of the text.
@@ -140,14 +132,13 @@ impl Tokenizer {
         Ok(Tokens { ids: encoding.get_ids().to_vec(), spans, word_ids: encoding.get_word_ids().to_vec() })
     }
 
-    /// Cuts `tokens` into windows; none for a text without tokens.
-    pub fn windows(&self, tokens: &Tokens, windowing: Windowing) -> Vec<Window> {
-        let cut = |range: Range<usize>| Window {
+    /// The window that holds this range of `tokens`.
+    pub fn window(&self, tokens: &Tokens, range: Range<usize>) -> Window {
+        Window {
             input_ids: [&self.special.prefix, &tokens.ids[range.clone()], &self.special.suffix].concat(),
             n_prefix: self.special.prefix.len(),
             tokens: range,
-        };
-        windowing.ranges(tokens.ids.len()).map(cut).collect()
+        }
     }
 }
 
@@ -157,44 +148,6 @@ impl Tokens {
         self.ids.truncate(n);
         self.spans.truncate(n);
         self.word_ids.truncate(n);
-    }
-}
-
-impl Windowing {
-    /// Checks that windows of `max_length` with `n_special` special tokens advance when they share `stride` tokens.
-    pub fn new(max_length: usize, stride: usize, n_special: usize) -> Result<Self, TokenizeError> {
-        let capacity = max_length.saturating_sub(n_special);
-        if stride >= capacity {
-            return Err(TokenizeError::StrideTooLarge { stride, max_length, n_special, capacity });
-        }
-        Ok(Self { max_length, stride, n_special })
-    }
-
-    pub fn max_length(self) -> usize {
-        self.max_length
-    }
-
-    pub fn stride(self) -> usize {
-        self.stride
-    }
-
-    /// How many of a text's tokens fit into one window.
-    pub fn capacity(self) -> usize {
-        self.max_length - self.n_special
-    }
-
-    /// How many windows a text of `n_tokens` takes: none for no tokens, else `1 + ceil((n_tokens - capacity) / (capacity - stride))`,
-    /// and one where all fit.
-    pub fn n_windows(self, n_tokens: usize) -> usize {
-        match n_tokens {
-            0 => 0,
-            n => 1 + n.saturating_sub(self.capacity()).div_ceil(self.capacity() - self.stride),
-        }
-    }
-
-    fn ranges(self, n_tokens: usize) -> impl Iterator<Item = Range<usize>> {
-        let step = self.capacity() - self.stride;
-        (0..self.n_windows(n_tokens)).map(move |i| i * step..(i * step + self.capacity()).min(n_tokens))
     }
 }
 
@@ -239,28 +192,6 @@ fn probe_special_tokens(tokenizer: &tokenizers::Tokenizer) -> tokenizers::Result
 mod tests {
     use super::*;
     use crate::system::memory::held;
-    use proptest::prelude::*;
-
-    #[test]
-    fn a_stride_that_does_not_advance_is_refused_with_the_numbers() {
-        for (max_length, stride, n_special) in [(512, 510, 2), (512, 600, 2), (2, 0, 2), (1, 0, 2)] {
-            let message = Windowing::new(max_length, stride, n_special).unwrap_err().to_string();
-            assert!(message.contains(&format!("stride {stride} is too large")), "{message}");
-        }
-        assert!(Windowing::new(512, 509, 2).is_ok());
-    }
-
-    #[test]
-    fn windows_share_the_stride_and_end_with_the_text() {
-        let windowing = Windowing::new(6, 1, 2).unwrap();
-        let ranges = |n| windowing.ranges(n).map(|range| (range.start, range.end)).collect::<Vec<_>>();
-        assert_eq!(ranges(0), [(0, 0); 0]);
-        assert_eq!(ranges(1), [(0, 1)]);
-        assert_eq!(ranges(4), [(0, 4)]);
-        assert_eq!(ranges(5), [(0, 4), (3, 5)]);
-        assert_eq!(ranges(7), [(0, 4), (3, 7)]);
-        assert_eq!(ranges(8), [(0, 4), (3, 7), (6, 8)]);
-    }
 
     #[test]
     fn models_share_a_tokenizer_of_the_same_bytes_while_one_uses_it() {
@@ -289,23 +220,6 @@ mod tests {
             read();
             let kept = held::bytes() - before;
             assert!(kept < 1_000, "{model}: {kept} bytes");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_token_is_in_a_window_and_no_window_is_for_nothing(n in 0usize..3000, capacity in 1usize..520, stride in 0usize..519) {
-            let stride = stride % capacity;
-            let windowing = Windowing::new(capacity + 2, stride, 2).unwrap();
-            let ranges: Vec<_> = windowing.ranges(n).collect();
-            prop_assert_eq!(ranges.len(), windowing.n_windows(n));
-            prop_assert_eq!(ranges.first().map_or(0, |range| range.start), 0);
-            prop_assert_eq!(ranges.last().map_or(0, |range| range.end), n);
-            for pair in ranges.windows(2) {
-                prop_assert_eq!(pair[0].end - pair[1].start, stride);
-                prop_assert!(pair[1].end > pair[0].end);
-            }
-            prop_assert!(ranges.iter().all(|range| range.len() <= capacity));
         }
     }
 }

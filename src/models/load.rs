@@ -13,7 +13,8 @@ use crate::inference::scheduler::Priority;
 use crate::inference::scheduler::{Admission, RequestContext, RequestId, Scheduler, SchedulerSettings, Sessions};
 use crate::inference::session::{OrtSession, Placement, SessionError, SessionOptions, SharedModel, place};
 use crate::inference::settings::{Batching, RunSettings};
-use crate::inference::tokenize::{TokenizeError, Tokenizer, Window, Windowing};
+use crate::inference::tokenize::{TokenizeError, Tokenizer, Window};
+use crate::inference::windows::Windowing;
 use crate::manifest::task::{Pooling, Task};
 use crate::manifest::{
     EntityHead, FolderFiles, GoldenExample, Manifest, ManifestError, TopicHead, TopicLabel, default_label,
@@ -275,10 +276,10 @@ impl Trial {
         let of_length = |n: usize| {
             let ids = tokens.ids.iter().copied().cycle().take(n).collect();
             let tokens = crate::inference::tokenize::Tokens { ids, ..Default::default() };
-            tokenizer.windows(&tokens, windowing).into_iter().next()
+            tokenizer.window(&tokens, 0..n)
         };
-        let run = |session: &mut Box<dyn Run>, window: Option<Window>| {
-            let batch = Batch::new(&window.iter().collect::<Vec<_>>(), pad_id);
+        let run = |session: &mut Box<dyn Run>, window: Window| {
+            let batch = Batch::new(&[&window], pad_id);
             session.run(&batch).map_err(|source| LoadError::TrialRun { path: manifest.onnx_file.clone(), source })
         };
         let short = of_length(tokens.ids.len().min(windowing.capacity()));

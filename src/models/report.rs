@@ -150,7 +150,7 @@ impl fmt::Display for ModelReport {
         row("file", format!("{} ({:.1} MB, {})", self.file, self.memory.file_bytes as f64 / 1e6, self.precision))?;
         self.other_files.iter().try_for_each(|file| row("not used", file.clone()))?;
         row("family", self.family.clone())?;
-        row("windows", format!("{} tokens, neighbours share {}", self.max_length, self.stride))?;
+        row("windows", format!("{} tokens, neighbours share up to {}", self.max_length, self.stride))?;
         self.truecase_words.iter().try_for_each(|n| row("letter case", format!("restored by a list of {n} words")))?;
         row(
             "runs on",

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use proptest::prelude::*;
 use ressort::inference::pipeline::Overflow;
 use ressort::inference::pipeline::{PredictError, PredictOptions, Prediction};
+use ressort::inference::windows::Sentences;
 use ressort::manifest::task::AggregationStrategy;
 use ressort::models::load::Model;
 use ressort::text::span::{OffsetConverter, OffsetUnit};
@@ -82,11 +83,14 @@ proptest! {
     }
 
     #[test]
-    fn there_are_as_many_windows_as_the_formula_says(text in any_text()) {
+    fn a_text_is_read_whole_in_as_many_windows_as_its_sentences_need(text in any_text()) {
         let (runtime, models) = shared();
         for model in models {
             let usage = runtime.block_on(predict(model, &text, options())).usage;
-            prop_assert_eq!(usage.n_windows, model.pipeline.windowing.n_windows(usage.n_tokens));
+            let windowing = model.pipeline.windowing;
+            let n_unknown = windowing.cut(&Sentences::unknown(usage.n_tokens)).len();
+            prop_assert!(usage.n_windows >= usage.n_tokens.div_ceil(windowing.capacity()));
+            prop_assert!(usage.n_windows <= 2 * n_unknown + 1, "{usage:?}");
             prop_assert!(!usage.truncated);
         }
     }
@@ -190,8 +194,8 @@ async fn per_token_topics_are_the_mean_over_the_tokens_of_the_text() {
     let model = load("two-heads").await;
     let text = "Angela Merkel sprach am Montag in München.";
     let tokens = model.pipeline.tokenizer.tokenize(text).unwrap();
-    let windows = model.pipeline.tokenizer.windows(&tokens, model.pipeline.windowing);
-    let logits = model.pipeline.scheduler.run(windows, request_context()).await.unwrap();
+    let window = model.pipeline.tokenizer.window(&tokens, 0..tokens.ids.len());
+    let logits = model.pipeline.scheduler.run(vec![window], request_context()).await.unwrap();
     let rows = logits[0].topics.as_ref().unwrap().rows();
     assert_eq!(rows.nrows(), tokens.ids.len());
     for topic in predict(&model, text, options()).await.topics.unwrap() {

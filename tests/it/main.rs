@@ -23,3 +23,4 @@ mod server;
 mod support;
 mod swap;
 mod truecase;
+mod windows;

@@ -7,7 +7,7 @@ use ressort::inference::batch::{Batch, HeadOutput, Run};
 use ressort::inference::decode::tags::Position;
 use ressort::inference::session::{OrtSession, SessionOptions, SharedModel};
 use ressort::inference::settings::Provider;
-use ressort::inference::tokenize::{Tokenizer, Window, Windowing};
+use ressort::inference::tokenize::{Tokenizer, Window};
 use ressort::manifest::task::AggregationStrategy;
 use ressort::manifest::{IntegerProducts, Manifest, OnnxFile};
 use ressort::models::load::Model;
@@ -78,15 +78,14 @@ fn ids_and_logits_are_those_of_pytorch_for_every_family() {
     for LogitsModel { model, outputs, cases } in reference.models {
         let manifest = Manifest::read(&models_dir().join(&model)).unwrap();
         let tokenizer = Tokenizer::from_file(&manifest.tokenizer_file()).unwrap();
-        let windowing = Windowing::new(manifest.max_length, manifest.stride, 2).unwrap();
         let mut session = session(&manifest, 1, Arithmetic::Exact);
         for case in cases {
             let text = case["text"].as_str().unwrap();
             let tokens = tokenizer.tokenize(&normalize(text).text).unwrap();
-            let window = &tokenizer.windows(&tokens, windowing)[0];
+            let window = tokenizer.window(&tokens, 0..tokens.ids.len().min(manifest.max_length - 2));
             let ids: Vec<u32> = flatten(&case["input_ids"]).into_iter().map(|id| id as u32).collect();
             assert_eq!(window.input_ids, ids, "{model}: {text:?}");
-            let answer = session.run(&Batch::new(&[window], 0)).unwrap();
+            let answer = session.run(&Batch::new(&[&window], 0)).unwrap();
             for output in &outputs {
                 let is_topics = manifest.topics.as_ref().is_some_and(|head| head.output == *output);
                 let head = if is_topics { &answer.topics } else { &answer.entities };

@@ -1,62 +1,50 @@
-"""Windows and their owners: the same tables as in src/inference/tokenize.rs and stitch.rs."""
+"""Sentences, windows and their owners: the same cases as for the service (tests/it/windows.rs)."""
 
-from itertools import pairwise
+import json
+from pathlib import Path
 
 import numpy as np
-import pytest
 
-from scripts.train.windows import Window, owners, stitch
+from scripts.train.sentences import Start, starts
+from scripts.train.windows import Sentences, Window, owners, stitch
 
-
-@pytest.mark.parametrize(
-    ("n_tokens", "expected"),
-    [
-        (0, [(0, 0)]),
-        (1, [(0, 1)]),
-        (4, [(0, 4)]),
-        (5, [(0, 4), (3, 5)]),
-        (7, [(0, 4), (3, 7)]),
-        (8, [(0, 4), (3, 7), (6, 8)]),
-    ],
-)
-def test_windows_start_at_a_fixed_step_as_in_the_service(n_tokens: int, expected: list[tuple[int, int]]) -> None:
-    ranges = Window(max_length=6, stride=1).ranges(n_tokens)
-    assert [(window.start, window.stop) for window in ranges] == expected
+REFERENCE = Path(__file__).parents[1] / "reference"
 
 
-def test_every_token_is_in_a_window_and_neighbours_share_the_stride() -> None:
-    for n_tokens in range(1, 60):
-        for capacity in range(1, 12):
-            for stride in range(capacity):
-                ranges = Window(capacity + 2, stride).ranges(n_tokens)
-                assert ranges[0].start == 0
-                assert ranges[-1].stop == n_tokens
-                assert all(0 < len(window) <= capacity for window in ranges)
-                for window, following in pairwise(ranges):
-                    assert window.stop - following.start == stride
-                    assert following.stop > window.stop
+def test_sentences_and_lines_begin_where_the_service_begins_them() -> None:
+    for sentences in json.loads((REFERENCE / "sentences.json").read_text(encoding="utf-8")):
+        expected, offset = [], 0
+        for lines in sentences:
+            for index, line in enumerate(lines):
+                expected.append(Start(offset + len(line) - len(line.lstrip()), is_line=index > 0))
+                offset += len(line)
+        assert starts("".join(line for lines in sentences for line in lines)) == expected[1:]
 
 
-@pytest.mark.parametrize(
-    ("n_tokens", "windows", "expected"),
-    [
-        (0, [range(0)], []),
-        (3, [range(3)], [0, 0, 0]),
-        (12, [range(8), range(4, 12)], [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]),
-        (7, [range(4), range(1, 5), range(2, 6), range(3, 7)], [0, 0, 0, 1, 2, 3, 3]),
-    ],
-)
-def test_a_token_belongs_to_the_window_with_most_context(
-    n_tokens: int, windows: list[range], expected: list[int]
-) -> None:
-    assert owners(n_tokens, windows).tolist() == expected
+def test_windows_and_owners_are_those_of_the_service() -> None:
+    for case in json.loads((REFERENCE / "windows.json").read_text(encoding="utf-8")):
+        limits = case["sentences"]
+        n_tokens = limits[-1]
+        text = "".join("A!\n" if token + 1 in limits else "A, " for token in range(n_tokens))
+        offsets = [(max(3 * token - 1, 0), 3 * token + 1) for token in range(n_tokens)]
+        sentences = Sentences.find(text, offsets, case["capacity"])
+        windows = Window(case["capacity"] + 2, case["stride"]).cut(sentences)
+        pairs = [[window.start, window.stop] for window in windows if window]
+        assert pairs == case["windows"], limits
+        assert owners(sentences, windows).tolist() == case["owners"], limits
+
+
+def test_a_sentence_longer_than_a_window_is_divided_at_its_lines() -> None:
+    offsets = [(0, 2), (2, 5), (5, 8), (8, 11), (12, 15)]
+    assert Sentences.find("Aa Bb\nCc Dd! Ee", offsets, 4).limits == [0, 4, 5]
+    assert Sentences.find("Aa Bb\nCc Dd! Ee", offsets, 3).limits == [0, 2, 4, 5]
 
 
 def test_stitched_logits_are_those_of_the_owner() -> None:
     first, second = np.array([[0.0], [1], [2], [3]]), np.array([[12.0], [13], [14], [15]])
-    stitched = stitch(6, [range(4), range(2, 6)], [first, second])
+    stitched = stitch(Sentences([0, 6]), [range(4), range(2, 6)], [first, second])
     assert stitched.ravel().tolist() == [0, 1, 2, 13, 14, 15]
 
 
 def test_a_text_without_tokens_has_no_rows_but_all_labels() -> None:
-    assert stitch(0, [range(0)], [np.zeros((0, 3))]).shape == (0, 3)
+    assert stitch(Sentences([0]), [range(0)], [np.zeros((0, 3))]).shape == (0, 3)
