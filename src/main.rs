@@ -30,8 +30,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Blocking threads tokenize and decode documents. More of them than keep the cores busy would only take memory, and under load
-/// time from the runs.
+/// Blocking threads write files and release models. Documents are prepared by `inference::workers`. More threads would only take
+/// memory, and under load time from the runs.
 fn start_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     Ok(builder.enable_all().max_blocking_threads(2 * usable_cores()).build()?)

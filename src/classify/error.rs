@@ -3,6 +3,7 @@
 
 use crate::inference::pipeline::PredictError;
 use crate::inference::scheduler::ScheduleError;
+use crate::inference::tokenize::TokenizeError;
 use crate::models::registry::AssignError;
 use crate::system::choice::{shortened, suggestion};
 
@@ -12,6 +13,9 @@ pub enum ClassifyError {
         "the text has {n_characters} characters, and the limit is {max_characters}; split it, or raise --max-characters"
     )]
     TextTooLong { n_characters: usize, max_characters: usize },
+    /// The normalizer of the model would make many times as much of the text.
+    #[error("{0}")]
+    TextExpands(String),
     #[error("the text contains NUL (U+0000) at character {position}; remove it")]
     Nul { position: usize },
     #[error("threshold {0} is not between 0 and 1; scores are from 0 to 1")]
@@ -52,7 +56,7 @@ impl ClassifyError {
     /// A stable word for programs.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::TextTooLong { .. } => "text_too_long",
+            Self::TextTooLong { .. } | Self::TextExpands(_) => "text_too_long",
             Self::Nul { .. } => "invalid_text",
             Self::Threshold(_) | Self::NoTopics | Self::LabelLanguage { .. } => "invalid_request",
             Self::Assign(AssignError::Unknown { .. }) => "unknown_model",
@@ -67,9 +71,11 @@ impl ClassifyError {
 
     pub fn scope(&self) -> Scope {
         match self {
-            Self::TextTooLong { .. } | Self::Nul { .. } | Self::WindowExceeded(_) | Self::Internal(_) => {
-                Scope::Document
-            }
+            Self::TextTooLong { .. }
+            | Self::TextExpands(_)
+            | Self::Nul { .. }
+            | Self::WindowExceeded(_)
+            | Self::Internal(_) => Scope::Document,
             Self::Threshold(_)
             | Self::NoTopics
             | Self::LabelLanguage { .. }
@@ -96,9 +102,9 @@ impl From<PredictError> for ClassifyError {
             PredictError::Schedule(ScheduleError::Busy { .. }) => Self::Overloaded(message),
             PredictError::Schedule(ScheduleError::DeadlineExceeded) => Self::DeadlineExceeded(message),
             PredictError::Schedule(ScheduleError::NoWorker) => Self::Unavailable(message),
-            PredictError::Schedule(ScheduleError::Run(_) | ScheduleError::Panicked)
-            | PredictError::Tokenize(_)
-            | PredictError::Broken(_) => {
+            PredictError::Tokenize(TokenizeError::Expands { .. }) => Self::TextExpands(message),
+            PredictError::Schedule(ScheduleError::Run(_) | ScheduleError::Panicked | ScheduleError::Broken)
+            | PredictError::Tokenize(_) => {
                 tracing::error!(error = message, "a document failed");
                 Self::Internal(message)
             }

@@ -13,7 +13,7 @@ use crate::classify::answer::Answer;
 use crate::classify::request::ClassifyOptions;
 use crate::classify::samples::SampleFile;
 use crate::inference::pipeline::{PredictOptions, Prediction};
-use crate::inference::scheduler::{Admission, RequestContext};
+use crate::inference::scheduler::{Admission, Priority, RequestContext};
 use crate::manifest::task::Task;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
@@ -165,7 +165,8 @@ impl Shadow {
             return;
         }
         let started = Instant::now();
-        let context = RequestContext { admission: Admission::Try, deadline: started + TIMEOUT, ..live.options.context };
+        let (priority, admission, deadline) = (Priority::Bulk, Admission::Try, started + TIMEOUT);
+        let context = RequestContext { priority, admission, deadline, ..live.options.context };
         let options = PredictOptions { context, ..live.options };
         let prediction = self.assignment.predict(Arc::clone(&live.text), options).await;
         let elapsed = started.elapsed();

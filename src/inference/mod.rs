@@ -2,7 +2,9 @@
 
 pub mod arithmetic;
 pub mod batch;
+pub mod cuts;
 pub mod decode;
+pub mod pieces;
 pub mod pipeline;
 pub mod scheduler;
 pub mod session;
@@ -10,3 +12,4 @@ pub mod settings;
 pub mod stitch;
 pub mod tokenize;
 pub mod windows;
+pub mod workers;

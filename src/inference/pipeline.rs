@@ -11,10 +11,13 @@ use ndarray::{Array2, Axis};
 use crate::inference::batch::{WindowHead, WindowLogits};
 use crate::inference::decode::entities::{Entity, TagScheme, decode_entities};
 use crate::inference::decode::topics::{Topic, decode_topics};
+use crate::inference::pieces::PiecewiseTokens;
+
 use crate::inference::scheduler::{RequestContext, ScheduleError, Scheduler};
 use crate::inference::stitch::{owners, pool, stitch};
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window};
 use crate::inference::windows::{Sentences, Windowing};
+use crate::inference::workers::workers;
 use crate::manifest::TopicHead;
 use crate::manifest::task::{AggregationStrategy, Tasks};
 use crate::system::choice::UnknownWord;
@@ -109,8 +112,6 @@ pub enum PredictError {
     Tokenize(#[from] TokenizeError),
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
-    #[error("a step of the data path broke down")]
-    Broken(#[from] tokio::task::JoinError),
 }
 
 /// A document as its model reads it.
@@ -146,20 +147,53 @@ impl Pipeline {
         text: Arc<str>,
         options: PredictOptions,
     ) -> Result<Prediction, PredictError> {
-        self.scheduler.check_capacity(options.context)?;
-        let pipeline = Arc::clone(self);
-        let mut reading = off_thread(move || pipeline.read(text, options.overflow)).await??;
+        let admitted = self.scheduler.admit(self.windowing.n_windows_about(&text), options.context).await?;
+        let mut reading = self.prepare(text, options).await?;
         let windows = std::mem::take(&mut reading.windows);
         let ranges = windows.iter().map(|window| window.tokens.clone()).collect();
-        let logits = self.scheduler.run(windows, options.context).await?;
+        let logits = self.scheduler.run_admitted(windows, admitted, options.context).await?;
         let pipeline = Arc::clone(self);
-        Ok(off_thread(move || pipeline.decode(&reading, ranges, &logits, options)).await?)
+        let decode = move || pipeline.decode(&reading, ranges, &logits, options);
+        Ok(workers().run_once(options.context, decode).await?)
     }
 
-    /// From a text to windows.
-    fn read(&self, text: Arc<str>, overflow: Overflow) -> Result<Reading, PredictError> {
-        let normalized = normalize(&text).into_owned();
-        let mut tokens = self.tokenize(&normalized.text)?;
+    /// From a text to windows, in pieces.
+    async fn prepare(self: &Arc<Self>, text: Arc<str>, options: PredictOptions) -> Result<Reading, PredictError> {
+        let (pipeline, mut under_way) = (Arc::clone(self), None);
+        let piece = move || -> Result<Option<Reading>, PredictError> {
+            let Some((normalized, mut tokens)) = under_way.take() else {
+                under_way = Some(pipeline.normalize(&text));
+                return Ok(None);
+            };
+            match PiecewiseTokens::step(&mut tokens, &pipeline.tokenizer)? {
+                Some(tokens) => pipeline.read(Arc::clone(&text), normalized, tokens, options.overflow).map(Some),
+                None => {
+                    under_way = Some((normalized, tokens));
+                    Ok(None)
+                }
+            }
+        };
+        workers().run(options.context, transposed(piece)).await?
+    }
+
+    /// The text as the tokenizer sees it, and its tokens to come. Restoring the letter case does not move them.
+    fn normalize(&self, text: &str) -> (Normalized<'static>, PiecewiseTokens) {
+        let normalized = normalize(text).into_owned();
+        let text = match &self.truecaser {
+            Some(truecaser) => truecaser.restore(&normalized.text).into_owned(),
+            None => normalized.text.clone().into_owned(),
+        };
+        (normalized, PiecewiseTokens::new(text))
+    }
+
+    /// From tokens to windows.
+    fn read(
+        &self,
+        text: Arc<str>,
+        normalized: Normalized<'static>,
+        mut tokens: Tokens,
+        overflow: Overflow,
+    ) -> Result<Reading, PredictError> {
         if tokens.spans.iter().all(|span| span.is_empty()) {
             // Some tokenizers make a token of white space, which says nothing.
             tokens = Tokens::default();
@@ -183,14 +217,6 @@ impl Pipeline {
             truncated: overflows && overflow == Overflow::Truncate,
         };
         Ok(Reading { text, normalized, tokens, sentences, windows, usage })
-    }
-
-    /// Tokens with spans in `text`. Restoring the letter case does not move them.
-    fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
-        match &self.truecaser {
-            Some(truecaser) => self.tokenizer.tokenize(&truecaser.restore(text)),
-            None => self.tokenizer.tokenize(text),
-        }
     }
 
     /// From the windows' logits to what the document says.
@@ -243,7 +269,7 @@ fn topic_row(head: &TopicHead, owners: &[usize], windows: &[Range<usize>], heads
     }
 }
 
-/// Runs slow work on a thread where it does not block other requests.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, tokio::task::JoinError> {
-    tokio::task::spawn_blocking(work).await
+/// A piece that ends at its first error.
+fn transposed<T, E>(mut piece: impl FnMut() -> Result<Option<T>, E>) -> impl FnMut() -> Option<Result<T, E>> {
+    move || piece().transpose()
 }

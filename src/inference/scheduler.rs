@@ -10,11 +10,12 @@
 //! or waits, the other cores would be idle. Then a session that computes on all cores takes the run. It gives the same bits
 //! (`tests/it/parity.rs`) and shares the weights. Only large models have one (`uses_all_cores`, where a model is loaded).
 
+mod context;
 mod queue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -22,8 +23,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
 use crate::inference::batch::{Batch, BatchLimits, Run, RunError, WindowLogits};
 use crate::inference::tokenize::Window;
-use crate::system::choice::UnknownWord;
 use crate::system::memory::TrimOnDrop;
+pub use context::{Admission, Priority, RequestContext, RequestId};
+pub use queue::MAX_NEW_IN_A_ROW;
 use queue::{Job, QUANTUM, Queue};
 
 /// Makes a session.
@@ -47,21 +49,17 @@ pub struct Scheduler {
     n_permits: usize,
 }
 
+/// A document's permits before it runs.
+pub struct Admitted<'s> {
+    permit: Arc<OwnedSemaphorePermit>,
+    _follow_up: Option<SemaphorePermit<'s>>,
+}
+
 /// The permits of a lane. A document takes one for each window of its first quantum; its other windows need none.
 struct LanePermits {
     all: Arc<Semaphore>,
     /// The part of them that follow-up documents may take, so that they cannot fill the lane and keep new requests out.
     follow_up: Semaphore,
-}
-
-/// How soon a request wants its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, strum::Display, strum::EnumString, strum::VariantNames)]
-#[strum(serialize_all = "lowercase", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<Priority>)]
-pub enum Priority {
-    #[default]
-    Normal,
-    /// Batch jobs and the like: yields to all others.
-    Bulk,
 }
 
 /// What is fixed for a scheduler's life.
@@ -73,28 +71,6 @@ pub struct SchedulerSettings {
     pub pad_id: u32,
 }
 
-/// Whether a caller waits for a permit while the queue is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// Refused at once.
-    Try,
-    /// Waits until the deadline: for the follow-up documents of an admitted request.
-    Wait,
-}
-
-/// Which windows belong together: each request gets a fair share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestId(u64);
-
-/// How a document is scheduled.
-#[derive(Debug, Clone, Copy)]
-pub struct RequestContext {
-    pub request: RequestId,
-    pub priority: Priority,
-    pub admission: Admission,
-    pub deadline: Instant,
-}
-
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ScheduleError {
     #[error("the queue is full (it has {max_queued_windows} permits); try again shortly")]
@@ -103,6 +79,8 @@ pub enum ScheduleError {
     DeadlineExceeded,
     #[error("the model's session broke down on this batch and was replaced; try again")]
     Panicked,
+    #[error("a step of the data path broke down on this text; see the server's log, and report it")]
+    Broken,
     #[error("the model's last worker is gone; restart the server, and see its log for the cause")]
     NoWorker,
     #[error(transparent)]
@@ -147,17 +125,34 @@ impl Scheduler {
         Ok(Self { shared, normal_permits: permits(), bulk_permits: permits(), n_permits })
     }
 
-    /// Runs `windows` and gives their logits in the same order.
+    /// Admits a document of about `n_windows`, before any work is done on it.
     ///
     /// One free permit admits a whole document, so that a full queue does not refuse long documents sooner than short ones.
-    /// Its other permits are outstanding: it gets them before any other document is admitted.
+    pub async fn admit(&self, n_windows: usize, context: RequestContext) -> Result<Admitted<'_>, ScheduleError> {
+        let follow_up = self.wait_among_follow_ups(n_windows.clamp(1, QUANTUM), context).await?;
+        Ok(Admitted { permit: Arc::new(self.first_permit(context).await?), _follow_up: follow_up })
+    }
+
+    /// Runs `windows` and gives their logits in the same order.
     pub async fn run(&self, windows: Vec<Window>, context: RequestContext) -> Result<Vec<WindowLogits>, ScheduleError> {
+        let admitted = self.admit(windows.len(), context).await?;
+        self.run_admitted(windows, admitted, context).await
+    }
+
+    /// Runs the windows of a document that is admitted already.
+    ///
+    /// Its other permits are outstanding: it gets them before any other document is admitted.
+    pub async fn run_admitted(
+        &self,
+        windows: Vec<Window>,
+        admitted: Admitted<'_>,
+        context: RequestContext,
+    ) -> Result<Vec<WindowLogits>, ScheduleError> {
         if windows.is_empty() {
             return Ok(Vec::new());
         }
+        let Admitted { permit, _follow_up } = admitted;
         let n_taken = windows.len().min(QUANTUM);
-        let _follow_up = self.wait_among_follow_ups(n_taken, context).await?;
-        let permit = Arc::new(self.admit(context).await?);
         let n_outstanding = n_taken.min(self.n_permits) as u32 - 1;
         let outstanding = self.permits(context.priority).all.acquire_many(n_outstanding);
         let job = |window| {
@@ -179,14 +174,6 @@ impl Scheduler {
             biased;
             _all_taken = outstanding => answer.await,
             logits = &mut answer => logits,
-        }
-    }
-
-    /// The refusal that a document gets while the queue is full. Called before work is done on the document.
-    pub fn check_capacity(&self, context: RequestContext) -> Result<(), ScheduleError> {
-        match context.admission {
-            Admission::Try if self.permits(context.priority).all.available_permits() == 0 => Err(self.busy()),
-            _ => Ok(()),
         }
     }
 
@@ -214,7 +201,7 @@ impl Scheduler {
     }
 
     /// The document's first permit.
-    async fn admit(&self, context: RequestContext) -> Result<OwnedSemaphorePermit, ScheduleError> {
+    async fn first_permit(&self, context: RequestContext) -> Result<OwnedSemaphorePermit, ScheduleError> {
         if !self.is_alive() {
             return Err(ScheduleError::NoWorker);
         }
@@ -261,14 +248,6 @@ async fn in_time<T>(context: RequestContext, wait: impl Future<Output = T>) -> R
     tokio::time::timeout_at(context.deadline.into(), wait).await.map_err(|_| ScheduleError::DeadlineExceeded)
 }
 
-impl RequestId {
-    /// An id that no other request of this process has.
-    pub fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
 impl Drop for Scheduler {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
@@ -281,7 +260,7 @@ impl Shared {
         let mut queue = self.lock();
         // The last worker may have gone since the caller was admitted; then the jobs are dropped, which answers them.
         if self.n_alive.load(Ordering::Acquire) > 0 {
-            queue.push(context.priority, context.request, jobs);
+            queue.push(context, jobs);
         }
         drop(queue);
         self.wake.notify_all();

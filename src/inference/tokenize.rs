@@ -1,8 +1,8 @@
 //! From a text to the ids and spans of its tokens, and from the tokens of a window to the sequence that a model reads,
 //! between its special tokens.
 //!
-//! The only file that names the `tokenizers` crate. Truncation and padding that a `tokenizer.json` carries are
-//! overruled, and a text that spells a special token (`</s>`) is read as text.
+//! Only this file, `cuts.rs` and `pieces.rs` name the `tokenizers` crate. Truncation and padding that a `tokenizer.json` carries
+//! are overruled, and a text that spells a special token (`</s>`) is read as text.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use sha2::{Digest, Sha256};
 use tokenizers::ModelWrapper;
 
+use crate::inference::cuts::can_cut;
 use crate::text::span::ByteSpan;
 
 /// A model's tokenizer, with what it puts around a sequence.
@@ -19,6 +20,7 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     special: SpecialTokens,
     largest_id: u32,
+    is_cuttable: bool,
 }
 
 /// The tokens that the model expects before and after a sequence (`[CLS] … [SEP]`, `<s> … </s>`).
@@ -54,6 +56,11 @@ pub struct Window {
 pub enum TokenizeError {
     #[error("{path}: the tokenizer cannot be read; write it anew with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)", path = path.display())]
     Unreadable { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error(
+        "the text has {n_characters} characters, of which the model's normalizer would make {n_expanded}, and at most {max} are read; shorten it, or replace U+{:04X}, which becomes {n_of_character}",
+        u32::from(*character)
+    )]
+    Expands { n_characters: usize, n_expanded: usize, max: usize, character: char, n_of_character: usize },
     #[error("the text cannot be tokenized: {0}")]
     Failed(Box<dyn std::error::Error + Send + Sync>),
     #[error(
@@ -99,7 +106,8 @@ impl Tokenizer {
         }
         let special = probe_special_tokens(&inner)?;
         let largest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
-        Ok(Self { inner, special, largest_id })
+        let is_cuttable = can_cut(&inner);
+        Ok(Self { inner, special, largest_id, is_cuttable })
     }
 
     pub fn special(&self) -> &SpecialTokens {
@@ -119,6 +127,15 @@ impl Tokenizer {
     /// The name of the token with this id.
     pub fn id_to_token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
+    }
+
+    /// Whether a text in pieces has the tokens of the whole.
+    pub fn is_cuttable(&self) -> bool {
+        self.is_cuttable
+    }
+
+    pub(super) fn normalizer(&self) -> Option<&tokenizers::NormalizerWrapper> {
+        self.inner.get_normalizer()
     }
 
     /// The tokens of the whole of `text`, however long it is, with spans in bytes of `text`.

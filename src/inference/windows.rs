@@ -48,6 +48,12 @@ impl Windowing {
         self.max_length - self.n_special
     }
 
+    /// About how many windows `text` takes, before its tokens are known: rather too many than too few.
+    pub fn n_windows_about(self, text: &str) -> usize {
+        const BYTES_A_TOKEN: usize = 3;
+        (text.len() / BYTES_A_TOKEN).div_ceil(self.capacity() - self.stride)
+    }
+
     /// The tokens of each window, in order; none for a text without tokens.
     ///
     /// A window ends with the last sentence that fits. The next one begins with the sentence after it, preceded by context:

@@ -1,5 +1,6 @@
 //! The waiting windows, in two lanes. In each lane requests get fair shares, so that a request of a thousand documents does
-//! not delay a request of one.
+//! not delay a request of one. A request that had no quantum yet comes before the others, so that it waits for one run and not
+//! for one quantum of each of them.
 //!
 //! A quantum is one document, or [`QUANTUM`] windows of it. With a quantum of one window, a long article would wait for one
 //! round of all requests for each of its windows. Nobody can use its first windows before the last one is done.
@@ -10,13 +11,15 @@ use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{RequestId, ScheduleError};
+use super::{Admission, Priority, RequestContext, RequestId, ScheduleError};
 use crate::inference::batch::{BatchLimits, WindowLogits, select};
-use crate::inference::scheduler::Priority;
 use crate::inference::tokenize::Window;
 
 /// The windows that a document may run before the next request gets its share: an article of some 780 tokens in windows of 128.
 pub const QUANTUM: usize = 8;
+
+/// New requests that are served in a row while one that had a share waits.
+pub const MAX_NEW_IN_A_ROW: usize = 8;
 
 #[derive(Default)]
 pub struct Queue {
@@ -39,23 +42,27 @@ pub struct Job {
     pub permit: Arc<OwnedSemaphorePermit>,
 }
 
-/// Requests in the order in which they run; none is without jobs.
+/// Requests in the order in which they run, the new ones first; none is without jobs.
 #[derive(Default)]
 struct Lane {
     requests: VecDeque<Waiting>,
+    n_new_in_a_row: usize,
 }
 
 /// The windows of a request, in order.
 struct Waiting {
     request: RequestId,
+    /// Whether it had no quantum yet.
+    is_new: bool,
     jobs: VecDeque<Job>,
     /// Windows of the current quantum that were taken.
     n_taken: usize,
 }
 
 impl Queue {
-    pub fn push(&mut self, priority: Priority, request: RequestId, jobs: Vec<Job>) {
-        self.lane(priority).push(request, jobs);
+    /// Adds the windows of a document. That of a follow-up document had a share before.
+    pub fn push(&mut self, context: RequestContext, jobs: Vec<Job>) {
+        self.lane(context.priority).push(context.request, context.admission == Admission::Try, jobs);
     }
 
     pub fn n_waiting(&self) -> usize {
@@ -91,14 +98,35 @@ impl Queue {
 }
 
 impl Lane {
-    fn push(&mut self, request: RequestId, jobs: Vec<Job>) {
+    fn push(&mut self, request: RequestId, is_new: bool, jobs: Vec<Job>) {
         if jobs.is_empty() {
             return;
         }
         match self.requests.iter_mut().find(|waiting| waiting.request == request) {
             Some(waiting) => waiting.jobs.extend(jobs),
-            None => self.requests.push_back(Waiting { request, jobs: jobs.into(), n_taken: 0 }),
+            None => {
+                let at = if is_new { self.n_new() } else { self.requests.len() };
+                self.requests.insert(at, Waiting { request, is_new, jobs: jobs.into(), n_taken: 0 });
+            }
         }
+    }
+
+    /// How many requests had no quantum yet; they are the first.
+    fn n_new(&self) -> usize {
+        self.requests.iter().take_while(|waiting| waiting.is_new).count()
+    }
+
+    /// The request that is next.
+    fn pop(&mut self) -> Option<Waiting> {
+        let n_new = self.n_new();
+        let at = if self.n_new_in_a_row >= MAX_NEW_IN_A_ROW && n_new < self.requests.len() { n_new } else { 0 };
+        let waiting = self.requests.remove(at)?;
+        if !waiting.is_new {
+            self.n_new_in_a_row = 0;
+        } else if waiting.n_taken == 0 {
+            self.n_new_in_a_row += 1;
+        }
+        Some(waiting)
     }
 
     fn n_waiting(&self) -> usize {
@@ -114,14 +142,15 @@ impl Lane {
 
     /// The first window of the first request, and those that fit to it. A request whose quantum is used up goes to the end.
     fn take(&mut self, limits: BatchLimits) -> Vec<Job> {
-        let Some(mut waiting) = self.requests.pop_front() else { return Vec::new() };
+        let Some(mut waiting) = self.pop() else { return Vec::new() };
         let Some(first) = waiting.jobs.pop_front() else { return Vec::new() };
         waiting.n_taken += 1;
         if let Some(next) = waiting.jobs.front() {
             if Arc::ptr_eq(&next.permit, &first.permit) && waiting.n_taken < QUANTUM {
-                self.requests.push_front(waiting);
+                let at = if waiting.is_new { 0 } else { self.n_new() };
+                self.requests.insert(at, waiting);
             } else {
-                self.requests.push_back(Waiting { n_taken: 0, ..waiting });
+                self.requests.push_back(Waiting { n_taken: 0, is_new: false, ..waiting });
             }
         }
         let mut taken = vec![first];
@@ -169,7 +198,8 @@ mod tests {
                 let deadline = now + Duration::from_secs(seconds.into());
                 Job { window, deadline, reply, permit: Arc::clone(&permit) }
             });
-            queue.push(priority, RequestId::next(), jobs.into());
+            let (request, admission, deadline) = (RequestId::next(), Admission::Try, now + Duration::from_secs(60));
+            queue.push(RequestContext { request, priority, admission, deadline }, jobs.into());
             for (seconds, n_left) in [(0, 2), (2, 1), (4, 0)] {
                 queue.drop_lost(now + Duration::from_secs(seconds));
                 assert_eq!(queue.n_waiting(), n_left, "{priority} after {seconds} s");

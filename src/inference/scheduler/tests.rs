@@ -129,14 +129,17 @@ async fn a_long_document_needs_one_free_permit_and_takes_the_others_as_they_come
     let short = tokio::spawn(ask(0..1));
     let long = tokio::spawn(ask(1..6));
     tokio::task::yield_now().await;
-    assert!(matches!(scheduler.check_capacity(request_context(Admission::Try)), Err(ScheduleError::Busy { .. })));
-    assert!(scheduler.check_capacity(request_context(Admission::Wait)).is_ok());
+    let refused = scheduler.admit(1, request_context(Admission::Try)).await.map(drop);
+    assert!(matches!(refused, Err(ScheduleError::Busy { .. })), "{refused:?}");
+    let mut waits = Box::pin(scheduler.admit(1, request_context(Admission::Wait)));
+    assert!(futures_poll_once(waits.as_mut()).await.is_none());
+    drop(waits);
     let next = futures_poll_once(Box::pin(ask(6..7)).as_mut()).await;
     assert!(matches!(next, Some(Err(ScheduleError::Busy { .. }))), "{next:?}");
     release.send(()).unwrap();
     assert_eq!(short.await.unwrap().unwrap(), vec![logits(0)]);
     // The permit that the short one released goes to the long one, which still needs some.
-    assert!(scheduler.check_capacity(request_context(Admission::Try)).is_err());
+    assert!(scheduler.admit(1, request_context(Admission::Try)).await.is_err());
     drop(release);
     assert_eq!(long.await.unwrap().unwrap(), (1..6).map(logits).collect::<Vec<_>>());
     assert_eq!(ask(8..9).await.unwrap(), vec![logits(8)]);
@@ -186,8 +189,8 @@ async fn bulk_work_takes_no_permit_of_other_work() {
     let bulk = RequestContext { priority: Priority::Bulk, ..request_context(Admission::Try) };
     let mut full = Box::pin(scheduler.run(vec![window(1), window(2)], bulk));
     assert!(futures_poll_once(full.as_mut()).await.is_none());
-    assert!(scheduler.check_capacity(bulk).is_err());
-    assert!(scheduler.check_capacity(request_context(Admission::Try)).is_ok());
+    assert!(scheduler.admit(1, bulk).await.is_err());
+    assert!(scheduler.admit(1, request_context(Admission::Try)).await.is_ok());
     let mut normal = Box::pin(scheduler.run(vec![window(3)], request_context(Admission::Try)));
     assert!(futures_poll_once(normal.as_mut()).await.is_none());
     drop(release);

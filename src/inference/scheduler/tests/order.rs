@@ -75,3 +75,40 @@ async fn bulk_work_yields_to_all_other() {
     ];
     assert_eq!(order_of_runs(1, requests).await, [20, 30, 31, 10, 11]);
 }
+
+#[tokio::test]
+async fn a_new_request_waits_for_no_quantum_of_those_that_had_one() {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let runs = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&runs);
+    let limits = BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
+    let settings = SchedulerSettings { max_queued_windows: 100, limits, pad_id: 0 };
+    let fake = move |batch: &Batch| {
+        seen.lock().unwrap().push(batch.input_ids[[0, 0]] as u32);
+        let _ = wait.recv();
+        Ok(())
+    };
+    let sessions =
+        Sessions { streams: vec![Box::new(Fake(fake))], all_cores: None, make_stream: Box::new(|| Err(failed())) };
+    let scheduler = Scheduler::start(settings, sessions).unwrap();
+    let ask = |ids: std::ops::Range<u32>, admission| {
+        Box::pin(scheduler.run(ids.map(window).collect(), request_context(admission)))
+    };
+    let mut first = ask(100..110, Admission::Try);
+    assert!(futures_poll_once(first.as_mut()).await.is_none());
+    for _ in 0..8 {
+        release.send(()).unwrap();
+    }
+    while runs.lock().unwrap().len() < 9 {
+        tokio::task::yield_now().await;
+    }
+    // The first has had its quantum, and the second belongs to a request that was served before.
+    let (mut second, mut new) = (ask(200..201, Admission::Wait), ask(1..2, Admission::Try));
+    assert!(futures_poll_once(second.as_mut()).await.is_none());
+    assert!(futures_poll_once(new.as_mut()).await.is_none());
+    drop(release);
+    first.await.unwrap();
+    second.await.unwrap();
+    new.await.unwrap();
+    assert_eq!(runs.lock().unwrap()[8..], [108, 1, 109, 200]);
+}
