@@ -15,7 +15,9 @@ if [ -z "${ORT_DYLIB_PATH:-}" ]; then
   # ONNX Runtime's CUDA provider looks for NVIDIA's libraries in the loader's path.
   if [ ${#gpu[@]} -gt 0 ]; then export LD_LIBRARY_PATH="$(dirname "$ORT_DYLIB_PATH")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"; fi
 fi
-export ORT_DYLIB_PATH RESSORT_MODELS_DIR=${RESSORT_MODELS_DIR:-$root/models}
+# What `ressort` names after Ctrl-C, to resume.
+printf -v RESSORT_COMMAND '%q ' "$0" "$@"
+export RESSORT_COMMAND ORT_DYLIB_PATH RESSORT_MODELS_DIR=${RESSORT_MODELS_DIR:-$root/models}
 # Built from inside the project, whose rust-toolchain.toml then applies.
 (cd "$root" && cargo build --release --locked --quiet)
 exec "${CARGO_TARGET_DIR:-$root/target}/release/ressort" score ${flags[@]+"${flags[@]}"}

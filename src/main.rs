@@ -14,7 +14,7 @@ use crate::cli::{Cli, exit_code_of};
 fn main() -> ExitCode {
     configure_allocator();
     let cli = Cli::parse();
-    start_logging(cli.log_format.into());
+    start_logging(cli.log_format.into(), cli.command.verbosity());
     let result = start_runtime().and_then(|runtime| {
         let result = runtime.block_on(cli.command.run());
         // Work that nobody waits for does not delay the end of the process.

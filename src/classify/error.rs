@@ -69,6 +69,12 @@ impl ClassifyError {
         }
     }
 
+    /// Whether it says nothing about the document, so that a run over files ends: a device or a library failed, or every other
+    /// document would fail too.
+    pub fn ends_run(&self) -> bool {
+        self.scope() == Scope::Request || matches!(self, Self::Internal(_))
+    }
+
     pub fn scope(&self) -> Scope {
         match self {
             Self::TextTooLong { .. }

@@ -1,6 +1,7 @@
 //! The command line: one file for each command, with its arguments and its runner.
 //!
-//! Exit codes: 0 done, 1 failed, 2 bad usage, 3 some rows could not be scored, 4 a requirement of `evaluate` is not met.
+//! Exit codes: 0 done, 1 failed, 2 bad usage, 3 some rows could not be scored, 4 a requirement of `evaluate` is not met, 130
+//! stopped by Ctrl-C.
 
 mod evaluate;
 mod inspect;
@@ -18,12 +19,14 @@ use ressort::inference::settings::{Provider, RunSettings};
 use ressort::models::registry::ByTask;
 use ressort::models::spec::ModelSpec;
 use ressort::score::ScoreError;
-use ressort::system::telemetry::LogFormat;
+use ressort::system::telemetry::{LogFormat, Verbosity};
 
 /// The code that `clap` uses too.
 const BAD_USAGE: u8 = 2;
 const SOME_ROWS_FAILED: u8 = 3;
 const REQUIREMENT_NOT_MET: u8 = 4;
+/// As shells number the end by SIGINT.
+const INTERRUPTED: u8 = 130;
 
 /// Reads German text and returns its topics and named entities, with any transformer exported to ONNX.
 #[derive(Debug, Parser)]
@@ -60,6 +63,14 @@ impl Command {
             Self::Evaluate(args) => return evaluate::run_evaluate(&args).await,
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// How much is logged.
+    pub fn verbosity(&self) -> Verbosity {
+        match self {
+            Self::Score(args) if args.quiet => Verbosity::Quiet,
+            _ => Verbosity::Normal,
+        }
     }
 }
 

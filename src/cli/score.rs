@@ -1,8 +1,11 @@
 //! `ressort score`: its arguments, and the run.
 
+mod interrupt;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
@@ -12,13 +15,25 @@ use ressort::inference::settings::{Batching, RunSettings};
 use ressort::manifest::task::{AggregationStrategy, Task, Tasks};
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
-use ressort::score::{ColumnChoice, Format, Job, ReadSettings, Target, prepare};
+use ressort::score::{ColumnChoice, Format, Job, OutputChoice, ReadSettings, ScoreError, Target, prepare};
+use ressort::system::progress::Progress;
 use ressort::text::encoding::TextEncoding;
 use ressort::text::span::OffsetUnit;
 
-use super::{ModelArgs, RunArgs, SOME_ROWS_FAILED, positive};
+use super::{INTERRUPTED, ModelArgs, RunArgs, SOME_ROWS_FAILED, positive};
+
+const EXAMPLES: &str = "\
+Examples:
+  ressort score archive/*.jsonl.gz --text-column title --text-column body --output scored.parquet
+  ressort score articles/ --section last-line --output scored.jsonl
+  ressort score in.csv --keep-text --keep-errors --output out.csv --output-delimiter ';' --output-bom
+  ressort score archive/ --output scored.jsonl --dry-run
+  zcat in.jsonl.gz | ressort score - --format jsonl --output - > out.jsonl
+
+Exit codes: 0 all rows scored, 1 failed, 2 bad usage, 3 some rows could not be scored, 130 stopped by Ctrl-C";
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct ScoreArgs {
     /// Files, patterns such as 'archive/*.parquet', folders, or `-` for standard input; read in this order
     #[arg(required = true, value_name = "INPUT")]
@@ -36,12 +51,25 @@ pub struct ScoreArgs {
     /// The column with the text, repeatable (title and body); values that are not empty are joined by an empty line
     #[arg(long = "text-column", value_name = "NAME", default_value = "text")]
     text_columns: Vec<String>,
+    /// Repeat the text columns in the output, under their names; the text of a plain text file is called `text`
+    #[arg(long)]
+    keep_text: bool,
+    /// Write rows that could not be scored too, with the reason in a column `error`, so that the output has a row for
+    /// each row of the input
+    #[arg(long)]
+    keep_errors: bool,
     /// The column that identifies rows, written as `id`; default: `id`, where there is one
     #[arg(long, value_name = "NAME")]
     id_column: Option<String>,
-    /// Separator of the values of a CSV; default: a line `sep=;` or the header tells it
+    /// Separator of the values of a CSV that is read; default: a line `sep=;` or the header tells it
     #[arg(long, value_parser = delimiter, value_name = "CHAR")]
     delimiter: Option<u8>,
+    /// Separator of the values of the CSV or TSV that is written; default: a comma or a tabulator
+    #[arg(long, value_parser = delimiter, value_name = "CHAR")]
+    output_delimiter: Option<u8>,
+    /// Begin the CSV or TSV that is written with a byte order mark, by which Excel knows that it is UTF-8
+    #[arg(long)]
+    output_bom: bool,
     /// Quotes in a CSV or TSV: `double` (around values, doubled within), or `none` (a quote is a character)
     #[arg(long, value_enum, default_value = "double", value_name = "HOW")]
     quoting: QuotingArg,
@@ -67,10 +95,19 @@ pub struct ScoreArgs {
     /// Longest text that is read, in Unicode code points
     #[arg(long, default_value_t = RequestLimits::default().max_characters, env = "RESSORT_MAX_CHARACTERS", value_parser = positive)]
     max_characters: usize,
+    /// Score the first N rows of the input only
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Write nothing: read and check all rows, count them, and estimate the time from a few scored texts
+    #[arg(long, conflicts_with = "summary")]
+    dry_run: bool,
+    /// Show no progress and no summary; what fails is still said
+    #[arg(long)]
+    pub quiet: bool,
     /// Stop when more rows than this could not be scored; default: never
     #[arg(long, value_name = "N")]
     max_errors: Option<u64>,
-    /// Rows that are sorted by length, and written and counted in one step
+    /// Rows that are sorted by length, scored, and saved together
     #[arg(long, default_value_t = 512, value_parser = positive, value_name = "N")]
     look_ahead: usize,
     /// Replace OUT if it exists
@@ -163,12 +200,21 @@ impl ScoreArgs {
                 max_row_bytes: self.max_row_bytes,
                 section: self.section.is_some(),
             },
-            columns: ColumnChoice { text: self.text_columns.clone(), id: self.id_column.clone() },
+            columns: ColumnChoice {
+                text: self.text_columns.clone(),
+                id: self.id_column.clone(),
+                keep_text: self.keep_text,
+                keep_errors: self.keep_errors,
+            },
             target: match self.output.as_str() {
                 "-" => Target::Stdout { errors_file: self.errors.clone() },
                 path => Target::File { path: path.into(), overwrite: self.overwrite },
             },
-            output_format: self.output_format,
+            output: OutputChoice {
+                format: self.output_format,
+                delimiter: self.output_delimiter,
+                has_bom: self.output_bom,
+            },
             options: ClassifyOptions {
                 top_k: answers.top_k,
                 threshold: ByTask { topics: threshold_of(Task::Topics), entities: threshold_of(Task::Entities) },
@@ -179,23 +225,59 @@ impl ScoreArgs {
             },
             max_characters: self.max_characters,
             max_errors: self.max_errors,
+            limit: self.limit,
+            dry_run: self.dry_run,
             look_ahead: self.look_ahead,
         }
     }
 }
 
+/// Scores until the end, or until Ctrl-C. Rows that are saved by then are kept, so that the process may end at any moment.
 pub async fn run_score(args: &ScoreArgs) -> anyhow::Result<ExitCode> {
-    // Before the models: what is wrong with the files shows at once.
-    let prepared = prepare(args.job())?;
-    let registry = Registry::load(&args.models(), args.active(), &args.run_settings()).await?;
+    let progress = Arc::new(if args.quiet { Progress::hidden() } else { Progress::start(None) });
+    tokio::select! {
+        ended = score_files(args, &progress) => ended,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted.context("Ctrl-C cannot be waited for")?;
+            progress.finish();
+            eprintln!("{}", interrupt::message(args));
+            Ok(INTERRUPTED.into())
+        }
+    }
+}
+
+async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Result<ExitCode> {
+    // Before the models: what is wrong with the files shows at once. In a thread, since it may take long and Ctrl-C must end it.
+    progress.stage("reading the columns of the input");
+    let job = args.job();
+    let prepared = tokio::task::spawn_blocking(move || prepare(job)).await.map_err(|_| ScoreError::Broken)??;
+    let specs = args.models();
+    let named =
+        specs.iter().map(|spec| format!("{} ({})", spec.name, spec.path.display())).collect::<Vec<_>>().join(", ");
+    progress.stage(&format!("loading {named}"));
+    let registry = Registry::load(&specs, args.active(), &args.run_settings()).await?;
     let models = registry.assign(args.tasks(), &ByTask::default())?;
-    let summary = prepared.run(models).await?;
-    eprint!("{summary}");
+    if args.dry_run {
+        let report = prepared.dry_run(models, Arc::clone(progress)).await?;
+        progress.finish();
+        print!("{report}");
+        return Ok(exit_code(report.errors));
+    }
+    let summary = prepared.run(models, Arc::clone(progress)).await?;
+    progress.finish();
+    match args.quiet {
+        false => eprint!("{summary}"),
+        true => eprint!("{}", summary.failures()),
+    }
     if let Some(path) = &args.summary {
         let json = serde_json::to_string_pretty(&summary)? + "\n";
         std::fs::write(path, json).with_context(|| format!("{}: the summary cannot be written", path.display()))?;
     }
-    Ok(if summary.counts.errors > 0 { SOME_ROWS_FAILED.into() } else { ExitCode::SUCCESS })
+    Ok(exit_code(summary.counts.errors))
+}
+
+fn exit_code(n_errors: u64) -> ExitCode {
+    if n_errors > 0 { SOME_ROWS_FAILED.into() } else { ExitCode::SUCCESS }
 }
 
 impl FromStr for Threshold {
@@ -216,7 +298,7 @@ impl FromStr for Threshold {
 fn delimiter(text: &str) -> Result<u8, String> {
     match text.as_bytes() {
         [b'\\', b't'] => Ok(b'\t'),
-        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() => Ok(*byte),
-        _ => Err("give one ASCII character that is no letter or digit, or \\t".to_owned()),
+        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"\"\r\n".contains(byte) => Ok(*byte),
+        _ => Err("give one ASCII character that is no letter, digit, quote or line end, or \\t".to_owned()),
     }
 }

@@ -90,6 +90,8 @@ pub struct EntityHead {
     pub output: String,
     /// Tags (`O`, `B-PER`, …) in the order of the logits; empty where the folder has none.
     pub tags: Vec<String>,
+    /// Names that `ressort.toml` gives to labels, by the model's own.
+    pub rename: BTreeMap<String, String>,
     /// What is done where a caller names no strategy.
     pub aggregation: AggregationStrategy,
 }

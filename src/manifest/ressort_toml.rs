@@ -234,6 +234,7 @@ impl RessortToml {
         Ok(EntityHead {
             output: graph.head_output(section.output.as_deref(), Task::Entities)?,
             tags: given.iter().map(rename).collect(),
+            rename: section.rename.clone(),
             aggregation: section.aggregation.unwrap_or(AggregationStrategy::First),
         })
     }

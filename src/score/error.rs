@@ -39,6 +39,10 @@ pub enum ScoreError {
     TooManyErrors { n_errors: u64, max_errors: u64, errors: String },
     #[error("{origin}: the model cannot answer; run the same command again to go on from there")]
     Predict { origin: String, source: ClassifyError },
+    #[error(
+        "{name}: has fewer rows than the run that is to resume has read of it; remove the folder of its parts to start again"
+    )]
+    Position { name: String },
     #[error("a thread of the run broke down; the log says why")]
     Broken,
 }
@@ -56,6 +60,8 @@ pub enum ReadError {
     Parquet(#[from] parquet::errors::ParquetError),
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    #[error("{0} of the rows that are to be skipped are not there")]
+    TooFewRows(u64),
     #[error("line {line}, which names the columns: {error}")]
     Header { line: u64, error: RowError },
 }
@@ -108,6 +114,14 @@ fn remedy_of(error: &io::Error) -> &'static str {
 }
 
 impl RowError {
+    /// Code and reason, for the `error` column of the output.
+    pub fn described(&self) -> String {
+        match self {
+            Self::InvalidJson(reason) | Self::NoText(reason) => format!("{}: {reason}", self.code()),
+            error => format!("{}: {error}", error.code()),
+        }
+    }
+
     /// A stable word for the errors file.
     pub fn code(&self) -> &'static str {
         match self {

@@ -16,14 +16,29 @@ pub struct Job {
     pub reading: ReadSettings,
     pub columns: ColumnChoice,
     pub target: Target,
-    pub output_format: Option<Format>,
+    pub output: OutputChoice,
     pub options: ClassifyOptions,
     /// Longest text that is read, in Unicode code points.
     pub max_characters: usize,
     /// More rows that fail than this end the run.
     pub max_errors: Option<u64>,
+    /// Rows that are read at most, over all inputs; `None`: all.
+    pub limit: Option<u64>,
+    /// Nothing is written.
+    pub dry_run: bool,
     /// Rows of a block: sorted by length, written and counted together; at least 1.
     pub look_ahead: usize,
+}
+
+/// How the output is written, as said on the command line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OutputChoice {
+    /// `None`: by the extension.
+    pub format: Option<Format>,
+    /// Between the values of separated formats; `None`: a comma in CSV, a tabulator in TSV.
+    pub delimiter: Option<u8>,
+    /// Whether separated values start with a byte order mark, by which Excel knows that they are UTF-8.
+    pub has_bom: bool,
 }
 
 /// Where the scored rows go.

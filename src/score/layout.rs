@@ -19,6 +19,10 @@ pub struct ColumnChoice {
     pub text: Vec<String>,
     /// None: `id`, where there is one.
     pub id: Option<String>,
+    /// Whether the output repeats the text columns.
+    pub keep_text: bool,
+    /// Whether rows that fail stand in the output too, with the reason in the column [`ERROR`].
+    pub keep_errors: bool,
 }
 
 /// The columns of one source.
@@ -59,6 +63,8 @@ pub struct Layout {
     pub passthrough: Option<SchemaRef>,
     /// Whether rows of typed batches stay such, because the output has typed columns too.
     pub keep_typed: bool,
+    pub keep_text: bool,
+    pub keep_errors: bool,
     /// Names that the output gives to parts of the answer.
     taken: &'static [&'static str],
 }
@@ -66,11 +72,20 @@ pub struct Layout {
 /// The answer's fields in JSON lines and typed columns.
 pub const NESTED_NAMES: [&str; 4] = ["topics", "entities", "usage", "models"];
 
+/// The column of the reason why a row failed, where such rows are kept.
+pub const ERROR: &str = "error";
+
 /// The answer's columns in separated values.
-pub const FLAT_NAMES: [&str; 10] = [
+pub const FLAT_NAMES: [&str; 16] = [
     "topic",
     "topic_score",
+    "best_topic",
+    "best_topic_score",
+    "accepted_topics",
     "topics",
+    "persons",
+    "places",
+    "organisations",
     "entities",
     "characters",
     "tokens",
@@ -88,7 +103,10 @@ impl Layout {
         let text = if choice.text.is_empty() { vec![TEXT.to_owned()] } else { choice.text.clone() };
         let id = choice.id.clone().unwrap_or_else(|| ID.to_owned());
         let taken = if output.is_separated() { &FLAT_NAMES[..] } else { &NESTED_NAMES[..] };
-        let mut layout = Self { text, id, passthrough: None, keep_typed: output.is_columnar(), taken };
+        let ColumnChoice { keep_text, keep_errors, .. } = *choice;
+        let keep_typed = output.is_columnar();
+        let mut layout = Self { text, id, passthrough: None, keep_typed, keep_text, keep_errors, taken };
+        layout.check_kept_text()?;
         for source in sources {
             layout.check(source, choice, output)?;
         }
@@ -99,16 +117,39 @@ impl Layout {
         Ok(layout)
     }
 
-    /// What the output calls a column of the input; `None` for a text column.
+    /// What the output calls a column of the input; `None` for one that it does not repeat.
     pub fn output_name(&self, column: &str) -> Option<String> {
         if column == self.id {
             return Some(ID.to_owned());
         }
-        if self.text.iter().any(|text| text == column) {
-            return None;
+        if self.is_text_column(column) {
+            return self.keep_text.then(|| column.to_owned());
         }
-        let is_taken = column == ID || self.taken.contains(&column);
-        Some(if is_taken { format!("input_{column}") } else { column.to_owned() })
+        Some(if self.is_taken(column) { format!("input_{column}") } else { column.to_owned() })
+    }
+
+    pub fn is_text_column(&self, column: &str) -> bool {
+        self.text.iter().any(|text| text == column)
+    }
+
+    /// The column of the output that repeats the text of a plain text file; `None` where it is not kept.
+    pub fn kept_text(&self) -> Option<&str> {
+        self.text.first().filter(|_| self.keep_text).map(String::as_str)
+    }
+
+    fn is_taken(&self, column: &str) -> bool {
+        column == ID || self.taken.contains(&column) || (self.keep_errors && column == ERROR)
+    }
+
+    /// Fails where the output needs the name of a text column that it is to repeat.
+    fn check_kept_text(&self) -> Result<(), ScoreError> {
+        let clash = self.text.iter().find(|text| self.is_taken(text) || **text == self.id);
+        match clash.filter(|_| self.keep_text) {
+            None => Ok(()),
+            Some(column) => Err(ScoreError::usage(format!(
+                "--keep-text: the output has a column `{column}` already, so that the text column `{column}` cannot be kept; rename it in the input, or leave --keep-text away"
+            ))),
+        }
     }
 
     fn check(&self, source: &SourceColumns, choice: &ColumnChoice, output: Format) -> Result<(), ScoreError> {
@@ -121,6 +162,7 @@ impl Layout {
         if let Some(name) = names().enumerate().find(|(at, name)| names().take(*at).any(|other| other == *name)) {
             return Err(failed(format!("two columns are called `{}`; rename one", name.1)));
         }
+        self.output_fields(source)?;
         for field in fields {
             let (name, kind) = (field.name(), field.data_type());
             if self.text.contains(name) {
@@ -142,34 +184,46 @@ impl Layout {
     fn passthrough_schema(&self, sources: &[SourceColumns], output: Format) -> Result<Schema, ScoreError> {
         let mut fields: Vec<Field> = Vec::new();
         for source in sources {
-            let columns = match &source.columns {
-                Columns::Free => continue,
-                Columns::Fixed(columns) | Columns::Optional(columns) | Columns::OfTextFile(columns) => columns,
-            };
-            let mut seen: Vec<String> = Vec::new();
-            for column in columns {
-                let name = match &source.columns {
-                    // The texts' own columns are called as in the output already.
-                    Columns::OfTextFile(_) => Some(column.name().clone()),
-                    _ => self.output_name(column.name()),
-                };
-                let Some(name) = name else { continue };
-                if seen.contains(&name) {
-                    return Err(ScoreError::usage(format!(
-                        "{}: two columns would be called `{name}` in the output; rename one",
-                        source.name
-                    )));
-                }
-                seen.push(name.clone());
+            for column in self.output_fields(source)? {
                 let kind = output_type(column.data_type(), output);
-                match fields.iter_mut().find(|field| *field.name() == name) {
-                    None => fields.push(Field::new(name, kind, true).with_metadata(column.metadata().clone())),
+                match fields.iter_mut().find(|field| field.name() == column.name()) {
+                    None => fields.push(Field::new(column.name(), kind, true).with_metadata(column.metadata().clone())),
                     Some(field) => *field = merge(field, &kind, &source.name)?,
                 }
             }
         }
         fields.sort_by_key(|field| field.name() != ID);
         Ok(Schema::new(fields))
+    }
+
+    /// The columns of one source that the output repeats, as the output names them.
+    fn output_fields(&self, source: &SourceColumns) -> Result<Vec<Field>, ScoreError> {
+        let named = |column: &Field| {
+            let field = column.clone().with_name(self.output_name(column.name())?);
+            let is_binary = self.is_text_column(column.name()) && is_binary(column.data_type());
+            Some(if is_binary { field.with_data_type(DataType::LargeUtf8) } else { field })
+        };
+        let fields: Vec<Field> = match &source.columns {
+            Columns::Free => Vec::new(),
+            Columns::Fixed(columns) | Columns::Optional(columns) => columns.iter().filter_map(named).collect(),
+            // The columns of text files are named as in the output already.
+            Columns::OfTextFile(columns) => {
+                let text = self.kept_text().map(|name| Field::new(name, DataType::Utf8, true));
+                columns.iter().cloned().chain(text).collect()
+            }
+        };
+        let twice = fields
+            .iter()
+            .enumerate()
+            .find(|(at, field)| fields.iter().take(*at).any(|other| other.name() == field.name()));
+        match twice {
+            None => Ok(fields),
+            Some((_, field)) => Err(ScoreError::usage(format!(
+                "{}: two columns would be called `{}` in the output; rename one",
+                source.name,
+                field.name()
+            ))),
+        }
     }
 }
 
@@ -178,6 +232,7 @@ fn merge(field: &Field, kind: &DataType, source: &str) -> Result<Field, ScoreErr
     let merged = match (field.data_type(), kind) {
         (a, b) if a == b => a.clone(),
         (DataType::Null, other) | (other, DataType::Null) => other.clone(),
+        (a, b) if is_string(a) && is_string(b) => DataType::LargeUtf8,
         (DataType::Int64, DataType::Float64) | (DataType::Float64, DataType::Int64) => DataType::Float64,
         (known, other) => {
             return Err(ScoreError::usage(format!(
@@ -250,8 +305,17 @@ fn can_be_written(kind: &DataType, output: Format) -> bool {
 }
 
 fn is_text(kind: &DataType) -> bool {
-    use DataType::{Binary, BinaryView, LargeBinary, LargeUtf8, Null, Utf8, Utf8View};
-    matches!(plain_type(kind), Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView | Null)
+    is_string(&plain_type(kind)) || is_binary(kind) || plain_type(kind) == DataType::Null
+}
+
+/// Whether a column of type `kind` holds strings.
+pub fn is_string(kind: &DataType) -> bool {
+    matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// Whether a column of type `kind` holds bytes, dictionary or not.
+pub fn is_binary(kind: &DataType) -> bool {
+    matches!(plain_type(kind), DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
 }
 
 #[cfg(test)]
@@ -287,7 +351,7 @@ mod tests {
     #[test]
     fn a_column_that_is_not_there_or_not_text_is_bad_usage() {
         let with = |columns: &[(&str, DataType)], text: &str, id: Option<&str>| {
-            let choice = ColumnChoice { text: vec![text.into()], id: id.map(Into::into) };
+            let choice = ColumnChoice { text: vec![text.into()], id: id.map(Into::into), ..ColumnChoice::default() };
             Layout::new(&[fixed("a", columns)], &choice, Format::Csv).unwrap_err().to_string()
         };
         let columns = [("body", DataType::Utf8), ("n", DataType::Int64)];

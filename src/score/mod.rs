@@ -6,6 +6,7 @@
 //! the unit of a checkpoint (`parts`). Which rows make a block depends on the input alone, so that a run that resumes
 //! after a crash gives the same bytes as one that was never interrupted.
 
+mod dry_run;
 mod error;
 mod flow;
 mod format;
@@ -18,6 +19,7 @@ mod paths;
 mod plan;
 mod prepare;
 mod read;
+mod reading;
 mod row;
 mod summary;
 mod trial;
@@ -26,11 +28,14 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+pub use dry_run::DryRun;
 pub use error::{ReadError, RowError, ScoreError};
 pub use format::Format;
-pub use job::{Job, Target};
+pub use job::{Job, OutputChoice, Target};
 pub use layout::ColumnChoice;
+pub use parts::n_saved_rows;
 pub use prepare::{Prepared, prepare};
 pub use read::ReadSettings;
 pub use summary::{Counts, Summary};
@@ -38,23 +43,23 @@ pub use summary::{Counts, Summary};
 use crate::classify::classifier::Classifier;
 use crate::models::registry::Assignment;
 use crate::system::progress::Progress;
-use flow::Flow;
+use flow::{Flow, join, thread};
 use inputs::Source;
 use parts::Parts;
 use paths::errors_path;
 use plan::plan_of;
+use reading::Start;
 use write::{Encoder, assemble};
 use writer::{Pipe, Sink, Writer};
 
 impl Prepared {
     /// Scores what is left to score.
-    pub async fn run(self, models: Assignment) -> Result<Summary, ScoreError> {
+    pub async fn run(self, models: Assignment, progress: Arc<Progress>) -> Result<Summary, ScoreError> {
         let options = self.job.options.clone().with_language_or_labels(&models);
         let encoder = self.encoder(&models)?;
         let sink = self.open_sink(&models)?;
         let before = sink.checkpoint().clone();
-        let n_bytes = self.sources.iter().map(Source::n_bytes).sum::<Result<Option<u64>, _>>()?;
-        let progress = Progress::start(n_bytes);
+        progress.expect(self.n_bytes()?);
         let writer = Writer { sink, encoder, counts: before.counts.clone(), progress, max_errors: self.job.max_errors };
         let (target, format) = (self.job.target.clone(), self.format);
         let arithmetic = models.iter().map(|model| (model.name.clone(), model.arithmetic.as_str())).collect();
@@ -62,15 +67,22 @@ impl Prepared {
             Some(_) => writer.finished(),
             None => {
                 let classifier = Classifier { models, options, cache: None, shadow: None };
-                Flow::new(self, classifier).run(before.position, writer).await?
+                let start = Start { position: before.position, n_rows: before.counts.documents + before.counts.errors };
+                Flow::new(self, classifier).run(start, writer).await?
             }
         };
-        let summary = finish(sink, footer, &target, format, before.counts.documents)?;
+        let finished = thread("finish", move || finish(sink, footer, &target, format, before.counts.documents))?;
+        let summary = join(finished).await??;
         Ok(Summary { arithmetic, ..summary })
     }
 
+    /// Size of the input; `None` where it is unknown.
+    fn n_bytes(&self) -> Result<Option<u64>, ScoreError> {
+        self.sources.iter().map(Source::n_bytes).sum()
+    }
+
     fn encoder(&self, models: &Assignment) -> Result<Encoder, ScoreError> {
-        Encoder::new(self.format, &self.layout, models, self.compression)
+        Encoder::new((self.format, self.compression), self.job.output, &self.layout, models)
             .map_err(|source| ScoreError::Encode { path: self.job.target.path(), source })
     }
 

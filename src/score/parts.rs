@@ -177,6 +177,12 @@ pub fn is_published(output: &Path) -> Result<bool, ScoreError> {
     Ok(whole.is_some_and(|name| !dir.join(name).exists()))
 }
 
+/// Rows, scored or failed, that a run into `output` has saved; 0 where there is none.
+pub fn n_saved_rows(output: &Path) -> u64 {
+    let checkpoint = read_checkpoint(&parts_dir(output)).ok().flatten();
+    checkpoint.map_or(0, |checkpoint| checkpoint.counts.documents + checkpoint.counts.errors)
+}
+
 fn write_json(dir: &Path, name: &str, value: &impl Serialize) -> Result<(), ScoreError> {
     let path = dir.join(name);
     let bytes = serde_json::to_vec_pretty(value).map_err(io::Error::from);

@@ -6,6 +6,7 @@ use super::error::ScoreError;
 use super::format::Format;
 use super::inputs::Source;
 use super::job::Job;
+use super::layout::FLAT_NAMES;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
 use crate::text::encoding::TextEncoding;
@@ -37,6 +38,13 @@ pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignmen
             "overflow": job.options.overflow.into_str(),
             "max-characters": job.max_characters,
             "look-ahead": job.look_ahead,
+            // Null where they are not given, as in the plans of earlier versions.
+            "keep-text": job.columns.keep_text.then_some(true),
+            "keep-errors": job.columns.keep_errors.then_some(true),
+            "output-delimiter": job.output.delimiter.map(char::from),
+            "output-bom": job.output.has_bom.then_some(true),
+            "limit": job.limit,
+            "answer columns": output.is_separated().then_some(FLAT_NAMES),
         },
     }))
 }

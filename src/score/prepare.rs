@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::ScoreError;
 use super::format::{Compression, Format};
 use super::inputs::{Location, Source, find_sources};
-use super::job::{Job, Target};
+use super::job::{Job, OutputChoice, Target};
 use super::layout::{Columns, Layout, SourceColumns};
 use super::parts::is_published;
 use super::paths::errors_path;
@@ -46,6 +46,7 @@ pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
         Target::Stdout { errors_file } => check_apart(&errors_file.iter().collect::<Vec<_>>(), &sources)?,
     }
     let (format, compression) = output_format(&job, &sources)?;
+    check_choice(job.output, format)?;
     let fingerprints = sources.iter().map(Source::fingerprint).collect::<Result<_, _>>()?;
     let count = ByteCount::default();
     let mut piped = BTreeMap::new();
@@ -62,16 +63,29 @@ pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
     let mut free: Vec<_> = columns.iter_mut().filter(|source| source.columns == Columns::Free).collect();
     if format != Format::Jsonl && !free.is_empty() {
         let lines: Vec<_> = sources.iter().filter(|source| source.format == Format::Jsonl).collect();
-        let found = scan_columns(&lines, job.reading)?;
+        let found = scan_columns(&lines, job.reading, job.limit)?;
         free.iter_mut().for_each(|source| source.columns = found.clone());
     }
     check_free_columns(&sources, job.reading, &job.columns)?;
     let layout = Layout::new(&columns, &job.columns, format)?;
-    if let Target::File { path, .. } = &job.target {
+    if let Target::File { path, .. } = &job.target
+        && !job.dry_run
+    {
         let folder = folder_of(path);
         std::fs::create_dir_all(folder).map_err(|error| ScoreError::write(folder, error))?;
     }
     Ok(Prepared { job, sources, layout, format, compression, count: ByteCount::default(), fingerprints, piped })
+}
+
+/// Refuses what only separated values have.
+fn check_choice(choice: OutputChoice, format: Format) -> Result<(), ScoreError> {
+    let flags = [(choice.delimiter.is_some(), "--output-delimiter"), (choice.has_bom, "--output-bom")];
+    match flags.iter().find(|(is_given, _)| *is_given && !format.is_separated()) {
+        None => Ok(()),
+        Some((_, flag)) => {
+            Err(ScoreError::usage(format!("{flag} is for CSV and TSV, and the output is `{format}`; leave it away")))
+        }
+    }
 }
 
 /// The output's format and compression: as given, else by its extension, else (to standard output) that of the input.
@@ -86,7 +100,7 @@ fn output_format(job: &Job, sources: &[Source]) -> Result<(Format, Option<Compre
     };
     let compression = path.and_then(Compression::of_path);
     let name = job.target.path().display().to_string();
-    match job.output_format.or(told) {
+    match job.output.format.or(told) {
         None => Err(ScoreError::usage(format!("{name}: the extension tells no format; give --output-format"))),
         Some(Format::Text) => Err(ScoreError::usage(format!(
             "{name}: scored rows cannot be written as `txt`; take another extension or --output-format"

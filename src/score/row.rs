@@ -49,19 +49,12 @@ pub enum Passthrough {
 /// Names and values as JSON, in their order.
 pub type Fields = Vec<(String, Box<RawValue>)>;
 
-/// One output row: passthrough columns and the answer.
+/// A row with its answer, or the reason why it has none.
 #[derive(Debug)]
-pub struct ScoredRow {
-    pub passthrough: Passthrough,
-    pub answer: Answer,
-}
-
-/// A row without an answer, for the errors file.
-#[derive(Debug)]
-pub struct FailedRow {
+pub struct FinishedRow {
     pub origin: Origin,
     pub passthrough: Passthrough,
-    pub error: RowError,
+    pub answer: Result<Answer, RowError>,
 }
 
 /// The name under which the id column is written.

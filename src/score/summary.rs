@@ -1,4 +1,4 @@
-//! What a run has done, in figures: kept in the checkpoint while it runs, shown at its end.
+//! What a run has done, in numbers: kept in the checkpoint while it runs, shown at its end.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -71,10 +71,25 @@ impl Counts {
     }
 }
 
+impl Summary {
+    /// How many rows failed, and where they are listed; empty where there are none.
+    pub fn failures(&self) -> String {
+        let list = match &self.errors_file {
+            Some(file) => format!("see {file}"),
+            None => "the log lists them".to_owned(),
+        };
+        match self.counts.errors {
+            0 => String::new(),
+            n => format!("{n} rows could not be scored ({}): {list}\n", listed(&self.counts.errors_by_code)),
+        }
+    }
+}
+
 /// A line of progress.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} documents, {:.1}/s", self.documents, self.rate(self.documents + self.errors))?;
+        let n_rows = self.documents + self.errors;
+        write!(f, "{n_rows} rows, {:.1}/s", self.rate(n_rows))?;
         match self.errors {
             0 => Ok(()),
             n_errors => write!(f, ", {n_errors} errors"),
@@ -110,15 +125,12 @@ impl fmt::Display for Summary {
         if counts.truncated > 0 {
             writeln!(f, "{} documents were truncated", counts.truncated)?;
         }
-        if let Some(file) = &self.errors_file {
-            writeln!(f, "{} rows could not be scored ({}): see {file}", counts.errors, listed(&counts.errors_by_code))?;
-        }
-        Ok(())
+        f.write_str(&self.failures())
     }
 }
 
 /// Labels with their counts, the most frequent first.
-fn listed(counts: &BTreeMap<String, u64>) -> String {
+pub fn listed(counts: &BTreeMap<String, u64>) -> String {
     let mut sorted: Vec<_> = counts.iter().collect();
     sorted.sort_by_key(|&(_, n)| std::cmp::Reverse(*n));
     sorted.into_iter().map(|(label, n)| format!("{label} {n}")).collect::<Vec<_>>().join(", ")

@@ -3,22 +3,22 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::error::ScoreError;
+use super::error::{RowError, ScoreError};
 use super::parts::{Checkpoint, Parts, Position};
-use super::row::{FailedRow, RowPosition, ScoredRow};
+use super::row::{FinishedRow, RowPosition};
 use super::summary::Counts;
 use super::write::Encoder;
 use crate::system::progress::Progress;
 
-/// A block whose documents are all done; rows and failures each in the order of the input.
+/// A block whose documents are all done, in the order of the input.
 pub struct ScoredBlock {
-    pub rows: Vec<ScoredRow>,
-    pub failures: Vec<FailedRow>,
+    pub rows: Vec<FinishedRow>,
     /// The position after its last record.
     pub end: Position,
     /// Bytes of all input that were read up to its end.
@@ -42,7 +42,7 @@ pub struct Writer {
     pub encoder: Encoder,
     /// The counts of earlier processes of this run.
     pub counts: Counts,
-    pub progress: Progress,
+    pub progress: Arc<Progress>,
     pub max_errors: Option<u64>,
 }
 
@@ -85,12 +85,17 @@ impl Writer {
 
     fn write(&mut self, block: &ScoredBlock, seconds: f64) -> Result<(), ScoreError> {
         let mut errors = Vec::new();
-        for row in &block.failures {
-            self.counts.add_error(row.error.code());
-            serde_json::to_writer(&mut errors, &ErrorLine::new(row)).map_err(|error| self.encode_error(error))?;
-            errors.push(b'\n');
+        for row in &block.rows {
+            match &row.answer {
+                Ok(answer) => self.counts.add(answer),
+                Err(error) => {
+                    self.counts.add_error(error.code());
+                    let line = ErrorLine::new(row, error);
+                    serde_json::to_writer(&mut errors, &line).map_err(|error| self.encode_error(error))?;
+                    errors.push(b'\n');
+                }
+            }
         }
-        block.rows.iter().for_each(|row| self.counts.add(&row.answer));
         self.counts.seconds = seconds;
         let rows = self.encoder.rows(&block.rows).map_err(|source| self.encode_error(source))?;
         self.sink.append(&rows, &errors, block.end, &self.counts)
@@ -165,8 +170,8 @@ impl Pipe {
 }
 
 impl<'o> ErrorLine<'o> {
-    fn new(failed: &'o FailedRow) -> Self {
-        let FailedRow { origin, passthrough, error } = failed;
+    fn new(row: &'o FinishedRow, error: &RowError) -> Self {
+        let FinishedRow { origin, passthrough, .. } = row;
         let (line, row) = match origin.position {
             RowPosition::Line(line) => (Some(line), None),
             RowPosition::Row(row) => (None, Some(row)),

@@ -1,6 +1,7 @@
 //! Progress of a long run: a bar on a terminal, a log line every ten seconds elsewhere.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,19 +9,24 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Between two log lines.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Between two pictures of the bar, which show that the run is alive.
+const TICK: Duration = Duration::from_millis(200);
+
 /// One run, from [`Progress::start`] to drop. Threads may share it.
 #[derive(Debug)]
 pub struct Progress {
-    /// Units of work of the whole run; `None` where it is unknown.
-    total: Option<u64>,
-    /// Hidden where standard error is no terminal.
     bar: ProgressBar,
-    clock: Mutex<Clock>,
+    state: Arc<Mutex<State>>,
+    /// Ends the thread that logs when it is dropped; `None` where nothing is logged.
+    logging: Option<mpsc::Sender<()>>,
 }
 
-#[derive(Debug)]
-struct Clock {
-    logged: Instant,
+#[derive(Debug, Default)]
+struct State {
+    /// Units of work of the whole run; `None` where it is unknown.
+    total: Option<u64>,
+    n_done: u64,
+    message: String,
     /// What was done at the first report of this process, and when. The rate is measured from there, since a resumed
     /// run starts with units that an earlier process has done.
     first: Option<(u64, Instant)>,
@@ -29,37 +35,95 @@ struct Clock {
 impl Progress {
     /// `total`: units of work of the whole run; `None` where it is unknown.
     pub fn start(total: Option<u64>) -> Self {
-        let mut bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
-        if let (Some(_), Ok(style)) = (total, ProgressStyle::with_template("{wide_bar} {msg}")) {
-            bar = bar.with_style(style);
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+        let state = Arc::new(Mutex::new(State { total, ..State::default() }));
+        let logging = match bar.is_hidden() {
+            true => Some(log_at_intervals(Arc::clone(&state))),
+            false => None,
+        };
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(TICK);
         }
-        Self { total, bar, clock: Mutex::new(Clock { logged: Instant::now(), first: None }) }
+        let progress = Self { bar, state, logging };
+        progress.expect(total);
+        progress
+    }
+
+    /// Shows nothing.
+    pub fn hidden() -> Self {
+        Self { bar: ProgressBar::hidden(), state: Arc::default(), logging: None }
+    }
+
+    /// Says at once what is done now.
+    pub fn stage(&self, message: &str) {
+        lock(&self.state).message = message.to_owned();
+        self.bar.set_message(message.to_owned());
+        if self.logging.is_some() {
+            tracing::info!("{message}");
+        }
+    }
+
+    /// The units of work of the whole run are known now, or known to be unknown.
+    pub fn expect(&self, total: Option<u64>) {
+        lock(&self.state).total = total;
+        let template = if total.is_some() { "{spinner} {wide_bar} {msg}" } else { "{spinner} {msg}" };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+        if let Some(total) = total {
+            self.bar.set_length(total);
+        }
     }
 
     /// Reports that `n_done` units are done, described by `message`; share and remaining time are added to it.
     pub fn show(&self, n_done: u64, message: &str) {
         let now = Instant::now();
-        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = *clock.first.get_or_insert((n_done, now));
-        let is_due = !self.bar.is_hidden() || now.duration_since(clock.logged) >= LOG_INTERVAL;
-        if !is_due {
-            return;
-        }
-        clock.logged = now;
-        let line = line(message, self.total, n_done, first, now);
-        if self.bar.is_hidden() {
-            tracing::info!("{line}");
-        } else {
+        let mut state = lock(&self.state);
+        state.first.get_or_insert((n_done, now));
+        (state.n_done, state.message) = (n_done, message.to_owned());
+        if !self.bar.is_hidden() {
             self.bar.set_position(n_done);
-            self.bar.set_message(line);
+            self.bar.set_message(state.line(now));
         }
+    }
+
+    /// Takes the bar off the terminal, so that other lines can follow.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.finish();
     }
+}
+
+impl State {
+    fn line(&self, now: Instant) -> String {
+        match self.first {
+            Some(first) => line(&self.message, self.total, self.n_done, first, now),
+            None => self.message.clone(),
+        }
+    }
+}
+
+/// Logs the state at intervals until the sender is dropped.
+fn log_at_intervals(state: Arc<Mutex<State>>) -> mpsc::Sender<()> {
+    let (sender, receiver) = mpsc::channel::<()>();
+    let log = move || {
+        while receiver.recv_timeout(LOG_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            let line = lock(&state).line(Instant::now());
+            tracing::info!("{line}");
+        }
+    };
+    // Without the thread there are no lines, which is no reason to end the run.
+    let _ = std::thread::Builder::new().name("progress".to_owned()).spawn(log);
+    sender
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn line(message: &str, total: Option<u64>, n_done: u64, first: (u64, Instant), now: Instant) -> String {
@@ -77,7 +141,7 @@ fn time_left(total: u64, n_done: u64, first: (u64, Instant), now: Instant) -> Op
 }
 
 /// `3 h 5 min`, `12 min`, `40 s`.
-fn in_words(duration: Duration) -> String {
+pub fn in_words(duration: Duration) -> String {
     match duration.as_secs() {
         seconds if seconds < 60 => format!("{seconds} s"),
         seconds if seconds < 3600 => format!("{} min", seconds / 60),

@@ -13,15 +13,26 @@ pub enum LogFormat {
     Json,
 }
 
+/// How much is logged where `RUST_LOG` says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verbosity {
+    Normal,
+    /// Warnings and errors.
+    Quiet,
+}
+
 /// What is logged where `RUST_LOG` says nothing. ONNX Runtime speaks of ordinary things as warnings.
 const DEFAULT_FILTER: &str = "info,ort=error";
+
+const QUIET_FILTER: &str = "warn,ort=error";
 
 /// Seconds; from a short text on an idle machine to a long one in a full queue.
 const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Sends log lines to standard error, filtered by `RUST_LOG`.
-pub fn start_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+pub fn start_logging(format: LogFormat, verbosity: Verbosity) {
+    let default = if verbosity == Verbosity::Quiet { QUIET_FILTER } else { DEFAULT_FILTER };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let colours = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     match format {

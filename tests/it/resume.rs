@@ -85,6 +85,32 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_bytes() {
 }
 
 #[test]
+fn ctrl_c_ends_with_130_and_says_the_command_that_resumes() {
+    let dir = tempfile::tempdir().unwrap();
+    write_rows(&dir);
+    assert_eq!(command(&dir, "whole.jsonl", &[]).output().unwrap().status.code(), Some(3));
+    let mut process = command(&dir, "it's out.jsonl", &[]).spawn().unwrap();
+    while n_done(&dir.path().join("it's out.jsonl.parts")) == 0 {
+        assert!(process.try_wait().unwrap().is_none(), "the run ended before it could be stopped");
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap().success());
+    let (code, message) = outcome(&process.wait_with_output().unwrap());
+    assert_eq!(code, 130, "{message}");
+    let said = message.split("stopped; ").nth(1).and_then(|rest| rest.split(" rows are saved in it's out").next());
+    let n_said: u64 = said.unwrap_or_else(|| panic!("{message}")).parse().unwrap();
+    // A block more may be saved before the process is gone.
+    assert!(n_said > 0 && n_said <= n_done(&dir.path().join("it's out.jsonl.parts")), "{message}");
+    // The command that was said, as a shell reads it.
+    let said = message.lines().last().unwrap();
+    let resumed = Command::new("bash").current_dir(dir.path()).args(["-c", said]).output().unwrap();
+    let (code, message) = outcome(&resumed);
+    assert!(code == 3 && message.contains("of them were scored before"), "{said}: {message}");
+    let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+    assert!(read("whole.jsonl") == read("it's out.jsonl"));
+}
+
+#[test]
 fn the_bytes_do_not_depend_on_streams() {
     let dir = tempfile::tempdir().unwrap();
     write_rows(&dir);
@@ -117,6 +143,9 @@ fn a_run_does_not_go_on_with_something_else_and_names_it() {
         (&["--top-k", "2"][..], "parameters top-k was 5 and is 2"),
         (&["--overflow", "truncate"], "parameters overflow was \"window\" and is \"truncate\""),
         (&["--threshold", "entities=0.5"], "parameters threshold entities was null and is 0.5"),
+        (&["--keep-text"], "parameters keep-text was null and is true"),
+        (&["--keep-errors"], "parameters keep-errors was null and is true"),
+        (&["--limit", "300"], "parameters limit was null and is 300"),
         (&other_model, "models entities name was \"two-heads\" and is \"lexicon-ner\""),
     ] {
         let (code, message) = outcome(&command(&dir, "out.jsonl", flags).output().unwrap());

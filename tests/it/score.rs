@@ -115,8 +115,8 @@ fn an_entity_of_a_file_is_the_slice_of_its_text() {
     let mut n_entities = 0;
     for (row, text) in lines(dir.path().join("out.jsonl")).iter().zip(TEXTS) {
         for entity in row["entities"].as_array().unwrap() {
-            let place = |end: &str| entity[end].as_u64().unwrap() as usize;
-            let slice: String = text.chars().skip(place("start")).take(place("end") - place("start")).collect();
+            let offset = |end: &str| entity[end].as_u64().unwrap() as usize;
+            let slice: String = text.chars().skip(offset("start")).take(offset("end") - offset("start")).collect();
             assert_eq!(entity["text"], slice);
             n_entities += 1;
         }
@@ -172,13 +172,13 @@ fn every_format_is_written_with_the_same_rows() {
         assert_eq!(code, 0, "{message}");
         let mut csv = csv::Reader::from_path(dir.path().join("out.csv")).unwrap();
         let header = csv.headers().unwrap().clone();
-        let names =
-            "id,kind,topic,topic_score,topics,entities,characters,tokens,windows,truncated,topics_model,entities_model";
+        let names = "id,kind,topic,topic_score,best_topic,best_topic_score,accepted_topics,topics,persons,places,organisations,\
+             entities,characters,tokens,windows,truncated,topics_model,entities_model";
         assert_eq!(header.iter().collect::<Vec<_>>().join(","), names);
         for (row, expected) in csv.records().map(Result::unwrap).zip(&expected) {
-            assert_eq!(&row[2], expected["topics"][0]["label"].as_str().unwrap_or_default(), "{input}");
-            assert_eq!(serde_json::from_str::<Value>(&row[5]).unwrap(), expected["entities"], "{input}");
-            assert_eq!(row[6], expected["usage"]["characters"].to_string());
+            assert_eq!(&row[4], expected["topics"][0]["label"].as_str().unwrap_or_default(), "{input}");
+            assert_eq!(serde_json::from_str::<Value>(&row[11]).unwrap(), expected["entities"], "{input}");
+            assert_eq!(row[12], expected["usage"]["characters"].to_string());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::ipc::reader::{FileReader, StreamReader};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -14,7 +14,7 @@ use super::bytes::{ByteCount, Bytes};
 use super::reader::{Reader, joined, utf8};
 use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::json_rows::json_lines;
-use crate::score::layout::{Columns, Layout, plain_type};
+use crate::score::layout::{Columns, Layout, is_binary};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition};
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + Send>;
@@ -82,7 +82,9 @@ impl ColumnarReader {
         while self.current.as_ref().is_none_or(|batch| batch.next >= batch.n_rows) {
             self.current = None;
             let failed = |error| ScoreError::Read { name: self.name.to_string(), source: error };
-            let Some(batch) = self.batches.next() else { return Ok(()) };
+            let Some(batch) = self.batches.next() else {
+                return if self.n_to_skip == 0 { Ok(()) } else { Err(failed(ReadError::TooFewRows(self.n_to_skip))) };
+            };
             let batch = batch.map_err(failed)?;
             let n_rows = batch.num_rows() as u64;
             if self.n_to_skip >= n_rows {
@@ -165,11 +167,7 @@ fn counted<E>(
 
 /// A column of text in one of two types: `LargeUtf8`, or `LargeBinary` where nobody has checked that it is text.
 fn readable(column: &ArrayRef) -> Result<ArrayRef, ReadError> {
-    use DataType::{Binary, BinaryView, LargeBinary, LargeUtf8};
-    let kind = match plain_type(column.data_type()) {
-        Binary | LargeBinary | BinaryView => LargeBinary,
-        _ => LargeUtf8,
-    };
+    let kind = if is_binary(column.data_type()) { DataType::LargeBinary } else { DataType::LargeUtf8 };
     Ok(cast(column, &kind)?)
 }
 
@@ -199,18 +197,27 @@ fn passthrough_columns(batch: &RecordBatch, layout: &Layout, schema: &SchemaRef)
 /// The passthrough columns of each row as JSON.
 fn passthrough_fields(batch: &RecordBatch, layout: &Layout) -> Result<Vec<Fields>, ReadError> {
     let schema = batch.schema();
-    let mut named: Vec<_> = schema
+    let mut named: Vec<(String, &FieldRef, ArrayRef)> = schema
         .fields()
         .iter()
         .zip(batch.columns())
         .filter_map(|(field, column)| Some((layout.output_name(field.name())?, field, column)))
-        .collect();
+        .map(|(name, field, column)| {
+            // A text is a text, whatever type it is stored in.
+            let is_bytes = layout.is_text_column(field.name()) && is_binary(field.data_type());
+            let column = if is_bytes { cast(column, &DataType::LargeUtf8)? } else { Arc::clone(column) };
+            Ok((name, field, column))
+        })
+        .collect::<Result<_, ReadError>>()?;
     named.sort_by_key(|(name, _, _)| name != ID);
     if named.is_empty() {
         return Ok(vec![Fields::new(); batch.num_rows()]);
     }
-    let fields: Vec<_> = named.iter().map(|(name, field, _)| field.as_ref().clone().with_name(name)).collect();
-    let columns = named.iter().map(|(_, _, column)| Arc::clone(column)).collect();
+    let renamed = named.iter().map(|(name, field, column)| {
+        let field = field.as_ref().clone().with_name(name).with_data_type(column.data_type().clone());
+        (field, Arc::clone(column))
+    });
+    let (fields, columns): (Vec<_>, Vec<_>) = renamed.unzip();
     let renamed = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
     let lines = json_lines(&renamed)?;
     let object = |line: &[u8]| super::jsonl::object_fields(line).map_err(ReadError::from);

@@ -169,7 +169,8 @@ mod tests {
     use crate::score::layout::ColumnChoice;
 
     fn records(bytes: &[u8], text: &[&str]) -> Vec<(RowPosition, Result<String, &'static str>)> {
-        let choice = ColumnChoice { text: text.iter().map(|&name| name.to_owned()).collect(), id: None };
+        let text = text.iter().map(|&name| name.to_owned()).collect();
+        let choice = ColumnChoice { text, ..ColumnChoice::default() };
         let layout = Layout::new(&[], &choice, Format::Jsonl).unwrap();
         let mut reader = JsonlReader::new(Box::new(Cursor::new(bytes.to_vec())), 1 << 20, "a");
         let mut records = Vec::new();

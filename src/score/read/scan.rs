@@ -34,12 +34,15 @@ enum Kind {
 
 /// Reads the whole of `sources`, which are JSON lines, for names and kinds of fields. Needed where the output has fixed
 /// columns. Lists and objects that all have one shape stay such; values of one field that no other kind holds without loss become
-/// text: their JSON.
-pub fn scan_columns(sources: &[&Source], settings: ReadSettings) -> Result<Columns, ScoreError> {
+/// text: their JSON. At most `limit` rows are read.
+pub fn scan_columns(sources: &[&Source], settings: ReadSettings, limit: Option<u64>) -> Result<Columns, ScoreError> {
     let mut kinds: Vec<(String, Kind)> = Vec::new();
+    let mut n_left = limit.unwrap_or(u64::MAX);
     for source in sources {
         let mut reader = reader_of(source, settings)?;
-        while let Some(fields) = reader.next_fields()? {
+        while n_left > 0 {
+            let Some(fields) = reader.next_fields()? else { break };
+            n_left -= 1;
             // A line that is no JSON becomes a row error when it is scored.
             for (name, value) in fields.unwrap_or_default() {
                 let kind = kind_of(&value, 0).unwrap_or(Kind::Text);
@@ -190,7 +193,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), lines).unwrap();
         let source = Source { name: "a".into(), format: Format::Jsonl, location: Location::File(file.path().into()) };
-        let Columns::Optional(fields) = scan_columns(&[&source], ReadSettings::default()).unwrap() else {
+        let Columns::Optional(fields) = scan_columns(&[&source], ReadSettings::default(), None).unwrap() else {
             panic!("rows may lack columns")
         };
         fields.iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()

@@ -36,11 +36,11 @@ impl Reader for TextsReader {
     }
 
     fn skip(&mut self, n: u64) -> Result<(), ScoreError> {
-        self.n_read += usize::try_from(n).unwrap_or(usize::MAX);
+        self.n_read = usize::try_from(n).unwrap_or(usize::MAX).min(self.paths.len());
         Ok(())
     }
 
-    fn next(&mut self, _: &Layout) -> Result<Option<Record>, ScoreError> {
+    fn next(&mut self, layout: &Layout) -> Result<Option<Record>, ScoreError> {
         let Some(path) = self.paths.get(self.n_read) else { return Ok(None) };
         self.n_read += 1;
         let name = path.to_string_lossy();
@@ -52,6 +52,10 @@ impl Reader for TextsReader {
                 SECTION.to_owned(),
                 section.map_or_else(|| RawValue::NULL.to_owned(), |slug| json_string(&slug)),
             ));
+        }
+        if let Some(column) = layout.kept_text() {
+            let kept = text.as_ref().map_or_else(|_| RawValue::NULL.to_owned(), |text| json_string(text));
+            passthrough.push((column.to_owned(), kept));
         }
         let text = text.and_then(|text| match text.trim().is_empty() {
             true => Err(RowError::NoText("the file is empty".to_owned())),

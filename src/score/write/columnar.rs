@@ -1,7 +1,7 @@
 //! Typed columns: an Arrow stream of which every chunk is one record batch.
 //!
 //! `topics` is a `list<struct<label, score, accepted, code>>`, `entities` a `list<struct<label, score, text, start, end>>`,
-//! `usage` and `models` are structs.
+//! `usage` and `models` are structs. `error` is a text, where failed rows are kept.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,9 +13,11 @@ use arrow::ipc::writer::StreamWriter;
 use arrow::json::ReaderBuilder;
 use serde_json::Value;
 
+use crate::classify::answer::{AnswerEntity, AnswerModels, AnswerTopic, AnswerUsage};
 use crate::models::registry::Assignment;
 use crate::score::error::ReadError;
-use crate::score::row::{Fields, Passthrough, ScoredRow, plain_text};
+use crate::score::layout::{ERROR, is_string};
+use crate::score::row::{Fields, FinishedRow, Passthrough, plain_text};
 use crate::text::files::standard_json;
 
 /// How an Arrow stream ends: the continuation mark and a length of zero.
@@ -30,9 +32,36 @@ pub struct ColumnarEncoder {
     header: Vec<u8>,
 }
 
+/// What the columns of the answer hold for one row; all null but `error` where the row failed.
+#[derive(Default, serde::Serialize)]
+struct AnswerColumns<'r> {
+    topics: Option<&'r [AnswerTopic]>,
+    entities: Option<&'r [AnswerEntity]>,
+    usage: Option<&'r AnswerUsage>,
+    models: Option<&'r AnswerModels>,
+    error: Option<String>,
+}
+
+impl<'r> AnswerColumns<'r> {
+    fn of(row: &'r FinishedRow) -> Self {
+        match &row.answer {
+            Ok(answer) => Self {
+                topics: answer.topics.as_deref(),
+                entities: answer.entities.as_deref(),
+                usage: Some(&answer.usage),
+                models: Some(&answer.models),
+                error: None,
+            },
+            Err(error) => Self { error: Some(error.described()), ..Self::default() },
+        }
+    }
+}
+
 impl ColumnarEncoder {
-    pub fn new(passthrough: &SchemaRef, models: &Assignment) -> Result<Self, ReadError> {
-        let answers = Arc::new(answer_schema(models));
+    pub fn new(passthrough: &SchemaRef, models: &Assignment, keep_errors: bool) -> Result<Self, ReadError> {
+        let error = keep_errors.then(|| Field::new(ERROR, DataType::Utf8, true).into());
+        let answers = answer_schema(models).fields().iter().cloned().chain(error).collect::<SchemaFields>();
+        let answers = Arc::new(Schema::new(answers));
         let all = Arc::new(Schema::new(
             passthrough.fields().iter().chain(answers.fields()).cloned().collect::<SchemaFields>(),
         ));
@@ -45,8 +74,8 @@ impl ColumnarEncoder {
     }
 
     /// One record batch as a message of the stream.
-    pub fn rows(&self, rows: &[ScoredRow]) -> Result<Vec<u8>, ReadError> {
-        let answers: Vec<_> = rows.iter().map(|row| &row.answer).collect();
+    pub fn rows(&self, rows: &[&FinishedRow]) -> Result<Vec<u8>, ReadError> {
+        let answers: Vec<_> = rows.iter().map(|row| AnswerColumns::of(row)).collect();
         let answers = batch_of(&answers, &self.answers)?;
         let passthrough = self.passthrough_batch(rows)?;
         let columns = passthrough.iter().flat_map(|batch| batch.columns()).chain(answers.columns()).cloned().collect();
@@ -59,13 +88,13 @@ impl ColumnarEncoder {
     }
 
     /// The passthrough columns; `None` where there are none.
-    fn passthrough_batch(&self, rows: &[ScoredRow]) -> Result<Option<RecordBatch>, ReadError> {
+    fn passthrough_batch(&self, rows: &[&FinishedRow]) -> Result<Option<RecordBatch>, ReadError> {
         if self.passthrough.fields().is_empty() {
             return Ok(None);
         }
         let mut batches = Vec::new();
         for run in rows.chunk_by(|a, b| is_typed(a) == is_typed(b)) {
-            batches.push(match run.first().is_some_and(is_typed) {
+            batches.push(match run.first().is_some_and(|row| is_typed(row)) {
                 true => gathered(run)?,
                 false => self.built(run)?,
             });
@@ -74,7 +103,7 @@ impl ColumnarEncoder {
     }
 
     /// Columns out of fields that came as JSON or text.
-    fn built(&self, rows: &[ScoredRow]) -> Result<RecordBatch, ReadError> {
+    fn built(&self, rows: &[&FinishedRow]) -> Result<RecordBatch, ReadError> {
         let none = Fields::new();
         let objects = rows.iter().map(|row| {
             let fields = match &row.passthrough {
@@ -91,29 +120,29 @@ impl ColumnarEncoder {
     }
 }
 
-fn is_typed(row: &ScoredRow) -> bool {
+fn is_typed(row: &FinishedRow) -> bool {
     matches!(row.passthrough, Passthrough::Row { .. })
 }
 
 /// Rows of the batches that were read, side by side.
-fn gathered(rows: &[ScoredRow]) -> Result<RecordBatch, ReadError> {
+fn gathered(rows: &[&FinishedRow]) -> Result<RecordBatch, ReadError> {
     let mut batches: Vec<&Arc<RecordBatch>> = Vec::new();
-    let mut places = Vec::with_capacity(rows.len());
+    let mut positions = Vec::with_capacity(rows.len());
     for row in rows {
         let Passthrough::Row { batch, row } = &row.passthrough else { continue };
         if !batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
             batches.push(batch);
         }
-        places.push((batches.len() - 1, *row));
+        positions.push((batches.len() - 1, *row));
     }
     let batches: Vec<&RecordBatch> = batches.into_iter().map(AsRef::as_ref).collect();
-    Ok(interleave_record_batch(&batches, &places)?)
+    Ok(interleave_record_batch(&batches, &positions)?)
 }
 
 /// A value for a column of `kind`: text holds strings as they are and anything else as its JSON.
 fn value_of(raw: &serde_json::value::RawValue, kind: &DataType) -> serde_json::Result<Value> {
     match kind {
-        DataType::Utf8 => Ok(plain_text(raw).map_or(Value::Null, Value::String)),
+        kind if is_string(kind) => Ok(plain_text(raw).map_or(Value::Null, Value::String)),
         _ => serde_json::from_str(raw.get()).or_else(|_| serde_json::from_str(&standard_json(raw.get()))),
     }
 }

@@ -3,10 +3,11 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::classify::answer::Answer;
-use crate::score::error::ReadError;
-use crate::score::row::{Fields, Passthrough, ScoredRow};
+use crate::score::error::{ReadError, RowError};
+use crate::score::layout::ERROR;
+use crate::score::row::{Fields, FinishedRow, Passthrough};
 
-pub fn rows(rows: &[ScoredRow]) -> Result<Vec<u8>, ReadError> {
+pub fn rows(rows: &[&FinishedRow]) -> Result<Vec<u8>, ReadError> {
     let none = Fields::new();
     let mut bytes = Vec::new();
     for row in rows {
@@ -14,7 +15,7 @@ pub fn rows(rows: &[ScoredRow]) -> Result<Vec<u8>, ReadError> {
             Passthrough::Fields(fields) => fields,
             Passthrough::Row { .. } => &none,
         };
-        serde_json::to_writer(&mut bytes, &Line { fields, answer: &row.answer })?;
+        serde_json::to_writer(&mut bytes, &Line { fields, answer: row.answer.as_ref() })?;
         bytes.push(b'\n');
     }
     Ok(bytes)
@@ -22,7 +23,7 @@ pub fn rows(rows: &[ScoredRow]) -> Result<Vec<u8>, ReadError> {
 
 struct Line<'r> {
     fields: &'r Fields,
-    answer: &'r Answer,
+    answer: Result<&'r Answer, &'r RowError>,
 }
 
 impl Serialize for Line<'_> {
@@ -31,15 +32,22 @@ impl Serialize for Line<'_> {
         for (name, value) in self.fields {
             map.serialize_entry(name, value)?;
         }
+        let answer = match self.answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                map.serialize_entry(ERROR, &error.described())?;
+                return map.end();
+            }
+        };
         // The answer's own fields, named in `layout::NESTED_NAMES`.
-        if let Some(topics) = &self.answer.topics {
+        if let Some(topics) = &answer.topics {
             map.serialize_entry("topics", topics)?;
         }
-        if let Some(entities) = &self.answer.entities {
+        if let Some(entities) = &answer.entities {
             map.serialize_entry("entities", entities)?;
         }
-        map.serialize_entry("usage", &self.answer.usage)?;
-        map.serialize_entry("models", &self.answer.models)?;
+        map.serialize_entry("usage", &answer.usage)?;
+        map.serialize_entry("models", &answer.models)?;
         map.end()
     }
 }

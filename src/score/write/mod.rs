@@ -4,6 +4,7 @@
 mod assemble;
 mod columnar;
 mod jsonl;
+mod names;
 mod separated;
 
 pub use assemble::assemble;
@@ -11,63 +12,74 @@ pub use assemble::assemble;
 use arrow::datatypes::SchemaRef;
 
 use self::columnar::ColumnarEncoder;
+use self::separated::SeparatedEncoder;
 use super::error::ReadError;
 use super::format::{Compression, Format};
+use super::job::OutputChoice;
 use super::layout::Layout;
-use super::row::ScoredRow;
+use super::row::FinishedRow;
 use crate::models::registry::Assignment;
 
 /// Writes chunks of rows in one format.
 pub struct Encoder {
     kind: Kind,
     compression: Option<Compression>,
+    keep_errors: bool,
 }
 
 enum Kind {
     Jsonl,
-    Separated {
-        columns: Vec<String>,
-        delimiter: u8,
-    },
+    Separated(SeparatedEncoder),
     /// An Arrow stream, from which Parquet and Arrow files are assembled at the end.
     Columnar(ColumnarEncoder),
 }
 
 impl Encoder {
+    /// Writes as `format` what `layout` keeps of the input, and the answers of `models`.
     pub fn new(
-        format: Format,
+        (format, compression): (Format, Option<Compression>),
+        choice: OutputChoice,
         layout: &Layout,
         models: &Assignment,
-        compression: Option<Compression>,
     ) -> Result<Self, ReadError> {
         let passthrough =
             layout.passthrough.clone().unwrap_or_else(|| SchemaRef::new(arrow::datatypes::Schema::empty()));
-        let names = || passthrough.fields().iter().map(|field| field.name().clone()).collect();
+        let keep_errors = layout.keep_errors;
         let kind = match format {
-            Format::Csv => Kind::Separated { columns: names(), delimiter: b',' },
-            Format::Tsv => Kind::Separated { columns: names(), delimiter: b'\t' },
+            Format::Csv | Format::Tsv => {
+                let usual = if format == Format::Tsv { b'\t' } else { b',' };
+                Kind::Separated(SeparatedEncoder {
+                    columns: passthrough.fields().iter().map(|field| field.name().clone()).collect(),
+                    delimiter: choice.delimiter.unwrap_or(usual),
+                    has_bom: choice.has_bom,
+                    keep_errors,
+                    groups: names::Groups::of(models),
+                })
+            }
             Format::Parquet | Format::Arrow | Format::ArrowStream => {
-                Kind::Columnar(ColumnarEncoder::new(&passthrough, models)?)
+                Kind::Columnar(ColumnarEncoder::new(&passthrough, models, keep_errors)?)
             }
             Format::Jsonl | Format::Text => Kind::Jsonl,
         };
-        Ok(Self { kind, compression })
+        Ok(Self { kind, compression, keep_errors })
     }
 
     /// The bytes before the first row.
     pub fn header(&self) -> Result<Vec<u8>, ReadError> {
         self.compressed(match &self.kind {
             Kind::Jsonl => Vec::new(),
-            Kind::Separated { columns, delimiter } => separated::header(columns, *delimiter)?,
+            Kind::Separated(encoder) => encoder.header()?,
             Kind::Columnar(encoder) => encoder.header().to_vec(),
         })
     }
 
-    pub fn rows(&self, rows: &[ScoredRow]) -> Result<Vec<u8>, ReadError> {
+    /// The rows of a chunk; those that failed are left out unless they are kept.
+    pub fn rows(&self, rows: &[FinishedRow]) -> Result<Vec<u8>, ReadError> {
+        let rows: Vec<&FinishedRow> = rows.iter().filter(|row| self.keep_errors || row.answer.is_ok()).collect();
         self.compressed(match &self.kind {
-            Kind::Jsonl => jsonl::rows(rows)?,
-            Kind::Separated { columns, delimiter } => separated::rows(rows, columns, *delimiter)?,
-            Kind::Columnar(encoder) => encoder.rows(rows)?,
+            Kind::Jsonl => jsonl::rows(&rows)?,
+            Kind::Separated(encoder) => encoder.rows(&rows)?,
+            Kind::Columnar(encoder) => encoder.rows(&rows)?,
         })
     }
 
@@ -75,7 +87,7 @@ impl Encoder {
     pub fn footer(&self) -> &'static [u8] {
         match &self.kind {
             Kind::Columnar(_) => columnar::END_OF_STREAM,
-            Kind::Jsonl | Kind::Separated { .. } => &[],
+            Kind::Jsonl | Kind::Separated(_) => &[],
         }
     }
 

@@ -1,61 +1,92 @@
-//! Separated values: passthrough columns, the top topic and its score, topics and entities as JSON.
+//! Separated values: passthrough columns, topics and names as plain text, topics and entities as JSON.
 
 use csv::{Writer, WriterBuilder};
 use serde::Serialize;
 
-use crate::classify::answer::{Answer, AnswerModel};
+use super::names::{Groups, listed};
+use crate::classify::answer::{Answer, AnswerModel, AnswerTopic};
 use crate::score::error::ReadError;
-use crate::score::layout::FLAT_NAMES;
-use crate::score::row::{Passthrough, ScoredRow, plain_text};
+use crate::score::layout::{ERROR, FLAT_NAMES};
+use crate::score::row::{FinishedRow, Passthrough, plain_text};
 
-pub fn header(columns: &[String], delimiter: u8) -> Result<Vec<u8>, ReadError> {
-    let mut writer = writer(delimiter);
-    writer.write_record(columns.iter().map(String::as_str).chain(FLAT_NAMES))?;
-    finished(writer)
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+pub struct SeparatedEncoder {
+    /// The passthrough columns.
+    pub columns: Vec<String>,
+    pub delimiter: u8,
+    pub has_bom: bool,
+    pub keep_errors: bool,
+    pub groups: Groups,
 }
 
-pub fn rows(rows: &[ScoredRow], columns: &[String], delimiter: u8) -> Result<Vec<u8>, ReadError> {
-    let mut writer = writer(delimiter);
-    for row in rows {
-        let passthrough = columns.iter().map(|column| match &row.passthrough {
-            Passthrough::Fields(fields) => fields
-                .iter()
-                .find(|(name, _)| name == column)
-                .and_then(|(_, value)| plain_text(value))
-                .unwrap_or_default(),
-            Passthrough::Row { .. } => String::new(),
-        });
-        writer.write_record(passthrough.chain(values(&row.answer)?))?;
+impl SeparatedEncoder {
+    pub fn header(&self) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = if self.has_bom { BYTE_ORDER_MARK.to_vec() } else { Vec::new() };
+        let mut writer = self.writer();
+        let error = self.keep_errors.then_some(ERROR);
+        writer.write_record(self.columns.iter().map(String::as_str).chain(FLAT_NAMES).chain(error))?;
+        bytes.extend(finished(writer)?);
+        Ok(bytes)
     }
-    finished(writer)
-}
 
-/// The answer's values in the order of [`FLAT_NAMES`].
-fn values(answer: &Answer) -> Result<[String; FLAT_NAMES.len()], ReadError> {
-    let top = answer.topics.as_ref().and_then(|topics| topics.first());
-    let model = |model: &Option<AnswerModel>| {
-        model.as_ref().map(|model| format!("{}@{}", model.name, model.version)).unwrap_or_default()
-    };
-    Ok([
-        top.map(|topic| topic.label.clone()).unwrap_or_default(),
-        json_or_nothing(top.map(|topic| topic.score).as_ref())?,
-        json_or_nothing(answer.topics.as_ref())?,
-        json_or_nothing(answer.entities.as_ref())?,
-        answer.usage.characters.to_string(),
-        answer.usage.tokens.to_string(),
-        answer.usage.windows.to_string(),
-        answer.usage.truncated.to_string(),
-        model(&answer.models.topics),
-        model(&answer.models.entities),
-    ])
+    pub fn rows(&self, rows: &[&FinishedRow]) -> Result<Vec<u8>, ReadError> {
+        let mut writer = self.writer();
+        for row in rows {
+            let passthrough = self.columns.iter().map(|column| match &row.passthrough {
+                Passthrough::Fields(fields) => fields
+                    .iter()
+                    .find(|(name, _)| name == column)
+                    .and_then(|(_, value)| plain_text(value))
+                    .unwrap_or_default(),
+                Passthrough::Row { .. } => String::new(),
+            });
+            let values =
+                row.answer.as_ref().map(|answer| self.values(answer)).unwrap_or_else(|_| Ok(Default::default()))?;
+            let error = self.keep_errors.then(|| row.answer.as_ref().err().map(|error| error.described()));
+            writer.write_record(passthrough.chain(values).chain(error.map(Option::unwrap_or_default)))?;
+        }
+        finished(writer)
+    }
+
+    /// The answer's values in the order of [`FLAT_NAMES`].
+    fn values(&self, answer: &Answer) -> Result<[String; FLAT_NAMES.len()], ReadError> {
+        let topics = answer.topics.as_deref().unwrap_or_default();
+        let best = topics.first();
+        let accepted = || topics.iter().filter(|topic| topic.accepted);
+        let label = |topic: Option<&AnswerTopic>| topic.map(|topic| topic.label.clone()).unwrap_or_default();
+        let score = |topic: Option<&AnswerTopic>| json_or_nothing(topic.map(|topic| topic.score).as_ref());
+        let model = |model: &Option<AnswerModel>| {
+            model.as_ref().map(|model| format!("{}@{}", model.name, model.version)).unwrap_or_default()
+        };
+        let [persons, places, organisations] = self.groups.of_entities(answer.entities.as_deref().unwrap_or_default());
+        Ok([
+            label(accepted().next()),
+            score(accepted().next())?,
+            label(best),
+            score(best)?,
+            listed(accepted().map(|topic| topic.label.as_str())),
+            json_or_nothing(answer.topics.as_ref())?,
+            persons,
+            places,
+            organisations,
+            json_or_nothing(answer.entities.as_ref())?,
+            answer.usage.characters.to_string(),
+            answer.usage.tokens.to_string(),
+            answer.usage.windows.to_string(),
+            answer.usage.truncated.to_string(),
+            model(&answer.models.topics),
+            model(&answer.models.entities),
+        ])
+    }
+
+    fn writer(&self) -> Writer<Vec<u8>> {
+        WriterBuilder::new().delimiter(self.delimiter).from_writer(Vec::new())
+    }
 }
 
 fn json_or_nothing<T: Serialize>(value: Option<&T>) -> Result<String, ReadError> {
     Ok(value.map(serde_json::to_string).transpose()?.unwrap_or_default())
-}
-
-fn writer(delimiter: u8) -> Writer<Vec<u8>> {
-    WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new())
 }
 
 fn finished(writer: Writer<Vec<u8>>) -> Result<Vec<u8>, ReadError> {
