@@ -77,7 +77,7 @@ pub struct ScoreArgs {
     /// ends the run (with utf-8 given, its bad rows are listed as errors)
     #[arg(long, value_name = "NAME")]
     encoding: Option<TextEncoding>,
-    /// Longest row of JSON lines or CSV, and longest plain text, in bytes
+    /// Longest row, and longest plain text, in bytes; longer ones cannot be scored
     #[arg(long, default_value_t = ReadSettings::default().max_row_bytes, value_parser = positive, value_name = "BYTES")]
     max_row_bytes: usize,
     /// Where a plain text names its section: `last-line` removes it from the text and writes it as a column

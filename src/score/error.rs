@@ -60,6 +60,10 @@ pub enum ReadError {
     Parquet(#[from] parquet::errors::ParquetError),
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    #[error(
+        "column `{column}` has values of {n_bytes} bytes on average, and a row may have {max_row_bytes}; split them, or raise --max-row-bytes"
+    )]
+    LargeValues { column: String, n_bytes: usize, max_row_bytes: usize },
     #[error("{0} of the rows that are to be skipped are not there")]
     TooFewRows(u64),
     #[error("line {line}, which names the columns: {error}")]

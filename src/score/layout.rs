@@ -65,6 +65,8 @@ pub struct Layout {
     pub keep_typed: bool,
     pub keep_text: bool,
     pub keep_errors: bool,
+    /// Columns of the output that hold integers of one input and fractions of another.
+    pub mixed_numbers: Vec<String>,
     /// Names that the output gives to parts of the answer.
     taken: &'static [&'static str],
 }
@@ -105,14 +107,24 @@ impl Layout {
         let taken = if output.is_separated() { &FLAT_NAMES[..] } else { &NESTED_NAMES[..] };
         let ColumnChoice { keep_text, keep_errors, .. } = *choice;
         let keep_typed = output.is_columnar();
-        let mut layout = Self { text, id, passthrough: None, keep_typed, keep_text, keep_errors, taken };
+        let mut layout =
+            Self { text, id, passthrough: None, keep_typed, keep_text, keep_errors, mixed_numbers: Vec::new(), taken };
         layout.check_kept_text()?;
         for source in sources {
             layout.check(source, choice, output)?;
         }
         // JSON lines take any columns as they come, so that those of the input need not be known before.
         if output != Format::Jsonl {
-            layout.passthrough = Some(Arc::new(layout.passthrough_schema(sources, output)?));
+            let schema = layout.passthrough_schema(sources, output)?;
+            let is_mixed = |field: &&FieldRef| {
+                *field.data_type() == DataType::Float64
+                    && sources.iter().any(|source| {
+                        let fields = layout.output_fields(source).unwrap_or_default();
+                        fields.iter().any(|other| other.name() == field.name() && *other.data_type() == DataType::Int64)
+                    })
+            };
+            layout.mixed_numbers = schema.fields().iter().filter(is_mixed).map(|field| field.name().clone()).collect();
+            layout.passthrough = Some(Arc::new(schema));
         }
         Ok(layout)
     }
@@ -188,6 +200,8 @@ impl Layout {
                 let kind = output_type(column.data_type(), output);
                 match fields.iter_mut().find(|field| field.name() == column.name()) {
                     None => fields.push(Field::new(column.name(), kind, true).with_metadata(column.metadata().clone())),
+                    // Separated values have no types.
+                    Some(field) if output.is_separated() => *field = Field::new(field.name(), DataType::Utf8, true),
                     Some(field) => *field = merge(field, &kind, &source.name)?,
                 }
             }
@@ -373,6 +387,8 @@ mod tests {
         let both = |a, b| Layout::new(&[of(a), of(b)], &ColumnChoice::default(), Format::Parquet);
         let numbers = both(DataType::Int64, DataType::Float64).unwrap().passthrough.unwrap();
         assert_eq!(numbers.field(0).data_type(), &DataType::Float64);
+        let [a, b] = [DataType::Int64, DataType::Utf8].map(of);
+        assert!(Layout::new(&[a, b], &ColumnChoice::default(), Format::Csv).is_ok(), "separated values have no types");
         let error = both(DataType::Int64, DataType::Utf8).unwrap_err().to_string();
         assert!(error.contains("`x` holds Int64 in one input and Utf8 in a"), "{error}");
     }

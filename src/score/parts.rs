@@ -4,6 +4,7 @@
 //! the lengths in the checkpoint were written by a process that died, and the next process cuts them off. So a row is
 //! neither lost nor doubled, whenever a process is killed or the power fails. `crash_tests` tries every such moment.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::ScoreError;
-use super::paths::{errors_path, parts_dir};
+use super::paths::{errors_path, finished_dir, parts_dir};
 use super::plan::differences;
 use super::summary::Counts;
 use crate::system::atomic_file::{self, folder_of, is_temporary, sync_folder};
@@ -57,6 +58,8 @@ const ERRORS: &str = "errors";
 const ASSEMBLED: &str = "assembled";
 const LOCK: &str = "lock";
 
+const OWN_FILES: [&str; 6] = [PLAN, CHECKPOINT, ROWS, ERRORS, ASSEMBLED, LOCK];
+
 impl Parts {
     /// Opens the folder of `output`: a new one, or that of an earlier process with the same `plan`. With `start_anew` what
     /// an earlier process has written is removed.
@@ -67,6 +70,7 @@ impl Parts {
             .or_else(ignore(io::ErrorKind::AlreadyExists))
             .map_err(|error| ScoreError::write(&dir, error))?;
         let lock = lock(&dir)?;
+        remove_finished(&finished_dir(output))?;
         remove_temporary_files(&dir).map_err(|error| ScoreError::write(&dir, error))?;
         let known = if start_anew { None } else { read_json::<Value>(&dir, PLAN)? };
         match known {
@@ -142,18 +146,31 @@ impl Parts {
         }
         self.move_out(self.checkpoint.whole.as_deref().unwrap_or(ROWS), &self.output)?;
         sync_dir(folder_of(&self.output))?;
-        for name in [ROWS, ASSEMBLED, ERRORS, CHECKPOINT] {
+        for name in [ROWS, ASSEMBLED, ERRORS] {
             remove(&self.dir.join(name))?;
         }
-        // A checkpoint without its plan would count as that of the next run.
-        sync_dir(&self.dir)?;
-        for name in [PLAN, LOCK] {
-            remove(&self.dir.join(name))?;
+        self.remove_folder()
+    }
+
+    /// Removes the folder in one step: until then its checkpoint says that the output is whole, and a process that is killed
+    /// leaves either all of that or nothing.
+    fn remove_folder(self) -> Result<(), ScoreError> {
+        let finished = finished_dir(&self.output);
+        remove_finished(&finished)?;
+        match has_other_files(&self.dir).map_err(|error| ScoreError::write(&self.dir, error))? {
+            false => {
+                std::fs::rename(&self.dir, &finished).map_err(|error| ScoreError::write(&self.dir, error))?;
+                sync_dir(folder_of(&self.output))?;
+                remove_finished(&finished)
+            }
+            // Files of somebody else stay where they are.
+            true => {
+                remove(&self.dir.join(CHECKPOINT))?;
+                // A checkpoint without its plan would count as that of the next run.
+                sync_dir(&self.dir)?;
+                [PLAN, LOCK].iter().try_for_each(|name| remove(&self.dir.join(name)))
+            }
         }
-        // Files of somebody else stay.
-        std::fs::remove_dir(&self.dir)
-            .or_else(ignore(io::ErrorKind::DirectoryNotEmpty))
-            .map_err(|error| ScoreError::write(&self.dir, error))
     }
 
     /// Moves the file `name` of the folder to `target`, unless a process that died has done so already.
@@ -214,6 +231,25 @@ fn is_file_at(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_file_at(_: &File, _: &Path) -> bool {
     true
+}
+
+/// Removes the folder of a run that has finished, of which an earlier process may have removed a part.
+fn remove_finished(dir: &Path) -> Result<(), ScoreError> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    OWN_FILES.iter().try_for_each(|name| remove(&dir.join(name)))?;
+    remove_temporary_files(dir)
+        .and_then(|()| std::fs::remove_dir(dir))
+        .or_else(ignore(io::ErrorKind::DirectoryNotEmpty))
+        .map_err(|error| ScoreError::write(dir, error))
+}
+
+/// Whether the folder holds files that no run writes.
+fn has_other_files(dir: &Path) -> io::Result<bool> {
+    let is_own = |name: &OsStr| is_temporary(name) || OWN_FILES.iter().any(|own| name == *own);
+    let entries = std::fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
+    Ok(entries.iter().any(|entry| !is_own(&entry.file_name())))
 }
 
 /// Removes what processes that died while they replaced a file have left. The lock must be held.

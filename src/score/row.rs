@@ -92,6 +92,13 @@ pub fn plain_text(value: &RawValue) -> Option<String> {
     }
 }
 
+/// The error of a row whose `number` in `column` would lose digits where integers and fractions meet.
+pub fn digits_lost(column: &str, number: impl fmt::Display) -> RowError {
+    RowError::InvalidRow(format!(
+        "`{column}` is {number}; other inputs have fractions in this column, and the type of both (Float64) cannot hold all its digits; make the column text in all inputs, or score them apart"
+    ))
+}
+
 /// A string as JSON.
 pub fn json_string(text: &str) -> Box<RawValue> {
     serde_json::value::to_raw_value(text).expect("a string is always JSON")

@@ -19,6 +19,7 @@ mod requests;
 mod resume;
 mod score;
 mod score_files;
+mod score_limits;
 mod score_options;
 mod server;
 mod support;

@@ -21,6 +21,9 @@ const CHUNKS: [(&str, &str); 4] = [("a\nb\n", "e\n"), ("c\n", ""), ("", "f\n"), 
 const ROWS_AND_FOOTER: &str = "a\nb\nc\nd\nend";
 const ALL_ERRORS: &str = "e\nf\ng\n";
 
+/// The folder of parts, and what it is called while it is removed.
+const PARTS_NAMES: [&str; 2] = ["out.parts", ".out.parts.finished"];
+
 /// Files by path below the root; a folder has no content.
 type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
 /// File numbers by name.
@@ -50,17 +53,25 @@ impl Disk {
     fn new(root: &Path) -> Self {
         let mut disk = Self { root: root.to_owned(), ..Self::default() };
         disk.look();
-        disk.durable_names = disk.folders().into_iter().map(|folder| (folder.clone(), disk.names(&folder))).collect();
+        disk.durable_names =
+            disk.folders().into_iter().map(|folder| (disk.key(&folder), disk.names(&folder))).collect();
         disk.durable_contents = disk.contents.clone();
         disk
     }
 
+    /// The folder of parts, whichever of its names it has now.
     fn parts(&self) -> PathBuf {
-        self.root.join("out.parts")
+        let names = PARTS_NAMES.map(|name| self.root.join(name));
+        names.iter().find(|folder| folder.is_dir()).unwrap_or(&names[0]).clone()
     }
 
     fn folders(&self) -> Vec<PathBuf> {
         [self.root.clone(), self.parts()].into_iter().filter(|folder| folder.is_dir()).collect()
+    }
+
+    /// One key for the folder of parts under both names.
+    fn key(&self, folder: &Path) -> PathBuf {
+        if folder == self.root { folder.to_owned() } else { self.root.join(PARTS_NAMES[0]) }
     }
 
     fn names(&self, folder: &Path) -> Names {
@@ -99,7 +110,7 @@ impl Disk {
         }
         match synced {
             Some(folder) if folder.is_dir() => {
-                self.durable_names.insert(folder.to_owned(), self.names(folder));
+                self.durable_names.insert(self.key(folder), self.names(folder));
             }
             Some(file) => {
                 let number = file.metadata().unwrap().ino();
@@ -110,7 +121,7 @@ impl Disk {
     }
 
     fn durable(&self, folder: &Path) -> Names {
-        self.durable_names.get(folder).cloned().unwrap_or_default()
+        self.durable_names.get(&self.key(folder)).cloned().unwrap_or_default()
     }
 
     fn with_one_change_lost(&self, folder: &Path) -> Vec<Names> {
@@ -131,17 +142,18 @@ impl Disk {
     /// both or in none: file systems move it in one step.
     fn state(&self, root: &Names, parts: &Names, unsynced: Unsynced) -> Option<Tree> {
         let none = Names::new();
-        let has_parts = root.contains_key(&OsString::from("out.parts"));
-        let parts = if has_parts { parts } else { &none };
-        let mut tree: Tree = has_parts.then(|| ("out.parts".into(), None)).into_iter().collect();
+        let parts_name = PARTS_NAMES.into_iter().find(|name| root.contains_key(&OsString::from(name)));
+        let parts = if parts_name.is_some() { parts } else { &none };
+        let mut tree: Tree = parts_name.map(|name| (name.into(), None)).into_iter().collect();
         let is_in = |names: &Names, number: u64| names.values().any(|&other| other == number);
         let before = self.durable(&self.parts());
         let mut moved = self.names(&self.root).into_values().filter(|&number| is_in(&before, number));
         if moved.any(|number| is_in(root, number) == is_in(parts, number)) {
             return None;
         }
-        for (folder, names) in [("", root), ("out.parts", parts)] {
-            for (name, &number) in names.iter().filter(|(name, _)| *name != "out.parts") {
+        for (folder, names) in [("", root), (parts_name.unwrap_or_default(), parts)] {
+            let is_file = |(name, _): &(&OsString, &u64)| PARTS_NAMES.iter().all(|parts| *name != *parts);
+            for (name, &number) in names.iter().filter(is_file) {
                 // Random names would make each state a new one.
                 let name = if is_temporary(name) { OsString::from(".x.tmp") } else { name.clone() };
                 tree.insert(Path::new(folder).join(name), Some(self.content(number, unsynced)));
@@ -221,7 +233,7 @@ fn wrong_after(state: &Tree, is_assembled: bool) -> Option<String> {
     let finished = observed::during(|_| {}, || finish_run(dir.path(), is_assembled));
     let found = (finished.map_err(|error| error.to_string()), read("out"), read("out.errors.jsonl"));
     let expected = (Ok(()), ROWS_AND_FOOTER.to_owned(), ALL_ERRORS.to_owned());
-    let is_left = dir.path().join("out.parts/checkpoint.json").exists();
+    let is_left = dir.path().join("out.parts").exists();
     (found != expected || is_left).then(|| format!("{found:?} after {state:?}"))
 }
 

@@ -81,6 +81,30 @@ fn a_run_that_died_while_it_finished_is_completed_by_the_next() {
 }
 
 #[test]
+fn a_run_that_died_while_it_removed_its_folder_leaves_nothing_in_the_way() {
+    let case = Case::new();
+    std::fs::create_dir(case.at(".out.parts.finished")).unwrap();
+    std::fs::write(case.at(".out.parts.finished/plan.json"), "{}").unwrap();
+    let mut parts = case.started();
+    assert!(!case.at(".out.parts.finished").exists());
+    parts.complete(b"end", None::<Assemble>).unwrap();
+    parts.publish().unwrap();
+    case.check_published();
+    assert!(!case.at(".out.parts.finished").exists());
+}
+
+#[test]
+fn files_of_somebody_else_stay_where_they_are() {
+    let case = Case::new();
+    let mut parts = case.started();
+    std::fs::write(case.at("out.parts/mine"), "mine").unwrap();
+    parts.complete(b"end", None::<Assemble>).unwrap();
+    parts.publish().unwrap();
+    assert_eq!((case.read("out.parts/mine"), case.read("out")), ("mine".to_owned(), "a\nb\nend".to_owned()));
+    assert_eq!(std::fs::read_dir(case.at("out.parts")).unwrap().count(), 1);
+}
+
+#[test]
 fn an_assembled_output_takes_the_place_of_the_rows() {
     let case = Case::new();
     let assemble = |rows: &Path, whole: &Path| {

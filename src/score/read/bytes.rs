@@ -75,3 +75,25 @@ impl<R: Read> Read for Counted<R> {
         Ok(n)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::memory::held;
+
+    #[test]
+    fn empty_members_of_gzip_take_neither_memory_nor_stack() {
+        let pack = |bytes: &[u8]| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            io::Write::write_all(&mut encoder, bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        let packed = [pack(b"a"), pack(b"").repeat(20_000), pack(b"b")].concat();
+        let mut read = String::new();
+        let mut bytes = decompressed(Cursor::new(packed), &ByteCount::default()).unwrap();
+        let before = held::bytes();
+        bytes.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "ab");
+        assert!(held::bytes() - before < 1 << 20);
+    }
+}

@@ -1,5 +1,6 @@
 //! Files of typed columns: Parquet, and Arrow IPC as a file or a stream.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::sync::Arc;
@@ -8,10 +9,13 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, ne
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::ipc::reader::{FileReader, StreamReader};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::ParquetMetaData;
 
 use super::bytes::{ByteCount, Bytes};
+use super::numbers::check_value;
 use super::reader::{Reader, joined, utf8};
+use super::slices::{Slice, Slices};
 use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::json_rows::json_lines;
 use crate::score::layout::{Columns, Layout, is_binary};
@@ -27,12 +31,19 @@ pub struct ColumnarReader {
     n_read: u64,
     /// Rows that are still to be passed over.
     n_to_skip: u64,
+    /// What is left of the batch that was read last.
+    slices: Option<Slices>,
     current: Option<Batch>,
+    max_row_bytes: usize,
     is_piped: bool,
 }
 
-/// A batch taken apart.
+/// A slice of a batch taken apart.
 struct Batch {
+    /// Why its only row is not scored.
+    too_long: Option<RowError>,
+    /// The row error of rows whose passthrough columns would lose something.
+    lossy: BTreeMap<usize, RowError>,
     texts: Vec<ArrayRef>,
     passthrough: PassthroughBatch,
     n_rows: usize,
@@ -45,17 +56,21 @@ enum PassthroughBatch {
 }
 
 impl ColumnarReader {
-    pub fn of_parquet(file: File, name: &str, count: ByteCount) -> Result<Self, ReadError> {
-        const ROWS: usize = 1024;
+    pub fn of_parquet(file: File, name: &str, count: ByteCount, max_row_bytes: usize) -> Result<Self, ReadError> {
         let n_bytes = file.metadata()?.len();
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(ROWS);
-        let n_rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let schema = Arc::clone(builder.schema());
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
+        let batch_size = batch_size(metadata.metadata(), max_row_bytes)?;
+        let n_rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
+        let schema = Arc::clone(metadata.schema());
+        let views = ArrowReaderOptions::new().with_schema(with_views(&schema));
+        let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), views).unwrap_or(metadata);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).with_batch_size(batch_size);
         let batches = builder.build()?.map(|batch| batch.map_err(ReadError::from));
-        Ok(Self::new(Box::new(counted(batches, n_bytes, n_rows, count)), schema, name, false))
+        let batches = Box::new(counted(batches, n_bytes, n_rows, count));
+        Ok(Self { max_row_bytes, ..Self::new(batches, schema, name, false) })
     }
 
-    pub fn of_arrow_file(file: File, name: &str, count: ByteCount) -> Result<Self, ReadError> {
+    pub fn of_arrow_file(file: File, name: &str, count: ByteCount, max_row_bytes: usize) -> Result<Self, ReadError> {
         let n_bytes = file.metadata()?.len();
         let reader = FileReader::try_new(BufReader::new(file), None)?;
         let (schema, n_batches) = (reader.schema(), reader.num_batches() as u64);
@@ -63,38 +78,62 @@ impl ColumnarReader {
             count.add(n_bytes / n_batches.max(1));
             batch.map_err(ReadError::from)
         });
-        Ok(Self::new(Box::new(batches), schema, name, false))
+        Ok(Self { max_row_bytes, ..Self::new(Box::new(batches), schema, name, false) })
     }
 
     /// `is_piped`: whoever writes the stream may wait for answers before it goes on.
-    pub fn of_arrow_stream(bytes: Bytes, name: &str, is_piped: bool) -> Result<Self, ReadError> {
+    pub fn of_arrow_stream(bytes: Bytes, name: &str, is_piped: bool, max_row_bytes: usize) -> Result<Self, ReadError> {
         let reader = StreamReader::try_new(bytes, None)?;
         let schema = reader.schema();
-        Ok(Self::new(Box::new(reader.map(|batch| batch.map_err(ReadError::from))), schema, name, is_piped))
+        let batches = reader.map(|batch| batch.map_err(ReadError::from));
+        Ok(Self { max_row_bytes, ..Self::new(Box::new(batches), schema, name, is_piped) })
     }
 
     fn new(batches: Batches, schema: SchemaRef, name: &str, is_piped: bool) -> Self {
-        Self { batches, schema, name: name.into(), n_read: 0, n_to_skip: 0, current: None, is_piped }
+        Self {
+            batches,
+            schema,
+            name: name.into(),
+            n_read: 0,
+            n_to_skip: 0,
+            slices: None,
+            current: None,
+            max_row_bytes: usize::MAX,
+            is_piped,
+        }
     }
 
-    /// Makes `current` a batch with rows left, where there is one.
-    fn fill(&mut self, layout: &Layout) -> Result<(), ScoreError> {
+    /// Makes `current` a slice with rows left, where there is one.
+    fn fill(&mut self, layout: &Layout) -> Result<(), ReadError> {
         while self.current.as_ref().is_none_or(|batch| batch.next >= batch.n_rows) {
             self.current = None;
-            let failed = |error| ScoreError::Read { name: self.name.to_string(), source: error };
-            let Some(batch) = self.batches.next() else {
-                return if self.n_to_skip == 0 { Ok(()) } else { Err(failed(ReadError::TooFewRows(self.n_to_skip))) };
-            };
-            let batch = batch.map_err(failed)?;
-            let n_rows = batch.num_rows() as u64;
-            if self.n_to_skip >= n_rows {
-                self.n_to_skip -= n_rows;
-                continue;
+            match &mut self.slices {
+                Some(slices) if !slices.is_empty() => {
+                    let slice = slices.next(self.max_row_bytes)?;
+                    self.current = Some(Batch::new(slice, &self.schema, layout)?);
+                }
+                _ => {
+                    self.slices = self.next_batch()?;
+                    if self.slices.is_none() {
+                        return Ok(());
+                    }
+                }
             }
-            let next = std::mem::take(&mut self.n_to_skip) as usize;
-            self.current = Some(Batch { next, ..Batch::new(&batch, layout).map_err(failed)? });
         }
         Ok(())
+    }
+
+    /// The next batch with rows that are not to be skipped.
+    fn next_batch(&mut self) -> Result<Option<Slices>, ReadError> {
+        for batch in self.batches.by_ref() {
+            let batch = batch?;
+            let n_rows = batch.num_rows() as u64;
+            if self.n_to_skip < n_rows {
+                return Ok(Some(Slices::new(batch, std::mem::take(&mut self.n_to_skip) as usize)));
+            }
+            self.n_to_skip -= n_rows;
+        }
+        if self.n_to_skip == 0 { Ok(None) } else { Err(ReadError::TooFewRows(self.n_to_skip)) }
     }
 }
 
@@ -110,7 +149,7 @@ impl Reader for ColumnarReader {
     }
 
     fn next(&mut self, layout: &Layout) -> Result<Option<Record>, ScoreError> {
-        self.fill(layout)?;
+        self.fill(layout).map_err(|error| ScoreError::Read { name: self.name.to_string(), source: error })?;
         let Some(batch) = &mut self.current else { return Ok(None) };
         let (text, passthrough) = batch.take(layout);
         self.n_read += 1;
@@ -123,19 +162,23 @@ impl Reader for ColumnarReader {
     }
 
     fn is_awaited(&self) -> bool {
-        self.is_piped && self.current.as_ref().is_some_and(|batch| batch.next >= batch.n_rows)
+        let is_over = |batch: &Batch| batch.next >= batch.n_rows;
+        self.is_piped && self.current.as_ref().is_some_and(is_over) && self.slices.as_ref().is_none_or(Slices::is_empty)
     }
 }
 
 impl Batch {
-    fn new(batch: &RecordBatch, layout: &Layout) -> Result<Self, ReadError> {
+    /// Takes `slice` apart, whose columns `schema` names and types.
+    fn new(slice: Slice, schema: &SchemaRef, layout: &Layout) -> Result<Self, ReadError> {
+        let batch = &restored(&slice.rows, schema)?;
         let texts = layout.text.iter().filter_map(|column| batch.column_by_name(column));
         let texts = texts.map(readable).collect::<Result<_, _>>()?;
         let passthrough = match (&layout.passthrough, layout.keep_typed) {
             (Some(schema), true) => PassthroughBatch::Rows(Arc::new(passthrough_columns(batch, layout, schema)?)),
             _ => PassthroughBatch::Fields(passthrough_fields(batch, layout)?),
         };
-        Ok(Self { texts, passthrough, n_rows: batch.num_rows(), next: 0 })
+        let lossy = lossy_rows(batch, layout);
+        Ok(Self { too_long: slice.too_long, lossy, texts, passthrough, n_rows: batch.num_rows(), next: 0 })
     }
 
     fn take(&mut self, layout: &Layout) -> (Result<Arc<str>, RowError>, Passthrough) {
@@ -148,8 +191,78 @@ impl Batch {
                 Passthrough::Fields(fields.get_mut(row).map(std::mem::take).unwrap_or_default())
             }
         };
-        (parts.and_then(|parts| joined(&parts, layout)), passthrough)
+        let text = match self.too_long.take().or_else(|| self.lossy.remove(&row)) {
+            Some(error) => Err(error),
+            None => parts.and_then(|parts| joined(&parts, layout)),
+        };
+        (text, passthrough)
     }
+}
+
+/// Rows to read at once, so that they take bounded memory. Fails where values are so large that one of them would not.
+fn batch_size(metadata: &ParquetMetaData, max_row_bytes: usize) -> Result<usize, ReadError> {
+    const MAX_ROWS: usize = 1024;
+    const MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
+    /// A few larger values become row errors.
+    const MAX_VALUE: usize = 8;
+    let mut size = MAX_ROWS;
+    for group in metadata.row_groups() {
+        let per_row = |n_bytes: i64| usize::try_from(n_bytes / group.num_rows().max(1)).unwrap_or(0);
+        let large = group
+            .columns()
+            .iter()
+            .find(|column| per_row(column.uncompressed_size()) > max_row_bytes.saturating_mul(MAX_VALUE));
+        if let Some(column) = large {
+            return Err(ReadError::LargeValues {
+                column: column.column_path().string(),
+                n_bytes: per_row(column.uncompressed_size()),
+                max_row_bytes,
+            });
+        }
+        size = size.min(MAX_BATCH_BYTES / per_row(group.total_byte_size()).max(1));
+    }
+    Ok(size.max(1))
+}
+
+/// `schema` with views in place of texts and bytes, which do not repeat a value of a dictionary in each row.
+fn with_views(schema: &SchemaRef) -> SchemaRef {
+    use DataType::{Binary, BinaryView, LargeBinary, LargeUtf8, Utf8, Utf8View};
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        Utf8 | LargeUtf8 => field.as_ref().clone().with_data_type(Utf8View),
+        Binary | LargeBinary => field.as_ref().clone().with_data_type(BinaryView),
+        _ => field.as_ref().clone(),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// `batch` with the types of `schema`.
+fn restored(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ReadError> {
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| match column.data_type() {
+        kind if kind == field.data_type() => Ok(Arc::clone(column)),
+        _ => cast(column, field.data_type()),
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    // A value that is too large has become null.
+    let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
+}
+
+/// The rows with a number that its column in the output cannot hold.
+fn lossy_rows(batch: &RecordBatch, layout: &Layout) -> BTreeMap<usize, RowError> {
+    let mut found = BTreeMap::new();
+    if !layout.keep_typed || layout.mixed_numbers.is_empty() {
+        return found;
+    }
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let Some(name) = layout.output_name(field.name()) else { continue };
+        for row in 0..batch.num_rows() {
+            if let Err(error) = check_value(&name, column.as_ref(), row, layout) {
+                found.insert(row, error);
+            }
+        }
+    }
+    found
 }
 
 /// Counts the bytes of a file as its rows come.

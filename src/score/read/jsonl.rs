@@ -9,6 +9,7 @@ use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use super::bytes::Bytes;
+use super::numbers::check_fields;
 use super::reader::{Reader, joined, utf8};
 use crate::score::error::{RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
@@ -69,7 +70,10 @@ impl Reader for JsonlReader {
         let Some(fields) = self.next_fields()? else { return Ok(None) };
         let origin = Origin { file: Arc::clone(&self.name), position: RowPosition::Line(self.n_lines) };
         let (text, passthrough) = match fields {
-            Ok(fields) => taken_apart(fields, layout),
+            Ok(fields) => {
+                let (text, passthrough) = taken_apart(fields, layout);
+                (text.and_then(|text| check_fields(&passthrough, layout).map(|()| text)), passthrough)
+            }
             Err(error) => (Err(error), Fields::new()),
         };
         Ok(Some(Record { origin, text, passthrough: Passthrough::Fields(passthrough) }))

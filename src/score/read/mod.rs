@@ -4,11 +4,13 @@ mod bytes;
 mod columnar;
 mod csv_rows;
 mod jsonl;
+mod numbers;
 mod open;
 mod reader;
 mod scan;
 mod separated;
 mod settings;
+mod slices;
 mod texts;
 
 pub use bytes::ByteCount;

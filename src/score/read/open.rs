@@ -26,7 +26,7 @@ pub fn open(source: &Source, settings: ReadSettings, count: &ByteCount) -> Resul
     let opened = match path {
         None => read_as(source, io::stdin(), settings, count),
         Some(path) => File::open(path).map_err(ReadError::from).and_then(|file| match source.format {
-            Format::Parquet => parquet(file, source, count),
+            Format::Parquet => parquet(file, source, count, settings.max_row_bytes),
             _ => read_as(source, file, settings, count),
         }),
     };
@@ -59,11 +59,16 @@ pub fn check_encoding(source: &Source, settings: ReadSettings) -> Result<(), Sco
     }
 }
 
-fn parquet(mut file: File, source: &Source, count: &ByteCount) -> Result<Box<dyn Reader>, ReadError> {
+fn parquet(
+    mut file: File,
+    source: &Source,
+    count: &ByteCount,
+    max_row_bytes: usize,
+) -> Result<Box<dyn Reader>, ReadError> {
     let mut start = Vec::new();
     file.by_ref().take(LFS_POINTER.len() as u64).read_to_end(&mut start)?;
     refuse_pointer(&start)?;
-    Ok(Box::new(ColumnarReader::of_parquet(file, &source.name, count.clone())?))
+    Ok(Box::new(ColumnarReader::of_parquet(file, &source.name, count.clone(), max_row_bytes)?))
 }
 
 fn read_as(
@@ -86,11 +91,11 @@ fn read_as(
             let mut bytes = decompressed(file, count)?;
             match &source.location {
                 Location::File(path) if bytes.fill_buf()?.starts_with(ARROW_FILE) => {
-                    Box::new(ColumnarReader::of_arrow_file(File::open(path)?, name, count.clone())?)
+                    Box::new(ColumnarReader::of_arrow_file(File::open(path)?, name, count.clone(), max_row_bytes)?)
                 }
                 location => {
                     let is_piped = !matches!(location, Location::File(_));
-                    Box::new(ColumnarReader::of_arrow_stream(bytes, name, is_piped)?)
+                    Box::new(ColumnarReader::of_arrow_stream(bytes, name, is_piped, max_row_bytes)?)
                 }
             }
         }

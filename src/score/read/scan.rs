@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::bytes::{ByteCount, decoded};
 use super::jsonl::{JsonlReader, object_fields};
+use super::numbers::is_float;
 use super::settings::ReadSettings;
 use crate::score::error::ScoreError;
 use crate::score::format::Format;
@@ -145,27 +146,6 @@ fn widened(known: &Kind, other: &Kind) -> Option<Kind> {
         }
         _ => None,
     }
-}
-
-/// Whether a number, as it is spelled, is a finite floating-point number with all its digits.
-fn is_float(text: &str) -> bool {
-    let Ok(float) = text.parse::<f64>() else { return false };
-    float.is_finite() && digits(text) == digits(&format!("{float:e}"))
-}
-
-/// The digits that count, and the power of ten of the first.
-fn digits(number: &str) -> (String, i64) {
-    let number = number.trim_start_matches('-');
-    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let all = format!("{whole}{fraction}");
-    let counting = all.trim_start_matches('0');
-    if counting.is_empty() {
-        return (String::new(), 0);
-    }
-    let n_leading = (all.len() - counting.len()) as i64;
-    let exponent = exponent.parse::<i64>().unwrap_or(i64::MAX / 2);
-    (counting.trim_end_matches('0').to_owned(), exponent + whole.len() as i64 - n_leading)
 }
 
 impl Kind {

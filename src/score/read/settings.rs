@@ -11,7 +11,7 @@ pub struct ReadSettings {
     pub has_quotes: bool,
     /// Encoding of files without a byte order mark; default: UTF-8, and then a file that is not ends the run.
     pub encoding: Option<TextEncoding>,
-    /// Longest row (JSON lines, CSV, a plain text) that is read into memory, in bytes.
+    /// Longest row, or plain text, that is read into memory, in bytes.
     pub max_row_bytes: usize,
     /// Whether the last line of a plain text names its section.
     pub section: bool,
