@@ -19,8 +19,8 @@ use ressort::inference::tokenize::{Tokenizer, Tokens, Window};
 use ressort::inference::windows::{Sentences, Windowing};
 use ressort::manifest::task::AggregationStrategy;
 use ressort::manifest::{Manifest, TopicHead};
-use ressort::text::normalize::normalize;
 use ressort::text::span::{OffsetConverter, OffsetUnit};
+use ressort::text::view::{View, ViewRules};
 
 /// About a column of a newspaper: 2,400 characters.
 static ARTICLE: LazyLock<String> = LazyLock::new(|| {
@@ -75,8 +75,9 @@ fn entities() -> Vec<Entity> {
 }
 
 #[divan::bench]
-fn normalizing(bencher: Bencher) {
-    bencher.counter(BytesCount::new(ARTICLE.len())).bench(|| normalize(black_box(&ARTICLE)));
+fn viewing(bencher: Bencher) {
+    let rules = ViewRules { hyphens: true };
+    bencher.counter(BytesCount::new(ARTICLE.len())).bench(|| View::of(black_box(&ARTICLE), rules));
 }
 
 #[divan::bench]

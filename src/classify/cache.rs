@@ -46,6 +46,7 @@ impl CacheKey {
             options.entity_threshold.to_bits(),
             options.aggregation,
             options.overflow,
+            options.text_rules,
         );
         let mut hash = Sha256::new();
         hash.update(format!("{inputs:?}\0"));
@@ -71,6 +72,7 @@ mod tests {
     use crate::inference::scheduler::Priority;
     use crate::inference::scheduler::{Admission, RequestContext, RequestId};
     use crate::manifest::task::{AggregationStrategy, Tasks};
+    use crate::manifest::text_rules::{TextRule, TextSwitch};
     use crate::models::registry::ByTask;
     use crate::text::span::ByteSpan;
     use std::time::Instant;
@@ -86,6 +88,7 @@ mod tests {
         let options = PredictOptions::new(context);
         let key = |text: &str, options: &PredictOptions| CacheKey::new(text, &ByTask::default(), options);
         let first = key("a", &options);
+        let without_hyphens = [TextSwitch { rule: TextRule::Hyphens, is_on: false }];
         assert_eq!(
             first,
             key(
@@ -102,6 +105,7 @@ mod tests {
             key("a", &PredictOptions { entity_threshold: 0.5, ..options }),
             key("a", &PredictOptions { aggregation: Some(AggregationStrategy::First), ..options }),
             key("a", &PredictOptions { overflow: Overflow::Truncate, ..options }),
+            key("a", &PredictOptions { text_rules: without_hyphens.into_iter().collect(), ..options }),
             key("a", &PredictOptions { tasks: Tasks { topics: true, entities: false }, ..options }),
         ] {
             assert_ne!(first, other);

@@ -118,6 +118,7 @@ impl Classifier {
             entity_threshold: self.options.threshold.entities.unwrap_or(0.0),
             aggregation: self.options.aggregation,
             overflow: self.options.overflow,
+            text_rules: self.options.text_rules,
             context,
         }
     }

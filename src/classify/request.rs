@@ -8,6 +8,7 @@ use crate::classify::error::ClassifyError;
 use crate::inference::pipeline::Overflow;
 use crate::inference::scheduler::{Admission, Priority, RequestContext, RequestId};
 use crate::manifest::task::AggregationStrategy;
+use crate::manifest::text_rules::TextRules;
 use crate::models::registry::{Assignment, ByTask};
 use crate::text::span::OffsetUnit;
 
@@ -33,6 +34,8 @@ pub struct ClassifyOptions {
     /// `None`: the strategy of the model.
     pub aggregation: Option<AggregationStrategy>,
     pub overflow: Overflow,
+    /// Rules without a switch are as the model's folder says, else on.
+    pub text_rules: TextRules,
     pub offset_unit: OffsetUnit,
     /// Language tag of topic labels; `None`: the labels themselves.
     pub label_language: Option<String>,
@@ -60,6 +63,7 @@ impl Default for ClassifyOptions {
             threshold: ByTask::default(),
             aggregation: None,
             overflow: Overflow::default(),
+            text_rules: TextRules::default(),
             offset_unit: OffsetUnit::default(),
             label_language: None,
         }

@@ -15,6 +15,7 @@ use ressort::evaluate::require::Requirement;
 use ressort::evaluate::settings::EvaluateSettings;
 use ressort::evaluate::speed::ReadSettings;
 use ressort::manifest::task::AggregationStrategy;
+use ressort::manifest::text_rules::TextSwitch;
 use ressort::models::spec::ModelSpec;
 
 use super::{REQUIREMENT_NOT_MET, RunArgs};
@@ -58,6 +59,9 @@ pub struct EvaluateArgs {
     /// How tokens become entities (none, simple, first, average, max, viterbi); default: as the model's folder says
     #[arg(long)]
     aggregation: Option<AggregationStrategy>,
+    /// Rules for texts as they arrive, each on or off (hyphens=off); default: as the model's folder says, else on
+    #[arg(long, value_delimiter = ',', value_name = "RULE=on|off")]
+    text_rules: Vec<TextSwitch>,
     /// Use the topic labels of this language, where the model has them
     #[arg(long, value_name = "TAG")]
     label_language: Option<String>,
@@ -81,7 +85,11 @@ impl EvaluateArgs {
             models: self.models.iter().map(named_after_stem).collect(),
             map: LabelMap::new(mappings),
             labels: self.labels.clone(),
-            read: ReadSettings { aggregation: self.aggregation, label_language: self.label_language.clone() },
+            read: ReadSettings {
+                aggregation: self.aggregation,
+                text_rules: self.text_rules.iter().copied().collect(),
+                label_language: self.label_language.clone(),
+            },
             predictions: self.predictions().unwrap_or_else(|| scratch.to_owned()),
             run: self.run.settings(),
             resampling: Resampling { n_resamples: self.resamples, seed: self.seed },

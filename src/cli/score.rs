@@ -13,6 +13,7 @@ use ressort::classify::request::{ClassifyOptions, RequestLimits};
 use ressort::inference::pipeline::Overflow;
 use ressort::inference::settings::{Batching, RunSettings};
 use ressort::manifest::task::{AggregationStrategy, Task, Tasks};
+use ressort::manifest::text_rules::TextSwitch;
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use ressort::score::{ColumnChoice, Format, Job, OutputChoice, ReadSettings, ScoreError, Target, prepare};
@@ -142,6 +143,9 @@ struct AnswerArgs {
     /// What happens to a text longer than one window: window (it is read whole), truncate, error
     #[arg(long, default_value = "window", value_name = "HOW")]
     overflow: Overflow,
+    /// Rules for texts as they arrive, each on or off (hyphens=off); default: as the model's folder says, else on
+    #[arg(long, value_delimiter = ',', value_name = "RULE=on|off")]
+    text_rules: Vec<TextSwitch>,
     /// Topic labels in another language, by its tag, where the model has them
     #[arg(long, value_name = "TAG")]
     label_language: Option<String>,
@@ -220,6 +224,7 @@ impl ScoreArgs {
                 threshold: ByTask { topics: threshold_of(Task::Topics), entities: threshold_of(Task::Entities) },
                 aggregation: answers.aggregation,
                 overflow: answers.overflow,
+                text_rules: answers.text_rules.iter().copied().collect(),
                 offset_unit: answers.offset_unit,
                 label_language: answers.label_language.clone(),
             },

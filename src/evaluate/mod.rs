@@ -104,6 +104,7 @@ async fn run_where_needed(spec: &ModelSpec, gold: &Gold, settings: &EvaluateSett
         model_version: content_hash(&spec.path).map_err(|error| EvaluateError::load(spec, error))?,
         data_version: gold.version.clone(),
         aggregation: settings.read.aggregation.map(|strategy| strategy.to_string()),
+        text_rules: settings.read.text_rules.to_string(),
         label_language: settings.read.label_language.clone(),
         entity_labels: BTreeSet::new(),
         speed: None,

@@ -178,6 +178,7 @@ mod tests {
             arithmetic: Some("exact".into()),
             data_version: "1".into(),
             aggregation: None,
+            text_rules: String::new(),
             label_language: None,
             entity_labels: BTreeSet::new(),
             speed: None,

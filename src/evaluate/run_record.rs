@@ -17,6 +17,9 @@ pub struct RunRecord {
     pub data_version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aggregation: Option<String>,
+    /// The switches of text rules, as on the command line; empty without any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text_rules: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_language: Option<String>,
     /// Entity labels that the model can give.
@@ -78,7 +81,8 @@ impl RunRecord {
     pub fn has_answers_of(&self, other: &Self) -> bool {
         (&self.model_version, &self.arithmetic, &self.data_version)
             == (&other.model_version, &other.arithmetic, &other.data_version)
-            && (&self.aggregation, &self.label_language) == (&other.aggregation, &other.label_language)
+            && (&self.aggregation, &self.text_rules, &self.label_language)
+                == (&other.aggregation, &other.text_rules, &other.label_language)
     }
 
     fn path(answers: &Path) -> PathBuf {

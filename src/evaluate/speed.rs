@@ -14,6 +14,7 @@ use crate::classify::classifier::Classifier;
 use crate::classify::error::ClassifyError;
 use crate::classify::request::{CheckedText, ClassifyOptions, batch_context};
 use crate::manifest::task::AggregationStrategy;
+use crate::manifest::text_rules::TextRules;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
 
@@ -22,6 +23,8 @@ use crate::models::registry::Assignment;
 pub struct ReadSettings {
     /// `None`: the model's own.
     pub aggregation: Option<AggregationStrategy>,
+    /// Rules without a switch are as the model's folder says, else on.
+    pub text_rules: TextRules,
     /// Language tag of topic labels; `None`: the labels themselves.
     pub label_language: Option<String>,
 }
@@ -77,6 +80,7 @@ fn classifier(model: &Arc<Model>, settings: &ReadSettings) -> Classifier {
     let options = ClassifyOptions {
         top_k: usize::MAX,
         aggregation: settings.aggregation,
+        text_rules: settings.text_rules,
         label_language: settings.label_language.clone(),
         ..ClassifyOptions::default()
     };

@@ -138,6 +138,10 @@ impl<'b> Field<'b> {
         number.ok_or_else(|| self.refuse(expected))
     }
 
+    pub fn boolean(&self, expected: Expected) -> Result<bool, Problem> {
+        self.raw.trim().parse().map_err(|_| self.refuse(expected))
+    }
+
     /// Reads a whole number from 0 on. What is larger than this machine can count to becomes the largest number.
     pub fn count(&self, expected: Expected) -> Result<usize, Problem> {
         match self.raw.bytes().all(|byte| byte.is_ascii_digit()) {

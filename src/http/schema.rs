@@ -13,6 +13,7 @@ use crate::classify::answer::{Answer, DocumentId};
 use crate::classify::request::{CheckedText, ClassifyOptions, RequestLimits};
 use crate::inference::scheduler::Priority;
 use crate::manifest::task::{Task, Tasks};
+use crate::manifest::text_rules::{ALL_RULES, RULE_NAMES, TextRule, TextRules, TextSwitch};
 use crate::models::registry::ByTask;
 
 /// A checked request. Documents that are not valid keep their problem.
@@ -51,6 +52,7 @@ const FIELDS: &[&str] = &[
     "aggregation",
     "offset_unit",
     "overflow",
+    "text_rules",
     "priority",
     "models",
     "label_language",
@@ -74,6 +76,9 @@ const TASK_THRESHOLD: Expected =
     Expected { what: "a number from 0 to 1", example: r#"{"topics": 0.5, "entities": 0.9}"# };
 const MODELS: Expected = Expected { what: "an object of names by task", example: r#"{"topics": "ressort"}"# };
 const MODEL: Expected = Expected { what: "the name of a model", example: r#"{"topics": "ressort"}"# };
+const TEXT_RULES: Expected =
+    Expected { what: "an object of true or false by rule", example: r#""text_rules": {"hyphens": false}"# };
+const SWITCH: Expected = Expected { what: "true or false", example: r#""text_rules": {"hyphens": false}"# };
 const LANGUAGE: Expected = Expected { what: "a language tag", example: r#""label_language": "en""# };
 
 impl ClassifyRequest {
@@ -110,6 +115,7 @@ fn options(body: &Object<'_>) -> Result<ClassifyOptions, Problem> {
         threshold: body.read("threshold", thresholds)?.unwrap_or(default.threshold),
         aggregation: body.read("aggregation", Field::word)?,
         overflow: body.read("overflow", Field::word)?.unwrap_or_default(),
+        text_rules: body.read("text_rules", text_rules)?.unwrap_or_default(),
         offset_unit: body.read("offset_unit", Field::word)?.unwrap_or_default(),
         label_language: body.read("label_language", |field| field.string(LANGUAGE).map(Into::into))?,
     };
@@ -136,6 +142,17 @@ fn by_task<'b, T>(
     let object = field.object(TASK_FIELDS, expected)?;
     object.check()?;
     Ok(ByTask { topics: object.read("topics", &read)?, entities: object.read("entities", &read)? })
+}
+
+/// An object with a switch for each rule.
+fn text_rules(field: &Field<'_>) -> Result<TextRules, Problem> {
+    let object = field.object(RULE_NAMES, TEXT_RULES)?;
+    object.check()?;
+    let switch = |&rule: &TextRule| {
+        let is_on = object.read(rule.into_str(), |field| field.boolean(SWITCH));
+        is_on.map(|is_on| is_on.map(|is_on| TextSwitch { rule, is_on })).transpose()
+    };
+    ALL_RULES.iter().filter_map(switch).collect()
 }
 
 fn tasks(field: &Field<'_>) -> Result<Tasks, Problem> {
@@ -253,6 +270,13 @@ mod tests {
             (r#"{"text": "a", "threshold": "high"}"#, Code::InvalidRequest, "a number from 0 to 1"),
             (r#"{"text": "a", "aggregation": "best"}"#, Code::InvalidRequest, "`best` is not one of `none`"),
             (r#"{"text": "a", "offset_unit": "utf8"}"#, Code::InvalidRequest, "`codepoint`, `utf16`, `byte`"),
+            (
+                r#"{"text": "a", "text_rules": {"hyphens": "no"}}"#,
+                Code::InvalidRequest,
+                "`text_rules.hyphens` is `\"no\"`",
+            ),
+            (r#"{"text": "a", "text_rules": {"hyphen": true}}"#, Code::InvalidRequest, "did you mean `hyphens`"),
+            (r#"{"text": "a", "text_rules": true}"#, Code::InvalidRequest, "an object of true or false by rule"),
             (r#"{"text": "a", "tasks": []}"#, Code::InvalidRequest, "no task"),
             (r#"{"text": "a", "tasks": ["mood"]}"#, Code::InvalidRequest, "`topics`, `entities`"),
             (r#"{"text": "a", "models": {"sport": "x"}}"#, Code::InvalidRequest, "unknown field `sport` of `models`"),

@@ -1,4 +1,4 @@
-//! The data path, for one document and one model: normalize, restore the letter case, tokenize into
+//! The data path, for one document and one model: view the text as a reader would, restore the letter case, tokenize into
 //! windows, run, stitch, decode.
 //!
 //! [`Pipeline::predict`] is the path; its options are in [`PredictOptions`].
@@ -20,12 +20,15 @@ use crate::inference::windows::{Sentences, Windowing};
 use crate::inference::workers::workers;
 use crate::manifest::TopicHead;
 use crate::manifest::task::{AggregationStrategy, Tasks};
+use crate::manifest::text_rules::{TextRule, TextRules};
 use crate::system::choice::UnknownWord;
-use crate::text::normalize::{Normalized, normalize};
 use crate::text::truecase::Truecaser;
+use crate::text::view::{View, ViewRules};
 
 /// A model, ready to read documents.
 pub struct Pipeline {
+    /// The rules of callers that name none.
+    pub text_rules: TextRules,
     /// `None`: the model reads every text in its letter case as received.
     pub truecaser: Option<Truecaser>,
     pub tokenizer: Arc<Tokenizer>,
@@ -79,6 +82,8 @@ pub struct PredictOptions {
     /// `None`: the model's own.
     pub aggregation: Option<AggregationStrategy>,
     pub overflow: Overflow,
+    /// Rules without a switch are as the model's folder says, else on.
+    pub text_rules: TextRules,
     pub context: RequestContext,
 }
 
@@ -118,7 +123,7 @@ pub enum PredictError {
 struct Reading {
     /// As received.
     text: Arc<str>,
-    normalized: Normalized<'static>,
+    view: View<'static>,
     /// Those in `windows`.
     tokens: Tokens,
     sentences: Sentences,
@@ -135,6 +140,7 @@ impl PredictOptions {
             entity_threshold: 0.0,
             aggregation: None,
             overflow: Overflow::Window,
+            text_rules: TextRules::default(),
             context,
         }
     }
@@ -161,14 +167,14 @@ impl Pipeline {
     async fn prepare(self: &Arc<Self>, text: Arc<str>, options: PredictOptions) -> Result<Reading, PredictError> {
         let (pipeline, mut under_way) = (Arc::clone(self), None);
         let piece = move || -> Result<Option<Reading>, PredictError> {
-            let Some((normalized, mut tokens)) = under_way.take() else {
-                under_way = Some(pipeline.normalize(&text));
+            let Some((view, mut tokens)) = under_way.take() else {
+                under_way = Some(pipeline.view(&text, options));
                 return Ok(None);
             };
             match PiecewiseTokens::step(&mut tokens, &pipeline.tokenizer)? {
-                Some(tokens) => pipeline.read(Arc::clone(&text), normalized, tokens, options.overflow).map(Some),
+                Some(tokens) => pipeline.read(Arc::clone(&text), view, tokens, options.overflow).map(Some),
                 None => {
-                    under_way = Some((normalized, tokens));
+                    under_way = Some((view, tokens));
                     Ok(None)
                 }
             }
@@ -177,20 +183,20 @@ impl Pipeline {
     }
 
     /// The text as the tokenizer sees it, and its tokens to come. Restoring the letter case does not move them.
-    fn normalize(&self, text: &str) -> (Normalized<'static>, PiecewiseTokens) {
-        let normalized = normalize(text).into_owned();
+    fn view(&self, text: &str, options: PredictOptions) -> (View<'static>, PiecewiseTokens) {
+        let view = View::of(text, view_rules(options.text_rules.or(self.text_rules))).into_owned();
         let text = match &self.truecaser {
-            Some(truecaser) => truecaser.restore(&normalized.text).into_owned(),
-            None => normalized.text.clone().into_owned(),
+            Some(truecaser) => truecaser.restore(&view.text).into_owned(),
+            None => view.text.clone().into_owned(),
         };
-        (normalized, PiecewiseTokens::new(text))
+        (view, PiecewiseTokens::new(text))
     }
 
     /// From tokens to windows.
     fn read(
         &self,
         text: Arc<str>,
-        normalized: Normalized<'static>,
+        view: View<'static>,
         mut tokens: Tokens,
         overflow: Overflow,
     ) -> Result<Reading, PredictError> {
@@ -207,7 +213,7 @@ impl Pipeline {
         }
         let sentences = match tokens.ids.len() {
             n_tokens if n_tokens <= capacity => Sentences::unknown(n_tokens),
-            _ => Sentences::find(&normalized.text, &tokens, capacity),
+            _ => Sentences::find(&view.text, &tokens, capacity),
         };
         let ranges = self.windowing.cut(&sentences).into_iter();
         let windows: Vec<Window> = ranges.map(|range| self.tokenizer.window(&tokens, range)).collect();
@@ -216,7 +222,7 @@ impl Pipeline {
             n_windows: windows.len(),
             truncated: overflows && overflow == Overflow::Truncate,
         };
-        Ok(Reading { text, normalized, tokens, sentences, windows, usage })
+        Ok(Reading { text, view, tokens, sentences, windows, usage })
     }
 
     /// From the windows' logits to what the document says.
@@ -252,11 +258,10 @@ impl Pipeline {
         options: PredictOptions,
     ) -> Vec<Entity> {
         let strategy = options.aggregation.unwrap_or(head.aggregation);
-        let entities =
-            decode_entities(&reading.normalized.text, &reading.tokens, logits.view(), &head.scheme, strategy);
+        let entities = decode_entities(&reading.view.text, &reading.tokens, logits.view(), &head.scheme, strategy);
         let kept = entities.into_iter().filter(|entity| entity.score >= options.entity_threshold);
-        // A normalized character may replace white space and a character; the span must not include the white space.
-        let received = |span| reading.normalized.to_received(span).trim(&reading.text);
+        // A composed character may replace white space and a character; the span must not include the white space.
+        let received = |span| reading.view.to_received(span).trim(&reading.text);
         kept.map(|entity| Entity { span: received(entity.span), ..entity }).collect()
     }
 }
@@ -267,6 +272,11 @@ fn topic_row(head: &TopicHead, owners: &[usize], windows: &[Range<usize>], heads
         WindowHead::Sequence(_) => Some(pool(head.pooling, owners, heads)),
         WindowHead::Token(_) => stitch(owners, windows, heads).mean_axis(Axis(0)).map(|row| row.to_vec()),
     }
+}
+
+/// The rules that the view of a text follows.
+fn view_rules(rules: TextRules) -> ViewRules {
+    ViewRules { hyphens: rules.is_on(TextRule::Hyphens) }
 }
 
 /// A piece that ends at its first error.

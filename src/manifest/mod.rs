@@ -14,6 +14,7 @@ mod reading;
 mod ressort_toml;
 mod saturation;
 pub mod task;
+pub mod text_rules;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub use saturation::IntegerProducts;
 pub use walk::folder_files;
 
 use crate::manifest::task::{AggregationStrategy, Pooling, ProblemType, Task};
+use crate::manifest::text_rules::TextRules;
 use config_json::{ConfigJson, TokenizerConfigJson};
 use ressort_toml::RessortToml;
 
@@ -57,6 +59,8 @@ pub struct Manifest {
     /// The list by which texts that have lost their letter case get it back, see [`crate::text::truecase`]; `None` where the model
     /// reads every text as it is.
     pub truecase_file: Option<PathBuf>,
+    /// For requests that name none.
+    pub text_rules: TextRules,
 }
 
 /// How a model's topic logits are read.
@@ -161,6 +165,7 @@ impl Manifest {
             pad_token: tokenizer_config.pad_token(),
             pad_token_id: config.pad_token_id(),
             golden: toml.golden(),
+            text_rules: toml.text,
             dir: dir.to_owned(),
             onnx_file,
             other_onnx_files,

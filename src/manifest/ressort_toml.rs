@@ -11,6 +11,7 @@ use super::config_json::ConfigJson;
 use super::folder::FolderFiles;
 use super::{EntityHead, GoldenExample, Graph, ManifestError, TopicHead, TopicLabel, default_label};
 use crate::manifest::task::{AggregationStrategy, Pooling, ProblemType, Task};
+use crate::manifest::text_rules::{TextRules, TextSwitch};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +21,9 @@ pub struct RessortToml {
     pub model: ModelSection,
     pub topics: Option<TopicsSection>,
     pub entities: Option<EntitiesSection>,
+    /// Rules for texts as they arrive, by name: `hyphens = false`.
+    #[serde(default, deserialize_with = "text_rules")]
+    pub text: TextRules,
     #[serde(default)]
     golden: Vec<GoldenSection>,
     #[serde(skip)]
@@ -294,4 +298,12 @@ where
 {
     let text = String::deserialize(deserializer)?;
     text.parse().map(Some).map_err(de::Error::custom)
+}
+
+/// Reads a table of rules that are on or off.
+fn text_rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TextRules, D::Error> {
+    let table = BTreeMap::<String, bool>::deserialize(deserializer)?;
+    let switch =
+        |(name, is_on): (String, bool)| Ok(TextSwitch { rule: name.parse().map_err(de::Error::custom)?, is_on });
+    table.into_iter().map(switch).collect()
 }

@@ -160,10 +160,10 @@ fn open(
     let scheduler = SchedulerSettings { max_queued_windows: settings.max_queued_windows, limits: batch_limits, pad_id };
     let topics = manifest.topics.clone().map(|head| trial.fit_topics(&manifest, head)).transpose()?;
     let entities = manifest.entities.clone().map(|head| trial.fit_entities(&manifest, head)).transpose()?;
-    let (name, n_streams) = (spec.name.clone(), sessions.streams.len());
+    let (name, n_streams, text_rules) = (spec.name.clone(), sessions.streams.len(), manifest.text_rules);
     Ok(move |resident_bytes| {
         let scheduler = Scheduler::start(scheduler, sessions)?;
-        let pipeline = Arc::new(Pipeline { truecaser, tokenizer, windowing, scheduler, topics, entities });
+        let pipeline = Arc::new(Pipeline { text_rules, truecaser, tokenizer, windowing, scheduler, topics, entities });
         Ok(Model { name, version, manifest, placement, arithmetic, n_streams, batch_limits, resident_bytes, pipeline })
     })
 }

@@ -36,6 +36,7 @@ pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignmen
             "threshold": {"topics": job.options.threshold.topics, "entities": job.options.threshold.entities},
             "aggregation": job.options.aggregation.map(|strategy| strategy.into_str()),
             "overflow": job.options.overflow.into_str(),
+            "text-rules": job.options.text_rules.to_string(),
             "max-characters": job.max_characters,
             "look-ahead": job.look_ahead,
             // Null where they are not given, as in the plans of earlier versions.

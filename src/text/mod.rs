@@ -1,8 +1,11 @@
-//! Texts without a model: offsets, normalization, sentences, letter case, encodings and conventions of text files.
+//! Texts without a model: offsets, the view that a model sees, sentences, letter case, encodings and conventions of text files.
 
+pub mod alignment;
 pub mod encoding;
 pub mod files;
+pub mod hyphens;
 pub mod normalize;
 pub mod sentences;
 pub mod span;
 pub mod truecase;
+pub mod view;

@@ -24,5 +24,6 @@ mod score_options;
 mod server;
 mod support;
 mod swap;
+mod text_rules;
 mod truecase;
 mod windows;

@@ -11,8 +11,8 @@ use ressort::inference::tokenize::{Tokenizer, Window};
 use ressort::manifest::task::AggregationStrategy;
 use ressort::manifest::{IntegerProducts, Manifest, OnnxFile};
 use ressort::models::load::Model;
-use ressort::text::normalize::normalize;
 use ressort::text::span::{OffsetConverter, OffsetUnit};
+use ressort::text::view::{View, ViewRules};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -81,7 +81,7 @@ fn ids_and_logits_are_those_of_pytorch_for_every_family() {
         let mut session = session(&manifest, 1, Arithmetic::Exact);
         for case in cases {
             let text = case["text"].as_str().unwrap();
-            let tokens = tokenizer.tokenize(&normalize(text).text).unwrap();
+            let tokens = tokenizer.tokenize(&View::of(text, ViewRules::default()).text).unwrap();
             let window = tokenizer.window(&tokens, 0..tokens.ids.len().min(manifest.max_length - 2));
             let ids: Vec<u32> = flatten(&case["input_ids"]).into_iter().map(|id| id as u32).collect();
             assert_eq!(window.input_ids, ids, "{model}: {text:?}");

@@ -89,7 +89,7 @@ fn malformed() -> Vec<String> {
         "/* x */ 1",
     ];
     let fields =
-        "text documents tasks top_k threshold aggregation offset_unit overflow priority models label_language nope"
+        "text documents tasks top_k threshold aggregation offset_unit overflow text_rules priority models label_language nope"
             .split(' ');
     let mut bodies: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
     for value in values {

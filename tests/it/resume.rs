@@ -136,6 +136,7 @@ fn a_run_does_not_go_on_with_something_else_and_names_it() {
     for (flags, part) in [
         (&["--top-k", "2"][..], "parameters top-k was 5 and is 2"),
         (&["--overflow", "truncate"], "parameters overflow was \"window\" and is \"truncate\""),
+        (&["--text-rules", "hyphens=off"], "parameters text-rules was \"\" and is \"hyphens=off\""),
         (&["--threshold", "entities=0.5"], "parameters threshold entities was null and is 0.5"),
         (&["--keep-text"], "parameters keep-text was null and is true"),
         (&["--keep-errors"], "parameters keep-errors was null and is true"),
