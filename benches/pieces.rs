@@ -76,7 +76,7 @@ fn entities() -> Vec<Entity> {
 
 #[divan::bench]
 fn viewing(bencher: Bencher) {
-    let rules = ViewRules { hyphens: true };
+    let rules = ViewRules { html: true, hyphens: true };
     bencher.counter(BytesCount::new(ARTICLE.len())).bench(|| View::of(black_box(&ARTICLE), rules));
 }
 

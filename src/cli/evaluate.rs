@@ -59,7 +59,7 @@ pub struct EvaluateArgs {
     /// How tokens become entities (none, simple, first, average, max, viterbi); default: as the model's folder says
     #[arg(long)]
     aggregation: Option<AggregationStrategy>,
-    /// Rules for texts as they arrive, each on or off (hyphens=off); default: as the model's folder says, else on
+    /// Rules for texts as they arrive, each on or off (html=off,hyphens=off); default: as the model's folder says, else on
     #[arg(long, value_delimiter = ',', value_name = "RULE=on|off")]
     text_rules: Vec<TextSwitch>,
     /// Use the topic labels of this language, where the model has them

@@ -143,7 +143,7 @@ struct AnswerArgs {
     /// What happens to a text longer than one window: window (it is read whole), truncate, error
     #[arg(long, default_value = "window", value_name = "HOW")]
     overflow: Overflow,
-    /// Rules for texts as they arrive, each on or off (hyphens=off); default: as the model's folder says, else on
+    /// Rules for texts as they arrive, each on or off (html=off,hyphens=off); default: as the model's folder says, else on
     #[arg(long, value_delimiter = ',', value_name = "RULE=on|off")]
     text_rules: Vec<TextSwitch>,
     /// Topic labels in another language, by its tag, where the model has them

@@ -77,8 +77,8 @@ const TASK_THRESHOLD: Expected =
 const MODELS: Expected = Expected { what: "an object of names by task", example: r#"{"topics": "ressort"}"# };
 const MODEL: Expected = Expected { what: "the name of a model", example: r#"{"topics": "ressort"}"# };
 const TEXT_RULES: Expected =
-    Expected { what: "an object of true or false by rule", example: r#""text_rules": {"hyphens": false}"# };
-const SWITCH: Expected = Expected { what: "true or false", example: r#""text_rules": {"hyphens": false}"# };
+    Expected { what: "an object of true or false by rule", example: r#""text_rules": {"html": false}"# };
+const SWITCH: Expected = Expected { what: "true or false", example: r#""text_rules": {"html": false}"# };
 const LANGUAGE: Expected = Expected { what: "a language tag", example: r#""label_language": "en""# };
 
 impl ClassifyRequest {

@@ -276,7 +276,7 @@ fn topic_row(head: &TopicHead, owners: &[usize], windows: &[Range<usize>], heads
 
 /// The rules that the view of a text follows.
 fn view_rules(rules: TextRules) -> ViewRules {
-    ViewRules { hyphens: rules.is_on(TextRule::Hyphens) }
+    ViewRules { html: rules.is_on(TextRule::Html), hyphens: rules.is_on(TextRule::Hyphens) }
 }
 
 /// A piece that ends at its first error.

@@ -20,6 +20,8 @@ use crate::system::choice::UnknownWord;
 )]
 #[strum(serialize_all = "snake_case", const_into_str, parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<TextRule>)]
 pub enum TextRule {
+    /// HTML is read as a browser shows it.
+    Html,
     /// Words hyphenated at line ends are read whole.
     Hyphens,
 }

@@ -50,6 +50,12 @@ impl<'t> Rewriter<'t> {
         self.n_done = span.end;
     }
 
+    /// The last character of the changed text, if it goes on as the original up to `end`.
+    pub fn last_before(&self, end: usize) -> Option<char> {
+        let copied = ByteSpan::new(self.n_done, end).slice(self.original).unwrap_or_default();
+        copied.chars().next_back().or_else(|| self.changed.chars().next_back())
+    }
+
     /// The changed text, or `None` when nothing was replaced.
     pub fn finish(mut self) -> Option<Changed> {
         if self.n_done == 0 {

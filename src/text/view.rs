@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::text::alignment::{Alignment, Changed};
+use crate::text::html::remove_markup;
 use crate::text::hyphens::join_hyphenated;
 use crate::text::normalize::normalize;
 use crate::text::span::ByteSpan;
@@ -18,6 +19,8 @@ pub struct View<'t> {
 /// Which changes are made before the text is normalized, which always happens. The default is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ViewRules {
+    /// Markup is removed, and character references are resolved.
+    pub html: bool,
     /// Words hyphenated at line ends are joined.
     pub hyphens: bool,
 }
@@ -26,6 +29,10 @@ impl<'t> View<'t> {
     /// The view of `text`. It is borrowed when there is nothing to change, which is the usual case.
     pub fn of(text: &'t str, rules: ViewRules) -> Self {
         let mut view = Self { text: Cow::Borrowed(text), alignments: Vec::new() };
+        if rules.html && view.change(remove_markup) {
+            // Feeds and exports often hold HTML that was escaped once more.
+            view.change(remove_markup);
+        }
         if rules.hyphens {
             view.change(join_hyphenated);
         }
@@ -61,7 +68,7 @@ mod tests {
     use proptest::prelude::*;
     use unicode_normalization::UnicodeNormalization;
 
-    const ALL: ViewRules = ViewRules { hyphens: true };
+    const ALL: ViewRules = ViewRules { html: true, hyphens: true };
 
     /// Checks what a model sees of `text`, and that `part` of it leads back to `received`.
     fn check(text: &str, seen: &str, part: &str, received: &str) {
@@ -88,9 +95,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_found_between_markup_and_never_starts_or_ends_in_it() {
+        check("<b>Hamburg</b>", "Hamburg", "Hamburg", "Hamburg");
+        check("Ham<b>burg</b>", "Hamburg", "Hamburg", "Ham<b>burg");
+        check("in M&uuml;nchen.", "in München.", "München", "M&uuml;nchen");
+        check("&bdquo;Hamburg&ldquo;", "„Hamburg“", "Hamburg", "Hamburg");
+        check("Mu&#776;nchen&nbsp;", "München\u{a0}", "München", "Mu&#776;nchen");
+        check("Bun&shy;des<wbr>tag", "Bundestag", "Bundestag", "Bun&shy;des<wbr>tag");
+        check("<p>Mu&#776;n-<br>\nchen</p>", "München\n", "München", "Mu&#776;n-<br>\nchen");
+        check("Ulm<br>Hof", "Ulm\nHof", "Hof", "Hof");
+        check("&lt;b&gt;K&amp;ouml;ln&lt;/b&gt;", "Köln", "Köln", "K&amp;ouml;ln");
+    }
+
+    #[test]
     fn a_text_without_anything_to_change_is_borrowed() {
         assert!(matches!(View::of("Grüße aus „München“\u{a0}!\nVor- und Nachteile", ALL).text, Cow::Borrowed(_)));
-        assert!(matches!(View::of("Bundes-\nkanzler", ViewRules::default()).text, Cow::Borrowed(_)));
+        assert!(matches!(View::of("Bundes-\n<b>kanzler</b>", ViewRules::default()).text, Cow::Borrowed(_)));
         assert_eq!(View::of("", ALL).text, "");
     }
 
@@ -101,7 +121,26 @@ mod tests {
     }
 
     fn any_text() -> impl Strategy<Value = String> {
-        let part = prop::sample::select(vec!["-\n", "Berlin", "und", "\u{ad}", " ", "\r\n", "\u{308}", "o", "-", "ä"]);
+        let part = prop::sample::select(vec![
+            "<b>",
+            "</b>",
+            "<p>",
+            "<!-- x -->",
+            "&shy;",
+            "&#776;",
+            "&amp;lt;",
+            "&lt;b&gt;",
+            "-\n",
+            "Berlin",
+            "und",
+            "\u{ad}",
+            " ",
+            "\r\n",
+            "\u{308}",
+            "o",
+            "-",
+            "ä",
+        ]);
         let piece = prop_oneof![4 => part.prop_map(str::to_owned), 1 => any::<String>()];
         prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
     }

@@ -24,9 +24,12 @@ fn entities(text: &str, answer: &Value) -> Vec<String> {
 #[tokio::test]
 async fn names_are_found_as_a_reader_finds_them_unless_the_rule_is_off() {
     let service = service_of(&["lexicon-ner"], Default::default()).await;
-    for (rule, text, on, off) in
-        [("hyphens", "Die Sie-\r\n mens AG in Köln", &["Sie-\r\n mens", "Köln"][..], &["Köln"][..])]
-    {
+    for (rule, text, on, off) in [
+        ("html", "<p class=\"x\">in <b>Köln</b>&nbsp;und Ber<i>lin</i></p>", &["Köln", "Ber<i>lin"][..], &["Köln"][..]),
+        ("html", "in K&ouml;ln &amp; M&#252;nchen", &["K&ouml;ln", "M&#252;nchen"], &[]),
+        ("html", "<script>Paris</script>Berlin <3 <Hamburg>", &["Berlin", "Hamburg"], &["Paris", "Berlin", "Hamburg"]),
+        ("hyphens", "Die Sie-\r\n mens AG in Köln", &["Sie-\r\n mens", "Köln"], &["Köln"]),
+    ] {
         let found =
             async |rules: Value| entities(text, &classify(&service, json!({"text": text, "text_rules": rules})).await);
         assert_eq!(found(json!({})).await, on, "{text:?}");
