@@ -10,7 +10,7 @@ use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use ndarray::Array2;
 use ressort::classify::answer::{Answer, AnswerEntity, AnswerModel, AnswerModels, AnswerTopic, AnswerUsage};
-use ressort::inference::batch::{Batch, WindowHead};
+use ressort::inference::batch::{Batch, Padding, WindowHead};
 use ressort::inference::decode::entities::{Entity, TagScheme, decode_entities};
 use ressort::inference::decode::topics::decode_topics;
 use ressort::inference::decode::words::words;
@@ -103,7 +103,7 @@ fn finding_sentences(bencher: Bencher) {
 
 #[divan::bench]
 fn making_batches(bencher: Bencher) {
-    let alone = || WINDOWS.iter().map(|window| Batch::new(&[window], 0)).collect::<Vec<_>>();
+    let alone = || WINDOWS.iter().map(|window| Batch::new(&[window], Padding::default())).collect::<Vec<_>>();
     bencher.counter(ItemsCount::new(WINDOWS.len())).bench(alone);
 }
 

@@ -23,13 +23,24 @@ use ndarray::{Array2, Array3, ArrayView2, s};
 
 use crate::inference::tokenize::Window;
 
-/// Windows padded at the right to one length; row `b` is window `b`.
+/// Windows padded at the right to one length; row `b` is window `b`. Where a graph fixes the number of rows, the windows are
+/// repeated, so that no row is without tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// `[B, T]`
     pub input_ids: Array2<i64>,
     /// `[B, T]`, 1 for a token and 0 for padding.
     pub attention_mask: Array2<i64>,
+}
+
+/// How the windows of a run are filled up to one shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Padding {
+    pub id: u32,
+    /// Windows of every run, where the graph fixes them.
+    pub batch: Option<usize>,
+    /// Tokens of every window, where the graph fixes them.
+    pub length: Option<usize>,
 }
 
 /// What a model gives for a batch: raw logits of the heads that it has.
@@ -50,7 +61,7 @@ pub enum HeadOutput {
 
 /// Runs batches. Two implementations: ONNX Runtime, and a fake in tests.
 pub trait Run: Send {
-    /// Runs `batch`; the outputs have its `B` and `T`.
+    /// Runs `batch`; the outputs have its `B` and `T`, rows without a window among them.
     fn run(&mut self, batch: &Batch) -> Result<Outputs, RunError>;
 }
 
@@ -93,13 +104,22 @@ pub struct BatchLimits {
     pub max_padding: f32,
 }
 
+impl Padding {
+    /// Fills up shorter windows with `id`.
+    pub fn with(id: u32) -> Self {
+        Self { id, batch: None, length: None }
+    }
+}
+
 impl Batch {
-    /// Stacks `windows`, padded with `pad_id`.
-    pub fn new(windows: &[&Window], pad_id: u32) -> Self {
-        let length = windows.iter().map(|window| window.len()).max().unwrap_or(0);
-        let mut input_ids = Array2::from_elem((windows.len(), length), i64::from(pad_id));
-        let mut attention_mask = Array2::zeros((windows.len(), length));
-        for (row, window) in windows.iter().enumerate() {
+    /// Stacks `windows`, filled up as `padding` says.
+    pub fn new(windows: &[&Window], padding: Padding) -> Self {
+        let longest = windows.iter().map(|window| window.len()).max().unwrap_or(0);
+        let length = padding.length.unwrap_or(0).max(longest);
+        let n_rows = padding.batch.unwrap_or(0).max(windows.len());
+        let mut input_ids = Array2::from_elem((n_rows, length), i64::from(padding.id));
+        let mut attention_mask = Array2::zeros((n_rows, length));
+        for (row, window) in windows.iter().cycle().take(n_rows).enumerate() {
             for (column, &id) in window.input_ids.iter().enumerate() {
                 input_ids[[row, column]] = i64::from(id);
                 attention_mask[[row, column]] = 1;
@@ -181,9 +201,18 @@ mod tests {
 
     #[test]
     fn shorter_windows_are_padded_and_masked() {
-        let batch = Batch::new(&[&window(&[1, 7, 2]), &window(&[1, 8, 9, 2])], 5);
+        let batch = Batch::new(&[&window(&[1, 7, 2]), &window(&[1, 8, 9, 2])], Padding::with(5));
         assert_eq!(batch.input_ids, ndarray::array![[1, 7, 2, 5], [1, 8, 9, 2]]);
         assert_eq!(batch.attention_mask, ndarray::array![[1, 1, 1, 0], [1, 1, 1, 1]]);
+    }
+
+    #[test]
+    fn a_fixed_shape_is_filled_with_padding_and_repeated_windows() {
+        let padding = Padding { batch: Some(2), length: Some(4), ..Padding::with(5) };
+        let batch = Batch::new(&[&window(&[1, 7, 2])], padding);
+        assert_eq!(batch.input_ids, ndarray::array![[1, 7, 2, 5], [1, 7, 2, 5]]);
+        assert_eq!(batch.attention_mask, ndarray::array![[1, 1, 1, 0], [1, 1, 1, 0]]);
+        assert_eq!(Batch::new(&[], padding).shape(), (2, 4));
     }
 
     #[test]

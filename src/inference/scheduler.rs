@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
-use crate::inference::batch::{Batch, BatchLimits, Run, RunError, WindowLogits};
+use crate::inference::batch::{Batch, BatchLimits, Padding, Run, RunError, WindowLogits};
 use crate::inference::tokenize::Window;
 use crate::system::memory::TrimOnDrop;
 pub use context::{Admission, Priority, RequestContext, RequestId};
@@ -68,7 +68,7 @@ pub struct SchedulerSettings {
     /// Permits of each of the two lanes. A document takes one for each of its windows, at most one quantum.
     pub max_queued_windows: usize,
     pub limits: BatchLimits,
-    pub pad_id: u32,
+    pub padding: Padding,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -319,7 +319,7 @@ impl Shared {
 
     fn run_jobs(&self, stream: &mut dyn Run, jobs: Vec<Job>, mut running: Running<'_>) {
         let windows: Vec<&Window> = jobs.iter().map(|job| &job.window).collect();
-        let batch = Batch::new(&windows, self.settings.pad_id);
+        let batch = Batch::new(&windows, self.settings.padding);
         let result = match &mut running.all_cores {
             Some(session) => session.run(&batch),
             None => stream.run(&batch),

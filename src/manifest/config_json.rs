@@ -43,9 +43,8 @@ impl ConfigJson {
         self.pad_token_id.and_then(|id| u32::try_from(id).ok())
     }
 
-    /// The length of the longest sequence that the position table allows. RoBERTa and related models number positions
-    /// after the padding id, so that many of their positions are never used.
-    pub fn max_positions(&self) -> Option<usize> {
+    /// The position of a sequence's first token. RoBERTa and related models number positions after the padding id.
+    pub fn first_position(&self) -> u32 {
         const NUMBER_FROM_PADDING: [&str; 9] = [
             "roberta",
             "xlm-roberta",
@@ -57,13 +56,16 @@ impl ConfigJson {
             "longformer",
             "mpnet",
         ];
-        let positions = usize::try_from(self.max_position_embeddings?).ok().filter(|&positions| positions > 0)?;
-        let family = self.model_type.as_deref().unwrap_or_default();
-        let unused = match NUMBER_FROM_PADDING.contains(&family) {
-            true => self.pad_token_id().unwrap_or(1) as usize + 1,
+        match NUMBER_FROM_PADDING.contains(&self.model_type.as_deref().unwrap_or_default()) {
+            true => self.pad_token_id().unwrap_or(1).saturating_add(1),
             false => 0,
-        };
-        Some(positions.saturating_sub(unused))
+        }
+    }
+
+    /// The length of the longest sequence that the position table allows.
+    pub fn max_positions(&self) -> Option<usize> {
+        let positions = usize::try_from(self.max_position_embeddings?).ok().filter(|&positions| positions > 0)?;
+        Some(positions.saturating_sub(self.first_position() as usize))
     }
 
     /// The task that `ressort.toml` declares alone, else the one that the architecture names.

@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use super::file_stamp::FileStamp;
+use super::graph_inputs::{GraphInputs, InputNames};
+use super::graph_values::GraphValue;
 use super::onnx::OnnxFile;
 use super::saturation::IntegerProducts;
 use super::{ManifestError, ONNX_REMEDY, proto};
-use crate::manifest::task::Task;
 
 /// The facts of an ONNX graph that decide how it is served.
 #[derive(Debug, Clone)]
 pub struct Graph {
-    pub inputs: Vec<String>,
-    pub outputs: Vec<GraphOutput>,
+    pub path: PathBuf,
+    pub inputs: GraphInputs,
+    pub outputs: Vec<GraphValue>,
     pub precision: Precision,
     pub integer_products: IntegerProducts,
     /// The file and its external data files, as they were when these facts were read.
@@ -22,13 +24,6 @@ pub struct Graph {
     pub n_bytes: u64,
     /// Bytes of the weights that every run reads whole: all but tables from which rows are taken.
     pub n_bytes_a_run: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GraphOutput {
-    pub name: String,
-    /// Number of dimensions, where the file says it.
-    pub rank: Option<usize>,
 }
 
 /// In which numbers a model's weights are kept and its products computed.
@@ -53,12 +48,9 @@ impl Precision {
     }
 }
 
-/// The inputs that the service can fill.
-const KNOWN_INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
-
 impl Graph {
-    /// Checks the inputs and external data files of `file`.
-    pub fn of(file: &OnnxFile) -> Result<Self, ManifestError> {
+    /// Checks the inputs and external data files of `file`. `names` are those that `ressort.toml` gives its inputs.
+    pub fn of(file: &OnnxFile, names: &InputNames) -> Result<Self, ManifestError> {
         let path = &file.path;
         let invalid = |message| ManifestError::Invalid { path: path.to_owned(), message };
         let model = file.decode().ok().and_then(|model| model.graph).filter(|graph| !graph.node.is_empty());
@@ -76,42 +68,10 @@ impl Graph {
             })?);
         }
         let n_bytes = files.iter().map(|file| file.n_bytes).sum();
-        let inputs = graph.input_names();
-        if let Some(unknown) = inputs.iter().find(|name| !KNOWN_INPUTS.contains(&name.as_str())) {
-            return Err(invalid(format!(
-                "input `{unknown}` is not one of {}; export the model for text classification or token classification",
-                KNOWN_INPUTS.join(", ")
-            )));
-        }
-        if !inputs.iter().any(|name| name == KNOWN_INPUTS[0]) {
-            return Err(invalid(format!(
-                "inputs {inputs:?} lack `input_ids`; export the model with optimum-cli, which names them so"
-            )));
-        }
-        let (precision, outputs, n_bytes_a_run) = (graph.precision(), graph.outputs(), graph.n_bytes_a_run());
+        let inputs = GraphInputs::of(&graph.input_values(), names).map_err(invalid)?;
+        let (precision, outputs, n_bytes_a_run) = (graph.precision(), graph.output_values(), graph.n_bytes_a_run());
         let integer_products = graph.integer_products(path.parent().unwrap_or(Path::new("")));
-        Ok(Self { inputs, outputs, precision, integer_products, files, n_bytes, n_bytes_a_run })
-    }
-
-    /// The output that gives the logits of `task`: the one that is named, else `logits`, else the only one.
-    pub fn head_output(&self, asked: Option<&str>, task: Task) -> Result<String, ManifestError> {
-        let names: Vec<&str> = self.outputs.iter().map(|output| output.name.as_str()).collect();
-        let chosen = match asked {
-            Some(name) => names.iter().find(|&&known| known == name),
-            None => names.iter().find(|&&known| known == "logits").or(names.first().filter(|_| names.len() == 1)),
-        };
-        chosen.map(|name| (*name).to_owned()).ok_or_else(|| ManifestError::Invalid {
-            path: PathBuf::from("ressort.toml"),
-            message: match asked {
-                Some(name) => format!("[{task}] output `{name}` is not one of the model's outputs {names:?}"),
-                None => format!("which of the outputs {names:?} gives {task}? Say so: [{task}] output = \"…\""),
-            },
-        })
-    }
-
-    /// The number of dimensions of an output, where the file says it.
-    pub fn rank(&self, output: &str) -> Option<usize> {
-        self.outputs.iter().find(|known| known.name == output)?.rank
+        Ok(Self { path: path.to_owned(), inputs, outputs, precision, integer_products, files, n_bytes, n_bytes_a_run })
     }
 }
 
@@ -163,19 +123,6 @@ fn onnx_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 impl proto::Graph {
-    /// Inputs that must be given: those that are not weights.
-    fn input_names(&self) -> Vec<String> {
-        let weights: BTreeSet<&str> = self.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-        let names = self.input.iter().map(|input| input.name.clone());
-        names.filter(|name| !weights.contains(name.as_str())).collect()
-    }
-
-    fn outputs(&self) -> Vec<GraphOutput> {
-        let rank =
-            |output: &proto::ValueInfo| Some(output.r#type.as_ref()?.tensor_type.as_ref()?.shape.as_ref()?.dim.len());
-        self.output.iter().map(|output| GraphOutput { name: output.name.clone(), rank: rank(output) }).collect()
-    }
-
     fn external_files(&self) -> BTreeSet<String> {
         let external = self.initializer.iter().filter(|tensor| tensor.data_location == proto::LOCATION_EXTERNAL);
         external

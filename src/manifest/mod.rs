@@ -8,6 +8,9 @@ mod config_json;
 mod file_stamp;
 mod folder;
 mod graph;
+mod graph_inputs;
+mod graph_outputs;
+mod graph_values;
 mod onnx;
 mod proto;
 mod reading;
@@ -23,6 +26,9 @@ use std::path::{Path, PathBuf};
 pub use file_stamp::FileStamp;
 pub use folder::{FolderFiles, content_hash};
 pub use graph::{Graph, Precision};
+pub use graph_inputs::{GraphInput, GraphInputs, InputKind, InputRole};
+pub use graph_outputs::export_task;
+pub use graph_values::{Dimension, ElementKind, GraphValue};
 pub use onnx::{OnnxFile, Weight, WeightKind};
 pub use reading::{ReadingSizes, check_expansion};
 pub use saturation::IntegerProducts;
@@ -53,6 +59,8 @@ pub struct Manifest {
     /// The padding token by name, where the folder names one.
     pub pad_token: Option<String>,
     pub pad_token_id: Option<u32>,
+    /// The `position_ids` of a window's first token: 0, and for RoBERTa and related models the padding id + 1.
+    pub first_position: u32,
     pub topics: Option<TopicHead>,
     pub entities: Option<EntityHead>,
     pub golden: Vec<GoldenExample>,
@@ -152,8 +160,8 @@ impl Manifest {
         let toml = RessortToml::read(files)?;
         require(&dir.join("tokenizer.json"), TOKENIZER_REMEDY)?;
         let (onnx_file, other_onnx_files) = graph::find_onnx(dir, toml.model.file.as_deref())?;
-        let graph = Graph::of(&files.onnx(&onnx_file)?)?;
-        let max_length = max_length(dir, &config, &tokenizer_config, &toml)?;
+        let graph = Graph::of(&files.onnx(&onnx_file)?, &toml.model.inputs)?;
+        let max_length = max_length(dir, &config, &tokenizer_config, &toml, &graph)?;
         let (topics, entities) = heads(dir, &config, &toml, &graph)?;
         let truecase_file =
             toml.model.truecase.as_deref().map(|file| named_file(dir, file, TRUECASE_REMEDY)).transpose()?;
@@ -164,6 +172,7 @@ impl Manifest {
             vocab_size: config.vocab_size,
             pad_token: tokenizer_config.pad_token(),
             pad_token_id: config.pad_token_id(),
+            first_position: config.first_position(),
             golden: toml.golden(),
             text_rules: toml.text,
             dir: dir.to_owned(),
@@ -215,13 +224,23 @@ fn max_length(
     config: &ConfigJson,
     tokenizer_config: &TokenizerConfigJson,
     toml: &RessortToml,
+    graph: &Graph,
 ) -> Result<usize, ManifestError> {
     const USUAL: usize = 512;
     const SHORTEST: usize = 8;
     let positions = config.max_positions();
-    let found = [positions, tokenizer_config.max_length()].into_iter().flatten().min();
-    let max_length = toml.model.max_length.or(found).unwrap_or(USUAL);
+    let found = [positions, tokenizer_config.max_length()].into_iter().flatten().min().unwrap_or(USUAL);
+    let found = graph.inputs.length.map_or(found, |fixed| found.min(fixed));
+    let max_length = toml.model.max_length.unwrap_or(found);
     let invalid = |message: String| ManifestError::Invalid { path: dir.join("ressort.toml"), message };
+    if let Some(fixed) = graph.inputs.length.filter(|&fixed| fixed < SHORTEST || max_length > fixed) {
+        return Err(ManifestError::Invalid {
+            path: graph.path.clone(),
+            message: format!(
+                "its inputs are fixed to {fixed} tokens, and windows have {max_length}; set max_length in ressort.toml to {SHORTEST} or more and at most {fixed}, or export the graph with a dynamic sequence axis"
+            ),
+        });
+    }
     if max_length < SHORTEST {
         return Err(invalid(format!(
             "max_length {max_length} is too short for a sentence; set it to at least {SHORTEST}, better to 128 or more"

@@ -88,6 +88,9 @@ pub struct Type {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct TensorType {
+    /// ONNX's `TensorProto.DataType`.
+    #[prost(int32, tag = "1")]
+    pub elem_type: i32,
     #[prost(message, optional, tag = "2")]
     pub shape: Option<Shape>,
 }
@@ -98,5 +101,11 @@ pub struct Shape {
     pub dim: Vec<Dimension>,
 }
 
+/// A number, a name, or neither.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Dimension {}
+pub struct Dimension {
+    #[prost(int64, optional, tag = "1")]
+    pub dim_value: Option<i64>,
+    #[prost(string, optional, tag = "2")]
+    pub dim_param: Option<String>,
+}

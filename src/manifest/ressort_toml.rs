@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::config_json::ConfigJson;
 use super::folder::FolderFiles;
+use super::graph_inputs::InputNames;
 use super::{EntityHead, GoldenExample, Graph, ManifestError, TopicHead, TopicLabel, default_label};
 use crate::manifest::task::{AggregationStrategy, Pooling, ProblemType, Task};
 use crate::manifest::text_rules::{TextRules, TextSwitch};
@@ -39,6 +40,8 @@ pub struct ModelSection {
     pub stride: Option<usize>,
     /// The list of words in their usual case, relative to the folder.
     pub truecase: Option<PathBuf>,
+    #[serde(default)]
+    pub inputs: InputNames,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -172,8 +175,9 @@ impl RessortToml {
                 self.invalid(format!("temperature {temperature} must be above 0; 1.0 leaves scores as they are"))
             );
         }
-        let output = graph.head_output(section.output.as_deref(), Task::Topics)?;
-        let per_token = graph.rank(&output) == Some(3);
+        let n_labels = section.labels.as_ref().map_or(labels.len(), Vec::len);
+        let output = graph.head_output(section.output.as_deref(), Task::Topics, n_labels)?;
+        let per_token = graph.is_per_token(&output);
         let pooling = section.pooling.unwrap_or(if per_token { Pooling::TokenMean } else { Pooling::Mean });
         Ok(TopicHead {
             labels: self.topic_labels(section, problem_type, labels)?,
@@ -236,7 +240,7 @@ impl RessortToml {
             None => tag.clone(),
         };
         Ok(EntityHead {
-            output: graph.head_output(section.output.as_deref(), Task::Entities)?,
+            output: graph.head_output(section.output.as_deref(), Task::Entities, given.len())?,
             tags: given.iter().map(rename).collect(),
             rename: section.rename.clone(),
             aggregation: section.aggregation.unwrap_or(AggregationStrategy::First),

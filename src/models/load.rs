@@ -6,21 +6,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::inference::arithmetic::ModelArithmetic;
-use crate::inference::batch::{Batch, BatchLimits, HeadOutput, Run, RunError};
-use crate::inference::decode::entities::TagScheme;
-use crate::inference::pipeline::{EntityTags, Pipeline, PredictError, PredictOptions, Prediction};
+use crate::inference::batch::{BatchLimits, Run, RunError};
+use crate::inference::pipeline::{Pipeline, PredictError, PredictOptions, Prediction};
 use crate::inference::scheduler::Priority;
 use crate::inference::scheduler::{Admission, RequestContext, RequestId, Scheduler, SchedulerSettings, Sessions};
 use crate::inference::session::{OrtSession, Placement, SessionError, SessionOptions, SharedModel, place};
 use crate::inference::settings::{Batching, RunSettings};
-use crate::inference::tokenize::{TokenizeError, Tokenizer, Window};
+use crate::inference::tokenize::{TokenizeError, Tokenizer};
 use crate::inference::windows::Windowing;
-use crate::manifest::task::{Pooling, Task};
-use crate::manifest::{
-    EntityHead, FolderFiles, GoldenExample, Manifest, ManifestError, TopicHead, TopicLabel, default_label,
-};
+use crate::manifest::task::Task;
+use crate::manifest::{FolderFiles, GoldenExample, Manifest, ManifestError, TopicLabel};
 use crate::models::fit::{self, FitError};
+use crate::models::sharing::{self, Sharing, TrialSource};
 use crate::models::spec::ModelSpec;
+use crate::models::trial::{Trial, TrialError};
 use crate::system::background::{self, BackgroundError};
 use crate::system::memory::trim_memory;
 use crate::text::truecase::{TruecaseError, Truecaser};
@@ -35,6 +34,8 @@ pub struct Model {
     pub arithmetic: ModelArithmetic,
     pub n_streams: usize,
     pub batch_limits: BatchLimits,
+    /// What is special about how its graph is run, in sentences for the report.
+    pub notes: Vec<String>,
     /// By how much the process grew when the model was loaded, in bytes; `None` where the system doesn't say.
     pub resident_bytes: Option<u64>,
     pub pipeline: Arc<Pipeline>,
@@ -52,8 +53,8 @@ pub enum LoadError {
     Truecase(#[from] TruecaseError),
     #[error(transparent)]
     Session(#[from] SessionError),
-    #[error("{path}: the trial run failed", path = path.display())]
-    TrialRun { path: PathBuf, source: RunError },
+    #[error(transparent)]
+    Trial(#[from] TrialError),
     #[error("{path}: {message}", path = path.display())]
     Unfit { path: PathBuf, message: String },
     #[error("{path}: golden example {text:?}: {message}; the model is not what it was, or the example is wrong", path = path.display())]
@@ -149,22 +150,36 @@ fn open(
     };
     let n_special = tokenizer.special().prefix.len() + tokenizer.special().suffix.len();
     let windowing = Windowing::new(manifest.max_length, manifest.stride, n_special)?;
-    let pad_id = pad_id(&manifest, &tokenizer)?;
     check_vocabulary(&manifest, &tokenizer)?;
     let (model, version) = share(&manifest, files)?;
     let placement = place(&manifest, &model, settings)?;
     let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
     let mut sessions = sessions(&manifest, &placement, settings, model)?;
-    let trial = Trial::run(&manifest, &tokenizer, windowing, pad_id, &mut sessions)?;
-    let batch_limits = batch_limits(&manifest, &placement, settings.batching);
-    let scheduler = SchedulerSettings { max_queued_windows: settings.max_queued_windows, limits: batch_limits, pad_id };
+    let source = TrialSource { manifest: &manifest, tokenizer: &tokenizer, windowing };
+    let trial = Trial::run(source, &mut sessions)?;
+    let limits = sharing::limits(&manifest, &placement, settings.batching);
+    let Sharing { limits, reason } = Sharing::find(source, limits, &mut sessions.streams);
+    let notes = sharing::notes(&manifest, reason);
+    let max_queued_windows = settings.max_queued_windows;
+    let scheduler = SchedulerSettings { max_queued_windows, limits, padding: source.padding() };
     let topics = manifest.topics.clone().map(|head| trial.fit_topics(&manifest, head)).transpose()?;
     let entities = manifest.entities.clone().map(|head| trial.fit_entities(&manifest, head)).transpose()?;
     let (name, n_streams, text_rules) = (spec.name.clone(), sessions.streams.len(), manifest.text_rules);
     Ok(move |resident_bytes| {
         let scheduler = Scheduler::start(scheduler, sessions)?;
         let pipeline = Arc::new(Pipeline { text_rules, truecaser, tokenizer, windowing, scheduler, topics, entities });
-        Ok(Model { name, version, manifest, placement, arithmetic, n_streams, batch_limits, resident_bytes, pipeline })
+        Ok(Model {
+            name,
+            version,
+            manifest,
+            placement,
+            arithmetic,
+            n_streams,
+            batch_limits: limits,
+            notes,
+            resident_bytes,
+            pipeline,
+        })
     })
 }
 
@@ -213,33 +228,6 @@ fn uses_all_cores(manifest: &Manifest, placement: &Placement, settings: &RunSett
     cores_look_on && settings.batching == Batching::Shared && manifest.graph.n_bytes_a_run >= MIN_BYTES
 }
 
-/// Which windows share a run. On the CPU, batches of long windows lose more by padding and cache misses than they win, so
-/// that only short windows of nearly one length meet; a GPU wants them large.
-fn batch_limits(manifest: &Manifest, placement: &Placement, batching: Batching) -> BatchLimits {
-    if manifest.graph.precision.depends_on_batch() || batching == Batching::Alone {
-        return BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
-    }
-    match placement.provider.is_gpu() {
-        true => BatchLimits { max_windows: 64, max_tokens: 16_384, max_padding: 0.2 },
-        false => BatchLimits { max_windows: 8, max_tokens: 128, max_padding: 0.1 },
-    }
-}
-
-/// The id that fills up shorter windows: the padding token that the folder names, else one of the usual names, else the id
-/// in the `config.json`, if the tokenizer knows it.
-fn pad_id(manifest: &Manifest, tokenizer: &Tokenizer) -> Result<u32, LoadError> {
-    const USUAL: [&str; 3] = ["[PAD]", "<pad>", "<|padding|>"];
-    let named = manifest.pad_token.iter().map(String::as_str).chain(USUAL);
-    let known = manifest.pad_token_id.filter(|&id| tokenizer.id_to_token(id).is_some());
-    named.filter_map(|token| tokenizer.token_to_id(token)).next().or(known).ok_or_else(|| LoadError::Unfit {
-        path: manifest.tokenizer_file(),
-        message: format!(
-            "no padding token: tokenizer_config.json names {:?}, config.json has pad_token_id {:?}, and the vocabulary has none of {USUAL:?}; add one with tokenizer.add_special_tokens({{'pad_token': '[PAD]'}}) and save it",
-            manifest.pad_token, manifest.pad_token_id
-        ),
-    })
-}
-
 /// A tokenizer with more tokens than the embedding table has rows belongs to another model.
 fn check_vocabulary(manifest: &Manifest, tokenizer: &Tokenizer) -> Result<(), LoadError> {
     match manifest.vocab_size.filter(|&size| tokenizer.largest_id() >= size) {
@@ -252,101 +240,6 @@ fn check_vocabulary(manifest: &Manifest, tokenizer: &Tokenizer) -> Result<(), Lo
             ),
         }),
     }
-}
-
-/// What the first runs of a model showed.
-struct Trial {
-    topics: Option<HeadOutput>,
-    entities: Option<HeadOutput>,
-}
-
-impl Trial {
-    /// Runs every session on a short window and the first also on the longest, so that a position table that is too short
-    /// shows here.
-    fn run(
-        manifest: &Manifest,
-        tokenizer: &Tokenizer,
-        windowing: Windowing,
-        pad_id: u32,
-        sessions: &mut Sessions,
-    ) -> Result<Self, LoadError> {
-        // Enough to find a wrong position table, without a minute's wait for a model of 8,192 tokens.
-        const LONGEST: usize = 1024;
-        let tokens = tokenizer.tokenize("Das ist ein Satz. ")?;
-        let of_length = |n: usize| {
-            let ids = tokens.ids.iter().copied().cycle().take(n).collect();
-            let tokens = crate::inference::tokenize::Tokens { ids, ..Default::default() };
-            tokenizer.window(&tokens, 0..n)
-        };
-        let run = |session: &mut Box<dyn Run>, window: Window| {
-            let batch = Batch::new(&[&window], pad_id);
-            session.run(&batch).map_err(|source| LoadError::TrialRun { path: manifest.onnx_file.clone(), source })
-        };
-        let short = of_length(tokens.ids.len().min(windowing.capacity()));
-        let mut outputs = None;
-        for session in sessions.streams.iter_mut().chain(&mut sessions.all_cores) {
-            outputs = Some(run(session, short.clone())?);
-        }
-        if let Some(first) = sessions.streams.first_mut() {
-            run(first, of_length(windowing.capacity().min(LONGEST)))?;
-        }
-        let outputs = outputs.unwrap_or_default();
-        Ok(Self { topics: outputs.topics, entities: outputs.entities })
-    }
-
-    /// The head with as many labels as it has logits, which must be of the kind that its pooling needs.
-    fn fit_topics(&self, manifest: &Manifest, mut head: TopicHead) -> Result<TopicHead, LoadError> {
-        let Some(output) = &self.topics else { return Ok(head) };
-        if head.pooling == Pooling::TokenMean && matches!(output, HeadOutput::Sequence(_)) {
-            return Err(unfit(
-                manifest,
-                format!(
-                    "pooling `token-mean` needs logits for each token, but output `{}` has one row a window; set pooling to `mean`, `max` or `first`",
-                    head.output
-                ),
-            ));
-        }
-        if head.labels.is_empty() {
-            head.labels = head.default_labels(output.n_labels());
-        }
-        check_width(manifest, &head.output, head.labels.len(), output.n_labels())?;
-        Ok(head)
-    }
-
-    fn fit_entities(&self, manifest: &Manifest, mut head: EntityHead) -> Result<EntityTags, LoadError> {
-        if let Some(output) = &self.entities {
-            if matches!(output, HeadOutput::Sequence(_)) {
-                return Err(unfit(
-                    manifest,
-                    format!(
-                        "output `{}` gives one row a window where entities need one for each token; export the checkpoint for token classification",
-                        head.output
-                    ),
-                ));
-            }
-            if head.tags.is_empty() {
-                head.tags = (0..output.n_labels()).map(default_label).collect();
-            }
-            check_width(manifest, &head.output, head.tags.len(), output.n_labels())?;
-        }
-        Ok(EntityTags { scheme: TagScheme::of(&head.tags), aggregation: head.aggregation })
-    }
-}
-
-fn check_width(manifest: &Manifest, output: &str, n_labels: usize, width: usize) -> Result<(), LoadError> {
-    match n_labels == width {
-        true => Ok(()),
-        false => Err(unfit(
-            manifest,
-            format!(
-                "output `{output}` has {width} logits, but the folder names {n_labels} labels (id2label in config.json, or labels in ressort.toml); name exactly {width}, in the order of the logits"
-            ),
-        )),
-    }
-}
-
-fn unfit(manifest: &Manifest, message: String) -> LoadError {
-    LoadError::Unfit { path: manifest.onnx_file.clone(), message }
 }
 
 /// Bytes of memory that the process holds, where `/proc` says it.

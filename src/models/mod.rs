@@ -6,4 +6,6 @@ pub mod fit;
 pub mod load;
 pub mod registry;
 pub mod report;
+mod sharing;
 pub mod spec;
+mod trial;

@@ -46,6 +46,9 @@ pub struct ModelReport {
     pub streams: usize,
     /// Windows that may share a run; 1 where a result would depend on them.
     pub max_batch_windows: usize,
+    /// What is special about how the graph is run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub memory: Memory,
 }
 
@@ -115,6 +118,7 @@ impl ModelReport {
             passed_over: PassedOver::of(model),
             streams: model.n_streams,
             max_batch_windows: model.batch_limits.max_windows,
+            notes: model.notes.clone(),
             memory: Memory { file_bytes: manifest.graph.n_bytes, resident_bytes: model.resident_bytes },
         }
     }
@@ -159,6 +163,7 @@ impl fmt::Display for ModelReport {
                 self.execution_provider, self.streams, self.max_batch_windows
             ),
         )?;
+        self.notes.iter().try_for_each(|note| row("note", note.clone()))?;
         row("arithmetic", format!("{}: {}", self.arithmetic, self.arithmetic_reason))?;
         self.passed_over
             .iter()

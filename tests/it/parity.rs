@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ressort::inference::arithmetic::{Arithmetic, ModelArithmetic, processor_saturates};
-use ressort::inference::batch::{Batch, HeadOutput, Run};
+use ressort::inference::batch::{Batch, HeadOutput, Padding, Run};
 use ressort::inference::decode::tags::Position;
 use ressort::inference::session::{OrtSession, SessionOptions, SharedModel};
 use ressort::inference::settings::Provider;
@@ -85,7 +85,7 @@ fn ids_and_logits_are_those_of_pytorch_for_every_family() {
             let window = tokenizer.window(&tokens, 0..tokens.ids.len().min(manifest.max_length - 2));
             let ids: Vec<u32> = flatten(&case["input_ids"]).into_iter().map(|id| id as u32).collect();
             assert_eq!(window.input_ids, ids, "{model}: {text:?}");
-            let answer = session.run(&Batch::new(&[&window], 0)).unwrap();
+            let answer = session.run(&Batch::new(&[&window], Padding::default())).unwrap();
             for output in &outputs {
                 let is_topics = manifest.topics.as_ref().is_some_and(|head| head.output == *output);
                 let head = if is_topics { &answer.topics } else { &answer.entities };
@@ -107,7 +107,7 @@ fn a_run_on_several_threads_gives_the_same_bits() {
     for length in [3, 17, 64, 128] {
         let input_ids: Vec<u32> = (0..length).map(|i| 5 + i * 97 % 5000).collect();
         let window = Window { tokens: 0..input_ids.len(), input_ids, n_prefix: 0 };
-        let batch = Batch::new(&[&window], 1);
+        let batch = Batch::new(&[&window], Padding::default());
         assert_eq!(one.run(&batch).unwrap(), three.run(&batch).unwrap(), "{length} tokens");
     }
 }
@@ -123,7 +123,7 @@ fn a_model_that_may_saturate_is_exact_by_default() {
     assert_eq!(default.as_str(), "exact");
     assert_eq!(fast.as_str(), if processor_saturates() { "saturating" } else { "exact" });
     let ids = (0..64).map(|i| 5 + i * 37 % 400).collect::<Vec<u32>>();
-    let batch = Batch::new(&[&Window { tokens: 0..ids.len(), input_ids: ids, n_prefix: 0 }], 0);
+    let batch = Batch::new(&[&Window { tokens: 0..ids.len(), input_ids: ids, n_prefix: 0 }], Padding::default());
     let [exact, fast] = [Arithmetic::Exact, Arithmetic::Fast]
         .map(|asked| numbers(&session(&manifest, 1, asked).run(&batch).unwrap().entities.unwrap()));
     let off = exact.iter().zip(&fast).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

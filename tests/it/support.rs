@@ -115,3 +115,11 @@ pub fn copy_files(from: &Path, to: &Path) {
 pub fn write(folder: &TempDir, name: &str, text: &str) {
     std::fs::write(folder.path().join(name), text).unwrap();
 }
+
+/// Changes a JSON file of a folder.
+pub fn edit_json(folder: &TempDir, name: &str, edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) {
+    let path = folder.path().join(name);
+    let mut value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    edit(&mut value);
+    std::fs::write(path, serde_json::to_vec(&value).unwrap()).unwrap();
+}

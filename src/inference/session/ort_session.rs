@@ -1,22 +1,25 @@
 //! A model opened in ONNX Runtime: building the session, and running a batch.
 
-use ndarray::{Array2, Ix2, Ix3};
+use std::borrow::Cow;
+
+use ndarray::{Array2, Axis, Ix2, Ix3};
 use ort::ep::{self, ExecutionProvider as _};
+use ort::session::SessionInputValue;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::value::{DynValue, TensorElementType, TensorRef};
+use ort::value::{DynValue, Tensor, TensorElementType};
 
 use super::runtime::{Runtime, SessionError};
 use super::shared_model::SharedModel;
 use crate::inference::arithmetic::ModelArithmetic;
 use crate::inference::batch::{Batch, HeadOutput, Outputs, Run, RunError};
 use crate::inference::settings::Provider;
-use crate::manifest::Manifest;
+use crate::manifest::{GraphInput, InputKind, InputRole, Manifest};
 
 /// One instance of a model that runs on one thread.
 pub struct OrtSession {
     session: ort::session::Session,
-    takes_mask: bool,
-    takes_type_ids: bool,
+    inputs: Vec<GraphInput>,
+    first_position: u32,
     topics: Option<String>,
     entities: Option<String>,
     /// What the session reads; after it, so that it is dropped later.
@@ -47,10 +50,9 @@ impl OrtSession {
             return Err(SessionError::Changed { path: file.path.clone() });
         }
         let session = opened.map_err(|error| load(error.to_string()))?;
-        let takes = |name: &str| session.inputs().iter().any(|input| input.name() == name);
         Ok(Self {
-            takes_mask: takes("attention_mask"),
-            takes_type_ids: takes("token_type_ids"),
+            inputs: manifest.graph.inputs.all.clone(),
+            first_position: manifest.first_position,
             topics: manifest.topics.as_ref().map(|head| head.output.clone()),
             entities: manifest.entities.as_ref().map(|head| head.output.clone()),
             session,
@@ -83,22 +85,46 @@ impl Run for OrtSession {
     fn run(&mut self, batch: &Batch) -> Result<Outputs, RunError> {
         let shape = batch.shape();
         let failed = |error: ort::Error| RunError::Failed { shape, message: error.to_string() };
-        let type_ids = Array2::<i64>::zeros(shape);
-        let mut inputs = ort::inputs!["input_ids" => TensorRef::from_array_view(&batch.input_ids).map_err(failed)?];
-        if self.takes_mask {
-            inputs.push((
-                "attention_mask".into(),
-                TensorRef::from_array_view(&batch.attention_mask).map_err(failed)?.into(),
-            ));
-        }
-        if self.takes_type_ids {
-            inputs.push(("token_type_ids".into(), TensorRef::from_array_view(&type_ids).map_err(failed)?.into()));
-        }
+        let filled = self.inputs.iter().map(|input| {
+            let numbers = numbers(input.role, batch, self.first_position);
+            Ok((Cow::Owned(input.name.clone()), tensor(&numbers, input.kind)?))
+        });
+        let inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = filled.collect::<ort::Result<_>>().map_err(failed)?;
         let outputs = self.session.run(inputs).map_err(failed)?;
         let read =
             |name: &Option<String>| name.as_ref().map(|name| read_head(name, outputs.get(name), shape)).transpose();
         Ok(Outputs { topics: read(&self.topics)?, entities: read(&self.entities)? })
     }
+}
+
+/// What an input takes for `batch`.
+fn numbers(role: InputRole, batch: &Batch, first_position: u32) -> Cow<'_, Array2<i64>> {
+    match role {
+        InputRole::InputIds => Cow::Borrowed(&batch.input_ids),
+        InputRole::AttentionMask => Cow::Borrowed(&batch.attention_mask),
+        InputRole::TokenTypeIds => Cow::Owned(Array2::zeros(batch.shape())),
+        InputRole::PositionIds => {
+            let first = i64::from(first_position);
+            // Padding has the position before the first token's, as in RoBERTa, or the first.
+            let padding = (first - 1).max(0);
+            let position = |((_, column), &is_token): ((usize, usize), &i64)| {
+                if is_token == 1 { first + column as i64 } else { padding }
+            };
+            let positions = batch.attention_mask.indexed_iter().map(position).collect();
+            Cow::Owned(Array2::from_shape_vec(batch.shape(), positions).unwrap_or_default())
+        }
+    }
+}
+
+/// A copy of `numbers` in the kind that the graph takes.
+fn tensor(numbers: &Array2<i64>, kind: InputKind) -> ort::Result<SessionInputValue<'static>> {
+    Ok(match kind {
+        InputKind::Int64 => Tensor::from_array(numbers.clone())?.into(),
+        // Ids, positions and flags are far below the largest of these kinds.
+        InputKind::Int32 => Tensor::from_array(numbers.mapv(|number| number as i32))?.into(),
+        InputKind::Float32 => Tensor::from_array(numbers.mapv(|number| number as f32))?.into(),
+        InputKind::Bool => Tensor::from_array(numbers.mapv(|number| number != 0))?.into(),
+    })
 }
 
 /// Copies one output out of ONNX Runtime, as f32, checked for shape and for being numbers.
@@ -110,13 +136,17 @@ fn read_head(
     let wrong = |shape: Vec<i64>| RunError::Shape {
         output: name.to_owned(),
         shape,
-        expected: format!("[{n_windows}, L] or [{n_windows}, {length}, L] in fp32 or fp16"),
+        expected: format!(
+            "[{n_windows}, L], [{n_windows}, 1, L] or [{n_windows}, {length}, L] in fp32, fp16, bf16 or fp64"
+        ),
     };
     let value = value.ok_or_else(|| wrong(Vec::new()))?;
     let shape = value.dtype().tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default();
     let array = match value.dtype().tensor_type() {
         Some(TensorElementType::Float32) => value.try_extract_array::<f32>().map(|array| array.to_owned()),
         Some(TensorElementType::Float16) => value.try_extract_array::<half::f16>().map(|array| array.mapv(f32::from)),
+        Some(TensorElementType::Bfloat16) => value.try_extract_array::<half::bf16>().map(|array| array.mapv(f32::from)),
+        Some(TensorElementType::Float64) => value.try_extract_array::<f64>().map(|array| array.mapv(|n| n as f32)),
         _ => return Err(wrong(shape)),
     }
     .map_err(|_| wrong(shape.clone()))?;
@@ -130,6 +160,11 @@ fn read_head(
         [b, t, _] if (*b, *t) == (n_windows, length) => {
             array.into_dimensionality::<Ix3>().map(HeadOutput::Token).map_err(|_| wrong(shape))
         }
+        [b, 1, _] if *b == n_windows => array
+            .index_axis_move(Axis(1), 0)
+            .into_dimensionality::<Ix2>()
+            .map(HeadOutput::Sequence)
+            .map_err(|_| wrong(shape)),
         _ => Err(wrong(shape)),
     }
 }

@@ -15,11 +15,13 @@ pub struct Placement {
     pub passed_over: Vec<(Provider, String)>,
 }
 
-/// Finds the first of `providers` on which the model runs; the CPU comes after all of them.
+/// Finds the first of the providers, in the order of the settings, on which the model runs; the CPU comes after all of them.
+///
+/// Where a GPU is required, the CPU is passed over wherever it stands.
 pub fn place(manifest: &Manifest, model: &SharedModel, settings: &RunSettings) -> Result<Placement, SessionError> {
     let mut passed_over = Vec::new();
     let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
-    for &provider in settings.providers.iter().filter(|&&provider| provider != Provider::Cpu) {
+    for provider in before_the_cpu(settings) {
         match OrtSession::open(manifest, SessionOptions { provider, arithmetic, n_threads: 1 }, model) {
             Ok(_) => return Ok(Placement { provider, passed_over }),
             Err(SessionError::Load { message, .. }) => passed_over.push((provider, message)),
@@ -35,4 +37,30 @@ pub fn place(manifest: &Manifest, model: &SharedModel, settings: &RunSettings) -
         return Err(SessionError::NoGpu(reasons));
     }
     Ok(Placement { provider: Provider::Cpu, passed_over })
+}
+
+/// The providers that are tried before the CPU.
+fn before_the_cpu(settings: &RunSettings) -> impl Iterator<Item = Provider> + use<'_> {
+    let providers = settings.providers.iter().copied();
+    providers.take_while(|provider| provider.is_gpu() || settings.require_gpu).filter(|provider| provider.is_gpu())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn providers_are_tried_in_the_order_given() {
+        use Provider::{Cpu, Cuda};
+        for (providers, require_gpu, expected) in [
+            (&[Cuda, Cpu][..], false, &[Cuda][..]),
+            (&[Cpu, Cuda], false, &[]),
+            (&[Cuda], false, &[Cuda]),
+            (&[Cpu], false, &[]),
+            (&[Cpu, Cuda], true, &[Cuda]),
+        ] {
+            let settings = RunSettings { providers: providers.to_vec(), require_gpu, ..RunSettings::default() };
+            assert_eq!(before_the_cpu(&settings).collect::<Vec<_>>(), expected, "{providers:?}");
+        }
+    }
 }

@@ -1,0 +1,118 @@
+//! The first runs of a model, and its heads fitted to what they gave.
+
+use std::path::PathBuf;
+
+use crate::inference::batch::{Batch, HeadOutput, Run, RunError};
+use crate::inference::decode::entities::TagScheme;
+use crate::inference::pipeline::EntityTags;
+use crate::inference::scheduler::Sessions;
+use crate::inference::tokenize::{TokenizeError, Tokens, Window};
+use crate::manifest::task::{Pooling, Task};
+use crate::manifest::{EntityHead, Manifest, TopicHead, default_label, export_task};
+use crate::models::sharing::TrialSource;
+
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizeError),
+    #[error("{path}: the trial run failed; if the cause is a shape, export the graph with dynamic axes for batch and sequence (optimum-cli export onnx), or set max_length in ressort.toml to the positions that it has", path = path.display())]
+    Run { path: PathBuf, source: RunError },
+    #[error("{path}: {message}", path = path.display())]
+    Unfit { path: PathBuf, message: String },
+}
+
+/// What the first runs of a model showed.
+pub struct Trial {
+    topics: Option<HeadOutput>,
+    entities: Option<HeadOutput>,
+}
+
+impl Trial {
+    /// Runs every session on a short window and the first also on the longest, so that a position table that is too short
+    /// shows here.
+    pub fn run(source: TrialSource<'_>, sessions: &mut Sessions) -> Result<Self, TrialError> {
+        // Enough to find a wrong position table, without a minute's wait for a model of 8,192 tokens.
+        const LONGEST: usize = 1024;
+        let TrialSource { manifest, tokenizer, windowing } = source;
+        let tokens = tokenizer.tokenize("Das ist ein Satz. ")?;
+        let of_length = |n: usize| {
+            let ids = tokens.ids.iter().copied().cycle().take(n).collect();
+            tokenizer.window(&Tokens { ids, ..Default::default() }, 0..n)
+        };
+        let padding = source.padding();
+        let run = |session: &mut Box<dyn Run>, window: Window| {
+            let batch = Batch::new(&[&window], padding);
+            session.run(&batch).map_err(|source| TrialError::Run { path: manifest.onnx_file.clone(), source })
+        };
+        let short = of_length(tokens.ids.len().min(windowing.capacity()));
+        let mut outputs = None;
+        for session in sessions.streams.iter_mut().chain(&mut sessions.all_cores) {
+            outputs = Some(run(session, short.clone())?);
+        }
+        if let Some(first) = sessions.streams.first_mut() {
+            run(first, of_length(windowing.capacity().min(LONGEST)))?;
+        }
+        let outputs = outputs.unwrap_or_default();
+        Ok(Self { topics: outputs.topics, entities: outputs.entities })
+    }
+
+    /// The head with as many labels as it has logits, which must be of the kind that its pooling needs.
+    pub fn fit_topics(&self, manifest: &Manifest, mut head: TopicHead) -> Result<TopicHead, TrialError> {
+        let Some(output) = &self.topics else { return Ok(head) };
+        let is_sequence = matches!(output, HeadOutput::Sequence(_));
+        if is_sequence && manifest.graph.rank(&head.output) == Some(3) {
+            // `[B, 1, L]`, whose file does not say the 1.
+            head.pooling = if head.pooling == Pooling::TokenMean { Pooling::Mean } else { head.pooling };
+        }
+        if is_sequence && head.pooling == Pooling::TokenMean {
+            return Err(unfit(
+                manifest,
+                format!(
+                    "pooling `token-mean` needs logits for each token, but output `{}` has one row a window; set pooling to `mean`, `max` or `first`",
+                    head.output
+                ),
+            ));
+        }
+        if head.labels.is_empty() {
+            head.labels = head.default_labels(output.n_labels());
+        }
+        check_width(manifest, &head.output, head.labels.len(), output.n_labels())?;
+        Ok(head)
+    }
+
+    pub fn fit_entities(&self, manifest: &Manifest, mut head: EntityHead) -> Result<EntityTags, TrialError> {
+        if let Some(output) = &self.entities {
+            if matches!(output, HeadOutput::Sequence(_)) {
+                return Err(unfit(
+                    manifest,
+                    format!(
+                        "output `{}` gives one row a window where entities need one for each token; export the checkpoint with optimum-cli export onnx --task {}",
+                        head.output,
+                        export_task(Task::Entities)
+                    ),
+                ));
+            }
+            if head.tags.is_empty() {
+                head.tags = (0..output.n_labels()).map(default_label).collect();
+            }
+            check_width(manifest, &head.output, head.tags.len(), output.n_labels())?;
+        }
+        Ok(EntityTags { scheme: TagScheme::of(&head.tags), aggregation: head.aggregation })
+    }
+}
+
+fn check_width(manifest: &Manifest, output: &str, n_labels: usize, width: usize) -> Result<(), TrialError> {
+    match n_labels == width {
+        true => Ok(()),
+        false => Err(unfit(
+            manifest,
+            format!(
+                "output `{output}` has {width} logits, but the folder names {n_labels} labels (id2label in config.json, or labels in ressort.toml); name exactly {width}, in the order of the logits"
+            ),
+        )),
+    }
+}
+
+fn unfit(manifest: &Manifest, message: String) -> TrialError {
+    TrialError::Unfit { path: manifest.onnx_file.clone(), message }
+}
