@@ -11,7 +11,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use ndarray::Array2;
 use ressort::classify::answer::{Answer, AnswerEntity, AnswerModel, AnswerModels, AnswerTopic, AnswerUsage};
 use ressort::inference::batch::{Batch, Padding, WindowHead};
-use ressort::inference::decode::entities::{Entity, TagScheme, decode_entities};
+use ressort::inference::decode::entities::{Entity, Source, TagScheme, decode_entities};
 use ressort::inference::decode::topics::decode_topics;
 use ressort::inference::decode::words::words;
 use ressort::inference::stitch::{owners, stitch};
@@ -19,6 +19,7 @@ use ressort::inference::tokenize::{Tokenizer, Tokens, Window};
 use ressort::inference::windows::{Sentences, Windowing};
 use ressort::manifest::task::AggregationStrategy;
 use ressort::manifest::{Manifest, TopicHead};
+use ressort::text::gaps::{GapRules, gaps};
 use ressort::text::span::{OffsetConverter, OffsetUnit};
 use ressort::text::view::{View, ViewRules};
 
@@ -70,8 +71,18 @@ fn entity_logits(n_tokens: usize) -> Array2<f32> {
     })
 }
 
+fn source() -> Source<'static> {
+    Source { text: &ARTICLE, tokens: &TOKENS, gaps: &[] }
+}
+
 fn entities() -> Vec<Entity> {
-    decode_entities(&ARTICLE, &TOKENS, entity_logits(TOKENS.ids.len()).view(), &SCHEME, AggregationStrategy::First)
+    decode_entities(source(), entity_logits(TOKENS.ids.len()).view(), &SCHEME, AggregationStrategy::First)
+}
+
+#[divan::bench]
+fn finding_gaps(bencher: Bencher) {
+    let rules = GapRules { addresses: true, boundaries: true, slugs: true };
+    bencher.counter(BytesCount::of_str(ARTICLE.as_str())).bench(|| gaps(black_box(&ARTICLE), rules));
 }
 
 #[divan::bench]
@@ -122,7 +133,7 @@ fn stitching(bencher: Bencher) {
 fn decoding_entities(bencher: Bencher, strategy: &AggregationStrategy) {
     let logits = entity_logits(TOKENS.ids.len());
     let counted = bencher.counter(ItemsCount::new(TOKENS.ids.len()));
-    counted.bench(|| decode_entities(&ARTICLE, &TOKENS, black_box(logits.view()), &SCHEME, *strategy));
+    counted.bench(|| decode_entities(source(), black_box(logits.view()), &SCHEME, *strategy));
 }
 
 #[divan::bench]

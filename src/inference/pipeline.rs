@@ -9,7 +9,8 @@ use std::sync::Arc;
 use ndarray::{Array2, Axis};
 
 use crate::inference::batch::{WindowHead, WindowLogits};
-use crate::inference::decode::entities::{Entity, TagScheme, decode_entities};
+use crate::inference::decode::entities::{Entity, Source, TagScheme, decode_entities};
+use crate::inference::decode::received::in_received_text;
 use crate::inference::decode::topics::{Topic, decode_topics};
 use crate::inference::pieces::PiecewiseTokens;
 
@@ -22,6 +23,7 @@ use crate::manifest::TopicHead;
 use crate::manifest::task::{AggregationStrategy, Tasks};
 use crate::manifest::text_rules::{TextRule, TextRules};
 use crate::system::choice::UnknownWord;
+use crate::text::gaps::{GapRules, gaps};
 use crate::text::truecase::Truecaser;
 use crate::text::view::{View, ViewRules};
 
@@ -172,7 +174,7 @@ impl Pipeline {
                 return Ok(None);
             };
             match PiecewiseTokens::step(&mut tokens, &pipeline.tokenizer)? {
-                Some(tokens) => pipeline.read(Arc::clone(&text), view, tokens, options.overflow).map(Some),
+                Some(tokens) => pipeline.read(Arc::clone(&text), view, tokens, options).map(Some),
                 None => {
                     under_way = Some((view, tokens));
                     Ok(None)
@@ -198,8 +200,9 @@ impl Pipeline {
         text: Arc<str>,
         view: View<'static>,
         mut tokens: Tokens,
-        overflow: Overflow,
+        options: PredictOptions,
     ) -> Result<Reading, PredictError> {
+        let (overflow, rules) = (options.overflow, options.text_rules.or(self.text_rules));
         if tokens.spans.iter().all(|span| span.is_empty()) {
             // Some tokenizers make a token of white space, which says nothing.
             tokens = Tokens::default();
@@ -212,7 +215,7 @@ impl Pipeline {
             Overflow::Error | Overflow::Window => {}
         }
         let sentences = match tokens.ids.len() {
-            n_tokens if n_tokens <= capacity => Sentences::unknown(n_tokens),
+            n_tokens if n_tokens <= capacity || !rules.is_on(TextRule::Sentences) => Sentences::unknown(n_tokens),
             _ => Sentences::find(&view.text, &tokens, capacity),
         };
         let ranges = self.windowing.cut(&sentences).into_iter();
@@ -258,11 +261,13 @@ impl Pipeline {
         options: PredictOptions,
     ) -> Vec<Entity> {
         let strategy = options.aggregation.unwrap_or(head.aggregation);
-        let entities = decode_entities(&reading.view.text, &reading.tokens, logits.view(), &head.scheme, strategy);
-        let kept = entities.into_iter().filter(|entity| entity.score >= options.entity_threshold);
+        let text = &reading.view.text;
+        let gaps = gaps(text, gap_rules(options.text_rules.or(self.text_rules)));
+        let source = Source { text, tokens: &reading.tokens, gaps: &gaps };
+        let entities = decode_entities(source, logits.view(), &head.scheme, strategy);
+        let kept = entities.into_iter().filter(|entity| entity.score >= options.entity_threshold).collect();
         // A composed character may replace white space and a character; the span must not include the white space.
-        let received = |span| reading.view.to_received(span).trim(&reading.text);
-        kept.map(|entity| Entity { span: received(entity.span), ..entity }).collect()
+        in_received_text(kept, |span| reading.view.to_received(span).trim(&reading.text))
     }
 }
 
@@ -271,6 +276,15 @@ fn topic_row(head: &TopicHead, owners: &[usize], windows: &[Range<usize>], heads
     match heads.first()? {
         WindowHead::Sequence(_) => Some(pool(head.pooling, owners, heads)),
         WindowHead::Token(_) => stitch(owners, windows, heads).mean_axis(Axis(0)).map(|row| row.to_vec()),
+    }
+}
+
+/// The gaps of a text that are looked for.
+fn gap_rules(rules: TextRules) -> GapRules {
+    GapRules {
+        addresses: rules.is_on(TextRule::Addresses),
+        boundaries: rules.is_on(TextRule::Boundaries),
+        slugs: rules.is_on(TextRule::Slugs),
     }
 }
 

@@ -24,6 +24,14 @@ pub enum TextRule {
     Html,
     /// Words hyphenated at line ends are read whole.
     Hyphens,
+    /// Addresses, paths, telephone and account numbers are no names.
+    Addresses,
+    /// A name ends at table bars, list items, empty lines, and at a slash before another name.
+    Boundaries,
+    /// A slug as the last line is no name.
+    Slugs,
+    /// Windows of long texts end between sentences.
+    Sentences,
 }
 
 /// Every rule.

@@ -3,6 +3,7 @@
 pub mod alignment;
 pub mod encoding;
 pub mod files;
+pub mod gaps;
 pub mod html;
 pub mod hyphens;
 pub mod normalize;

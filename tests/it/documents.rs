@@ -53,8 +53,8 @@ fn check_places(text: &str, prediction: &Prediction) -> Result<(), TestCaseError
         prop_assert!(slice.is_some(), "{:?} is no place in {text:?}", entity.span);
         let slice = slice.unwrap_or_default();
         prop_assert_eq!(slice.trim(), slice, "{:?}", entity);
-        prop_assert!(entity.span.start >= last || entity.span.end >= last);
-        last = entity.span.start;
+        prop_assert!(entity.span.start >= last, "{:?} overlaps the entity before", entity);
+        last = entity.span.end;
         prop_assert!((0.0..=1.0).contains(&entity.score));
         let mut code_points = OffsetConverter::new(text, OffsetUnit::Codepoint);
         let (start, end) = (code_points.convert(entity.span.start), code_points.convert(entity.span.end));

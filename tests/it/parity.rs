@@ -195,7 +195,15 @@ async fn entities_are_those_of_the_token_classification_pipeline() {
                     (entity["start"].as_u64().unwrap()..end(entity)).find(|&at| !is_space(at)).unwrap_or(end(entity))
                 };
                 let has_text = |entity: &&Value| word == "none" || start(entity) != end(entity);
-                let expected: Vec<&Value> = expected.iter().filter(has_text).collect();
+                let mut expected: Vec<&Value> = expected.iter().filter(has_text).collect();
+                // A character of two tokens is one entity here, that of the likelier token.
+                expected.dedup_by(|next, kept| {
+                    let is_same = (start(next), end(next)) == (start(kept), end(kept));
+                    if is_same && next["score"].as_f64() > kept["score"].as_f64() {
+                        std::mem::swap(next, kept);
+                    }
+                    is_same
+                });
                 let wanted: Vec<_> = expected.iter().map(|e| (label(e), start(e) as usize, end(e) as usize)).collect();
                 let wanted: Vec<_> = wanted.iter().map(|(label, start, end)| (label.as_str(), *start, *end)).collect();
                 assert_eq!(brief, wanted, "{name} {word}: {text:?}");

@@ -29,6 +29,8 @@ async fn names_are_found_as_a_reader_finds_them_unless_the_rule_is_off() {
         ("html", "in K&ouml;ln &amp; M&#252;nchen", &["K&ouml;ln", "M&#252;nchen"], &[]),
         ("html", "<script>Paris</script>Berlin <3 <Hamburg>", &["Berlin", "Hamburg"], &["Paris", "Berlin", "Hamburg"]),
         ("hyphens", "Die Sie-\r\n mens AG in Köln", &["Sie-\r\n mens", "Köln"], &["Köln"]),
+        ("addresses", "Köln: Berlin@siemens.de", &["Köln"], &["Köln", "Berlin"]),
+        ("boundaries", "Angela\n\nMerkel", &["Angela", "Merkel"], &["Angela\n\nMerkel"]),
     ] {
         let found =
             async |rules: Value| entities(text, &classify(&service, json!({"text": text, "text_rules": rules})).await);

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use ressort::inference::pipeline::PredictOptions;
 use ressort::inference::stitch::owners;
 use ressort::inference::tokenize::Tokens;
 use ressort::inference::windows::{Sentences, Windowing};
+use ressort::manifest::text_rules::TextSwitch;
 use ressort::text::sentences::{Start, StartKind, starts};
 use ressort::text::span::ByteSpan;
 use serde::Deserialize;
@@ -84,7 +86,11 @@ async fn a_long_text_is_cut_between_its_sentences() {
     let capacity = model.pipeline.windowing.capacity();
     // Two of these do not fit into a window.
     let sentence = format!("Angela Müller Merkel{}. ", " dann".repeat(capacity / 2));
-    let prediction = predict(&model, &sentence.repeat(4), options()).await;
-    assert_eq!(prediction.usage.n_windows, 4);
-    assert_eq!(found(&prediction, &sentence.repeat(4)), vec![("PER".to_owned(), "Angela Müller Merkel"); 4]);
+    let text = sentence.repeat(8);
+    let prediction = predict(&model, &text, options()).await;
+    assert_eq!(prediction.usage.n_windows, 8);
+    assert_eq!(found(&prediction, &text), vec![("PER".to_owned(), "Angela Müller Merkel"); 8]);
+    let text_rules = "sentences=off".parse::<TextSwitch>().into_iter().collect();
+    let off = predict(&model, &text, PredictOptions { text_rules, ..options() }).await;
+    assert_eq!(off.usage.n_windows, 7);
 }

@@ -5,9 +5,10 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
+use crate::inference::decode::stretches::stretches;
 use crate::inference::decode::tags::{Position, Tag, parse_tags};
-use crate::inference::decode::viterbi::Transitions;
-use crate::inference::decode::words::{is_alphanumeric, words};
+use crate::inference::decode::viterbi::{Ends, Transitions};
+use crate::inference::decode::word_tokens::{Word, words_of_tokens};
 use crate::inference::decode::{argmax, softmax};
 use crate::inference::tokenize::Tokens;
 use crate::manifest::task::AggregationStrategy;
@@ -44,31 +45,47 @@ impl TagScheme {
     }
 }
 
-/// The entities of `text` in its order.
+/// A text as the model read it.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'s> {
+    pub text: &'s str,
+    pub tokens: &'s Tokens,
+    /// The stretches of `text` that belong to no name, in its order.
+    pub gaps: &'s [ByteSpan],
+}
+
+/// The entities of `source` in the order of its text. None reaches into a gap or across it.
 ///
-/// `logits` is `[N, L]`: a row for each of `tokens`, a column for each tag of `scheme`.
+/// `logits` is `[N, L]`: a row for each token, a column for each tag of `scheme`.
 pub fn decode_entities(
-    text: &str,
-    tokens: &Tokens,
+    source: Source<'_>,
     logits: ArrayView2<'_, f32>,
     scheme: &TagScheme,
     strategy: AggregationStrategy,
 ) -> Vec<Entity> {
+    let Source { text, tokens, gaps } = source;
     let tags = &scheme.tags;
+    let tokens_by_stretch = || stretches(tagged_tokens(tokens, logits, tags), gaps, |token| token.span).into_iter();
+    let words_by_stretch = || stretches(words_of_tokens(text, tokens), gaps, |word| word.span);
     match strategy {
-        AggregationStrategy::None => {
-            tagged_tokens(tokens, logits, tags).into_iter().filter(is_entity).map(raw_entity).collect()
-        }
+        AggregationStrategy::None => tokens_by_stretch().flatten().filter(is_entity).map(raw_entity).collect(),
         AggregationStrategy::Simple => {
             // Tokens of white space take part, as in the reference, but no entity begins with them or is nothing else.
-            let entities = join(text, tagged_tokens(tokens, logits, tags)).into_iter();
+            let entities = tokens_by_stretch().flat_map(|tokens| join(text, tokens));
             let trimmed = entities.map(|entity| Entity { span: entity.span.trim(text), ..entity });
             trimmed.filter(|entity| !entity.span.is_empty()).collect()
         }
-        AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => {
-            join(text, tagged_words(text, tokens, logits, tags, strategy))
+        AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => words_by_stretch()
+            .iter()
+            .flat_map(|words| join(text, tagged_words(words, logits, tags, strategy)))
+            .collect(),
+        AggregationStrategy::Viterbi => {
+            let stretches = words_by_stretch();
+            let ends = |index| Ends { is_begin_cut: index > 0, is_end_cut: index + 1 < stretches.len() };
+            let tagged =
+                |(index, words): (usize, &Vec<Word>)| words_by_valid_sequence(words, logits, scheme, ends(index));
+            stretches.iter().enumerate().flat_map(|stretch| join(text, tagged(stretch))).collect()
         }
-        AggregationStrategy::Viterbi => join(text, words_by_valid_sequence(text, tokens, logits, scheme)),
     }
 }
 
@@ -89,10 +106,9 @@ fn tagged_tokens<'m>(tokens: &Tokens, logits: ArrayView2<'_, f32>, tags: &'m [Ta
     tokens.spans.iter().zip(logits.outer_iter()).map(tagged).collect()
 }
 
-/// Words with the tags that `strategy` takes from their tokens; words without tokens are left out.
+/// Words with the tags that `strategy` takes from their tokens.
 fn tagged_words<'m>(
-    text: &str,
-    tokens: &Tokens,
+    words: &[Word],
     logits: ArrayView2<'_, f32>,
     tags: &'m [Tag],
     strategy: AggregationStrategy,
@@ -106,63 +122,23 @@ fn tagged_words<'m>(
         };
         Tagged { tag: &tags[index], score, span: word.span }
     };
-    words_of_tokens(text, tokens).iter().map(tagged).collect()
+    words.iter().map(tagged).collect()
 }
 
 /// Words with the tags of their likeliest valid tag sequence, each by the scores of its first token.
 fn words_by_valid_sequence<'m>(
-    text: &str,
-    tokens: &Tokens,
+    words: &[Word],
     logits: ArrayView2<'_, f32>,
     scheme: &'m TagScheme,
+    ends: Ends,
 ) -> Vec<Tagged<'m>> {
-    let words = words_of_tokens(text, tokens);
     let first_scores = |word: &Word| word.tokens.first().map(|&token| softmax(logits.row(token).iter().copied()));
     let (spans, scores): (Vec<ByteSpan>, Vec<Vec<f32>>) =
         words.iter().filter_map(|word| Some((word.span, first_scores(word)?))).unzip();
-    let sequence = scheme.transitions.best_sequence(&scores);
+    let sequence = scheme.transitions.best_sequence(&scores, ends);
     let tagged =
         |((tag, row), span): ((usize, &Vec<f32>), ByteSpan)| Tagged { tag: &scheme.tags[tag], score: row[tag], span };
     sequence.into_iter().zip(&scores).zip(spans).map(tagged).collect()
-}
-
-/// A word and the tokens that begin in it.
-struct Word {
-    span: ByteSpan,
-    tokens: Vec<usize>,
-}
-
-fn words_of_tokens(text: &str, tokens: &Tokens) -> Vec<Word> {
-    let mut result: Vec<Word> = Vec::new();
-    let mut words = words(text).into_iter().peekable();
-    // A token that is only white space (a bare `▁`) belongs to the word that its tokenizer joins it to.
-    let mut blank = None;
-    for (token, &span) in tokens.spans.iter().enumerate() {
-        if span.is_empty() {
-            blank = Some(token);
-            continue;
-        }
-        // The word in which the token begins, when no earlier token began in it.
-        let mut begun = None;
-        while let Some(word) = words.next_if(|word| word.start <= span.start) {
-            begun = (span.start < word.end).then_some(word);
-        }
-        if let Some(word) = begun {
-            let joined = blank
-                .filter(|&blank| tokens.word_ids[blank].is_some() && tokens.word_ids[blank] == tokens.word_ids[token]);
-            result.push(Word { span: word, tokens: joined.into_iter().collect() });
-        }
-        blank = None;
-        let Some(current) = result.last_mut() else { continue };
-        current.tokens.push(token);
-        // One token may hold several words (in scripts without spaces); punctuation after the last letter stays outside.
-        while let Some(word) = words.next_if(|word| word.start < span.end) {
-            if word.slice(text).is_some_and(is_alphanumeric) {
-                current.span.end = word.end;
-            }
-        }
-    }
-    result
 }
 
 fn mean(mut rows: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {
@@ -250,6 +226,16 @@ mod tests {
         tags: &[&str],
         pieces: &[(&str, &str, f32)],
     ) -> Vec<(String, String, f32)> {
+        decode_with_gaps(text, &[], strategy, tags, pieces)
+    }
+
+    fn decode_with_gaps(
+        text: &str,
+        gaps: &[ByteSpan],
+        strategy: AggregationStrategy,
+        tags: &[&str],
+        pieces: &[(&str, &str, f32)],
+    ) -> Vec<(String, String, f32)> {
         let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
         let mut tokens = Tokens::default();
         let mut logits = Array2::zeros((pieces.len(), tags.len()));
@@ -266,7 +252,8 @@ mod tests {
             }
         }
         let round = |score: f32| (score * 1000.0).round() / 1000.0;
-        let entities = decode_entities(text, &tokens, logits.view(), &TagScheme::of(&tags), strategy);
+        let source = Source { text, tokens: &tokens, gaps };
+        let entities = decode_entities(source, logits.view(), &TagScheme::of(&tags), strategy);
         entities
             .into_iter()
             .map(|entity| (entity.label, entity.span.slice(text).unwrap().to_owned(), round(entity.score)))
@@ -323,7 +310,8 @@ mod tests {
         let tokens = Tokens { ids: vec![0, 1], spans, word_ids: vec![None, None] };
         let logits = ndarray::array![[0.01, 0.9, 0.03, 0.03, 0.03], [0.05, 0.05, 0.4, 0.05, 0.45]].mapv(f32::ln);
         let decode = |strategy| {
-            let entities = decode_entities(text, &tokens, logits.view(), &TagScheme::of(&tags), strategy);
+            let source = Source { text, tokens: &tokens, gaps: &[] };
+            let entities = decode_entities(source, logits.view(), &TagScheme::of(&tags), strategy);
             entities.into_iter().map(|e| (e.label, e.span.slice(text).unwrap().to_owned(), e.score)).collect::<Vec<_>>()
         };
         assert_eq!(decode(AggregationStrategy::First).len(), 2);
@@ -347,6 +335,26 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_ends_a_name_under_every_strategy() {
+        let text = "Berlin/Hamburg a@ulm.de";
+        let pieces =
+            [("Berlin", "B-LOC", 0.8), ("/", "I-LOC", 0.8), ("Hamburg", "I-LOC", 0.8), ("a@ulm.de", "B-LOC", 0.9)];
+        let gaps = [ByteSpan::new(6, 7), ByteSpan::new(15, 23)];
+        for strategy in [
+            AggregationStrategy::Simple,
+            AggregationStrategy::First,
+            AggregationStrategy::Average,
+            AggregationStrategy::Max,
+            AggregationStrategy::Viterbi,
+        ] {
+            let found = decode_with_gaps(text, &gaps, strategy, &BIO, &pieces);
+            let texts: Vec<(&str, &str)> =
+                found.iter().map(|(label, text, _)| (label.as_str(), text.as_str())).collect();
+            assert_eq!(texts, [("LOC", "Berlin"), ("LOC", "Hamburg")], "{strategy}");
+        }
+    }
+
+    #[test]
     fn tags_without_prefixes_join_neighbours_of_one_type() {
         let pieces = [("a", "PER", 0.8), ("b", "PER", 0.6), ("c", "LOC", 0.8)];
         let decoded = decode("a b c", AggregationStrategy::First, &["O", "PER", "LOC"], &pieces);
@@ -366,7 +374,8 @@ mod tests {
         let logits = ndarray::array![[0.0, 0.0, 0.0, 9.0, 0.0], [9.0, 0.0, 0.0, 0.0, 0.0]];
         let decode = |word_ids| {
             let tokens = Tokens { ids: vec![0, 1], spans: vec![ByteSpan::new(1, 1), ByteSpan::new(1, 4)], word_ids };
-            decode_entities(text, &tokens, logits.view(), &scheme, AggregationStrategy::First).len()
+            let source = Source { text, tokens: &tokens, gaps: &[] };
+            decode_entities(source, logits.view(), &scheme, AggregationStrategy::First).len()
         };
         assert_eq!(decode(vec![Some(0), Some(0)]), 1);
         assert_eq!(decode(vec![Some(0), Some(1)]), 0);

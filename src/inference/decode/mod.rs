@@ -2,9 +2,12 @@
 //! document; nothing here knows of windows, batches or requests.
 
 pub mod entities;
+pub mod received;
+pub mod stretches;
 pub mod tags;
 pub mod topics;
 pub mod viterbi;
+pub mod word_tokens;
 pub mod words;
 
 /// Softmax of one row of logits, computed against the largest so that no logit overflows.

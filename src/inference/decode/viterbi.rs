@@ -12,6 +12,13 @@ pub struct Transitions {
     last: Vec<bool>,
 }
 
+/// Whether a sequence was cut out of a longer one, so that a name may continue from before it or after it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ends {
+    pub is_begin_cut: bool,
+    pub is_end_cut: bool,
+}
+
 impl Transitions {
     /// The rules that `tags` themselves show: a type has to be begun if it has a `B-` tag, and to be closed if it has an `E-`
     /// tag. Tags without prefixes may follow each other freely.
@@ -36,9 +43,12 @@ impl Transitions {
 
     /// The valid tag sequence with the highest product of scores, one tag for each row of `scores` (`[N][L]`, each row a
     /// distribution). Where no sequence is valid, as in a scheme without `O`, each row has its best tag.
-    pub fn best_sequence(&self, scores: &[Vec<f32>]) -> Vec<usize> {
+    pub fn best_sequence(&self, scores: &[Vec<f32>], ends: Ends) -> Vec<usize> {
         let Some((head, rest)) = scores.split_first() else { return Vec::new() };
-        let mut sums: Vec<f32> = log(head).zip(&self.first).map(|(score, &may)| only_if(may, score)).collect();
+        let may_begin = |may: bool| may || ends.is_begin_cut;
+        let may_end = |tag: &usize| self.last[*tag] || ends.is_end_cut;
+        let mut sums: Vec<f32> =
+            log(head).zip(&self.first).map(|(score, &may)| only_if(may_begin(may), score)).collect();
         let mut ways: Vec<Vec<usize>> = Vec::with_capacity(rest.len());
         for row in rest {
             let way: Vec<usize> = self.before.iter().map(|before| best_of(&sums, before.iter().copied())).collect();
@@ -46,7 +56,7 @@ impl Transitions {
                 log(row).zip(&way).map(|(score, &from)| score + sums.get(from).unwrap_or(&f32::NEG_INFINITY)).collect();
             ways.push(way);
         }
-        let mut tag = best_of(&sums, (0..sums.len()).filter(|&tag| self.last[tag]));
+        let mut tag = best_of(&sums, (0..sums.len()).filter(may_end));
         if sums.get(tag).is_none_or(|&sum| sum == f32::NEG_INFINITY) {
             return scores.iter().map(|row| crate::inference::decode::argmax(row).0).collect();
         }
@@ -92,7 +102,7 @@ mod tests {
     }
 
     fn best<'t>(names: &[&'t str], scores: &[Vec<f32>]) -> Vec<&'t str> {
-        Transitions::of(&tags(names)).best_sequence(scores).into_iter().map(|tag| names[tag]).collect()
+        Transitions::of(&tags(names)).best_sequence(scores, Ends::default()).into_iter().map(|tag| names[tag]).collect()
     }
 
     #[test]
@@ -118,6 +128,20 @@ mod tests {
         assert!(best(&BIO, &[]).is_empty());
     }
 
+    #[test]
+    fn a_name_may_continue_across_a_cut() {
+        let (inside, begin) = (vec![0.1, 0.05, 0.8, 0.03, 0.02], vec![0.1, 0.8, 0.04, 0.03, 0.03]);
+        let rules = Transitions::of(&tags(&BIOES));
+        let best = |row: &Vec<f32>, is_begin_cut, is_end_cut| {
+            BIOES[rules.best_sequence(std::slice::from_ref(row), Ends { is_begin_cut, is_end_cut })[0]]
+        };
+        assert_eq!(
+            [best(&inside, true, true), best(&inside, true, false), best(&inside, false, false)],
+            ["I-PER", "O", "O"]
+        );
+        assert_eq!([best(&begin, false, true), best(&begin, false, false)], ["B-PER", "O"]);
+    }
+
     fn distributions() -> impl Strategy<Value = Vec<Vec<f32>>> {
         prop::collection::vec(prop::collection::vec(0.0f32..1.0, 5), 1..6)
     }
@@ -141,7 +165,7 @@ mod tests {
             let sum = |sequence: &[usize]| -> f32 {
                 sequence.iter().zip(&scores).map(|(&tag, row)| row[tag].max(f32::MIN_POSITIVE).ln()).sum()
             };
-            let found = rules.best_sequence(&scores);
+            let found = rules.best_sequence(&scores, Ends::default());
             prop_assert!(is_valid(&found));
             let likeliest = all_sequences(scores.len()).into_iter().filter(|s| is_valid(s)).map(|s| sum(&s));
             prop_assert!(sum(&found) >= likeliest.fold(f32::NEG_INFINITY, f32::max) - 1e-3);

@@ -1,0 +1,45 @@
+//! The words of a text with their tokens: a word's tag comes from the tokens that begin in it.
+
+use crate::inference::decode::words::{is_alphanumeric, words};
+use crate::inference::tokenize::Tokens;
+use crate::text::span::ByteSpan;
+
+/// A word and the tokens that begin in it.
+pub struct Word {
+    pub span: ByteSpan,
+    pub tokens: Vec<usize>,
+}
+
+/// The words of `text` in which a token begins.
+pub fn words_of_tokens(text: &str, tokens: &Tokens) -> Vec<Word> {
+    let mut result: Vec<Word> = Vec::new();
+    let mut words = words(text).into_iter().peekable();
+    // A token that is only white space (a bare `▁`) belongs to the word that its tokenizer joins it to.
+    let mut blank = None;
+    for (token, &span) in tokens.spans.iter().enumerate() {
+        if span.is_empty() {
+            blank = Some(token);
+            continue;
+        }
+        // The word in which the token begins, when no earlier token began in it.
+        let mut begun = None;
+        while let Some(word) = words.next_if(|word| word.start <= span.start) {
+            begun = (span.start < word.end).then_some(word);
+        }
+        if let Some(word) = begun {
+            let joined = blank
+                .filter(|&blank| tokens.word_ids[blank].is_some() && tokens.word_ids[blank] == tokens.word_ids[token]);
+            result.push(Word { span: word, tokens: joined.into_iter().collect() });
+        }
+        blank = None;
+        let Some(current) = result.last_mut() else { continue };
+        current.tokens.push(token);
+        // One token may hold several words (in scripts without spaces); punctuation after the last letter stays outside.
+        while let Some(word) = words.next_if(|word| word.start < span.end) {
+            if word.slice(text).is_some_and(is_alphanumeric) {
+                current.span.end = word.end;
+            }
+        }
+    }
+    result
+}
