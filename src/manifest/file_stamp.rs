@@ -1,13 +1,8 @@
 //! Whether a file is still the one that was read.
 
-use std::fs::{File, Metadata};
-use std::io::Read as _;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-
-use prost::bytes::Bytes;
-
-use super::ManifestError;
 
 /// A file as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,17 +30,6 @@ impl FileStamp {
     pub fn is_current(&self) -> bool {
         std::fs::metadata(&self.path).is_ok_and(|metadata| Self::new(&self.path, &metadata) == *self)
     }
-}
-
-/// Reads the file at `path`. The stamp is taken before the content is read, so that it does not fit a file that changed
-/// meanwhile.
-pub fn read_stamped(path: &Path) -> Result<(Bytes, FileStamp), ManifestError> {
-    let io = |source| ManifestError::Io { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(io)?;
-    let stamp = FileStamp::new(path, &file.metadata().map_err(io)?);
-    let mut content = Vec::with_capacity(usize::try_from(stamp.n_bytes).unwrap_or(0));
-    file.read_to_end(&mut content).map_err(io)?;
-    Ok((content.into(), stamp))
 }
 
 #[cfg(unix)]

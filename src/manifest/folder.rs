@@ -9,40 +9,41 @@ use prost::bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::ManifestError;
-use super::file_stamp::{FileStamp, read_stamped};
 use super::onnx::OnnxFile;
+use super::pieces::Piece;
 use super::walk::folder_files;
+use crate::system::private_file::Mapped;
 
 /// The files of a model folder. What is read through it is read once and kept until this is dropped, so that the version
 /// belongs to the very bytes that were loaded, also where a file is replaced meanwhile.
 pub struct FolderFiles {
     pub dir: PathBuf,
-    contents: BTreeMap<PathBuf, (Bytes, FileStamp)>,
+    contents: BTreeMap<PathBuf, Bytes>,
+    onnx: Option<OnnxFile>,
 }
 
 impl FolderFiles {
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), contents: BTreeMap::new() }
+        Self { dir: dir.to_owned(), contents: BTreeMap::new(), onnx: None }
     }
 
     /// The content of the file at `path`, which lies in the folder.
     pub fn read(&mut self, path: &Path) -> Result<Bytes, ManifestError> {
-        self.content(path).map(|(bytes, _)| bytes)
-    }
-
-    /// As [`FolderFiles::read`], for an ONNX file.
-    pub fn onnx(&mut self, path: &Path) -> Result<OnnxFile, ManifestError> {
-        let (bytes, stamp) = self.content(path)?;
-        Ok(OnnxFile { path: path.to_owned(), bytes, stamp })
-    }
-
-    fn content(&mut self, path: &Path) -> Result<(Bytes, FileStamp), ManifestError> {
         if let Some(content) = self.contents.get(path) {
             return Ok(content.clone());
         }
-        let content = read_stamped(path)?;
+        let content = std::fs::read(path).map_err(|source| ManifestError::Io { path: path.to_owned(), source })?;
+        let content = Bytes::from(content);
         self.contents.insert(path.to_owned(), content.clone());
         Ok(content)
+    }
+
+    /// As [`FolderFiles::read`], for the ONNX file of the model.
+    pub fn onnx(&mut self, path: &Path) -> Result<OnnxFile, ManifestError> {
+        match &self.onnx {
+            Some(file) if file.path == path => Ok(file.clone()),
+            _ => Ok(self.onnx.insert(OnnxFile::read(path)?).clone()),
+        }
     }
 
     /// The first 16 hexadecimal digits of a SHA-256 over the names and contents of all files, hidden ones left out.
@@ -52,21 +53,36 @@ impl FolderFiles {
             let name = path.strip_prefix(&self.dir).unwrap_or(&path).to_string_lossy().into_owned();
             hash.update((name.len() as u64).to_le_bytes());
             hash.update(name);
-            match self.contents.get(&path) {
-                Some((content, _)) => {
+            let hashed = match (self.contents.get(&path), self.onnx_pieces(&path)) {
+                (Some(content), _) => {
                     hash.update((content.len() as u64).to_le_bytes());
                     hash.update(content);
+                    Ok(())
                 }
-                None => hash_file(&path, &mut hash).map_err(|source| ManifestError::Io { path, source })?,
-            }
+                (None, Some((pieces, private))) => hash_pieces(pieces, private, &mut hash),
+                (None, None) => hash_file(&path, &mut hash),
+            };
+            hashed.map_err(|source| ManifestError::Io { path, source })?;
         }
         Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The content of the file at `path`, if it is part of the ONNX model, and the private file with its large pieces.
+    fn onnx_pieces(&self, path: &Path) -> Option<(&[Piece], Option<&Mapped>)> {
+        let onnx = self.onnx.as_ref()?;
+        let index = onnx.files.iter().position(|file| file.path == path)?;
+        Some((onnx.pieces.get(index)?, onnx.private.as_deref()))
     }
 }
 
 /// The version of the folder `dir` as it is on the disk now, see [`FolderFiles::version`].
 pub fn content_hash(dir: &Path) -> Result<String, ManifestError> {
     FolderFiles::new(dir).version()
+}
+
+fn hash_pieces(pieces: &[Piece], private: Option<&Mapped>, hash: &mut Sha256) -> io::Result<()> {
+    hash.update(pieces.iter().map(Piece::n_bytes).sum::<u64>().to_le_bytes());
+    pieces.iter().try_for_each(|piece| piece.read(private, |bytes| hash.update(bytes)))
 }
 
 fn hash_file(path: &Path, hash: &mut Sha256) -> io::Result<()> {

@@ -1,12 +1,12 @@
 //! What an ONNX file says of itself: inputs, outputs, precision. Read from the file without ONNX Runtime.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use super::file_stamp::FileStamp;
 use super::graph_inputs::{GraphInputs, InputNames};
 use super::graph_values::GraphValue;
 use super::onnx::OnnxFile;
+use super::parts::not_readable;
 use super::saturation::IntegerProducts;
 use super::{ManifestError, ONNX_REMEDY, proto};
 
@@ -18,9 +18,7 @@ pub struct Graph {
     pub outputs: Vec<GraphValue>,
     pub precision: Precision,
     pub integer_products: IntegerProducts,
-    /// The file and its external data files, as they were when these facts were read.
-    pub files: Vec<FileStamp>,
-    /// Bytes of all `files`.
+    /// Bytes of the file and its external data files.
     pub n_bytes: u64,
     /// Bytes of the weights that every run reads whole: all but tables from which rows are taken.
     pub n_bytes_a_run: u64,
@@ -49,29 +47,17 @@ impl Precision {
 }
 
 impl Graph {
-    /// Checks the inputs and external data files of `file`. `names` are those that `ressort.toml` gives its inputs.
+    /// Checks the inputs of `file`. `names` are those that `ressort.toml` gives its inputs.
     pub fn of(file: &OnnxFile, names: &InputNames) -> Result<Self, ManifestError> {
         let path = &file.path;
         let invalid = |message| ManifestError::Invalid { path: path.to_owned(), message };
-        let model = file.decode().ok().and_then(|model| model.graph).filter(|graph| !graph.node.is_empty());
-        let graph = model.ok_or_else(|| {
-            invalid(format!("not a readable ONNX model ({} bytes); export or copy the file again", file.bytes.len()))
-        })?;
-        let mut files = vec![file.stamp.clone()];
-        for location in graph.external_files() {
-            check_inside(Path::new(&location), path)?;
-            let external = path.with_file_name(&location);
-            let stamp = std::fs::metadata(&external).map(|metadata| FileStamp::new(&external, &metadata));
-            files.push(stamp.map_err(|_| ManifestError::Missing {
-                path: external,
-                remedy: "the ONNX file keeps weights in it; copy it from where the ONNX file came from",
-            })?);
-        }
-        let n_bytes = files.iter().map(|file| file.n_bytes).sum();
+        let n_bytes = file.files.iter().map(|file| file.n_bytes).sum();
+        let model = file.decode()?.graph.filter(|graph| !graph.node.is_empty());
+        let graph = model.ok_or_else(|| not_readable(path, file.files.first().map_or(0, |file| file.n_bytes)))?;
         let inputs = GraphInputs::of(&graph.input_values(), names).map_err(invalid)?;
         let (precision, outputs, n_bytes_a_run) = (graph.precision(), graph.output_values(), graph.n_bytes_a_run());
-        let integer_products = graph.integer_products(path.parent().unwrap_or(Path::new("")));
-        Ok(Self { path: path.to_owned(), inputs, outputs, precision, integer_products, files, n_bytes, n_bytes_a_run })
+        let integer_products = graph.integer_products();
+        Ok(Self { path: path.to_owned(), inputs, outputs, precision, integer_products, n_bytes, n_bytes_a_run })
     }
 }
 
@@ -98,20 +84,6 @@ pub fn find_onnx(dir: &Path, asked: Option<&Path>) -> Result<(PathBuf, Vec<PathB
     Ok((chosen, files))
 }
 
-/// A model's files lie in its folder: only these are part of its version.
-pub fn check_inside(file: &Path, named_by: &Path) -> Result<(), ManifestError> {
-    match file.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-        true => Ok(()),
-        false => Err(ManifestError::Invalid {
-            path: named_by.to_owned(),
-            message: format!(
-                "it names `{}`, which leads out of the model folder; put the file into the folder",
-                file.display()
-            ),
-        }),
-    }
-}
-
 fn onnx_files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries
@@ -123,15 +95,6 @@ fn onnx_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 impl proto::Graph {
-    fn external_files(&self) -> BTreeSet<String> {
-        let external = self.initializer.iter().filter(|tensor| tensor.data_location == proto::LOCATION_EXTERNAL);
-        external
-            .flat_map(|tensor| &tensor.external_data)
-            .filter(|entry| entry.key == "location")
-            .map(|entry| entry.value.clone())
-            .collect()
-    }
-
     fn n_bytes_a_run(&self) -> u64 {
         let gathers = self.node.iter().filter(|node| node.op_type == "Gather");
         let tables: BTreeSet<&String> = gathers.filter_map(|node| node.input.first()).collect();
@@ -174,12 +137,12 @@ impl proto::Graph {
 }
 
 impl proto::Tensor {
-    fn n_elements(&self) -> i64 {
-        self.dims.iter().product()
+    pub(super) fn n_elements(&self) -> i64 {
+        self.dims.iter().copied().fold(1, i64::saturating_mul)
     }
 
     /// By its shape and the size of its numbers, wherever they lie.
-    fn n_bytes(&self) -> u64 {
+    pub(super) fn n_bytes(&self) -> u64 {
         // ONNX's `TensorProto.DataType`.
         let n_bits = match self.data_type {
             7 | 11 | 13 => 64,
@@ -188,6 +151,6 @@ impl proto::Tensor {
             21 | 22 => 4,
             _ => 8,
         };
-        u64::try_from(self.n_elements()).unwrap_or_default() * n_bits / 8
+        u64::try_from(self.n_elements()).unwrap_or_default().saturating_mul(n_bits) / 8
     }
 }

@@ -12,6 +12,8 @@ mod graph_inputs;
 mod graph_outputs;
 mod graph_values;
 mod onnx;
+mod parts;
+mod pieces;
 mod proto;
 mod reading;
 mod ressort_toml;
@@ -29,7 +31,8 @@ pub use graph::{Graph, Precision};
 pub use graph_inputs::{GraphInput, GraphInputs, InputKind, InputRole};
 pub use graph_outputs::export_task;
 pub use graph_values::{Dimension, ElementKind, GraphValue};
-pub use onnx::{OnnxFile, Weight, WeightKind};
+pub use onnx::{OnnxFile, Weight};
+pub use parts::WeightKind;
 pub use reading::{ReadingSizes, check_expansion};
 pub use saturation::IntegerProducts;
 pub use walk::folder_files;
@@ -126,6 +129,8 @@ pub enum ManifestError {
     Missing { path: PathBuf, remedy: &'static str },
     #[error("{path}: cannot be read", path = path.display())]
     Io { path: PathBuf, source: std::io::Error },
+    #[error("{path}: the file was changed while the model was being loaded; load the model again once its folder is complete", path = path.display())]
+    Changed { path: PathBuf },
     #[error("{path}: {message}", path = path.display())]
     Invalid { path: PathBuf, message: String },
 }
@@ -212,7 +217,7 @@ fn require(path: &Path, remedy: &'static str) -> Result<(), ManifestError> {
 
 /// The path of a file that `ressort.toml` names, which must lie in the folder.
 fn named_file(dir: &Path, file: &Path, remedy: &'static str) -> Result<PathBuf, ManifestError> {
-    graph::check_inside(file, &dir.join("ressort.toml"))?;
+    walk::check_inside(file, &dir.join("ressort.toml"))?;
     let path = dir.join(file);
     require(&path, remedy)?;
     Ok(path)

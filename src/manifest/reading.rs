@@ -5,12 +5,14 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::onnx::OnnxFile;
 use super::walk::{bounded_size, folder_files};
 use super::{ManifestError, graph};
 
 /// Sizes of the files of a model folder that are read into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadingSizes {
+    /// Of the ONNX file and the external data files that it names.
     pub onnx_bytes: u64,
     pub tokenizer_bytes: u64,
 }
@@ -35,7 +37,11 @@ impl ReadingSizes {
             // Where there is none, whoever reads the folder says so.
             None => graph::find_onnx(dir, None).map(|(file, _)| file).unwrap_or_else(|_| dir.join("model.onnx")),
         };
-        let onnx_bytes = bounded_size(&onnx_file, u64::MAX)?;
+        // A file that is not readable is refused when it is read.
+        let onnx_bytes = match bounded_size(&onnx_file, u64::MAX)? {
+            0 => 0,
+            n_bytes => OnnxFile::size_on_disk(&onnx_file).unwrap_or(n_bytes),
+        };
         Ok(Self { onnx_bytes, tokenizer_bytes: bounded_size(&dir.join("tokenizer.json"), u64::MAX)? })
     }
 }
@@ -124,6 +130,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn external_data_counts_before_it_is_read() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/bert-cased-ner-external-data");
+        let sizes = ReadingSizes::of(&dir).unwrap();
+        assert_eq!(sizes, ReadingSizes { onnx_bytes: 47_012 + 138_880, tokenizer_bytes: 12_400 });
+    }
 
     #[test]
     fn a_tokenizer_that_multiplies_a_text_is_refused() {

@@ -6,9 +6,6 @@
 //! (-64..=64) are always safe.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 
 use prost::bytes::Bytes;
 
@@ -45,8 +42,8 @@ struct Tensors<'g> {
 }
 
 impl proto::Graph {
-    /// Looks at every weight of an integer product. External weights are read from files in `folder`.
-    pub(super) fn integer_products(&self, folder: &Path) -> IntegerProducts {
+    /// Looks at every weight of an integer product.
+    pub(super) fn integer_products(&self) -> IntegerProducts {
         let tensors = Tensors {
             by_name: self.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect(),
             makers: self
@@ -57,7 +54,7 @@ impl proto::Graph {
         };
         let mut products = IntegerProducts::None;
         for (weight, axis) in self.node.iter().flat_map(|node| tensors.integer_weights(node)) {
-            if tensors.may_saturate(weight, axis, folder) {
+            if tensors.may_saturate(weight, axis) {
                 return IntegerProducts::MaySaturate;
             }
             products = IntegerProducts::Safe;
@@ -114,10 +111,10 @@ impl<'g> Tensors<'g> {
         source(weight).filter(|_| source(activations).is_some()).into_iter().collect()
     }
 
-    fn may_saturate(&self, name: &str, axis: SummedAxis, folder: &Path) -> bool {
+    fn may_saturate(&self, name: &str, axis: SummedAxis) -> bool {
         let Some(tensor) = self.by_name.get(name) else { return self.is_signed_activation(name) };
         match tensor.data_type {
-            INT8 => tensor.int8_bytes(folder).is_none_or(|bytes| !is_safe(&bytes, &tensor.dims, axis)),
+            INT8 => tensor.int8_bytes().is_none_or(|bytes| !is_safe(&bytes, &tensor.dims, axis)),
             // Unsigned 8-bit weights are multiplied in 16 and added in 32 bits, 4-bit ones are small.
             _ => false,
         }
@@ -143,33 +140,14 @@ impl proto::Node {
 }
 
 impl proto::Tensor {
-    /// The numbers of an int8 tensor, wherever they lie; `None` where they cannot be read.
-    fn int8_bytes(&self, folder: &Path) -> Option<Bytes> {
-        let n_bytes = usize::try_from(self.dims.iter().product::<i64>()).ok()?;
-        let bytes = if self.data_location == proto::LOCATION_EXTERNAL {
-            self.external_bytes(folder, n_bytes)?
-        } else if self.raw_data.is_empty() {
-            self.int32_data.iter().map(|&number| number as u8).collect()
-        } else {
-            self.raw_data.clone()
+    /// The numbers of an int8 tensor; `None` where they are not as many as its shape says.
+    fn int8_bytes(&self) -> Option<Bytes> {
+        let n_bytes = usize::try_from(self.n_elements()).ok()?;
+        let bytes = match self.raw_data.is_empty() {
+            true => self.int32_data.iter().map(|&number| number as u8).collect(),
+            false => self.raw_data.clone(),
         };
         (bytes.len() == n_bytes).then_some(bytes)
-    }
-
-    fn external_bytes(&self, folder: &Path, n_bytes: usize) -> Option<Bytes> {
-        let entry =
-            |key: &str| self.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
-        let offset = entry("offset").map_or(Some(0), |offset| offset.parse().ok())?;
-        let mut file = File::open(folder.join(entry("location")?)).ok()?;
-        // A file that is shorter than the shape says must not decide how much memory is taken.
-        let ends_at = u64::try_from(n_bytes).ok()?.checked_add(offset)?;
-        if file.metadata().ok()?.len() < ends_at {
-            return None;
-        }
-        let mut bytes = vec![0; n_bytes];
-        file.seek(SeekFrom::Start(offset)).ok()?;
-        file.read_exact(&mut bytes).ok()?;
-        Some(bytes.into())
     }
 }
 
@@ -213,7 +191,7 @@ mod tests {
     }
 
     fn products(node: Vec<proto::Node>, initializer: Vec<proto::Tensor>) -> IntegerProducts {
-        proto::Graph { node, initializer, ..Default::default() }.integer_products(Path::new("/nowhere"))
+        proto::Graph { node, initializer, ..Default::default() }.integer_products()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::ManifestError;
 
@@ -103,6 +103,20 @@ fn check_regular(path: &Path, metadata: &Metadata) -> Result<(), ManifestError> 
 
 fn refused(path: &Path, message: String) -> ManifestError {
     ManifestError::Invalid { path: path.to_owned(), message }
+}
+
+/// A model's files lie in its folder: only these are part of its version.
+pub fn check_inside(file: &Path, named_by: &Path) -> Result<(), ManifestError> {
+    match file.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        true => Ok(()),
+        false => Err(ManifestError::Invalid {
+            path: named_by.to_owned(),
+            message: format!(
+                "it names `{}`, which leads out of the model folder; put the file into the folder",
+                file.display()
+            ),
+        }),
+    }
 }
 
 /// The size of the file at `path`, unless it has more than `max_bytes`; 0 where there is none.

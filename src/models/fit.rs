@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::manifest::{Manifest, ManifestError, ReadingSizes, check_expansion};
+use crate::manifest::{ManifestError, ReadingSizes, check_expansion};
 use crate::models::spec::ModelSpec;
 use crate::system::memory_limits::available_bytes;
 
@@ -14,7 +14,7 @@ pub enum FitError {
     InsufficientMemory { name: String, needed: u64, available: u64 },
 }
 
-/// While an ONNX file is read, the file and its tensors are in memory at the same time.
+/// While a model is opened, its weights are in memory as they are in the file and as they are laid out for this processor.
 const COPIES: u64 = 2;
 /// A tokenizer takes several times the size of its file: text, parsed values, and maps in both directions.
 const TOKENIZER_COPIES: u64 = 12;
@@ -27,11 +27,6 @@ pub fn check_before_reading(spec: &ModelSpec, root: &Path) -> Result<(), FitErro
         check_expansion(&spec.path.join("tokenizer.json"))?;
     }
     Ok(())
-}
-
-/// Checks again once the ONNX file has named the files with the rest of its weights.
-pub fn check_weights(spec: &ModelSpec, manifest: &Manifest, root: &Path) -> Result<(), FitError> {
-    check(spec, manifest.graph.n_bytes, 0, root)
 }
 
 fn check(spec: &ModelSpec, onnx_bytes: u64, tokenizer_bytes: u64, root: &Path) -> Result<(), FitError> {

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::inference::arithmetic::ModelArithmetic;
@@ -140,10 +141,7 @@ fn open(
 ) -> Result<impl FnOnce(Option<u64>) -> Result<Model, LoadError> + Send + use<>, LoadError> {
     fit::check_before_reading(spec, &settings.system_root)?;
     let mut files = FolderFiles::new(&spec.path);
-    let manifest = Manifest::of(&mut files)?;
-    fit::check_weights(spec, &manifest, &settings.system_root)?;
-    let tokenizer_file = manifest.tokenizer_file();
-    let tokenizer = Tokenizer::shared(&tokenizer_file, &files.read(&tokenizer_file)?)?;
+    let (manifest, tokenizer) = read(&mut files)?;
     let truecaser = match &manifest.truecase_file {
         Some(path) => Some(Truecaser::from_bytes(path, &files.read(path)?)?),
         None => None,
@@ -151,10 +149,8 @@ fn open(
     let n_special = tokenizer.special().prefix.len() + tokenizer.special().suffix.len();
     let windowing = Windowing::new(manifest.max_length, manifest.stride, n_special)?;
     check_vocabulary(&manifest, &tokenizer)?;
-    let (model, version) = share(&manifest, files)?;
-    let placement = place(&manifest, &model, settings)?;
     let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
-    let mut sessions = sessions(&manifest, &placement, settings, model)?;
+    let (placement, mut sessions, version) = open_sessions(&manifest, files, settings)?;
     let source = TrialSource { manifest: &manifest, tokenizer: &tokenizer, windowing };
     let trial = Trial::run(source, &mut sessions)?;
     let limits = sharing::limits(&manifest, &placement, settings.batching);
@@ -183,15 +179,36 @@ fn open(
     })
 }
 
-/// What all sessions of the model read, and the version of the files that it was made of, which are dropped here.
-fn share(manifest: &Manifest, mut files: FolderFiles) -> Result<(SharedModel, String), LoadError> {
-    let onnx = files.onnx(&manifest.onnx_file)?;
+/// Reads the folder. The tokenizer, which can take as long as the weights, is read at the same time.
+fn read(files: &mut FolderFiles) -> Result<(Manifest, Arc<Tokenizer>), LoadError> {
+    let path = files.dir.join("tokenizer.json");
+    // What is wrong with the rest of the folder is reported first.
+    let json = files.read(&path);
     std::thread::scope(|scope| {
-        // In parallel: both are slow for a large file.
+        let tokenizer = scope.spawn(|| Ok::<_, LoadError>(Tokenizer::shared(&path, &json?)?));
+        let manifest = Manifest::of(files)?;
+        let tokenizer = tokenizer.join().map_err(|_| BackgroundError::Broken)??;
+        Ok((manifest, tokenizer))
+    })
+}
+
+/// Opens all sessions of a model, and hashes the files that it was made of, which are dropped here.
+fn open_sessions(
+    manifest: &Manifest,
+    mut files: FolderFiles,
+    settings: &RunSettings,
+) -> Result<(Placement, Sessions, String), LoadError> {
+    let onnx = files.onnx(&manifest.onnx_file)?;
+    onnx.check_unchanged()?;
+    std::thread::scope(|scope| {
+        // In parallel: both take a while for a large file.
         let version = scope.spawn(|| files.version());
         let model = SharedModel::new(&onnx)?;
+        let placement = place(manifest, &model, settings)?;
+        let sessions = sessions(manifest, &placement, settings, model.clone())?;
         let version = version.join().map_err(|_| BackgroundError::Broken)??;
-        Ok((model, version))
+        model.remove_name();
+        Ok((placement, sessions, version))
     })
 }
 
@@ -211,10 +228,18 @@ fn sessions(
             OrtSession::open(&manifest, options, &model).map(|session| Box::new(session) as Box<dyn Run>)
         }
     };
-    let streams = (0..n_streams).map(|_| open(1)).collect::<Result<_, _>>()?;
-    let all_cores = uses_all_cores(manifest, placement, settings).then(|| open(n_streams)).transpose()?;
+    let (streams, all_cores) = std::thread::scope(|scope| {
+        let streams: Vec<_> = (0..n_streams).map(|_| scope.spawn(|| open(1))).collect();
+        let all_cores = uses_all_cores(manifest, placement, settings).then(|| scope.spawn(|| open(n_streams)));
+        let streams = streams.into_iter().map(opened).collect::<Result<Vec<_>, _>>();
+        Ok::<_, LoadError>((streams?, all_cores.map(opened).transpose()?))
+    })?;
     let make_stream = move || open(1).map_err(|error| RunError::Failed { shape: (0, 0), message: error.to_string() });
     Ok(Sessions { streams, all_cores, make_stream: Box::new(make_stream) })
+}
+
+fn opened(thread: ScopedJoinHandle<Result<Box<dyn Run>, SessionError>>) -> Result<Box<dyn Run>, LoadError> {
+    Ok(thread.join().map_err(|_| BackgroundError::Broken)??)
 }
 
 /// Whether a run that is alone is computed on all cores.

@@ -1,4 +1,4 @@
-//! The process around the work: background threads, memory, descriptors, progress, tables, logs and metrics, option words.
+//! The process around the work: background threads, memory, descriptors, private files, progress, tables, logs and metrics, option words.
 
 pub mod atomic_file;
 pub mod background;
@@ -6,6 +6,7 @@ pub mod choice;
 pub mod descriptors;
 pub mod memory;
 pub mod memory_limits;
+pub mod private_file;
 pub mod progress;
 pub mod table;
 pub mod telemetry;

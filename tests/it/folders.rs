@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use ressort::inference::arithmetic::{Arithmetic, ModelArithmetic};
+use ressort::inference::batch::{Batch, Padding, Run};
 use ressort::inference::decode::tags::entity_labels;
 use ressort::inference::session::{OrtSession, SessionError, SessionOptions, SharedModel};
 use ressort::inference::settings::{Provider, RunSettings};
-use ressort::manifest::{Manifest, OnnxFile};
+use ressort::inference::tokenize::Window;
+use ressort::manifest::{FolderFiles, Manifest, content_hash};
 use ressort::models::load::{LoadError, Model};
 use ressort::models::spec::ModelSpec;
 use tempfile::TempDir;
@@ -311,32 +313,73 @@ fn streams_share_the_weights_of_their_model() {
     assert!(for_a_stream < 15_000_000, "{one} bytes for one stream, {six} for six");
 }
 
-/// ONNX Runtime opens the files by path, long after facts, weights and version were read.
-#[test]
-fn a_file_that_changes_before_a_session_opens_it_is_refused() {
-    type Change = fn(&Path);
-    let replaced: Change = |file| {
+type Change = fn(&Path);
+
+/// What a copy over a model's files, a shrinking disk or a new version does to a file.
+const CHANGES: [(&str, Change); 4] = [
+    ("replaced", |file| {
         let other = file.with_extension("new");
-        std::fs::copy(file, &other).unwrap();
+        std::fs::write(&other, std::fs::read(file).unwrap().iter().map(|byte| !byte).collect::<Vec<_>>()).unwrap();
         std::fs::rename(other, file).unwrap();
-    };
-    let removed: Change = |file| std::fs::remove_file(file).unwrap();
-    let grown: Change = |file| {
-        let mut bytes = std::fs::read(file).unwrap();
-        bytes.push(0);
-        std::fs::write(file, bytes).unwrap();
-    };
-    for (model, file) in [("bert-cased-ner", "model.onnx"), ("bert-cased-ner-external-data", "model.onnx_data")] {
-        for (change, name) in [(replaced, "replaced"), (removed, "removed"), (grown, "grown")] {
-            let folder = copy_of(model);
-            let manifest = Manifest::read(folder.path()).unwrap();
-            let weights = SharedModel::new(&OnnxFile::read(&manifest.onnx_file).unwrap()).unwrap();
+    }),
+    ("overwritten", |file| std::fs::write(file, vec![0x3f; std::fs::metadata(file).unwrap().len() as usize]).unwrap()),
+    ("truncated", |file| std::fs::write(file, "").unwrap()),
+    ("removed", |file| std::fs::remove_file(file).unwrap()),
+];
+
+const FILES_WITH_WEIGHTS: [(&str, &str); 3] = [
+    ("bert-cased-ner", "model.onnx"),
+    ("bert-cased-ner-external-data", "model.onnx"),
+    ("bert-cased-ner-external-data", "model.onnx_data"),
+];
+
+#[tokio::test]
+async fn a_model_that_answers_does_not_read_its_files_again() {
+    let text = "Bundeskanzlerin Angela Merkel (CDU) reiste am Montag nach „Paris“. ".repeat(12);
+    for (name, file) in FILES_WITH_WEIGHTS {
+        for (change, apply) in CHANGES {
+            let folder = copy_of(name);
+            let spec = ModelSpec { name: name.to_owned(), path: folder.path().to_owned() };
+            let model = Model::load(&spec, &settings()).await.unwrap();
+            let before = predict(&model, &text, options()).await;
+            apply(&folder.path().join(file));
+            for _ in 0..2 {
+                let after = predict(&model, &text, options()).await;
+                assert_eq!(format!("{after:?}"), format!("{before:?}"), "{name}: {file} {change}");
+            }
+        }
+    }
+}
+
+/// A worker that breaks down gets a new session long after the folder was read.
+#[test]
+fn sessions_are_opened_from_what_was_read() {
+    for (name, file) in FILES_WITH_WEIGHTS {
+        for (change, apply) in CHANGES {
+            let folder = copy_of(name);
+            let mut files = FolderFiles::new(folder.path());
+            let manifest = Manifest::of(&mut files).unwrap();
+            let onnx = files.onnx(&manifest.onnx_file).unwrap();
+            let model = SharedModel::new(&onnx).unwrap();
+            let version = content_hash(folder.path()).unwrap();
             let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, Arithmetic::Exact);
             let options = SessionOptions { provider: Provider::Cpu, arithmetic, n_threads: 1 };
-            assert!(OrtSession::open(&manifest, options, &weights).is_ok(), "{model}");
-            change(&manifest.onnx_file.with_file_name(file));
-            let error = OrtSession::open(&manifest, options, &weights).err().map(|error| error.to_string());
-            assert!(error.is_some_and(|error| error.contains("was changed while")), "{model}: {file} {name}");
+            let logits = || {
+                let window = Window { tokens: 0..3, input_ids: vec![2, 5, 6, 7, 3], n_prefix: 1 };
+                let mut session = OrtSession::open(&manifest, options, &model).unwrap();
+                format!("{:?}", session.run(&Batch::new(&[&window], Padding::default())).unwrap())
+            };
+            let before = logits();
+            apply(&folder.path().join(file));
+            assert_eq!(logits(), before, "{name}: {file} {change}");
+            // As after loading.
+            model.remove_name();
+            assert_eq!(logits(), before, "{name}: {file} {change}, without a name");
+            if change != "removed" {
+                assert_eq!(files.version().unwrap(), version, "{name}: {file} {change}");
+                assert_ne!(content_hash(folder.path()).unwrap(), version, "{name}: {file} {change}");
+            }
+            assert!(onnx.check_unchanged().is_err_and(|error| error.to_string().contains("was changed while")));
         }
     }
 }

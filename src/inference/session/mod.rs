@@ -2,7 +2,6 @@
 //!
 //! The only module that names the `ort` crate.
 
-mod mapped;
 mod ort_session;
 mod placement;
 mod runtime;

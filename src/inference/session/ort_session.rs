@@ -36,19 +36,12 @@ pub struct SessionOptions {
 }
 
 impl OrtSession {
-    /// Opens the model whose weights are `model`.
-    ///
-    /// ONNX Runtime opens the graph and external data by path. A file that is no longer the one of which the manifest was
-    /// read could give a graph other weights, so it is an error.
+    /// Opens `model`, which the manifest describes.
     pub fn open(manifest: &Manifest, options: SessionOptions, model: &SharedModel) -> Result<Self, SessionError> {
         let runtime = Runtime::get()?;
         let load = |message| SessionError::Load { path: manifest.onnx_file.clone(), message };
-        let opened =
-            builder(runtime, options, model).and_then(|mut builder| builder.commit_from_file(&manifest.onnx_file));
+        let opened = builder(runtime, options).and_then(|builder| model.open(builder, options.provider));
         model.release();
-        if let Some(file) = manifest.graph.files.iter().find(|file| !file.is_current()) {
-            return Err(SessionError::Changed { path: file.path.clone() });
-        }
         let session = opened.map_err(|error| load(error.to_string()))?;
         Ok(Self {
             inputs: manifest.graph.inputs.all.clone(),
@@ -61,7 +54,7 @@ impl OrtSession {
     }
 }
 
-fn builder(runtime: &Runtime, options: SessionOptions, model: &SharedModel) -> ort::Result<SessionBuilder> {
+fn builder(runtime: &Runtime, options: SessionOptions) -> ort::Result<SessionBuilder> {
     let mut builder = ort::session::Session::builder(&runtime.environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(options.n_threads)?
@@ -71,7 +64,6 @@ fn builder(runtime: &Runtime, options: SessionOptions, model: &SharedModel) -> o
     if options.arithmetic == ModelArithmetic::ExactByUnsignedWeights {
         builder = builder.with_config_entry("session.x64quantprecision", "1")?;
     }
-    let builder = model.add_to(builder, options.provider)?;
     match options.provider {
         Provider::Cpu => Ok(builder),
         Provider::Cuda if ep::CUDA::is_available()? => {

@@ -19,8 +19,6 @@ pub enum SessionError {
     NoRuntime(Vec<String>),
     #[error("{path}: ONNX Runtime cannot load the model: {message}; export or copy the file again", path = path.display())]
     Load { path: PathBuf, message: String },
-    #[error("{path}: the file was changed while the model was being loaded; load the model again once its folder is complete", path = path.display())]
-    Changed { path: PathBuf },
     #[error("no GPU is usable, and one is required: {reasons}; install the GPU build of ONNX Runtime and its CUDA libraries (scripts/serve.sh --gpu), or leave --require-gpu out", reasons = .0.join("; "))]
     NoGpu(Vec<String>),
 }
