@@ -145,7 +145,41 @@ mod tests {
         prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
     }
 
+    fn any_markup() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![
+            "",
+            "<b>",
+            "</b>",
+            "<br/>",
+            "<p class=\"x>y\">",
+            "<td>",
+            "<!-- x -->",
+            "<script>x</script>",
+            "&bdquo;",
+            "&nbsp;",
+            "&shy;",
+            "&lt;b&gt;",
+            "<sup>",
+            "\u{ad}",
+            "&#8203;",
+        ])
+    }
+
     proptest! {
+        #[test]
+        fn a_word_between_markup_is_received_without_it(
+            parts in prop::collection::vec((any_markup(), "[A-Z][a-zäöü]{2,6}", any_markup()), 1..6)
+        ) {
+            let text: String = parts.iter().map(|(before, word, after)| format!("{before}{word}{after} ")).collect();
+            let view = View::of(&text, ALL);
+            let mut end = 0;
+            for (_, word, _) in &parts {
+                let start = end + view.text[end..].find(word).expect("the word is seen");
+                end = start + word.len();
+                prop_assert_eq!(view.to_received(ByteSpan::new(start, end)).slice(&text), Some(word.as_str()));
+            }
+        }
+
         #[test]
         fn every_character_of_the_view_stands_for_a_slice_and_order_is_kept(text in any_text()) {
             let view = View::of(&text, ALL);
