@@ -56,7 +56,7 @@ def main(ressort: str, model: str, *sources: str) -> int:
                 killed = found[0]
                 subprocess.run(["kill", "-KILL", str(killed)], check=False)
             time.sleep(0.05)
-        assert job.wait() == 0, f"the job ended with {job.returncode}"
+        assert job.wait() in (0, 3), f"the job ended with {job.returncode}"
         assert killed is not None, "the job ended before a worker could be killed; take a larger input"
         expected, found = pq.read_table(single), pq.read_table(f"{folder}/ray/rows")
         n_failed = sum(n_lines(path) for path in Path(f"{folder}/ray/errors").glob("*.jsonl"))

@@ -95,8 +95,8 @@ fn ctrl_c_ends_with_130_and_says_the_command_that_resumes() {
     let n_said: u64 = said.unwrap_or_else(|| panic!("{message}")).parse().unwrap();
     // A block more may be saved before the process is gone.
     assert!(n_said > 0 && n_said <= n_done(&dir.path().join("it's out.jsonl.parts")), "{message}");
-    // The command that was said, as a shell reads it.
-    let said = message.lines().last().unwrap();
+    // The command that was said, as a shell reads it. Runs in flight may log that they were cut off after it.
+    let said = message.lines().find(|line| line.starts_with("  ") && line.contains(" score ")).unwrap();
     let resumed = Command::new("bash").current_dir(dir.path()).args(["-c", said]).output().unwrap();
     let (code, message) = outcome(&resumed);
     assert!(code == 3 && message.contains("of them were scored before"), "{said}: {message}");

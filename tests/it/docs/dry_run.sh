@@ -39,6 +39,8 @@ python() {
       local path=${2//.//}
       if [ -d "$ROOT/$path" ]; then here "$path/__main__.py"; else here "$path.py"; fi
       flags_in "${path%/*}" "${@:3}" ;;
+    # Its options are in another module, which needs no Ray.
+    scripts/score_ray.py) here "$1"; flags_in scripts/score_ray_plan.py "${@:2}" ;;
     *) here "$1"; flags_in "$1" "${@:2}" ;;
   esac
 }
