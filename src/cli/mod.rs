@@ -9,7 +9,7 @@ mod models;
 mod score;
 mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -23,6 +23,12 @@ use ressort::system::telemetry::{LogFormat, Verbosity};
 
 /// The code that `clap` uses too.
 const BAD_USAGE: u8 = 2;
+/// The model that is loaded where none is named.
+const SHIPPED: &str = "ressort";
+const DEFAULT_MODELS_DIR: &str = "models";
+/// From `target/release/ressort` to the project's folder.
+const MAX_FOLDERS_ABOVE: usize = 3;
+
 const SOME_ROWS_FAILED: u8 = 3;
 const REQUIREMENT_NOT_MET: u8 = 4;
 /// As shells number the end by SIGINT.
@@ -93,8 +99,8 @@ struct ModelArgs {
     /// A model folder to load, repeatable; without any, the model `ressort` of --models-dir
     #[arg(long = "model", value_name = "[NAME=]PATH")]
     models: Vec<ModelSpec>,
-    /// Folder of the models that ship
-    #[arg(long, default_value = "models", env = "RESSORT_MODELS_DIR", value_name = "DIR")]
+    /// Folder of the models that ship; default: `models` in the working folder, else next to the program or above it
+    #[arg(long, default_value = DEFAULT_MODELS_DIR, hide_default_value = true, env = "RESSORT_MODELS_DIR", value_name = "DIR")]
     models_dir: PathBuf,
     /// The model that answers topics; default: the first that can
     #[arg(long, value_name = "NAME")]
@@ -127,11 +133,21 @@ struct RunArgs {
 impl ModelArgs {
     /// The models to load: those named, else the one that ships.
     fn specs(&self) -> Vec<ModelSpec> {
-        const SHIPPED: &str = "ressort";
         match self.models.is_empty() {
             false => self.models.clone(),
-            true => vec![ModelSpec { name: SHIPPED.to_owned(), path: self.models_dir.join(SHIPPED) }],
+            true => vec![ModelSpec { name: SHIPPED.to_owned(), path: self.models_dir().join(SHIPPED) }],
         }
+    }
+
+    /// The folder of the models that ship.
+    fn models_dir(&self) -> PathBuf {
+        let given = self.models_dir.clone();
+        if given.exists() || given != Path::new(DEFAULT_MODELS_DIR) {
+            return given;
+        }
+        let program = std::env::current_exe().and_then(|program| program.canonicalize()).unwrap_or_default();
+        let folders = program.ancestors().skip(1).take(MAX_FOLDERS_ABOVE).map(|folder| folder.join(DEFAULT_MODELS_DIR));
+        folders.into_iter().find(|folder| folder.join(SHIPPED).is_dir()).unwrap_or(given)
     }
 
     fn active(&self) -> ByTask<String> {

@@ -39,8 +39,8 @@ pub struct ScoreArgs {
     /// Files, patterns such as 'archive/*.parquet', folders, or `-` for standard input; read in this order
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
-    /// The file to write, or `-` for standard output; OUT.parts holds the rows until all are done; run the
-    /// same command again to resume
+    /// The file to write, or `-` for standard output. Until it is complete, the folder OUT.parts holds the rows; the same
+    /// command resumes
     #[arg(short, long, value_name = "OUT")]
     output: String,
     /// Format of the input; default: by extension (jsonl, csv, tsv, parquet, arrow, arrow-stream, txt)
@@ -62,7 +62,7 @@ pub struct ScoreArgs {
     /// The column that identifies rows, written as `id`; default: `id`, where there is one
     #[arg(long, value_name = "NAME")]
     id_column: Option<String>,
-    /// Separator of the values of a CSV that is read; default: a line `sep=;` or the header tells it
+    /// Separator of the values of a CSV that is read; default: that of a line `sep=;`, else of the header
     #[arg(long, value_parser = delimiter, value_name = "CHAR")]
     delimiter: Option<u8>,
     /// Separator of the values of the CSV or TSV that is written; default: a comma or a tabulator
@@ -75,13 +75,13 @@ pub struct ScoreArgs {
     #[arg(long, value_enum, default_value = "double", value_name = "HOW")]
     quoting: QuotingArg,
     /// Encoding of text files without a byte order mark, such as windows-1252; default: UTF-8, and a file that is not
-    /// ends the run (with utf-8 given, its bad rows are listed as errors)
+    /// UTF-8 ends the run (give utf-8 to list its bad rows as errors)
     #[arg(long, value_name = "NAME")]
     encoding: Option<TextEncoding>,
     /// Longest row, and longest plain text, in bytes; longer ones cannot be scored
     #[arg(long, default_value_t = ReadSettings::default().max_row_bytes, value_parser = positive, value_name = "BYTES")]
     max_row_bytes: usize,
-    /// Where a plain text names its section: `last-line` removes it from the text and writes it as a column
+    /// Where plain texts have a section: `last-line` moves a last line such as `toi-kultur` from the text to a column
     #[arg(long, value_enum)]
     section: Option<SectionArg>,
     #[command(flatten)]
@@ -102,10 +102,10 @@ pub struct ScoreArgs {
     /// Write nothing: read and check all rows, count them, and estimate the time from a few scored texts
     #[arg(long, conflicts_with = "summary")]
     dry_run: bool,
-    /// Show no progress and no summary; what fails is still said
+    /// Show no progress and no summary, only failures
     #[arg(long)]
     pub quiet: bool,
-    /// Stop when more rows than this could not be scored; default: never
+    /// Stop when more than N rows could not be scored; default: never
     #[arg(long, value_name = "N")]
     max_errors: Option<u64>,
     /// Rows that are sorted by length, scored, and saved together
@@ -140,7 +140,7 @@ struct AnswerArgs {
     /// Unit of start and end: codepoint, utf16, byte
     #[arg(long, default_value = "codepoint", value_name = "UNIT")]
     offset_unit: OffsetUnit,
-    /// What happens to a text longer than one window: window (it is read whole), truncate, error
+    /// What happens to a text that is longer than one window: window (read it in several), truncate, error
     #[arg(long, default_value = "window", value_name = "HOW")]
     overflow: Overflow,
     /// Rules for texts as they arrive, each on or off (html=off,hyphens=off); default: as the model's folder says, else on
@@ -243,7 +243,7 @@ pub async fn run_score(args: &ScoreArgs) -> anyhow::Result<ExitCode> {
     tokio::select! {
         ended = score_files(args, &progress) => ended,
         interrupted = tokio::signal::ctrl_c() => {
-            interrupted.context("Ctrl-C cannot be waited for")?;
+            interrupted.context("Ctrl-C cannot be handled")?;
             progress.finish();
             eprintln!("{}", interrupt::message(args));
             Ok(INTERRUPTED.into())
@@ -252,7 +252,7 @@ pub async fn run_score(args: &ScoreArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Result<ExitCode> {
-    // Before the models: what is wrong with the files shows at once. In a thread, since it may take long and Ctrl-C must end it.
+    // Before the models, so that errors of the files show at once. In a thread, so that Ctrl-C ends it.
     progress.stage("reading the columns of the input");
     let job = args.job();
     let prepared = tokio::task::spawn_blocking(move || prepare(job)).await.map_err(|_| ScoreError::Broken)??;

@@ -1,7 +1,7 @@
 //! `ressort serve`: its arguments, and the server from start to drain.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,8 +130,8 @@ impl ServeArgs {
         ByTask { topics: named.topics.or(persisted.topics), entities: named.entities.or(persisted.entities) }
     }
 
-    pub fn models_dir(&self) -> &Path {
-        &self.models.models_dir
+    pub fn models_dir(&self) -> PathBuf {
+        self.models.models_dir()
     }
 
     pub fn state_file(&self) -> PathBuf {
@@ -174,7 +174,7 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.api_key = args.api_key.as_deref().map(ApiKey::new);
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
     app.admin = admin_access(args)?;
-    app.models_dir = Some(args.models_dir().to_owned());
+    app.models_dir = Some(args.models_dir());
     let samples = args.shadow_samples.clone().map(SampleFile::start).transpose()?;
     app.shadow_samples = samples.map(Arc::new);
     app.metrics = Some(metrics.clone());

@@ -33,7 +33,7 @@ const MAX_SAMPLED_BYTES: usize = 1 << 18;
 /// Rows between two reports of progress.
 const REPORT_INTERVAL: u64 = 1024;
 
-/// What a run would meet.
+/// What a run would find.
 #[derive(Debug, Default, PartialEq)]
 pub struct DryRun {
     pub n_inputs: usize,

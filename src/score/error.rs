@@ -1,4 +1,4 @@
-//! Why a scoring run ends before its end, and why one row cannot be scored.
+//! Why a scoring run fails, and why one row cannot be scored.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,25 +6,27 @@ use std::path::PathBuf;
 use crate::classify::error::ClassifyError;
 use crate::text::encoding::NOT_UTF8_REMEDY;
 
-/// What ends a run. What was written until then is kept, and the same command goes on from there.
+/// What ends a run. Rows that were saved by then are kept, and the same command resumes.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoreError {
-    /// What was asked for cannot be done whatever the files hold.
+    /// The command line is wrong, whatever the files contain.
     #[error("{0}")]
     Usage(String),
     #[error("{name}: cannot be read")]
     Read { name: String, source: ReadError },
     #[error("{origin}: is not UTF-8; {NOT_UTF8_REMEDY}")]
     NotUtf8 { origin: String },
-    #[error("{name}: has changed while it was read; let no other program write to it, and start again")]
+    #[error(
+        "{name}: has changed while it was read; make sure that no other program writes to it, and run the command again"
+    )]
     InputChanged { name: String },
     #[error("{path}: cannot be written{remedy}", path = path.display(), remedy = remedy_of(source))]
     Write { path: PathBuf, source: io::Error },
     #[error("{path}: the rows cannot be written in this format", path = path.display())]
     Encode { path: PathBuf, source: ReadError },
-    #[error("{path} is there already; take it away, name another, or give --overwrite", path = .0.display())]
+    #[error("{path} is there already; move it, name another output, or give --overwrite", path = .0.display())]
     OutputExists(PathBuf),
-    #[error("{path}: another `ressort score` is writing there; wait for it, or stop it", path = .0.display())]
+    #[error("{path}: another `ressort score` is writing there; wait until it has finished, or stop it", path = .0.display())]
     Locked(PathBuf),
     #[error(
         "{parts} holds a run that was started differently, and cannot be resumed: {differences}; use the same again, or remove {parts} to start again",
@@ -34,20 +36,20 @@ pub enum ScoreError {
     #[error("{path}: {message}; remove the folder {parts} to start again", path = path.display(), parts = parts.display())]
     Damaged { path: PathBuf, message: String, parts: PathBuf },
     #[error(
-        "{n_errors} rows could not be scored, and --max-errors is {max_errors}; see {errors} for which and why, then mend the input, or run the same command with a higher --max-errors to go on"
+        "{n_errors} rows could not be scored, and --max-errors is {max_errors}; {errors} lists them with the reasons; correct the input, or run the same command with a higher --max-errors to resume"
     )]
     TooManyErrors { n_errors: u64, max_errors: u64, errors: String },
-    #[error("{origin}: the model cannot answer; run the same command again to go on from there")]
+    #[error("{origin}: the model cannot answer; run the same command again to resume at this row")]
     Predict { origin: String, source: ClassifyError },
     #[error(
-        "{name}: has fewer rows than the run that is to resume has read of it; remove the folder of its parts to start again"
+        "{name}: has fewer rows than the checkpoint of the interrupted run counts; remove the .parts folder to start again"
     )]
     Position { name: String },
-    #[error("a thread of the run broke down; the log says why")]
+    #[error("a thread of the run has failed; the log has the reason")]
     Broken,
 }
 
-/// What can be wrong with the bytes of a file, by the library that found it.
+/// An error in the bytes of a file, by the library that found it.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     #[error(transparent)]
@@ -64,13 +66,13 @@ pub enum ReadError {
         "column `{column}` has values of {n_bytes} bytes on average, and a row may have {max_row_bytes}; split them, or raise --max-row-bytes"
     )]
     LargeValues { column: String, n_bytes: usize, max_row_bytes: usize },
-    #[error("{0} of the rows that are to be skipped are not there")]
+    #[error("{0} of the rows that the checkpoint counts are not there")]
     TooFewRows(u64),
     #[error("line {line}, which names the columns: {error}")]
     Header { line: u64, error: RowError },
 }
 
-/// Why one row was not scored. It goes to the errors file, and the run goes on.
+/// Why one row was not scored. It is written to the errors file, and the run continues.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RowError {
     #[error("not JSON: {0}")]
@@ -107,11 +109,11 @@ impl ScoreError {
 fn remedy_of(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            " (make room and run the same command again: it goes on where it was)"
+            " (make room and run the same command again, which resumes)"
         }
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => " (the folder must be there)",
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => " (its folder does not exist)",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            " (choose a folder in which you may write)"
+            " (choose a folder that you may write to)"
         }
         _ => "",
     }
@@ -126,7 +128,7 @@ impl RowError {
         }
     }
 
-    /// A stable word for the errors file.
+    /// A stable code for programs.
     pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidJson(_) => "invalid_json",

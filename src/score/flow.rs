@@ -16,7 +16,7 @@ use super::writer::{ScoredBlock, Sink, Writer};
 use crate::classify::classifier::Classifier;
 use crate::classify::request::{CheckedText, batch_context};
 
-/// Documents of a block under way at the same time: enough for every stream while the longest of them runs.
+/// Documents of a block that are classified at the same time: enough for every stream while the longest of them runs.
 const MAX_DOCUMENTS_AT_ONCE: usize = 128;
 
 /// Blocks that are classified at the same time, so that the streams stay busy while one block ends.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::system::choice::UnknownWord;
 
-/// How rows stand in a file.
+/// How rows are stored in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object a line.
@@ -16,7 +16,7 @@ pub enum Format {
     /// Separated values with a header, by tabulators.
     Tsv,
     Parquet,
-    /// Arrow IPC; read as file or stream, whichever it is, and written as a file (Feather version 2).
+    /// Arrow IPC: read as a file or a stream, written as a file (Feather version 2).
     Arrow,
     /// Arrow IPC as a stream.
     ArrowStream,
@@ -24,7 +24,7 @@ pub enum Format {
     Text,
 }
 
-/// A compression that may stand around a file.
+/// The compression of a whole file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     Gzip,
@@ -43,7 +43,7 @@ const FORMATS: [(&str, Format, &[&str]); 7] = [
 ];
 
 impl Format {
-    /// The format that the extension of `path` tells, `.gz` and `.zst` passed over.
+    /// The format by the extension of `path`, without `.gz` and `.zst`.
     pub fn of_path(path: &Path) -> Option<Self> {
         let extension =
             |path: &Path| path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
@@ -78,7 +78,7 @@ impl Compression {
         }
     }
 
-    /// The compression of which `bytes` are the beginning.
+    /// The compression of a file that begins with `bytes`.
     pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
         const GZIP: &[u8] = &[0x1f, 0x8b];
         const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];

@@ -15,7 +15,7 @@ use super::paths::PARTS;
 /// One thing that rows are read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// As messages and the errors file call it.
+    /// Its name in messages and in the errors file.
     pub name: String,
     pub format: Format,
     pub location: Location,
@@ -51,7 +51,7 @@ pub fn find_sources(inputs: &[String], format: Option<Format>, written: &[PathBu
     }
     for (index, source) in sources.iter().enumerate().filter(|(_, source)| source.is_read_once()) {
         if sources.iter().take(index).any(|other| other.location == source.location) {
-            return Err(ScoreError::usage(format!("{} is named twice; it can be read once", source.name)));
+            return Err(ScoreError::usage(format!("{} is named twice, and can be read only once", source.name)));
         }
     }
     Ok(sources)
@@ -68,7 +68,7 @@ impl Source {
         }
     }
 
-    /// Whether a second look at it would find something else.
+    /// Whether it can be read only once.
     pub fn is_read_once(&self) -> bool {
         match &self.location {
             Location::Stdin | Location::Pipe(_) => true,
@@ -129,7 +129,7 @@ fn stat(path: &Path) -> Result<(u64, String), ScoreError> {
 fn stdin_source(format: Option<Format>) -> Result<Source, ScoreError> {
     let name = "standard input".to_owned();
     match format {
-        None => Err(ScoreError::usage("standard input (`-`) has no extension that tells its format; give --format")),
+        None => Err(ScoreError::usage("standard input (`-`) has no extension; give --format")),
         Some(format @ (Format::Parquet | Format::Text)) => Err(not_from_a_pipe(&name, format)),
         Some(format) => Ok(Source { name, format, location: Location::Stdin }),
     }
@@ -174,7 +174,7 @@ fn paths_of(input: &str, format: Option<Format>, written: &[PathBuf]) -> Result<
 }
 
 /// All files below `dir` in the order of their paths, without hidden ones, pipes, and the folders of unfinished runs. Folders
-/// of `walked` (canonical paths) are passed over, so that links give no file twice.
+/// of `walked` (canonical paths) are skipped, so that links give no file twice.
 fn collect_files(
     dir: &Path,
     known_only: bool,

@@ -1,4 +1,4 @@
-//! What a run is told to do.
+//! The settings of a run.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub struct Job {
     pub options: ClassifyOptions,
     /// Longest text that is read, in Unicode code points.
     pub max_characters: usize,
-    /// More rows that fail than this end the run.
+    /// The run ends when more rows than this have failed.
     pub max_errors: Option<u64>,
     /// Rows that are read at most, over all inputs; `None`: all.
     pub limit: Option<u64>,

@@ -21,7 +21,7 @@ pub struct ColumnChoice {
     pub id: Option<String>,
     /// Whether the output repeats the text columns.
     pub keep_text: bool,
-    /// Whether rows that fail stand in the output too, with the reason in the column [`ERROR`].
+    /// Whether the output has rows that failed too, with the reason in the column [`ERROR`].
     pub keep_errors: bool,
 }
 
@@ -40,7 +40,7 @@ pub enum Columns {
     Fixed(Vec<Field>),
     /// A row may lack some of these, and has no others.
     Optional(Vec<Field>),
-    /// The text is a whole file; these columns come with it.
+    /// The text is a whole file, which has these columns.
     OfTextFile(Vec<Field>),
 }
 
@@ -53,7 +53,7 @@ impl ColumnChoice {
     }
 }
 
-/// How a row is taken apart.
+/// How a row is split into its text and its passthrough columns.
 #[derive(Debug, Clone)]
 pub struct Layout {
     pub text: Vec<String>,
@@ -159,7 +159,7 @@ impl Layout {
         match clash.filter(|_| self.keep_text) {
             None => Ok(()),
             Some(column) => Err(ScoreError::usage(format!(
-                "--keep-text: the output has a column `{column}` already, so that the text column `{column}` cannot be kept; rename it in the input, or leave --keep-text away"
+                "--keep-text: the output has a column `{column}` already, so that the text column `{column}` cannot be kept; rename it in the input, or remove --keep-text"
             ))),
         }
     }
@@ -185,14 +185,14 @@ impl Layout {
                 }
             } else if !can_be_written(kind, output) {
                 return Err(failed(format!(
-                    "column `{name}` holds {kind}, which {output} cannot hold; leave the column away, or convert it"
+                    "column `{name}` holds {kind}, which {output} cannot hold; remove the column, or convert it"
                 )));
             }
         }
         Ok(())
     }
 
-    /// The passthrough columns of all sources: the id first, then in the order in which they are first met.
+    /// The passthrough columns of all sources: the id first, then in the order in which they occur.
     fn passthrough_schema(&self, sources: &[SourceColumns], output: Format) -> Result<Schema, ScoreError> {
         let mut fields: Vec<Field> = Vec::new();
         for source in sources {
@@ -250,7 +250,7 @@ fn merge(field: &Field, kind: &DataType, source: &str) -> Result<Field, ScoreErr
         (DataType::Int64, DataType::Float64) | (DataType::Float64, DataType::Int64) => DataType::Float64,
         (known, other) => {
             return Err(ScoreError::usage(format!(
-                "column `{}` holds {known} in one input and {other} in {source}; make them one type, or score them apart",
+                "column `{}` holds {known} in one input and {other} in {source}; convert them to one type, or score the inputs separately",
                 field.name()
             )));
         }

@@ -163,7 +163,7 @@ impl Parts {
                 sync_dir(folder_of(&self.output))?;
                 remove_finished(&finished)
             }
-            // Files of somebody else stay where they are.
+            // Files that no run has written stay.
             true => {
                 remove(&self.dir.join(CHECKPOINT))?;
                 // A checkpoint without its plan would count as that of the next run.
@@ -233,7 +233,7 @@ fn is_file_at(_: &File, _: &Path) -> bool {
     true
 }
 
-/// Removes the folder of a run that has finished, of which an earlier process may have removed a part.
+/// Removes the renamed folder of a finished run. An earlier process may have been killed while it removed it.
 fn remove_finished(dir: &Path) -> Result<(), ScoreError> {
     if !dir.exists() {
         return Ok(());

@@ -15,7 +15,7 @@ use super::paths::errors_path;
 use super::read::{ByteCount, Reader, check_encoding, check_free_columns, open, scan_columns};
 use crate::system::atomic_file::folder_of;
 
-/// A job that fits its files.
+/// A job whose files and options were checked.
 pub struct Prepared {
     pub(super) job: Job,
     pub(super) sources: Vec<Source>,
@@ -25,7 +25,7 @@ pub struct Prepared {
     pub(super) count: ByteCount,
     /// Each source's fingerprint before anything was read.
     pub(super) fingerprints: Vec<Value>,
-    /// What can be read once, by the index of the source: its beginning is read already.
+    /// Readers of sources that can be read only once, by the index of the source. Their beginning has been read.
     pub(super) piped: BTreeMap<usize, Box<dyn Reader>>,
 }
 
@@ -82,9 +82,9 @@ fn check_choice(choice: OutputChoice, format: Format) -> Result<(), ScoreError> 
     let flags = [(choice.delimiter.is_some(), "--output-delimiter"), (choice.has_bom, "--output-bom")];
     match flags.iter().find(|(is_given, _)| *is_given && !format.is_separated()) {
         None => Ok(()),
-        Some((_, flag)) => {
-            Err(ScoreError::usage(format!("{flag} is for CSV and TSV, and the output is `{format}`; leave it away")))
-        }
+        Some((_, flag)) => Err(ScoreError::usage(format!(
+            "{flag} is for CSV and TSV, and the output is `{format}`; remove the option"
+        ))),
     }
 }
 
@@ -103,20 +103,20 @@ fn output_format(job: &Job, sources: &[Source]) -> Result<(Format, Option<Compre
     match job.output.format.or(told) {
         None => Err(ScoreError::usage(format!("{name}: the extension tells no format; give --output-format"))),
         Some(Format::Text) => Err(ScoreError::usage(format!(
-            "{name}: scored rows cannot be written as `txt`; take another extension or --output-format"
+            "{name}: scored rows cannot be written as `txt`; choose another extension, or give --output-format"
         ))),
         Some(format @ (Format::Parquet | Format::Arrow)) if path.is_none() => Err(ScoreError::usage(format!(
-            "`{format}` cannot be written to standard output, since its end says where its parts are; give --output-format arrow-stream, or a file"
+            "`{format}` cannot be written to standard output, since its index is written last; give --output-format arrow-stream, or a file"
         ))),
         Some(format) if compression.is_some() && format.is_columnar() => Err(ScoreError::usage(format!(
-            "{name}: `{format}` is not compressed as a whole; leave the last extension away"
+            "{name}: `{format}` is not compressed as a whole; remove the last extension"
         ))),
         Some(format) => Ok((format, compression)),
     }
 }
 
-/// The files at the paths of the output that this run has written or will replace whatever they hold: the list of errors,
-/// and the output once it was published. Canonical paths.
+/// Existing files that this run replaces or has written: the list of errors, and the output once it was published. Canonical
+/// paths.
 fn written_files(output: &Path) -> Result<Vec<PathBuf>, ScoreError> {
     if output.exists() && !output.is_file() {
         return Err(ScoreError::usage(format!("{}: is a folder or a device; name a file, or `-`", output.display())));
@@ -144,7 +144,7 @@ fn check_apart(written: &[&PathBuf], sources: &[Source]) -> Result<(), ScoreErro
 
 /// Refuses to replace an output, unless it only remains to remove the folder of the run that wrote it.
 fn check_absent(output: &Path, sources: &[Source]) -> Result<(), ScoreError> {
-    // What comes through a pipe is scored anew, and may be something else.
+    // A pipe is scored from its start, and may deliver other rows.
     let is_piped = sources.iter().any(Source::is_read_once);
     match output.exists() && (is_piped || !is_published(output)?) {
         true => Err(ScoreError::OutputExists(output.to_owned())),
@@ -188,7 +188,7 @@ mod tests {
         assert!(
             check_apart(&[&output, &errors_path(&output)], &found).is_ok() && check_absent(&output, &found).is_ok()
         );
-        // Before the rename the file at the path is that of somebody else.
+        // Before the rename, another program wrote the file at the path.
         std::fs::write(dir.path().join("out.jsonl.parts/rows"), "x").unwrap();
         assert!(matches!(check_absent(&output, &found), Err(ScoreError::OutputExists(_))));
         assert!(

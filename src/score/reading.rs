@@ -61,7 +61,7 @@ impl Input {
         }
     }
 
-    /// Reads from `start` until the input or its limit ends, or `on_row` breaks off.
+    /// Reads from `start` until the end of the input, the limit, or a break by `on_row`.
     pub fn read(&mut self, start: Start, mut on_row: impl FnMut(ReadRow) -> ControlFlow<()>) -> Result<(), ScoreError> {
         let Start { position, n_rows } = start;
         let mut n_left = self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(n_rows));

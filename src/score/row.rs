@@ -95,7 +95,7 @@ pub fn plain_text(value: &RawValue) -> Option<String> {
 /// The error of a row whose `number` in `column` would lose digits where integers and fractions meet.
 pub fn digits_lost(column: &str, number: impl fmt::Display) -> RowError {
     RowError::InvalidRow(format!(
-        "`{column}` is {number}; other inputs have fractions in this column, and the type of both (Float64) cannot hold all its digits; make the column text in all inputs, or score them apart"
+        "`{column}` is {number}; other inputs have fractions in this column, and the type of both (Float64) cannot hold all its digits; convert the column to text in all inputs, or score the inputs separately"
     ))
 }
 

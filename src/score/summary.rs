@@ -17,7 +17,7 @@ pub struct Counts {
     pub characters: u64,
     pub tokens: u64,
     pub windows: u64,
-    /// Documents of which only the beginning was read, as asked for.
+    /// Documents that were cut to one window (`--overflow truncate`).
     pub truncated: u64,
     /// Documents by accepted topic.
     pub topics: BTreeMap<String, u64>,
@@ -112,7 +112,7 @@ impl fmt::Display for Summary {
             self.output
         )?;
         if self.resumed_from > 0 {
-            writeln!(f, "{} of them were scored before, and this run went on from there", self.resumed_from)?;
+            writeln!(f, "{} of them were scored before, and this run resumed after them", self.resumed_from)?;
         }
         for (model, arithmetic) in &self.arithmetic {
             writeln!(f, "arithmetic of {model}: {arithmetic}")?;

@@ -238,3 +238,22 @@ fn the_folder_of_the_output_is_made() {
     scored(&dir, &["a.csv"], "new/folder/o.jsonl", &[], 0);
     assert_eq!(column(&dir.path().join("new/folder/o.jsonl"), "text"), [None], "one row, without its text");
 }
+
+#[test]
+fn the_models_that_ship_are_found_next_to_the_program() {
+    let dir = folder(&[("a.csv", "text\nBonn\n")]);
+    std::fs::create_dir_all(dir.path().join("installed/bin")).unwrap();
+    let program = dir.path().join("installed/bin/ressort");
+    let built = env!("CARGO_BIN_EXE_ressort");
+    std::fs::hard_link(built, &program).or_else(|_| std::fs::copy(built, &program).map(|_| ())).unwrap();
+    let score = || {
+        let mut command = std::process::Command::new(&program);
+        command.current_dir(dir.path()).env_remove("RESSORT_MODELS_DIR");
+        command.args(["score", "a.csv", "--providers", "cpu", "--overwrite", "--output", "o.jsonl"]).output().unwrap()
+    };
+    let message = String::from_utf8(score().stderr).unwrap();
+    assert!(message.contains("models/ressort: no such model folder") && message.contains("--models-dir"), "{message}");
+    std::fs::create_dir(dir.path().join("installed/models")).unwrap();
+    std::os::unix::fs::symlink(models_dir().join("two-heads"), dir.path().join("installed/models/ressort")).unwrap();
+    assert_eq!(score().status.code(), Some(0));
+}

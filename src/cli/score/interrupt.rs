@@ -1,4 +1,4 @@
-//! What is said when Ctrl-C ends a run: what is kept, and the command that resumes.
+//! The message after Ctrl-C: how many rows are saved, and the command that resumes.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use ressort::score::n_saved_rows;
 
 use super::ScoreArgs;
 
-/// The command that the user typed, where a script stands between; quoted for a shell.
+/// The command that the user typed, where a script starts this program; quoted for a shell.
 const COMMAND_VARIABLE: &str = "RESSORT_COMMAND";
 
 /// The message for the run of `args`, from what it has saved.

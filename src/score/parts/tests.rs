@@ -94,7 +94,7 @@ fn a_run_that_died_while_it_removed_its_folder_leaves_nothing_in_the_way() {
 }
 
 #[test]
-fn files_of_somebody_else_stay_where_they_are() {
+fn files_that_no_run_has_written_stay() {
     let case = Case::new();
     let mut parts = case.started();
     std::fs::write(case.at("out.parts/mine"), "mine").unwrap();

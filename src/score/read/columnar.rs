@@ -29,7 +29,7 @@ pub struct ColumnarReader {
     name: Arc<str>,
     /// Rows of `current` and of batches before it that were read.
     n_read: u64,
-    /// Rows that are still to be passed over.
+    /// Rows that are still to be skipped.
     n_to_skip: u64,
     /// What is left of the batch that was read last.
     slices: Option<Slices>,
@@ -38,7 +38,7 @@ pub struct ColumnarReader {
     is_piped: bool,
 }
 
-/// A slice of a batch taken apart.
+/// A slice of a batch, split into texts and passthrough columns.
 struct Batch {
     /// Why its only row is not scored.
     too_long: Option<RowError>,
@@ -81,7 +81,7 @@ impl ColumnarReader {
         Ok(Self { max_row_bytes, ..Self::new(Box::new(batches), schema, name, false) })
     }
 
-    /// `is_piped`: whoever writes the stream may wait for answers before it goes on.
+    /// `is_piped`: the sender may wait for answers before it sends more.
     pub fn of_arrow_stream(bytes: Bytes, name: &str, is_piped: bool, max_row_bytes: usize) -> Result<Self, ReadError> {
         let reader = StreamReader::try_new(bytes, None)?;
         let schema = reader.schema();
@@ -168,7 +168,7 @@ impl Reader for ColumnarReader {
 }
 
 impl Batch {
-    /// Takes `slice` apart, whose columns `schema` names and types.
+    /// Splits `slice`, whose columns have the names and types of `schema`.
     fn new(slice: Slice, schema: &SchemaRef, layout: &Layout) -> Result<Self, ReadError> {
         let batch = &restored(&slice.rows, schema)?;
         let texts = layout.text.iter().filter_map(|column| batch.column_by_name(column));
@@ -278,7 +278,7 @@ fn counted<E>(
     })
 }
 
-/// A column of text in one of two types: `LargeUtf8`, or `LargeBinary` where nobody has checked that it is text.
+/// A column of text in one of two types: `LargeUtf8`, or `LargeBinary` where it may not be UTF-8.
 fn readable(column: &ArrayRef) -> Result<ArrayRef, ReadError> {
     let kind = if is_binary(column.data_type()) { DataType::LargeBinary } else { DataType::LargeUtf8 };
     Ok(cast(column, &kind)?)

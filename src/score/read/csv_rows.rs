@@ -2,7 +2,7 @@
 //!
 //! Within a line, quotes are read as the `csv` crate reads them. A quoted value may go on over lines only with proper
 //! quotes. A quote counts as never closed at the end of the file, at the bound, or at a later quote that neither closes a
-//! value nor is doubled. Its row fails under the line where it began, and reading goes on with the line after that.
+//! value nor is doubled. Its row fails under the line where it began, and reading continues with the next line.
 
 use std::io::{self, BufRead};
 
@@ -103,7 +103,7 @@ impl CsvRows {
         }
     }
 
-    /// The next byte, where a newline after a carriage return is passed over outside of quotes and everywhere counted once.
+    /// The next byte. A newline after a carriage return is counted as one line end with it.
     fn read_byte(&mut self) -> io::Result<Option<u8>> {
         if self.at >= self.buffer.len() {
             self.at = 0;

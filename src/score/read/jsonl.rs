@@ -1,4 +1,4 @@
-//! JSON lines: an object a line. Blank lines are passed over.
+//! JSON lines: one object a line. Blank lines are skipped.
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
@@ -71,7 +71,7 @@ impl Reader for JsonlReader {
         let origin = Origin { file: Arc::clone(&self.name), position: RowPosition::Line(self.n_lines) };
         let (text, passthrough) = match fields {
             Ok(fields) => {
-                let (text, passthrough) = taken_apart(fields, layout);
+                let (text, passthrough) = split(fields, layout);
                 (text.and_then(|text| check_fields(&passthrough, layout).map(|()| text)), passthrough)
             }
             Err(error) => (Err(error), Fields::new()),
@@ -108,7 +108,7 @@ pub fn object_fields(json: &[u8]) -> serde_json::Result<Fields> {
 }
 
 /// The text and the passthrough columns of a row.
-fn taken_apart(fields: Fields, layout: &Layout) -> (Result<Arc<str>, RowError>, Fields) {
+fn split(fields: Fields, layout: &Layout) -> (Result<Arc<str>, RowError>, Fields) {
     let text = layout.text.iter().map(|column| {
         let value = fields.iter().find(|(name, _)| name == column).map(|(_, value)| value.get());
         match value {
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_bad_line_becomes_one_row_error() {
         let lines = "{\"text\": \"ä\"}\r\n\n \n{\"text\": 5}\n{\"text\": null}\n{\"t\": 1}\n[1]\n{\"text\": \"x\"} y\n{\"text\": \" \"}\n{\"topics\": 1, \"input_topics\": 2, \"text\": \"x\"}\n{\"text\": \"Ende\"}";
-        let places: Vec<_> = [1, 4, 5, 6, 7, 8, 9, 10, 11].map(RowPosition::Line).into();
+        let positions: Vec<_> = [1, 4, 5, 6, 7, 8, 9, 10, 11].map(RowPosition::Line).into();
         let texts = [
             Ok("ä".to_owned()),
             Err("no_text"),
@@ -200,7 +200,7 @@ mod tests {
             Err("invalid_row"),
             Ok("Ende".to_owned()),
         ];
-        assert_eq!(records(lines.as_bytes(), &[]), places.into_iter().zip(texts).collect::<Vec<_>>());
+        assert_eq!(records(lines.as_bytes(), &[]), positions.into_iter().zip(texts).collect::<Vec<_>>());
         assert_eq!(records(b"{\"text\": \"\xff\"}\n", &[])[0].1, Err("not_utf8"));
         assert_eq!(records(br#"{"text": "\ud83d"}"#, &[])[0].1, Err("invalid_json"));
         assert!(records(b"", &[]).is_empty());

@@ -7,7 +7,7 @@ use crate::score::error::RowError;
 use crate::score::layout::Layout;
 use crate::score::row::{Fields, digits_lost};
 
-/// Fails where a number would lose digits in a column in which integers and fractions meet.
+/// Fails where a number would lose digits in a column of both integers and fractions.
 pub fn check_fields(fields: &Fields, layout: &Layout) -> Result<(), RowError> {
     let mixed = fields.iter().filter(|(name, _)| layout.mixed_numbers.contains(name));
     for (name, value) in mixed {

@@ -1,4 +1,4 @@
-//! What every reader gives: rows one after the other.
+//! The interface of all readers.
 
 use std::sync::Arc;
 

@@ -13,13 +13,13 @@ use crate::score::layout::{Columns, Layout};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition, json_string};
 use crate::text::files::{delimiter_of, sep_line};
 
-/// Bytes of the header that the delimiter is told by.
+/// Bytes of the header that show the delimiter.
 const N_SNIFFED: u64 = 1 << 16;
 
-/// How separated values are read, as far as it was said.
+/// How separated values are read.
 #[derive(Debug, Clone, Copy)]
 pub struct Dialect {
-    /// `None`: the one that the file's first line tells.
+    /// `None`: the one that the first line shows.
     pub delimiter: Option<u8>,
     pub has_quotes: bool,
     pub max_row_bytes: usize,

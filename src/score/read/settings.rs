@@ -1,15 +1,15 @@
-//! How files are read, as the user said.
+//! Settings for reading files.
 
 use crate::text::encoding::TextEncoding;
 
-/// How files are read, where their format leaves a choice.
+/// Settings for reading, where a format leaves a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadSettings {
-    /// Between the values of a CSV or TSV; default: a tabulator in a TSV, and what the first line tells in a CSV.
+    /// Between the values of a CSV or TSV; default: a tabulator in a TSV, and in a CSV the one that the first line shows.
     pub delimiter: Option<u8>,
     /// Whether a quote at the start of a CSV value has a meaning.
     pub has_quotes: bool,
-    /// Encoding of files without a byte order mark; default: UTF-8, and then a file that is not ends the run.
+    /// Encoding of files without a byte order mark; default: UTF-8, and a file that is not UTF-8 ends the run.
     pub encoding: Option<TextEncoding>,
     /// Longest row, or plain text, that is read into memory, in bytes.
     pub max_row_bytes: usize,

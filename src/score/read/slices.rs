@@ -1,5 +1,4 @@
-//! Parts of a batch that take bounded memory when their rows are taken apart. A dictionary or a view may name one large
-//! value in every row.
+//! Slices of a batch whose rows take bounded memory. In a dictionary or a view, every row may refer to one large value.
 
 use arrow::array::{AnyDictionaryArray, Array, AsArray, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Schema};

@@ -83,7 +83,7 @@ impl ColumnarEncoder {
         let mut writer = StreamWriter::try_new(Vec::new(), &self.all)?;
         writer.write(&batch)?;
         writer.flush()?;
-        // The schema stands at the stream's start already.
+        // The stream begins with the schema already.
         Ok(writer.get_ref()[self.header.len()..].to_vec())
     }
 

@@ -91,7 +91,7 @@ impl Encoder {
         }
     }
 
-    /// Each chunk is a gzip member or a zstd frame; decompressors read them on end.
+    /// Each chunk is a gzip member or a zstd frame; decompressors read them one after another.
     fn compressed(&self, bytes: Vec<u8>) -> Result<Vec<u8>, ReadError> {
         use std::io::Write;
         const ZSTD_LEVEL: i32 = 3;

@@ -12,7 +12,7 @@ pub const SEPARATOR: char = '|';
 const LABELS: [&[&str]; 3] =
     [&["PER", "PERS", "PERSON"], &["LOC", "LOCATION", "GPE", "PLACE"], &["ORG", "ORGANIZATION", "ORGANISATION"]];
 
-/// Tells which labels of a model stand for persons, places and organisations.
+/// Maps the labels of a model to persons, places and organisations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Groups {
     /// The labels that `ressort.toml` gives, by those of the model.
