@@ -122,11 +122,14 @@ fn is_name_like(word: &str) -> bool {
 fn is_one_name(left: &str, right: &str, before: &str) -> bool {
     let is_short = |word: &str| word.chars().count() <= 2;
     let is_capitals = |word: &str| !word.contains(char::is_lowercase);
-    let head = before.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
+    let before = before.trim_end();
+    let is_head = |head: &&str| {
+        before.strip_suffix(head).is_some_and(|rest| rest.is_empty() || rest.ends_with(char::is_whitespace))
+    };
     let first_of_compound = right.split_once('-').is_some_and(|(first, _)| is_capitals(first));
     ONE_NAME.contains(&(left, right))
         || QUALIFIERS.contains(&right)
-        || HEADS.contains(&head)
+        || HEADS.iter().any(is_head)
         // AC/DC
         || (is_short(left) && is_short(right))
         // CDU/FDP-Koalition
