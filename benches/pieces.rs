@@ -179,5 +179,6 @@ fn answer() -> Answer {
         entities: Some(entities().into_iter().map(entity).collect()),
         usage: AnswerUsage { characters: 2400, tokens: TOKENS.ids.len(), windows: 1, truncated: false, cached: false },
         models: AnswerModels { topics: Some(model()), entities: Some(model()) },
+        memory: None,
     }
 }

@@ -13,6 +13,7 @@ use crate::manifest::TopicLabel;
 use crate::manifest::task::Task;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
+use crate::system::budget::Reserved;
 use crate::text::span::{OffsetConverter, OffsetUnit};
 
 /// The answer for one document.
@@ -26,6 +27,9 @@ pub struct Answer {
     pub entities: Option<Vec<AnswerEntity>>,
     pub usage: AnswerUsage,
     pub models: AnswerModels,
+    /// What it takes of the budget until it is written.
+    #[serde(skip)]
+    pub memory: Option<Reserved>,
 }
 
 /// The id of a document, as its caller wrote it.
@@ -100,7 +104,19 @@ impl Answer {
                 cached: false,
             },
             models: AnswerModels::of(models),
+            memory: None,
         }
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn n_bytes_about(&self) -> u64 {
+        const STRINGS: usize = 64;
+        let topics = self.topics.as_ref().map_or(0, |topics| size_of_val(topics.as_slice()) + STRINGS * topics.len());
+        let entities = self.entities.as_ref().map_or(0, |entities| {
+            let texts = entities.iter().map(|entity| entity.text.len()).sum::<usize>();
+            size_of_val(entities.as_slice()) + STRINGS * entities.len() + texts
+        });
+        (size_of::<Self>() + topics + entities) as u64
     }
 }
 

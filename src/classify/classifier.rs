@@ -20,6 +20,7 @@ use crate::inference::pipeline::{PredictOptions, Prediction};
 use crate::inference::scheduler::{Admission, RequestContext};
 use crate::manifest::task::Tasks;
 use crate::models::registry::Assignment;
+use crate::system::budget::{MemoryBudget, MemoryUse, Reserved};
 
 /// The models and options of one request, or of one run over files.
 pub struct Classifier {
@@ -27,6 +28,8 @@ pub struct Classifier {
     pub options: ClassifyOptions,
     /// `None`: every text is classified anew.
     pub cache: Option<Arc<PredictionCache>>,
+    /// The memory that documents under way may take; `None`: as much as they need.
+    pub memory: Option<Arc<MemoryBudget>>,
     /// A candidate model that classifies a share of the same texts.
     pub shadow: Option<Arc<Shadow>>,
 }
@@ -40,16 +43,16 @@ impl Classifier {
     pub fn classify(self: &Arc<Self>, text: CheckedText, context: RequestContext) -> DocumentTask {
         let classifier = Arc::clone(self);
         DocumentTask(tokio::spawn(async move {
-            let answer = classifier.answer(&text, context).await;
-            count_document(&answer);
-            answer
+            let memory = classifier.reserve(&text, context).await;
+            classifier.counted_answer(memory, text, context).await
         }))
     }
 
     /// Classifies documents, at most `n_at_once` at the same time, and gives their answers in order. An error in place of a
     /// text is passed on.
     ///
-    /// A full queue may refuse the first text only, and with it the request. The follow-up documents wait for capacity.
+    /// A full queue may refuse the first text only, and with it the request. The follow-up documents wait for capacity. Memory is
+    /// reserved in their order: an answer that waits for the one before it never holds what that one waits for.
     pub fn classify_all<T, E>(
         self: Arc<Self>,
         texts: T,
@@ -62,16 +65,40 @@ impl Classifier {
     {
         let mut next = context;
         let start = move |text: Result<CheckedText, E>| {
-            let task = text.map(|text| {
-                let context = std::mem::replace(&mut next, RequestContext { admission: Admission::Wait, ..context });
-                self.classify(text, context)
-            });
-            async { Ok(task?.await?) }
+            let wait = RequestContext { admission: Admission::Wait, ..context };
+            let context = if text.is_ok() { std::mem::replace(&mut next, wait) } else { wait };
+            let classifier = Arc::clone(&self);
+            async move {
+                let text = text?;
+                let memory = classifier.reserve(&text, context).await;
+                let answer = async move { classifier.counted_answer(memory, text, context).await };
+                Ok(DocumentTask(tokio::spawn(answer)))
+            }
         };
-        stream::iter(texts).map(start).buffered(n_at_once)
+        let finish = |task: Result<DocumentTask, E>| async { Ok(task?.await?) };
+        stream::iter(texts).then(start).map(finish).buffered(n_at_once)
     }
 
-    async fn answer(&self, text: &CheckedText, context: RequestContext) -> Result<Answer, ClassifyError> {
+    async fn counted_answer(
+        &self,
+        memory: Result<Option<Reserved>, ClassifyError>,
+        text: CheckedText,
+        context: RequestContext,
+    ) -> Result<Answer, ClassifyError> {
+        let answer = match memory {
+            Ok(memory) => self.answer(&text, memory, context).await,
+            Err(error) => Err(error),
+        };
+        count_document(&answer);
+        answer
+    }
+
+    async fn answer(
+        &self,
+        text: &CheckedText,
+        mut memory: Option<Reserved>,
+        context: RequestContext,
+    ) -> Result<Answer, ClassifyError> {
         let (started, options) = (Instant::now(), self.predict_options(context));
         let key = self.cache.as_ref().map(|cache| (cache, CacheKey::new(text.as_str(), &self.models, &options)));
         let known = key.as_ref().and_then(|(cache, key)| cache.get(key));
@@ -89,7 +116,29 @@ impl Classifier {
         self.show_to_shadow(text, &prediction, options, (!cached).then(|| started.elapsed()));
         let mut answer = Answer::new(text.as_str(), &prediction, &self.models, &self.options);
         answer.usage.cached = cached;
+        if let Some(memory) = &mut memory {
+            // It is less than before, which always fits.
+            let _ = memory.resize(answer.n_bytes_about());
+        }
+        answer.memory = memory;
         Ok(answer)
+    }
+
+    /// The memory for a document, from its text to its answer. Like permits, it is refused or waited for.
+    async fn reserve(&self, text: &CheckedText, context: RequestContext) -> Result<Option<Reserved>, ClassifyError> {
+        /// Bytes for each byte of a text: its normalized form, tokens, windows, logits and entities.
+        const COST: u64 = 32;
+        let Some(budget) = &self.memory else { return Ok(None) };
+        let n_bytes = COST * text.as_str().len() as u64;
+        if context.admission == Admission::Try {
+            let reserved = budget.try_reserve(n_bytes, MemoryUse::Document);
+            return reserved.map(Some).map_err(|error| ClassifyError::Overloaded(error.to_string()));
+        }
+        let reserved = tokio::time::timeout_at(context.deadline.into(), budget.reserve(n_bytes, MemoryUse::Document));
+        reserved.await.map(Some).map_err(|_| {
+            let detail = "the deadline passed while the text waited for memory; send less text at once, or start the server with a higher --request-memory-mb";
+            ClassifyError::DeadlineExceeded(detail.to_owned())
+        })
     }
 
     /// Lets the shadow model, if there is one, classify the same text without delaying the answer.

@@ -10,12 +10,14 @@ use clap::Args;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::request::RequestLimits;
 use ressort::classify::samples::SampleFile;
-use ressort::http::{AdminAccess, ApiKey, App, ServerSettings, serve};
+use ressort::http::{AdminAccess, ApiKey, App, DEFAULT_REQUEST_MEMORY_MB, ServerSettings, serve};
 use ressort::inference::settings::RunSettings;
 use ressort::manifest::task::Task;
 use ressort::models::active_file::PersistedState;
 use ressort::models::registry::{ByTask, Registry, RegistryError};
 use ressort::models::spec::ModelSpec;
+use ressort::system::budget::MemoryBudget;
+use ressort::system::printable::printable;
 use ressort::system::telemetry::{keep_metrics_small, start_metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -43,6 +45,9 @@ pub struct ServeArgs {
     /// Maximum size of a request body, in bytes
     #[arg(long, default_value_t = RequestLimits::default().max_body_bytes, env = "RESSORT_MAX_BODY_BYTES", value_parser = positive)]
     max_body_bytes: usize,
+    /// Memory for the bodies, texts and answers of all requests under way, in MB; requests that do not fit wait or get 503
+    #[arg(long, default_value_t = DEFAULT_REQUEST_MEMORY_MB, env = "RESSORT_REQUEST_MEMORY_MB", value_name = "MB", value_parser = clap::value_parser!(u64).range(8..=1_000_000))]
+    request_memory_mb: u64,
     /// Maximum time from a request to its answer, in seconds
     #[arg(long, default_value_t = RequestLimits::default().timeout.as_secs(), env = "RESSORT_TIMEOUT_S", value_parser = seconds(1))]
     timeout_s: u64,
@@ -173,13 +178,14 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     let mut app = App::new(registry, args.limits());
     app.api_key = args.api_key.as_deref().map(ApiKey::new);
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
+    app.memory = MemoryBudget::new(args.request_memory_mb * 1_000_000);
     app.admin = admin_access(args)?;
     app.models_dir = Some(args.models_dir());
     let samples = args.shadow_samples.clone().map(SampleFile::start).transpose()?;
     app.shadow_samples = samples.map(Arc::new);
     app.metrics = Some(metrics.clone());
     warn_of_surprises(args, &app);
-    println!("{}", listening_line(&listener, &app.registry)?);
+    println!("{}", printable(&listening_line(&listener, &app.registry)?));
     let app = Arc::new(app);
     tokio::spawn(reload_on_hangup(Arc::clone(&app), hangup));
     if let Some(previous) = previous {

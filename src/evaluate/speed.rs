@@ -85,7 +85,8 @@ fn classifier(model: &Arc<Model>, settings: &ReadSettings) -> Classifier {
         ..ClassifyOptions::default()
     };
     // Models are compared under one setting, and not all of them have the language.
-    Classifier { options: options.with_language_or_labels(&models), models, cache: None, shadow: None }
+    let options = options.with_language_or_labels(&models);
+    Classifier { options, models, cache: None, memory: None, shadow: None }
 }
 
 /// The labelled texts may have any length.

@@ -14,11 +14,17 @@ use crate::classify::request::RequestLimits;
 use crate::classify::samples::SampleFile;
 use crate::classify::shadow::Shadow;
 use crate::models::registry::Registry;
+use crate::system::budget::MemoryBudget;
+
+/// Memory for the requests under way, in MB: four bodies of the largest size, and the documents in them.
+pub const DEFAULT_REQUEST_MEMORY_MB: u64 = 320;
 
 /// The state that all routes share.
 pub struct App {
     pub registry: Registry,
     pub limits: RequestLimits,
+    /// The memory that requests under way may take.
+    pub memory: Arc<MemoryBudget>,
     /// When set, the routes under `/v1` require it.
     pub api_key: Option<ApiKey>,
     /// Predictions for repeated texts; `None`: every text is classified anew.
@@ -44,6 +50,7 @@ impl App {
         Self {
             registry,
             limits,
+            memory: MemoryBudget::new(DEFAULT_REQUEST_MEMORY_MB * 1_000_000),
             api_key: None,
             cache: None,
             admin: AdminAccess::Nobody,

@@ -1,17 +1,22 @@
 //! Reads the body of a request: unpacked, as UTF-8 and within the limit.
 
-use std::io::Read;
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::body::{Bytes, to_bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use futures_util::StreamExt;
 
 use super::app::App;
 use super::error::{Code, Problem};
 use super::json::{Field, FromJson};
-use crate::classify::request::RequestLimits;
+use super::unpack::{Coding, Unpacking, too_large};
+use crate::classify::error::ClassifyError;
+use crate::inference::pipeline::PredictError;
+use crate::inference::scheduler::{Admission, RequestContext};
+use crate::inference::workers::workers;
+use crate::system::budget::{BudgetExceeded, MemoryUse, Reserved};
 use crate::system::choice::shortened;
 
 /// A body of type `T`.
@@ -21,20 +26,20 @@ impl<T: FromJson> FromRequest<Arc<App>> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let body = read_body(request, &app.limits).await?;
-        T::from_json(&Field::body(utf8(&body)?)).map(Self)
+        let deadline = Instant::now() + app.limits.timeout;
+        let body = read_body(request, app, RequestContext::new(Admission::Try, deadline)).await?;
+        T::from_json(&Field::body(utf8(&body.bytes)?)).map(Self)
     }
 }
 
-/// How a body is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
-    Gzip,
-    Zstd,
+/// The content of a body, and what it takes of the budget.
+pub struct ReadBody {
+    pub bytes: Bytes,
+    pub memory: Reserved,
 }
 
-/// Reads the whole body of a request whose headers announce JSON, and unpacks it. The limit holds before and after.
-pub async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes, Problem> {
+/// Reads the whole body of a request whose headers announce JSON, and unpacks it. The limits hold before and after.
+pub async fn read_body(request: Request, app: &App, context: RequestContext) -> Result<ReadBody, Problem> {
     let coding = Coding::of(request.headers())?;
     let media_type = header(&request, &CONTENT_TYPE).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -46,79 +51,64 @@ pub async fn read_body(request: Request, limits: &RequestLimits) -> Result<Bytes
         let detail = format!("{found}; send `content-type: application/json`");
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
-    let max = limits.max_body_bytes;
-    let body = to_bytes(request.into_body(), max).await.map_err(|error| {
-        let is_limit =
-            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-        match is_limit {
-            true => too_large("the body", max),
-            false => Problem::new(
-                Code::InvalidJson,
-                format!("the body could not be read to its end: {error}; send it whole"),
-            ),
+    let max = app.limits.max_body_bytes;
+    let announced = header(&request, &CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
+    if announced > max as u64 {
+        return Err(too_large("the body", max));
+    }
+    // A client that announces much and sends little holds little.
+    let mut memory = app.memory.try_reserve(announced, MemoryUse::Body).map_err(overloaded)?;
+    memory.resize(0).map_err(overloaded)?;
+    let mut bytes = Vec::new();
+    let mut frames = request.into_body().into_data_stream();
+    while let Some(frame) = frames.next().await {
+        let frame = frame.map_err(|error| {
+            Problem::new(Code::InvalidJson, format!("the body could not be read to its end: {error}; send it whole"))
+        })?;
+        if bytes.len() + frame.len() > max {
+            return Err(too_large("the body", max));
         }
-    })?;
-    let Some(coding) = coding else { return Ok(body) };
-    let unpacked = tokio::task::spawn_blocking(move || coding.unpack(&body, max)).await;
-    unpacked.map_err(|_| Problem::new(Code::Internal, "the body could not be unpacked; the server's log says why"))?
+        memory.resize((bytes.len() + frame.len()) as u64).map_err(overloaded)?;
+        bytes.extend_from_slice(&frame);
+    }
+    match coding {
+        None => Ok(ReadBody { bytes: bytes.into(), memory }),
+        Some(coding) => unpack(coding, bytes, memory, max, context).await,
+    }
 }
 
-fn too_large(what: &str, max: usize) -> Problem {
-    let detail = format!(
-        "{what} has more than {max} bytes; send the documents in several requests, or start the server with a higher --max-body-bytes"
-    );
-    Problem::new(Code::BodyTooLarge, detail)
+/// Unpacks a body in pieces, so that one which takes long delays nobody and ends with its request.
+async fn unpack(
+    coding: Coding,
+    packed: Vec<u8>,
+    mut memory: Reserved,
+    max: usize,
+    context: RequestContext,
+) -> Result<ReadBody, Problem> {
+    let n_packed = packed.len();
+    let mut unpacking = Some((Unpacking::start(coding, packed, max)?, memory));
+    let context = RequestContext { admission: Admission::Wait, ..context };
+    let piece = move || {
+        let (unpacking_now, memory) = unpacking.as_mut()?;
+        let step = unpacking_now.step().and_then(|is_whole| {
+            memory.resize((n_packed + unpacking_now.bytes.len()) as u64).map_err(overloaded)?;
+            Ok(is_whole)
+        });
+        match step {
+            Ok(false) => None,
+            Ok(true) => unpacking.take().map(Ok),
+            Err(problem) => Some(Err(problem)),
+        }
+    };
+    let (unpacked, held) =
+        workers().run(context, piece).await.map_err(|error| ClassifyError::from(PredictError::from(error)))??;
+    memory = held;
+    memory.resize(unpacked.bytes.len() as u64).map_err(overloaded)?;
+    Ok(ReadBody { bytes: unpacked.bytes.into(), memory })
 }
 
-impl Coding {
-    /// The coding that the headers name; `None`: the body is not packed.
-    fn of(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
-        let values = headers.get_all(CONTENT_ENCODING).iter();
-        let named: Vec<String> = values
-            .flat_map(|value| {
-                String::from_utf8_lossy(value.as_bytes())
-                    .to_ascii_lowercase()
-                    .split(',')
-                    .map(|coding| coding.trim().to_owned())
-                    .collect::<Vec<_>>()
-            })
-            .filter(|coding| !coding.is_empty() && coding != "identity")
-            .collect();
-        match named.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            [] => Ok(None),
-            ["gzip" | "x-gzip"] => Ok(Some(Self::Gzip)),
-            ["zstd"] => Ok(Some(Self::Zstd)),
-            _ => {
-                let named = shortened(&named.join(", "));
-                let detail = format!(
-                    "content-encoding `{named}` is not supported; send the JSON with `gzip` or `zstd`, one of them, or uncompressed"
-                );
-                Err(Problem::new(Code::UnsupportedMediaType, detail))
-            }
-        }
-    }
-
-    fn unpack(self, packed: &[u8], max: usize) -> Result<Bytes, Problem> {
-        let mut body = Vec::new();
-        let most = max as u64 + 1;
-        let read = match self {
-            Self::Gzip => flate2::read::MultiGzDecoder::new(packed).take(most).read_to_end(&mut body),
-            Self::Zstd => {
-                zstd::Decoder::with_buffer(packed).and_then(|decoder| decoder.take(most).read_to_end(&mut body))
-            }
-        };
-        match read {
-            Err(error) => {
-                let name = if self == Self::Gzip { "gzip" } else { "zstd" };
-                let detail = format!(
-                    "the body is not whole {name} data ({error}); pack it again, or send it without content-encoding"
-                );
-                Err(Problem::new(Code::InvalidJson, detail))
-            }
-            Ok(_) if body.len() > max => Err(too_large("the unpacked body", max)),
-            Ok(_) => Ok(body.into()),
-        }
-    }
+fn overloaded(error: BudgetExceeded) -> Problem {
+    Problem::new(Code::Overloaded, error.to_string())
 }
 
 /// The value of a header, when it is present and text.

@@ -14,14 +14,17 @@ use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 
 use super::app::App;
-use super::body::read_body;
+use super::body::{ReadBody, read_body};
 use super::error::{Code, Problem};
 use super::schema::{ClassifyRequest, DocumentBodyOut, FailureBody, Input, InputDocument};
 use crate::classify::answer::{Answer, AnswerModels, DocumentId};
 use crate::classify::classifier::Classifier;
 use crate::classify::error::{ClassifyError, Scope};
-use crate::classify::request::CheckedText;
-use crate::inference::scheduler::{Admission, RequestContext, RequestId};
+use crate::classify::request::RequestLimits;
+use crate::inference::pipeline::PredictError;
+use crate::inference::scheduler::{Admission, RequestContext};
+use crate::inference::workers::workers;
+use crate::system::budget::Reserved;
 use crate::system::memory::trim_memory;
 
 /// Documents of one request under way at the same time: enough for every stream, few enough to leave capacity to others.
@@ -39,23 +42,29 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
         false => (Layout::Array, "application/json"),
     };
     let work = async {
-        let body = read_body(request, &app.limits).await?;
-        let request = ClassifyRequest::parse(&body, &app.limits)?;
-        // The texts are in the request now.
-        drop(body);
+        let context = RequestContext::new(Admission::Try, deadline);
+        let ReadBody { bytes, memory } = read_body(request, &app, context).await?;
+        let trim = TrimAfterLarge::new(bytes.len());
+        let request = parse(bytes, app.limits, context).await?;
         let models = app.registry.assign(request.tasks, &request.models).map_err(ClassifyError::from)?;
         let classifier = Arc::new(Classifier {
             options: request.options.with_known_language(&models)?,
             models,
             cache: app.cache.clone(),
+            memory: Some(Arc::clone(&app.memory)),
             shadow: app.shadow.load_full(),
         });
-        let (priority, admission) = (request.priority, Admission::Try);
-        let context = RequestContext { request: RequestId::next(), priority, admission, deadline };
+        let context = RequestContext { priority: request.priority, ..context };
         match request.input {
-            Input::One(text) => Ok(Json(classifier.classify(text, context).await?).into_response()),
+            Input::One(text) => {
+                // The text is not in the body any more, which is gone.
+                drop(memory);
+                let answer = classifier.classify(text, context).await?;
+                Ok(Json(answer).into_response())
+            }
             Input::Many(documents) => {
-                let body = answer_documents(&app, classifier, documents, context, layout).await?;
+                let held = Held { documents, _memory: memory, _trim: trim };
+                let body = answer_documents(&app, classifier, held, context, layout).await?;
                 Ok(([(CONTENT_TYPE, content_type)], body).into_response())
             }
         }
@@ -67,6 +76,17 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
         );
         Err(Problem::new(Code::DeadlineExceeded, detail))
     })
+}
+
+/// Parses a body; a large one on the threads for such work, after the small ones of others.
+async fn parse(body: Bytes, limits: RequestLimits, context: RequestContext) -> Result<ClassifyRequest, Problem> {
+    const LARGE_BYTES: usize = 64 * 1024;
+    if body.len() < LARGE_BYTES {
+        return ClassifyRequest::parse(&body, &limits);
+    }
+    let context = RequestContext { admission: Admission::Wait, ..context };
+    let parsed = workers().run_once(context, move || ClassifyRequest::parse(&body, &limits)).await;
+    parsed.map_err(|error| ClassifyError::from(PredictError::from(error)))?
 }
 
 /// Whether the client accepts JSON lines.
@@ -101,19 +121,25 @@ enum Layout {
     Lines,
 }
 
+/// What a request holds until its last answer is written. The memory is returned to the system last.
+struct Held {
+    documents: Vec<InputDocument>,
+    _memory: Reserved,
+    _trim: TrimAfterLarge,
+}
+
 /// Writes the answers as they come, so that few of them are in memory at once. The status is fixed with the first byte. It waits
 /// for the first text, and in an array for [`HELD_BYTES`] too: a short answer is whole before its status is decided.
 async fn answer_documents(
     app: &App,
     classifier: Arc<Classifier>,
-    documents: Vec<InputDocument>,
+    held: Held,
     context: RequestContext,
     layout: Layout,
 ) -> Result<Body, Problem> {
-    let n_before = documents.iter().take_while(|document| document.text.is_err()).count();
     let models = AnswerModels::of(&classifier.models);
-    let mut answers = Box::pin(answers(app, classifier, documents, context).enumerate());
-    let mut held = match layout {
+    let mut answers = Box::pin(answers(app, classifier, held, context).enumerate());
+    let mut first = match layout {
         Layout::Array => b"{\"results\":[".to_vec(),
         Layout::Lines => Vec::new(),
     };
@@ -121,37 +147,42 @@ async fn answer_documents(
         Layout::Array => format!("],\"models\":{}}}", json(&models)),
         Layout::Lines => String::new(),
     };
+    let mut had_text = false;
     while let Some((number, answer)) = answers.next().await {
         if let Some(problem) = request_problem(&answer) {
             return Err(problem);
         }
-        held.extend_from_slice(piece(number, answer, layout).as_bytes());
-        if number >= n_before && (layout == Layout::Lines || held.len() >= HELD_BYTES) {
+        had_text |= !matches!(answer, Err((_, _, DocumentError::Input(_))));
+        first.extend_from_slice(piece(number, answer, layout).as_bytes());
+        if had_text && (layout == Layout::Lines || first.len() >= HELD_BYTES) {
             let rest = answers.map(move |(number, answer)| piece(number, answer, layout));
-            let pieces = stream::iter([Bytes::from(held)]).chain(rest.map(Bytes::from));
+            let pieces = stream::iter([Bytes::from(first)]).chain(rest.map(Bytes::from));
             let pieces = pieces.chain(stream::iter([Bytes::from(end)]));
             return Ok(Body::from_stream(pieces.map(Ok::<_, Infallible>)));
         }
     }
-    held.extend_from_slice(end.as_bytes());
-    Ok(Body::from(held))
+    first.extend_from_slice(end.as_bytes());
+    Ok(Body::from(first))
 }
 
 /// The answers in the order of the documents. When the server stops, the documents that are left are refused.
 fn answers(
     app: &App,
     classifier: Arc<Classifier>,
-    documents: Vec<InputDocument>,
+    held: Held,
     context: RequestContext,
 ) -> impl Stream<Item = DocumentAnswer> + Send + use<> {
-    let trim = TrimAfterLarge::new(&documents);
-    let (ids, texts): (Vec<_>, Vec<_>) =
-        documents.into_iter().map(|document| (document.id, document.text.map_err(DocumentError::Input))).unzip();
-    let n_at_once = n_at_once(&texts);
+    let (held, limits) = (Arc::new(held), app.limits);
+    let n_at_once = n_at_once(&held.documents);
+    let read = {
+        let held = Arc::clone(&held);
+        move |index: usize| held.documents[index].text(&limits).map_err(DocumentError::Input)
+    };
+    let texts = (0..held.documents.len()).map(read);
     let answers = Box::pin(classifier.classify_all(texts, context, n_at_once));
-    let state = (Some(answers), ids.into_iter().enumerate(), Box::pin(app.cutoff()), trim);
-    stream::unfold(state, |(mut answers, mut ids, mut cutoff, trim)| async move {
-        let (index, id) = ids.next()?;
+    let state = (Some(answers), 0, Box::pin(app.cutoff()), held);
+    stream::unfold(state, |(mut answers, index, mut cutoff, held)| async move {
+        let document = held.documents.get(index)?;
         let answer = match &mut answers {
             None => None,
             Some(answers) => tokio::select! {
@@ -160,6 +191,7 @@ fn answers(
                 answer = answers.next() => answer,
             },
         };
+        let id = document.id();
         let answer = match answer {
             Some(Ok(answer)) => Ok(Answer { id, ..answer }),
             Some(Err(error)) => Err((index, id, error)),
@@ -170,15 +202,15 @@ fn answers(
                 Err((index, id, ClassifyError::Unavailable(refusal.to_owned()).into()))
             }
         };
-        Some((answer, (answers, ids, cutoff, trim)))
+        Some((answer, (answers, index + 1, cutoff, held)))
     })
 }
 
 /// Documents under way at the same time: fewer where they are long, since their answers wait in memory.
-fn n_at_once(texts: &[Result<CheckedText, DocumentError>]) -> usize {
+fn n_at_once(documents: &[InputDocument]) -> usize {
     const MAX_BYTES: usize = 1024 * 1024;
     const MIN_DOCUMENTS: usize = 2;
-    let longest = texts.iter().flatten().map(|text| text.as_str().len()).max().unwrap_or_default();
+    let longest = documents.iter().map(InputDocument::n_bytes).max().unwrap_or_default();
     (MAX_BYTES / longest.max(1)).clamp(MIN_DOCUMENTS, MAX_DOCUMENTS_AT_ONCE)
 }
 
@@ -188,10 +220,9 @@ struct TrimAfterLarge {
 }
 
 impl TrimAfterLarge {
-    fn new(documents: &[InputDocument]) -> Self {
+    fn new(n_bytes: usize) -> Self {
         const LARGE_BYTES: usize = 1024 * 1024;
-        let texts = documents.iter().filter_map(|document| document.text.as_ref().ok());
-        Self { is_large: texts.map(|text| text.as_str().len()).sum::<usize>() >= LARGE_BYTES }
+        Self { is_large: n_bytes >= LARGE_BYTES }
     }
 }
 

@@ -56,6 +56,11 @@ impl<'b> Field<'b> {
         Self { path: String::new(), raw }
     }
 
+    /// A value of the request at `path`.
+    pub fn at(path: String, raw: &'b str) -> Self {
+        Self { path, raw }
+    }
+
     /// The JSON of the value.
     pub fn raw(&self) -> &'b str {
         self.raw

@@ -15,6 +15,7 @@ mod models;
 mod observe;
 mod schema;
 mod server;
+mod unpack;
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ use tower_http::normalize_path::NormalizePath;
 
 use crate::system::choice::shortened;
 
-pub use app::App;
+pub use app::{App, DEFAULT_REQUEST_MEMORY_MB};
 pub use error::{Code, Problem};
 pub use keys::{AdminAccess, ApiKey};
 pub use limits::ServerSettings;

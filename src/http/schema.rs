@@ -3,6 +3,7 @@
 //! A request is parsed in two steps: first the body, with its documents still raw, then each document alone. So a bad document
 //! does not fail the others.
 
+use axum::body::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -33,10 +34,11 @@ pub enum Input {
     Many(Vec<InputDocument>),
 }
 
+/// A document as it is in the body, so that its text is read when its turn comes.
 #[derive(Debug)]
 pub struct InputDocument {
-    pub id: Option<DocumentId>,
-    pub text: Result<CheckedText, Problem>,
+    json: Bytes,
+    index: usize,
 }
 
 /// Names of models by task.
@@ -83,14 +85,14 @@ const LANGUAGE: Expected = Expected { what: "a language tag", example: r#""label
 
 impl ClassifyRequest {
     /// Parses a body and checks it against the limits.
-    pub fn parse(body: &[u8], limits: &RequestLimits) -> Result<Self, Problem> {
-        let body = Field::body(utf8(body)?).object(FIELDS, BODY)?;
+    pub fn parse(bytes: &Bytes, limits: &RequestLimits) -> Result<Self, Problem> {
+        let body = Field::body(utf8(bytes)?).object(FIELDS, BODY)?;
         body.check()?;
         let (options, tasks) = (options(&body)?, body.read("tasks", tasks)?);
         let (models, priority) = (body.read("models", ModelNames::from_json)?, body.read("priority", Field::word)?);
         let input = match (body.get("text"), body.get("documents")) {
             (Some(text), None) => Input::One(CheckedText::new(text.text(TEXT)?, limits.max_characters)?),
-            (None, Some(documents)) => Input::Many(parse_documents(&documents, limits)?),
+            (None, Some(documents)) => Input::Many(parse_documents(&documents, bytes, limits)?),
             (Some(_), Some(_)) => return Err(invalid("both `text` and `documents` are given; give one of them")),
             (None, None) => {
                 return Err(invalid(
@@ -166,7 +168,7 @@ fn tasks(field: &Field<'_>) -> Result<Tasks, Problem> {
     Ok(Tasks { topics: tasks.contains(&Task::Topics), entities: tasks.contains(&Task::Entities) })
 }
 
-fn parse_documents(field: &Field<'_>, limits: &RequestLimits) -> Result<Vec<InputDocument>, Problem> {
+fn parse_documents(field: &Field<'_>, body: &Bytes, limits: &RequestLimits) -> Result<Vec<InputDocument>, Problem> {
     let list = field.list(limits.max_documents, DOCUMENTS)?;
     if list.n_entries > limits.max_documents {
         let detail = format!(
@@ -175,24 +177,33 @@ fn parse_documents(field: &Field<'_>, limits: &RequestLimits) -> Result<Vec<Inpu
         );
         return Err(Problem::new(Code::TooManyDocuments, detail));
     }
-    Ok(list.entries.iter().map(|document| InputDocument::parse(document, limits)).collect())
+    let document =
+        |(index, field): (usize, &Field<'_>)| InputDocument { json: body.slice_ref(field.raw().as_bytes()), index };
+    Ok(list.entries.iter().enumerate().map(document).collect())
 }
 
 impl InputDocument {
-    fn parse(document: &Field<'_>, limits: &RequestLimits) -> Self {
-        let fields = match document.object(DOCUMENT_FIELDS, DOCUMENT) {
-            Ok(fields) => fields,
-            Err(problem) => return Self { id: None, text: Err(problem) },
-        };
-        let text = || {
-            fields.check()?;
-            Ok(CheckedText::new(fields.require("text", TEXT)?.text(TEXT)?, limits.max_characters)?)
-        };
-        // The id is kept where the rest is not valid: its client finds the problem by it.
-        match fields.read("id", document_id) {
-            Ok(id) => Self { id, text: text() },
-            Err(problem) => Self { id: None, text: Err(problem) },
-        }
+    /// Bytes of its JSON.
+    pub fn n_bytes(&self) -> usize {
+        self.json.len()
+    }
+
+    /// Its id, also where the rest of it is not valid: its client finds the problem by it.
+    pub fn id(&self) -> Option<DocumentId> {
+        self.fields().ok()?.read("id", document_id).ok()?
+    }
+
+    pub fn text(&self, limits: &RequestLimits) -> Result<CheckedText, Problem> {
+        let fields = self.fields()?;
+        fields.read("id", document_id)?;
+        fields.check()?;
+        Ok(CheckedText::new(fields.require("text", TEXT)?.text(TEXT)?, limits.max_characters)?)
+    }
+
+    fn fields(&self) -> Result<Object<'_>, Problem> {
+        // The body was UTF-8 when it was parsed.
+        let json = std::str::from_utf8(&self.json).unwrap_or_default();
+        Field::at(format!("documents[{}]", self.index), json).object(DOCUMENT_FIELDS, DOCUMENT)
     }
 }
 
@@ -246,7 +257,7 @@ mod tests {
 
     fn problem(body: &[u8]) -> (Code, String) {
         let limits = RequestLimits { max_characters: 5, max_documents: 2, ..RequestLimits::default() };
-        let problem = ClassifyRequest::parse(body, &limits).expect_err("the body is bad");
+        let problem = ClassifyRequest::parse(&Bytes::copy_from_slice(body), &limits).expect_err("the body is bad");
         (problem.code, problem.detail)
     }
 
@@ -295,15 +306,21 @@ mod tests {
     #[test]
     fn a_document_that_is_not_valid_keeps_its_id_and_fails_alone() {
         let body = r#"{"documents": [{"id": "a", "text": 5}, {"id": "b", "text": "gut"}]}"#;
-        let request = ClassifyRequest::parse(body.as_bytes(), &RequestLimits::default()).unwrap();
-        let Input::Many(documents) = request.input else { panic!("documents were sent") };
-        assert_eq!(serde_json::to_value(&documents[0].id).unwrap(), "a");
-        assert_eq!(documents[0].text.as_ref().unwrap_err().code, Code::InvalidRequest);
-        assert_eq!(documents[1].text.as_ref().map(CheckedText::as_str), Ok("gut"));
-        let body = r#"{"documents": [{"text": "\ud83d"}, {"text": "gut"}]}"#;
-        let request = ClassifyRequest::parse(body.as_bytes(), &RequestLimits::default()).unwrap();
-        let Input::Many(documents) = request.input else { panic!("documents were sent") };
-        assert_eq!(documents[0].text.as_ref().unwrap_err().code, Code::InvalidJson);
-        assert!(documents[1].text.is_ok());
+        let limits = RequestLimits::default();
+        let documents = |body: &'static str| {
+            let Input::Many(documents) = ClassifyRequest::parse(&body.into(), &limits).unwrap().input else {
+                panic!("documents were sent")
+            };
+            documents
+        };
+        let sent = documents(body);
+        assert_eq!(serde_json::to_value(sent[0].id()).unwrap(), "a");
+        let problem = sent[0].text(&limits).unwrap_err();
+        assert_eq!(problem.code, Code::InvalidRequest);
+        assert!(problem.detail.contains("`documents[0].text` is `5`"), "{}", problem.detail);
+        assert_eq!(sent[1].text(&limits).as_ref().map(CheckedText::as_str), Ok("gut"));
+        let sent = documents(r#"{"documents": [{"text": "\ud83d"}, {"text": "gut"}]}"#);
+        assert_eq!(sent[0].text(&limits).unwrap_err().code, Code::InvalidJson);
+        assert!(sent[1].text(&limits).is_ok());
     }
 }

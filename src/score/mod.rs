@@ -66,7 +66,7 @@ impl Prepared {
         let (sink, footer) = match before.whole {
             Some(_) => writer.finished(),
             None => {
-                let classifier = Classifier { models, options, cache: None, shadow: None };
+                let classifier = Classifier { models, options, cache: None, memory: None, shadow: None };
                 let start = Start { position: before.position, n_rows: before.counts.documents + before.counts.errors };
                 Flow::new(self, classifier).run(start, writer).await?
             }

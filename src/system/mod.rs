@@ -2,11 +2,13 @@
 
 pub mod atomic_file;
 pub mod background;
+pub mod budget;
 pub mod choice;
 pub mod descriptors;
 pub mod memory;
 pub mod memory_limits;
 pub mod private_file;
+pub mod printable;
 pub mod progress;
 pub mod table;
 pub mod telemetry;
