@@ -11,6 +11,7 @@ mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ressort::evaluate::settings::EvaluateError;
@@ -124,6 +125,9 @@ struct RunArgs {
     /// Windows that may wait for a run before requests are refused
     #[arg(long, default_value_t = RunSettings::default().max_queued_windows, env = "RESSORT_MAX_QUEUED_WINDOWS", value_parser = positive)]
     max_queued_windows: usize,
+    /// Maximum time of one run of a model, in seconds; a run that takes longer is ended
+    #[arg(long, default_value_t = RunSettings::default().run_timeout.as_secs(), env = "RESSORT_RUN_TIMEOUT_S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    run_timeout_s: u64,
     /// How int8 models multiply on processors that would clip sums: `exact` gives the same scores everywhere, `fast` is up to
     /// 18% faster there
     #[arg(long, default_value_t = Arithmetic::Exact, env = "RESSORT_ARITHMETIC", value_name = "exact|fast")]
@@ -167,6 +171,7 @@ impl RunArgs {
             require_gpu: self.require_gpu,
             n_streams: self.streams.unwrap_or(RunSettings::default().n_streams),
             max_queued_windows: self.max_queued_windows,
+            run_timeout: Duration::from_secs(self.run_timeout_s),
             arithmetic: self.arithmetic,
             ..RunSettings::default()
         }

@@ -9,6 +9,8 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::app::App;
+use crate::inference::scheduler::StuckRun;
+use crate::models::load::Model;
 use crate::models::report::PassedOver;
 
 #[derive(Serialize)]
@@ -31,7 +33,32 @@ struct ReadyModel {
     /// Execution providers with a higher preference, and why they are not in use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     passed_over: Vec<PassedOver>,
+    /// Whether it gets on: a worker is left that is not stuck, and work does not wait without an answer.
     alive: bool,
+    /// The longest of the runs that take too long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stuck_run: Option<StuckBody>,
+}
+
+#[derive(Serialize)]
+struct StuckBody {
+    windows: usize,
+    seconds: u64,
+}
+
+impl ReadyModel {
+    fn new(model: &Model) -> Self {
+        let health = model.pipeline.scheduler.health(model.stuck_after);
+        let stuck = |run: StuckRun| StuckBody { windows: run.n_windows, seconds: run.elapsed.as_secs() };
+        Self {
+            name: model.name.clone(),
+            version: model.version.clone(),
+            execution_provider: model.placement.provider.to_string(),
+            passed_over: PassedOver::of(model),
+            alive: health.answers,
+            stuck_run: health.stuck.map(stuck),
+        }
+    }
 }
 
 pub async fn live() -> Json<LiveBody> {
@@ -40,18 +67,7 @@ pub async fn live() -> Json<LiveBody> {
 
 /// 200 when every model can answer; 503 when one cannot, or the server is stopping.
 pub async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<ReadyBody>) {
-    let models: Vec<ReadyModel> = app
-        .registry
-        .models()
-        .iter()
-        .map(|model| ReadyModel {
-            name: model.name.clone(),
-            version: model.version.clone(),
-            execution_provider: model.placement.provider.to_string(),
-            passed_over: PassedOver::of(model),
-            alive: model.pipeline.scheduler.is_alive(),
-        })
-        .collect();
+    let models: Vec<ReadyModel> = app.registry.models().iter().map(|model| ReadyModel::new(model)).collect();
     let (code, status) = match models.iter().all(|model| model.alive) {
         _ if app.draining.load(Ordering::Acquire) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         true => (StatusCode::OK, "ready"),

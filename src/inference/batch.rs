@@ -19,6 +19,8 @@
 //! tokens (`batch_limits`, where a model is loaded). Models in int8 would gain as much, but their answers would
 //! depend on the rest of the batch.
 
+use std::time::Duration;
+
 use ndarray::{Array2, Array3, ArrayView2, s};
 
 use crate::inference::tokenize::Window;
@@ -69,6 +71,11 @@ pub trait Run: Send {
 pub enum RunError {
     #[error("ONNX Runtime could not run the model on a batch of shape {shape:?}: {message}")]
     Failed { shape: (usize, usize), message: String },
+    #[error(
+        "{} windows of {} tokens were not through after {} s, and their run was ended; the graph may loop on a token. Export the model again, or raise --run-timeout-s",
+        shape.0, shape.1, timeout.as_secs_f32()
+    )]
+    TimedOut { shape: (usize, usize), timeout: Duration },
     #[error("output `{output}` has shape {shape:?} where {expected} was expected")]
     Shape { output: String, shape: Vec<i64>, expected: String },
     #[error(

@@ -11,13 +11,14 @@
 //! (`tests/it/parity.rs`) and shares the weights. Only large models have one (`uses_all_cores`, where a model is loaded).
 
 mod context;
+mod progress;
 mod queue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
@@ -25,6 +26,7 @@ use crate::inference::batch::{Batch, BatchLimits, Padding, Run, RunError, Window
 use crate::inference::tokenize::Window;
 use crate::system::memory::TrimOnDrop;
 pub use context::{Admission, Priority, RequestContext, RequestId};
+pub use progress::{Health, StuckRun};
 pub use queue::MAX_NEW_IN_A_ROW;
 use queue::{Job, QUANTUM, Queue};
 
@@ -182,6 +184,12 @@ impl Scheduler {
         self.shared.lock().n_waiting()
     }
 
+    /// Whether the model gets on. Runs of more than `stuck_after` are stuck.
+    pub fn health(&self, stuck_after: Duration) -> Health {
+        let (queue, n_workers) = (self.shared.lock(), self.shared.n_alive.load(Ordering::Acquire));
+        queue.progress.health(n_workers, !queue.is_empty(), stuck_after, Instant::now())
+    }
+
     /// Sessions that panicked and were replaced.
     pub fn n_panics(&self) -> usize {
         self.shared.n_panics.load(Ordering::Relaxed)
@@ -300,7 +308,8 @@ impl Shared {
             queue.drop_lost(Instant::now());
             let jobs = queue.take(self.settings.limits);
             if !jobs.is_empty() {
-                return Some((jobs, self.start_running(&mut queue)));
+                let running = self.start_running(&mut queue, jobs.len());
+                return Some((jobs, running));
             }
             if queue.closed {
                 return None;
@@ -310,11 +319,11 @@ impl Shared {
     }
 
     /// Counts a run that is about to begin; a single run gets the all-cores session.
-    fn start_running(&self, queue: &mut Queue) -> Running<'_> {
-        let alone = queue.n_running == 0 && queue.is_empty();
-        queue.n_running += 1;
+    fn start_running(&self, queue: &mut Queue, n_windows: usize) -> Running<'_> {
+        let alone = queue.progress.is_idle() && queue.is_empty();
+        let number = queue.progress.start(n_windows, Instant::now());
         let all_cores = self.all_cores.as_ref().filter(|_| alone).and_then(|session| session.try_lock().ok());
-        Running { shared: self, all_cores }
+        Running { shared: self, number, all_cores }
     }
 
     fn run_jobs(&self, stream: &mut dyn Run, jobs: Vec<Job>, mut running: Running<'_>) {
@@ -326,8 +335,9 @@ impl Shared {
         };
         if result.is_err() && jobs.len() > 1 {
             // One bad input fails alone: each window gets a separate run.
-            for job in jobs {
-                let running = self.start_running(&mut self.lock());
+            drop(running);
+            for job in jobs.into_iter().filter(|job| job.is_wanted(Instant::now())) {
+                let running = self.start_running(&mut self.lock(), 1);
                 self.run_jobs(stream, vec![job], running);
             }
             return;
@@ -352,6 +362,7 @@ impl Shared {
 /// A run under way, counted in the queue for as long as this lives.
 struct Running<'s> {
     shared: &'s Shared,
+    number: u64,
     /// The session that computes on all cores, where this run is alone.
     all_cores: Option<MutexGuard<'s, Box<dyn Run>>>,
 }
@@ -360,7 +371,7 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         // First, so that the next run that is alone finds it free.
         self.all_cores = None;
-        self.shared.lock().n_running -= 1;
+        self.shared.lock().progress.end(self.number, Instant::now());
     }
 }
 

@@ -1,6 +1,7 @@
 //! How models are loaded and run: execution providers, streams, batching.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::inference::arithmetic::Arithmetic;
 use crate::system::choice::UnknownWord;
@@ -24,6 +25,8 @@ pub struct RunSettings {
     pub n_streams: usize,
     /// Windows that may wait for a run before a request is refused; at least 1.
     pub max_queued_windows: usize,
+    /// A run that takes longer is ended.
+    pub run_timeout: Duration,
     pub batching: Batching,
     pub arithmetic: Arithmetic,
     /// Where `/proc` and `/sys` are found, which say how much memory a model may take: `/`.
@@ -50,10 +53,18 @@ impl Default for RunSettings {
             require_gpu: false,
             n_streams: usable_cores(),
             max_queued_windows: 1024,
+            run_timeout: Duration::from_secs(30),
             batching: Batching::Shared,
             arithmetic: Arithmetic::Exact,
             system_root: "/".into(),
         }
+    }
+}
+
+impl RunSettings {
+    /// Runs of more than this time count as stuck, long before they are ended.
+    pub fn stuck_after(&self) -> Duration {
+        self.run_timeout / 3
     }
 }
 

@@ -61,17 +61,17 @@ struct Expanding {
     post_processor: Value,
 }
 
-/// Refuses a `tokenizer.json` that multiplies a text: a few rules that each double it make gigabytes of one sentence.
-pub fn check_expansion(path: &Path) -> Result<(), ManifestError> {
+/// Refuses a `tokenizer.json` with the content `json` that multiplies a text: a few rules that each double it make gigabytes of one
+/// sentence.
+pub fn check_expansion(path: &Path, json: &[u8]) -> Result<(), ManifestError> {
     /// Above those of all published checkpoints, whose rules replace a character by at most three.
     const MAX_FACTOR: f64 = 1024.0;
     /// Tokens around a sequence; the usual are two.
     const MAX_SPECIAL: usize = 1024;
     /// The largest table in use (XLM-R's) has 0.3 MB.
     const MAX_TABLE_BYTES: usize = 4_000_000;
-    let json = std::fs::read(path).map_err(|source| ManifestError::Io { path: path.to_owned(), source })?;
     // A file that is not readable is refused when it is read as a tokenizer.
-    let Ok(Expanding { normalizer, post_processor }) = serde_json::from_slice(&json) else { return Ok(()) };
+    let Ok(Expanding { normalizer, post_processor }) = serde_json::from_slice(json) else { return Ok(()) };
     let invalid = |message| ManifestError::Invalid { path: path.to_owned(), message };
     const REMEDY: &str = "copy the checkpoint's own tokenizer.json here";
     let (factor, table_bytes) = expansion(&normalizer);
@@ -146,8 +146,6 @@ mod tests {
         let sequence = |parts: Vec<Value>| json!({"type": "Sequence", "normalizers": parts});
         let pieces = vec![json!({"SpecialToken": {"id": "[CLS]"}}); 50];
         let template = |n: usize| json!({"type": "TemplateProcessing", "single": pieces, "special_tokens": {"[CLS]": {"ids": vec![1; n]}}});
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("tokenizer.json");
         for (normalizer, post_processor, expected) in [
             (Value::Null, Value::Null, None),
             (sequence(vec![replace(json!({"Regex": " {2,}"}), "▁"); 5]), template(2), None),
@@ -162,9 +160,9 @@ mod tests {
             ),
             (Value::Null, template(1000), Some("50000 tokens around")),
         ] {
-            std::fs::write(&path, json!({"normalizer": normalizer, "post_processor": post_processor}).to_string())
-                .unwrap();
-            let found = check_expansion(&path).map_err(|error| error.to_string());
+            let json = json!({"normalizer": normalizer, "post_processor": post_processor}).to_string();
+            let found =
+                check_expansion(Path::new("tokenizer.json"), json.as_bytes()).map_err(|error| error.to_string());
             match expected {
                 None => assert_eq!(found, Ok(())),
                 Some(part) => assert!(found.as_ref().is_err_and(|error| error.contains(part)), "{found:?}"),

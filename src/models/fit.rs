@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::manifest::{ManifestError, ReadingSizes, check_expansion};
+use crate::manifest::{ManifestError, ReadingSizes};
 use crate::models::spec::ModelSpec;
 use crate::system::memory_limits::available_bytes;
 
@@ -22,11 +22,7 @@ const TOKENIZER_COPIES: u64 = 12;
 /// Checks a folder before its large files are read. `root` is where `/proc` and `/sys` are found.
 pub fn check_before_reading(spec: &ModelSpec, root: &Path) -> Result<(), FitError> {
     let ReadingSizes { onnx_bytes, tokenizer_bytes } = ReadingSizes::of(&spec.path)?;
-    check(spec, onnx_bytes, tokenizer_bytes, root)?;
-    if tokenizer_bytes > 0 {
-        check_expansion(&spec.path.join("tokenizer.json"))?;
-    }
-    Ok(())
+    check(spec, onnx_bytes, tokenizer_bytes, root)
 }
 
 fn check(spec: &ModelSpec, onnx_bytes: u64, tokenizer_bytes: u64, root: &Path) -> Result<(), FitError> {

@@ -16,7 +16,7 @@ use crate::inference::settings::{Batching, RunSettings};
 use crate::inference::tokenize::{TokenizeError, Tokenizer};
 use crate::inference::windows::Windowing;
 use crate::manifest::task::Task;
-use crate::manifest::{FolderFiles, GoldenExample, Manifest, ManifestError, TopicLabel};
+use crate::manifest::{FolderFiles, GoldenExample, Manifest, ManifestError, TopicLabel, check_expansion};
 use crate::models::fit::{self, FitError};
 use crate::models::sharing::{self, Sharing, TrialSource};
 use crate::models::spec::ModelSpec;
@@ -37,6 +37,8 @@ pub struct Model {
     pub batch_limits: BatchLimits,
     /// What is special about how its graph is run, in sentences for the report.
     pub notes: Vec<String>,
+    /// Runs of more than this time count as stuck.
+    pub stuck_after: Duration,
     /// By how much the process grew when the model was loaded, in bytes; `None` where the system doesn't say.
     pub resident_bytes: Option<u64>,
     pub pipeline: Arc<Pipeline>,
@@ -160,7 +162,8 @@ fn open(
     let scheduler = SchedulerSettings { max_queued_windows, limits, padding: source.padding() };
     let topics = manifest.topics.clone().map(|head| trial.fit_topics(&manifest, head)).transpose()?;
     let entities = manifest.entities.clone().map(|head| trial.fit_entities(&manifest, head)).transpose()?;
-    let (name, n_streams, text_rules) = (spec.name.clone(), sessions.streams.len(), manifest.text_rules);
+    let (name, n_streams, stuck_after) = (spec.name.clone(), sessions.streams.len(), settings.stuck_after());
+    let text_rules = manifest.text_rules;
     Ok(move |resident_bytes| {
         let scheduler = Scheduler::start(scheduler, sessions)?;
         let pipeline = Arc::new(Pipeline { text_rules, truecaser, tokenizer, windowing, scheduler, topics, entities });
@@ -173,6 +176,7 @@ fn open(
             n_streams,
             batch_limits: limits,
             notes,
+            stuck_after,
             resident_bytes,
             pipeline,
         })
@@ -185,7 +189,11 @@ fn read(files: &mut FolderFiles) -> Result<(Manifest, Arc<Tokenizer>), LoadError
     // What is wrong with the rest of the folder is reported first.
     let json = files.read(&path);
     std::thread::scope(|scope| {
-        let tokenizer = scope.spawn(|| Ok::<_, LoadError>(Tokenizer::shared(&path, &json?)?));
+        let tokenizer = scope.spawn(|| {
+            let json = json?;
+            check_expansion(&path, &json)?;
+            Ok::<_, LoadError>(Tokenizer::shared(&path, &json)?)
+        });
         let manifest = Manifest::of(files)?;
         let tokenizer = tokenizer.join().map_err(|_| BackgroundError::Broken)??;
         Ok((manifest, tokenizer))
@@ -221,10 +229,10 @@ fn sessions(
 ) -> Result<Sessions, LoadError> {
     let n_streams = if placement.provider.is_gpu() { 1 } else { settings.n_streams.max(1) };
     let open = {
-        let (manifest, provider) = (manifest.clone(), placement.provider);
+        let (manifest, provider, timeout) = (manifest.clone(), placement.provider, settings.run_timeout);
         let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
         move |n_threads| {
-            let options = SessionOptions { provider, arithmetic, n_threads };
+            let options = SessionOptions { provider, arithmetic, n_threads, timeout };
             OrtSession::open(&manifest, options, &model).map(|session| Box::new(session) as Box<dyn Run>)
         }
     };

@@ -1,6 +1,7 @@
 //! Model folders: every family, precision and layout loads; broken ones are refused with the file, the value and the remedy.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ressort::inference::arithmetic::{Arithmetic, ModelArithmetic};
 use ressort::inference::batch::{Batch, Padding, Run};
@@ -363,7 +364,8 @@ fn sessions_are_opened_from_what_was_read() {
             let model = SharedModel::new(&onnx).unwrap();
             let version = content_hash(folder.path()).unwrap();
             let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, Arithmetic::Exact);
-            let options = SessionOptions { provider: Provider::Cpu, arithmetic, n_threads: 1 };
+            let timeout = Duration::from_secs(60);
+            let options = SessionOptions { provider: Provider::Cpu, arithmetic, n_threads: 1, timeout };
             let logits = || {
                 let window = Window { tokens: 0..3, input_ids: vec![2, 5, 6, 7, 3], n_prefix: 1 };
                 let mut session = OrtSession::open(&manifest, options, &model).unwrap();

@@ -23,6 +23,7 @@ mod score_files;
 mod score_limits;
 mod score_options;
 mod server;
+mod stuck;
 mod support;
 mod swap;
 mod text_rules;

@@ -68,7 +68,9 @@ fn numbers(head: &HeadOutput) -> Vec<f32> {
 fn session(manifest: &Manifest, n_threads: usize, asked: Arithmetic) -> OrtSession {
     let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, asked);
     let model = SharedModel::new(&OnnxFile::read(&manifest.onnx_file).unwrap()).unwrap();
-    OrtSession::open(manifest, SessionOptions { provider: Provider::Cpu, arithmetic, n_threads }, &model).unwrap()
+    let timeout = std::time::Duration::from_secs(60);
+    OrtSession::open(manifest, SessionOptions { provider: Provider::Cpu, arithmetic, n_threads, timeout }, &model)
+        .unwrap()
 }
 
 #[test]

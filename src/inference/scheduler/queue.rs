@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::progress::Progress;
 use super::{Admission, Priority, RequestContext, RequestId, ScheduleError};
 use crate::inference::batch::{BatchLimits, WindowLogits, select};
 use crate::inference::tokenize::Window;
@@ -26,8 +27,7 @@ pub struct Queue {
     normal: Lane,
     /// Served while the other lane is empty.
     bulk: Lane,
-    /// Runs under way.
-    pub n_running: usize,
+    pub progress: Progress,
     /// Set when the scheduler is dropped: workers finish what waits, and stop.
     pub closed: bool,
 }
@@ -40,6 +40,13 @@ pub struct Job {
     pub reply: oneshot::Sender<Result<WindowLogits, ScheduleError>>,
     /// The document's first permit, shared by its windows and released when the last of them is answered.
     pub permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Job {
+    /// Whether its caller still waits for it.
+    pub fn is_wanted(&self, now: Instant) -> bool {
+        !self.reply.is_closed() && self.deadline > now
+    }
 }
 
 /// Requests in the order in which they run, the new ones first; none is without jobs.
@@ -62,6 +69,9 @@ struct Waiting {
 impl Queue {
     /// Adds the windows of a document. That of a follow-up document had a share before.
     pub fn push(&mut self, context: RequestContext, jobs: Vec<Job>) {
+        if self.is_empty() {
+            self.progress.work_came(Instant::now());
+        }
         self.lane(context.priority).push(context.request, context.admission == Admission::Try, jobs);
     }
 
@@ -135,7 +145,7 @@ impl Lane {
 
     fn drop_lost(&mut self, now: Instant) {
         for waiting in &mut self.requests {
-            waiting.jobs.retain(|job| !job.reply.is_closed() && job.deadline > now);
+            waiting.jobs.retain(|job| job.is_wanted(now));
         }
         self.requests.retain(|waiting| !waiting.jobs.is_empty());
     }

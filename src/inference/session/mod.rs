@@ -6,6 +6,7 @@ mod ort_session;
 mod placement;
 mod runtime;
 mod shared_model;
+mod watch;
 
 pub use ort_session::{OrtSession, SessionOptions};
 pub use placement::{Placement, place};

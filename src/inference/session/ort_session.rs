@@ -1,15 +1,19 @@
 //! A model opened in ONNX Runtime: building the session, and running a batch.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ndarray::{Array2, Axis, Ix2, Ix3};
 use ort::ep::{self, ExecutionProvider as _};
-use ort::session::SessionInputValue;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::session::{RunOptions, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorElementType};
 
 use super::runtime::{Runtime, SessionError};
 use super::shared_model::SharedModel;
+use super::watch::watch;
 use crate::inference::arithmetic::ModelArithmetic;
 use crate::inference::batch::{Batch, HeadOutput, Outputs, Run, RunError};
 use crate::inference::settings::Provider;
@@ -22,6 +26,8 @@ pub struct OrtSession {
     first_position: u32,
     topics: Option<String>,
     entities: Option<String>,
+    timeout: Duration,
+    onnx_file: PathBuf,
     /// What the session reads; after it, so that it is dropped later.
     _model: SharedModel,
 }
@@ -33,6 +39,8 @@ pub struct SessionOptions {
     pub arithmetic: ModelArithmetic,
     /// Threads of one run, at least 1.
     pub n_threads: usize,
+    /// A run that takes longer is ended.
+    pub timeout: Duration,
 }
 
 impl OrtSession {
@@ -49,6 +57,8 @@ impl OrtSession {
             topics: manifest.topics.as_ref().map(|head| head.output.clone()),
             entities: manifest.entities.as_ref().map(|head| head.output.clone()),
             session,
+            timeout: options.timeout,
+            onnx_file: manifest.onnx_file.clone(),
             _model: model.clone(),
         })
     }
@@ -82,7 +92,18 @@ impl Run for OrtSession {
             Ok((Cow::Owned(input.name.clone()), tensor(&numbers, input.kind)?))
         });
         let inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = filled.collect::<ort::Result<_>>().map_err(failed)?;
-        let outputs = self.session.run(inputs).map_err(failed)?;
+        let (options, started) = (Arc::new(RunOptions::new().map_err(failed)?), Instant::now());
+        let watched = watch(&options, self.timeout);
+        let outputs = self.session.run_with_options(inputs, &*options);
+        drop(watched);
+        let outputs = outputs.map_err(|error| match started.elapsed() >= self.timeout {
+            true => {
+                let error = RunError::TimedOut { shape, timeout: self.timeout };
+                tracing::error!(file = %self.onnx_file.display(), %error, "a run was ended");
+                error
+            }
+            false => failed(error),
+        })?;
         let read =
             |name: &Option<String>| name.as_ref().map(|name| read_head(name, outputs.get(name), shape)).transpose();
         Ok(Outputs { topics: read(&self.topics)?, entities: read(&self.entities)? })

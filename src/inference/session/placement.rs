@@ -22,7 +22,8 @@ pub fn place(manifest: &Manifest, model: &SharedModel, settings: &RunSettings) -
     let mut passed_over = Vec::new();
     let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
     for provider in before_the_cpu(settings) {
-        match OrtSession::open(manifest, SessionOptions { provider, arithmetic, n_threads: 1 }, model) {
+        let options = SessionOptions { provider, arithmetic, n_threads: 1, timeout: settings.run_timeout };
+        match OrtSession::open(manifest, options, model) {
             Ok(_) => return Ok(Placement { provider, passed_over }),
             Err(SessionError::Load { message, .. }) => passed_over.push((provider, message)),
             Err(error) => passed_over.push((provider, error.to_string())),

@@ -1,0 +1,78 @@
+//! Models that do not get on: runs that never end, at loading and while they serve, and files that change below a model.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ressort::classify::request::RequestLimits;
+use ressort::http::{App, router};
+use ressort::inference::settings::RunSettings;
+use ressort::models::load::Model;
+use ressort::models::registry::{ByTask, Registry};
+use ressort::models::spec::ModelSpec;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::api::{classify, get, post, send};
+use crate::support::{copy_of, models_dir, options, predict, settings};
+
+/// The model `lexicon-ner` with a graph of `tests/it/graphs` in place of its own.
+fn with_graph(name: &str) -> TempDir {
+    let folder = copy_of("lexicon-ner");
+    let graphs = models_dir().join("../it/graphs");
+    std::fs::copy(graphs.join(name), folder.path().join("model.onnx")).unwrap();
+    folder
+}
+
+fn spec_of(folder: &TempDir) -> ModelSpec {
+    ModelSpec { name: "stuck".to_owned(), path: folder.path().to_owned() }
+}
+
+#[tokio::test]
+async fn a_graph_that_never_ends_is_refused_when_it_is_loaded() {
+    let folder = with_graph("endless-at-load.onnx");
+    let settings = RunSettings { run_timeout: Duration::from_millis(300), ..settings() };
+    let error = Model::load(&spec_of(&folder), &settings).await.map(drop).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("were not through after 0.3 s") && cause.contains("--run-timeout-s"), "{error}: {cause}");
+}
+
+#[tokio::test]
+async fn a_stuck_run_shows_in_readiness_and_ends() {
+    let folder = with_graph("endless-at-paris.onnx");
+    let settings = RunSettings { n_streams: 1, run_timeout: Duration::from_millis(1500), ..settings() };
+    let registry = Registry::load(&[spec_of(&folder)], ByTask::default(), &settings).await.unwrap();
+    let service = router(Arc::new(App::new(registry, RequestLimits::default())));
+    let ready = || async { send(&service, get("/health/ready")).await };
+    assert_eq!(ready().await.0, 200);
+    let stuck = tokio::spawn({
+        let service = service.clone();
+        async move { send(&service, post(json!({"text": "Paris"}).to_string())).await }
+    });
+    let (mut status, mut page) = ready().await;
+    while status == 200 && !stuck.is_finished() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        (status, page) = ready().await;
+    }
+    assert_eq!((status.as_u16(), &page["status"]), (503, &json!("unavailable")), "{page}");
+    assert_eq!(page["models"][0]["stuck_run"]["windows"], 1, "{page}");
+    let (status, answer) = stuck.await.unwrap();
+    assert_eq!(status, 500, "{answer}");
+    assert!(answer["detail"].as_str().unwrap().contains("1 windows of 3 tokens"), "{answer}");
+    classify(&service, json!({"text": "Berlin"})).await;
+    assert_eq!(ready().await.0, 200);
+}
+
+#[tokio::test]
+async fn a_file_of_weights_that_is_overwritten_changes_no_answer() {
+    let folder = copy_of("bert-cased-ner-external-data");
+    let file = folder.path().join("model.onnx_data");
+    let content = std::fs::read(&file).unwrap();
+    let model = Model::load(&spec_of(&folder), &settings()).await.unwrap();
+    let text = "Angela Merkel reiste nach Paris.";
+    let before = predict(&model, text, options()).await;
+    // As `cp` does: the file is cut to nothing, then written.
+    std::fs::write(&file, b"").unwrap();
+    assert_eq!(predict(&model, text, options()).await, before);
+    std::fs::write(&file, vec![0x3f; content.len()]).unwrap();
+    assert_eq!(predict(&model, text, options()).await, before);
+}
