@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use ressort::inference::settings::usable_cores;
 use ressort::system::memory::configure_allocator;
+use ressort::system::printable::printable;
 use ressort::system::telemetry::start_logging;
 
 use crate::cli::{Cli, exit_code_of};
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("ressort: {error:#}");
+            eprintln!("{}", printable(&format!("ressort: {error:#}")));
             exit_code_of(&error)
         }
     }

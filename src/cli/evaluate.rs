@@ -17,6 +17,7 @@ use ressort::evaluate::speed::ReadSettings;
 use ressort::manifest::task::AggregationStrategy;
 use ressort::manifest::text_rules::TextSwitch;
 use ressort::models::spec::ModelSpec;
+use ressort::system::printable::printable;
 
 use super::{REQUIREMENT_NOT_MET, RunArgs};
 
@@ -119,7 +120,7 @@ pub async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitCode> {
     files.iter().try_for_each(|(file, text)| write_report(file, text))?;
     let names: String = files.iter().map(|(file, _)| format!("\nreport: {}\n", file.display())).collect();
     // `ressort evaluate … | head` closes the pipe early, which is no error.
-    match write!(std::io::stdout(), "{report}{names}") {
+    match write!(std::io::stdout(), "{}", printable(&format!("{report}{names}"))) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error).context("cannot print the report"),
         _ => {}
     }

@@ -6,6 +6,7 @@ use ressort::inference::settings::RunSettings;
 use ressort::models::load::Model;
 use ressort::models::report::ModelReport;
 use ressort::models::spec::ModelSpec;
+use ressort::system::printable::printable;
 
 use super::RunArgs;
 
@@ -38,7 +39,7 @@ pub async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
     }
     let model = load.with_context(|| format!("{} would not be served", args.model.path.display()))?;
     if !args.json {
-        println!("{}would be served", ModelReport::of(&model));
+        println!("{}would be served", printable(&ModelReport::of(&model).to_string()));
     }
     Ok(())
 }

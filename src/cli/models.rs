@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use clap::{Args, Subcommand};
 use ressort::models::spec::ModelSpec;
+use ressort::system::printable::printable;
 use ressort::system::table::plain_table;
 use serde_json::{Value, json};
 
@@ -62,7 +63,7 @@ pub enum ModelsChange {
 pub fn run_models(args: &ModelsArgs) -> anyhow::Result<()> {
     let answer = change_models(args)?;
     let in_words = in_words(args, &answer).filter(|_| !args.json && std::io::stdout().is_terminal());
-    println!("{}", in_words.unwrap_or_else(|| format!("{answer:#}")));
+    println!("{}", printable(&in_words.unwrap_or_else(|| format!("{answer:#}"))));
     Ok(())
 }
 

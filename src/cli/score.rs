@@ -17,6 +17,7 @@ use ressort::manifest::text_rules::TextSwitch;
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use ressort::score::{ColumnChoice, Format, Job, OutputChoice, ReadSettings, ScoreError, Target, prepare};
+use ressort::system::printable::printable;
 use ressort::system::progress::Progress;
 use ressort::text::encoding::TextEncoding;
 use ressort::text::span::OffsetUnit;
@@ -265,14 +266,14 @@ async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Resu
     if args.dry_run {
         let report = prepared.dry_run(models, Arc::clone(progress)).await?;
         progress.finish();
-        print!("{report}");
+        print!("{}", printable(&report.to_string()));
         return Ok(exit_code(report.errors));
     }
     let summary = prepared.run(models, Arc::clone(progress)).await?;
     progress.finish();
     match args.quiet {
-        false => eprint!("{summary}"),
-        true => eprint!("{}", summary.failures()),
+        false => eprint!("{}", printable(&summary.to_string())),
+        true => eprint!("{}", printable(&summary.failures().to_string())),
     }
     if let Some(path) = &args.summary {
         let json = serde_json::to_string_pretty(&summary)? + "\n";

@@ -74,7 +74,7 @@ impl Prepared {
         report.n_inputs = n_inputs;
         progress.expect(None);
         progress.stage("scoring a few texts to estimate the time");
-        let classifier = Classifier { models, options, cache: None, shadow: None };
+        let classifier = Classifier { models, options, cache: None, memory: None, shadow: None };
         report.estimate(Arc::new(classifier), sample.texts, n_bytes).await?;
         Ok(report)
     }
