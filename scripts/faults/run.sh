@@ -10,4 +10,5 @@ if [ -z "$binary" ]; then
     cargo build --release --locked --quiet
     binary=target/release/ressort
 fi
-exec python3 scripts/faults/connections.py "$binary"
+python3 scripts/faults/connections.py "$binary"
+python3 scripts/faults/texts.py "$binary"
