@@ -142,17 +142,12 @@ fn open(
     settings: &RunSettings,
 ) -> Result<impl FnOnce(Option<u64>) -> Result<Model, LoadError> + Send + use<>, LoadError> {
     fit::check_before_reading(spec, &settings.system_root)?;
-    let mut files = FolderFiles::new(&spec.path);
-    let (manifest, tokenizer) = read(&mut files)?;
-    let truecaser = match &manifest.truecase_file {
-        Some(path) => Some(Truecaser::from_bytes(path, &files.read(path)?)?),
-        None => None,
-    };
+    let opened = read(FolderFiles::new(&spec.path), settings)?;
+    let Opened { manifest, tokenizer, truecaser, placement, mut sessions, version } = opened;
     let n_special = tokenizer.special().prefix.len() + tokenizer.special().suffix.len();
     let windowing = Windowing::new(manifest.max_length, manifest.stride, n_special)?;
     check_vocabulary(&manifest, &tokenizer)?;
     let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
-    let (placement, mut sessions, version) = open_sessions(&manifest, files, settings)?;
     let source = TrialSource { manifest: &manifest, tokenizer: &tokenizer, windowing };
     let trial = Trial::run(source, &mut sessions)?;
     let limits = sharing::limits(&manifest, &placement, settings.batching);
@@ -183,8 +178,18 @@ fn open(
     })
 }
 
-/// Reads the folder. The tokenizer, which can take as long as the weights, is read at the same time.
-fn read(files: &mut FolderFiles) -> Result<(Manifest, Arc<Tokenizer>), LoadError> {
+/// A model folder that was read, with its sessions.
+struct Opened {
+    manifest: Manifest,
+    tokenizer: Arc<Tokenizer>,
+    truecaser: Option<Truecaser>,
+    placement: Placement,
+    sessions: Sessions,
+    version: String,
+}
+
+/// Reads the folder and opens its sessions. The tokenizer, which can take as long, is read at the same time.
+fn read(mut files: FolderFiles, settings: &RunSettings) -> Result<Opened, LoadError> {
     let path = files.dir.join("tokenizer.json");
     // What is wrong with the rest of the folder is reported first.
     let json = files.read(&path);
@@ -194,9 +199,14 @@ fn read(files: &mut FolderFiles) -> Result<(Manifest, Arc<Tokenizer>), LoadError
             check_expansion(&path, &json)?;
             Ok::<_, LoadError>(Tokenizer::shared(&path, &json)?)
         });
-        let manifest = Manifest::of(files)?;
+        let manifest = Manifest::of(&mut files)?;
+        let truecaser = match &manifest.truecase_file {
+            Some(path) => Some(Truecaser::from_bytes(path, &files.read(path)?)?),
+            None => None,
+        };
+        let (placement, sessions, version) = open_sessions(&manifest, files, settings)?;
         let tokenizer = tokenizer.join().map_err(|_| BackgroundError::Broken)??;
-        Ok((manifest, tokenizer))
+        Ok(Opened { manifest, tokenizer, truecaser, placement, sessions, version })
     })
 }
 

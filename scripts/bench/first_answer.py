@@ -1,0 +1,66 @@
+"""Time from the start of `ressort serve` to its first answer, and the memory that this took, of several binaries in turns.
+
+    python -m scripts.bench.first_answer MODEL [--binary target/release/ressort …] [--rounds 5]
+
+The first answer is that to one short sentence, asked for as soon as the server accepts connections. One round that is not
+counted brings the files into the page cache. With two binaries, the ratio of their medians is printed too.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import statistics
+import subprocess
+import time
+import urllib.request
+
+from scripts.bench.server import ROOT, status_bytes
+
+TEXT = "Angela Merkel sprach am Montag in München über die Außenpolitik."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("--binary", type=pathlib.Path, nargs="+", default=[ROOT / "target/release/ressort"])
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    starts: dict[pathlib.Path, list[tuple[float, int]]] = {binary: [] for binary in arguments.binary}
+    for n_done in range(arguments.rounds + 1):
+        for binary in arguments.binary:
+            start = first_answer(binary, arguments.model)
+            if n_done > 0:
+                starts[binary].append(start)
+    seconds = {binary: statistics.median(start[0] for start in measured) for binary, measured in starts.items()}
+    for binary, measured in starts.items():
+        low, high = (choose(start[0] for start in measured) for choose in (min, max))
+        peak = statistics.median(start[1] for start in measured) / 1e6
+        print(f"{binary}: {seconds[binary]:.2f} s ({low:.2f} to {high:.2f}), at most {peak:.0f} MB")
+    first = arguments.binary[0]
+    for other in arguments.binary[1:]:
+        print(f"{other} / {first}: {seconds[other] / seconds[first]:.2f}")
+
+
+def first_answer(binary: pathlib.Path, model: pathlib.Path) -> tuple[float, int]:
+    """Seconds to the first answer, and the most memory that was resident by then, in bytes."""
+    command = [str(binary), "serve", "--port", "0", "--providers", "cpu", "--model", f"m={model}"]
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not (match := re.search(r"http://127\.0\.0\.1:\d+", line)):
+            raise SystemExit(f"the server did not start; try: {' '.join(command)}")
+        body = json.dumps({"text": TEXT}).encode()
+        request = urllib.request.Request(f"{match[0]}/v1/classify", body, {"content-type": "application/json"})
+        with urllib.request.urlopen(request) as response:
+            response.read()
+        return time.perf_counter() - started, status_bytes(process, "VmHWM")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+if __name__ == "__main__":
+    main()
