@@ -4,7 +4,7 @@
 
 CHECKPOINT is a local folder with a sequence or token classification model. OUT
 gets what Ressort serves: config.json, the tokenizer files and model.onnx (with
-model.onnx_data beside it for weights past 2 GB). The logits are then compared on
+model.onnx_data next to it for weights past 2 GB). The logits are then compared on
 German texts of several lengths, alone and in one padded batch. fp32 must agree
 within 1e-4; for fp16 and int8 the difference and the share of equal answers are
 reported. Exit status: 0 good, 1 when the export failed or disagrees.
@@ -44,7 +44,7 @@ TASKS = {
 TOKENIZER_FILES = ["tokenizer.json", "vocab.txt", "vocab.json", "spm.model", "sentencepiece.bpe.model"]
 TOLERANCE = 1e-4
 OPSET = 17
-# A protobuf file ends at 2 GiB; what stands in it beside the weights is small.
+# A protobuf file ends at 2 GiB; what it holds apart from the weights is small.
 MAX_INLINE_BYTES = 2_000_000_000
 
 SENTENCE = "„Die Größe der Straße in München“, sagte Jürgen Müller (Siemens), „überrascht Österreich.“ "
@@ -124,7 +124,7 @@ def load(checkpoint: pathlib.Path, task: str | None) -> tuple[PreTrainedModel, P
 
 
 def n_positions(model: PreTrainedModel) -> int:
-    """The longest input: RoBERTa and its kin count positions from behind the padding's."""
+    """The longest input: RoBERTa and its kin count positions from the one after the padding's."""
     positions = getattr(model.config, "max_position_embeddings", 512)
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
@@ -254,7 +254,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], inputs: list[st
 
 
 def convert(path: pathlib.Path, precision: str) -> None:
-    """Rewrites the fp32 file in the precision asked for."""
+    """Rewrites the fp32 file in the requested precision."""
     if precision == "fp16":
         convert_to_fp16(path, keep_io_types=True)
     elif precision == "int8":

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Breaks the code in a random sample of places and runs the tests on each: what no test notices is a gap (cargo-mutants).
+# Breaks the code in random lines and runs the tests on each: what no test notices is a gap (cargo-mutants).
 #
 #   scripts/mutants.sh [N [SEED]]    N mutants of the core (default: 80), drawn by SEED (default: 1)
 #

@@ -87,7 +87,7 @@ if [ ! -d "$folder" ]; then
   unpack "$work" "$work/unpacked"
   mv "$work/unpacked" "$folder"
 fi
-# The one that ressort finds by itself is the one fetched or asked for last.
+# The one that ressort finds by itself is the one that this script fetched or printed last.
 ln -sfn "$(basename "$folder")" "$cache/onnxruntime"
 case "$(uname -s)" in
   Darwin) echo "$folder/libonnxruntime.dylib" ;;

@@ -220,7 +220,7 @@ def run(options: argparse.Namespace) -> int:
     ray.data.DataContext.get_current().enable_progress_bars = False
     if not options.quiet:
         n_cpus = sum(node.cpus for node in nodes)
-        wanted = f" of {options.workers} asked for" if options.workers not in (None, workers) else ""
+        wanted = f" of {options.workers} requested" if options.workers not in (None, workers) else ""
         message = (
             f"{len(paths)} {format} files, {workers} workers{wanted} on {len(nodes)} machines with {n_cpus:g} cores"
         )

@@ -41,7 +41,7 @@ IO_CPUS = 1.0
 
 
 class UsageError(Exception):
-    """What was asked for cannot be done; the message says why, and what would do."""
+    """The request cannot be met; the message says why, and what can."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ while :; do
   cmp "$whole" "$killed" && rm -f "$killed" "$killed.errors.jsonl"
 done
 
-[ ! -e "$killed.parts" ] || { echo "$killed.parts is left behind" >&2; exit 1; }
+[ ! -e "$killed.parts" ] || { echo "$killed.parts is left over" >&2; exit 1; }
 cmp "$whole" "$killed"
 if [ -e "$whole.errors.jsonl" ]; then cmp "$whole.errors.jsonl" "$killed.errors.jsonl"; fi
 echo "identical after $kills kills: $(sha256sum < "$killed" | cut -c1-16)"

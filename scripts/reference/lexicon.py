@@ -1,6 +1,6 @@
 """Hand-made models whose answers a human can predict from tables of words.
 
-`lexicon-ner`, for the tests of window edges: a token's logits are the sum of its own
+`lexicon-ner`, for the tests of window edges: a token's logits are the sum of its
 row, a row of the token before it and a weaker row of the token after it. A first name
 is B-PER; a surname (`Merkel`) is I-PER after a name and B-PER elsewhere, so cutting a
 window before it changes its tag. `lexicon-topics`: one row a window, the mean of the

@@ -1,7 +1,7 @@
 """One encoder with a topic head and an entity head, in one graph.
 
 The topic logits come for each token (`two-heads`, to be averaged over the document)
-or as one row a window (`two-heads-pooled`). A `ressort.toml` beside the model says
+or as one row a window (`two-heads-pooled`). A `ressort.toml` next to the model says
 which output is which, since `config.json` cannot.
 """
 

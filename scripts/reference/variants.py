@@ -33,7 +33,7 @@ def write_variants(models: pathlib.Path) -> dict[pathlib.Path, str]:
 
 
 def copy(models: pathlib.Path, source: str, suffix: str) -> pathlib.Path:
-    """Copies a folder beside itself; the path of the copy's model.onnx."""
+    """Copies a folder to one next to it; the path of the copy's model.onnx."""
     target = models / f"{source}-{suffix}"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(models / source, target)
@@ -81,7 +81,7 @@ def quantize_4bit(path: pathlib.Path) -> None:
 
 
 def lay_out_as_on_a_hub(path: pathlib.Path) -> None:
-    """Moves the model to onnx/model.onnx with onnx/model_quantized.onnx beside it."""
+    """Moves the model to onnx/model.onnx with onnx/model_quantized.onnx next to it."""
     folder = path.parent / "onnx"
     folder.mkdir()
     shutil.move(path, folder / "model.onnx")
@@ -91,7 +91,7 @@ def lay_out_as_on_a_hub(path: pathlib.Path) -> None:
 
 
 def set_truncation_and_padding(path: pathlib.Path) -> None:
-    """Gives tokenizer.json a truncation to 16 tokens and a padding of its own."""
+    """Gives tokenizer.json a truncation to 16 tokens and a padding."""
     tokenizer_json = path.parent / "tokenizer.json"
     settings = json.loads(tokenizer_json.read_text())
     settings["truncation"] = {

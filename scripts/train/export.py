@@ -78,7 +78,7 @@ def export_graph(model: TwoHeads, file: Path, opset: int) -> None:
 
 @torch.no_grad()
 def check_logits(model: TwoHeads, tokenizer: Tokenizer, file: Path) -> None:
-    """Fails if a logit differs by more than `TOLERANCE` from PyTorch's, alone or beside a longer text."""
+    """Fails if a logit differs by more than `TOLERANCE` from PyTorch's, alone or in a batch with a longer text."""
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     encodings = [tokenizer.encode(text).ids for text in CHECKED_TEXTS]
     batches = [[ids] for ids in encodings] + [encodings]

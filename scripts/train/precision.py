@@ -83,7 +83,7 @@ def has_bf16_units(device: torch.device) -> bool:
 
 
 class PooledDropout(nn.Module):
-    """Dropout whose masks are cut at random places from one pool. To draw a mask for every activation anew took a fifth
+    """Dropout whose masks are cut at random offsets from one pool. To draw a mask for every activation anew took a fifth
     of the training's time on a CPU."""
 
     def __init__(self, probability: float, pool: Tensor):
@@ -101,7 +101,7 @@ class PooledDropout(nn.Module):
 
 
 def pool_dropout(model: nn.Module, device: torch.device) -> None:
-    """Puts `PooledDropout` in the place of every dropout of the model."""
+    """Replaces every dropout of the model by `PooledDropout`."""
     pools: dict[float, Tensor] = {}
     for module in list(model.modules()):
         for name, child in list(module.named_children()):

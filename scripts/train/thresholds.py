@@ -8,7 +8,7 @@ from .decode import scores, softmax
 
 GRID = np.arange(0.10, 0.81, 0.01)
 TEMPERATURES = np.arange(0.5, 2.51, 0.02)
-# The weighted positives of a label at which its threshold is the mean of its own best one and the common one.
+# The weighted positives of a label at which its threshold is the mean of the label's best one and the common one.
 LEANING = 8.0
 # The gain in F1 that a threshold needs to differ from the common one: this times the square of the difference.
 STEADINESS = 0.5

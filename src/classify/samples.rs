@@ -53,7 +53,7 @@ fn write_lines(path: &Path, lines: &Receiver<String>, max_bytes: u64) -> io::Res
     }
 }
 
-/// The file, open at its end, on a line of its own also after a crash in the middle of one.
+/// The file, open at its end, at the start of a line, also after a crash in the middle of one.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).read(true).append(true);

@@ -194,7 +194,7 @@ fn contained_model(app: &App, name: &str) -> Result<ModelSpec, Problem> {
     Ok(spec)
 }
 
-/// Whether all files of the folder are inside `dir`, those behind links too. A missing folder, and one that cannot be read in
+/// Whether all files of the folder are inside `dir`, including the targets of links. A missing folder, and one that cannot be read in
 /// bounds, is refused when it is loaded, with a better message.
 fn is_contained(path: &Path, dir: &Path) -> bool {
     let inside = |path: &Path| path.canonicalize().map_or(true, |real| real.starts_with(dir));

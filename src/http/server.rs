@@ -1,6 +1,6 @@
 //! Accepts connections, within a limit, and drains them when the server is told to stop.
 //!
-//! At the limit, each new connection takes the place of the one that has waited longest without a whole request. Clients that
+//! At the limit, each new connection replaces the one that has waited longest without a whole request. Clients that
 //! open connections and send nothing therefore keep nobody out.
 
 use std::collections::HashMap;

@@ -79,7 +79,7 @@ pub struct Memory {
     resident_bytes: Option<u64>,
 }
 
-/// An execution provider that was asked for and is not in use.
+/// A requested execution provider that is not in use.
 #[derive(Debug, Serialize)]
 pub struct PassedOver {
     execution_provider: String,

@@ -60,7 +60,7 @@ impl OffsetUnit {
     }
 }
 
-/// Turns byte offsets of `text` into another unit in one pass, as long as they are asked for in rising order.
+/// Turns byte offsets of `text` into another unit in one pass, as long as the offsets rise from call to call.
 ///
 /// Asking for an earlier offset again is correct but starts the count over.
 pub struct OffsetConverter<'t> {

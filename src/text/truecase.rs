@@ -4,7 +4,7 @@
 //!
 //! # The rule
 //!
-//! A word is a run of letters, each with the combining marks behind it. Which words are restored is decided over the whole
+//! A word is a run of letters, each with the combining marks that follow it. Which words are restored is decided over the whole
 //! text:
 //!
 //! - all of them, where the text has three or more and not one capital;
@@ -141,7 +141,7 @@ impl Truecaser {
         let n_chars = word.chars().count();
         let fits = |usual: &String| usual.chars().count() == n_chars;
         match self.find(&word.nfc().collect::<String>()) {
-            // The list is composed; a word with marks of its own takes the listed one apart.
+            // The list is composed; a word with combining marks is compared with the listed word, decomposed.
             Some(listed) => Some(listed.to_owned()).filter(fits).or_else(|| Some(listed.nfd().collect()).filter(fits)),
             None => capitalized(word).filter(fits),
         }
@@ -229,7 +229,7 @@ fn is_roman_numeral(word: &str) -> bool {
     word.len() > 1 && word.bytes().all(|byte| b"IVXLCDM".contains(&byte))
 }
 
-/// The word with a capital and small letters behind it; `None` where the capital is more than one character.
+/// The word with a capital, then small letters; `None` where the capital is more than one character.
 fn capitalized(word: &str) -> Option<String> {
     let first = word.chars().next()?;
     // The whole word, as a final sigma depends on what stands before it.

@@ -1,4 +1,4 @@
-//! Rules that hold for any text: places are slices, windows cover everything, company changes nothing.
+//! Rules that hold for any text: entities are slices, windows cover everything, company changes nothing.
 
 use std::sync::{Arc, OnceLock};
 
@@ -165,9 +165,9 @@ async fn an_entity_across_any_edge_is_found_once_and_whole() {
         let text = format!("{}Angela Müller Merkel {}", "dann ".repeat(n_before), "hier ".repeat(2 * capacity));
         let prediction = predict(&model, &text, options()).await;
         assert!(prediction.usage.n_windows >= 3);
-        assert_eq!(found(&prediction, &text), [("PER".to_owned(), "Angela Müller Merkel")], "behind {n_before} words");
+        assert_eq!(found(&prediction, &text), [("PER".to_owned(), "Angela Müller Merkel")], "after {n_before} words");
         let given = prediction.entities.as_ref().unwrap()[0].score;
-        assert!((given - score).abs() < 0.02, "behind {n_before} words the score is {given}, elsewhere {score}");
+        assert!((given - score).abs() < 0.02, "after {n_before} words the score is {given}, elsewhere {score}");
     }
 }
 

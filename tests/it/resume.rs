@@ -1,4 +1,4 @@
-//! What a killed `ressort score` leaves behind, and what goes on from it: nothing lost, nothing doubled, nothing mixed up.
+//! What a killed `ressort score` leaves, and what a rerun makes of it: nothing lost, nothing doubled, nothing mixed up.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -74,7 +74,7 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_bytes() {
         assert!(read(&whole) == read(&killed), "{format}: the killed run's output differs");
         let errors = |name: &str| read(&format!("{name}.errors.jsonl"));
         assert_eq!(errors(&whole), errors(&killed), "{format}");
-        assert!(!parts.exists(), "{format}: the parts are left behind");
+        assert!(!parts.exists(), "{format}: the parts are left over");
     }
 }
 

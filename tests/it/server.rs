@@ -122,7 +122,7 @@ async fn a_server_that_is_told_to_stop_answers_what_is_under_way() {
 async fn a_request_that_does_not_end_holds_the_stop_no_longer_than_the_grace_period() {
     let mut stopping = Stopping::new(Duration::ZERO).await;
     stopping.server.await.unwrap();
-    // Neither its answer nor that of its own timeout.
+    // Neither its answer nor the answer of its timeout.
     let mut answer = Vec::new();
     stopping.client.read_to_end(&mut answer).unwrap();
     assert!(!answer.starts_with(b"HTTP/1.1 200") && !answer.starts_with(b"HTTP/1.1 504"));

@@ -310,7 +310,7 @@ async fn a_candidate_in_the_shadow_is_compared_and_never_answers() {
     assert!(report["documents"]["compared"].as_u64().unwrap() > 0);
     assert_eq!(report["documents"]["failed"], 0);
     assert!(report["latency_ms"]["candidate"].as_f64().unwrap() > 0.0);
-    // The two random models do not agree, and the operator asked for samples.
+    // The two random models do not agree, and the operator wants samples.
     while std::fs::read_to_string(&samples).unwrap_or_default().lines().count() == 0 {
         tokio::task::yield_now().await;
     }

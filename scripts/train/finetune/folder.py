@@ -1,4 +1,4 @@
-"""The model folder: the graph, checked against PyTorch, and what the service must know beside it."""
+"""The model folder: the graph, checked against PyTorch, and what else the service must know."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ class Result:
 
 def write_graph(settings: Settings, base: Base, model: TokenHeads, labels: Labels, texts: list[str]) -> Path:
     """The graph in full precision. Fails if a logit on `texts` differs by more than `TOLERANCE` from PyTorch's, alone
-    or beside longer texts."""
+    or in a batch with longer texts."""
     file = settings.paths.full_precision
     file.parent.mkdir(parents=True, exist_ok=True)
     tokenizer = PreTrainedTokenizerFast(
@@ -74,7 +74,7 @@ def check_output(folder: Path) -> None:
 
 
 def write_folder(settings: Settings, base: Base, model: TokenHeads, labels: Labels, result: Result) -> None:
-    """Writes the folder beside its place and then puts it there, so that what is served is never half of a model."""
+    """Writes a temporary folder and then renames it, so that half of a model is never served."""
     output = settings.paths.output
     unfinished, old = output.with_name(output.name + ".unfinished"), output.with_name(output.name + ".old")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -37,7 +37,7 @@ struct Scanner<'t> {
     in_cdata: bool,
     /// Terminators that do not occur in the rest of the text.
     missing: Vec<&'static str>,
-    /// The next end tag of an element at or after the offset that was last asked for; `None` where there is none.
+    /// The next end tag of an element at or after the offset of the last query; `None` where there is none.
     end_tags: Vec<(Element, Option<ByteSpan>)>,
     /// Bytes that tags may still be searched in. Then only short tags are known, so that open quotes cost no square time.
     budget: usize,
