@@ -21,7 +21,7 @@
 
 use std::time::Duration;
 
-use ndarray::{Array2, Array3, ArrayView2, s};
+use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 
 use crate::inference::tokenize::Window;
 
@@ -160,6 +160,14 @@ impl HeadOutput {
         }
     }
 
+    /// One row of numbers for each window, or for each of its tokens.
+    pub fn rows(&self) -> Vec<Vec<f32>> {
+        match self {
+            Self::Sequence(logits) => logits.outer_iter().map(|row| row.to_vec()).collect(),
+            Self::Token(logits) => logits.lanes(Axis(2)).into_iter().map(|row| row.to_vec()).collect(),
+        }
+    }
+
     /// The number of labels, `L`.
     pub fn n_labels(&self) -> usize {
         match self {
@@ -170,6 +178,14 @@ impl HeadOutput {
 }
 
 impl WindowHead {
+    /// The head with each number changed.
+    pub fn map(&self, change: impl Fn(f32) -> f32) -> Self {
+        match self {
+            Self::Sequence(numbers) => Self::Sequence(numbers.mapv(change)),
+            Self::Token(numbers) => Self::Token(numbers.mapv(change)),
+        }
+    }
+
     pub fn rows(&self) -> ArrayView2<'_, f32> {
         match self {
             Self::Sequence(logits) | Self::Token(logits) => logits.view(),

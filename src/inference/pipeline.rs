@@ -3,6 +3,7 @@
 //!
 //! [`Pipeline::predict`] is the path; its options are in [`PredictOptions`].
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use ndarray::{Array2, Axis};
 use crate::inference::batch::{WindowHead, WindowLogits};
 use crate::inference::decode::entities::{Entity, Source, TagScheme, decode_entities};
 use crate::inference::decode::received::in_received_text;
+use crate::inference::decode::scores::to_logits;
 use crate::inference::decode::topics::{Topic, decode_topics};
 use crate::inference::pieces::PiecewiseTokens;
 
@@ -237,8 +239,12 @@ impl Pipeline {
         options: PredictOptions,
     ) -> Prediction {
         let owners = owners(&reading.sentences, &windows);
-        let topic_heads: Vec<&WindowHead> = logits.iter().filter_map(|window| window.topics.as_ref()).collect();
-        let entity_heads: Vec<&WindowHead> = logits.iter().filter_map(|window| window.entities.as_ref()).collect();
+        let topic_scores = self.topics.as_ref().and_then(|head| head.scores);
+        let entity_scores = self.entities.as_ref().and_then(|head| head.scheme.scores);
+        let topic_heads = logits.iter().filter_map(|window| Some(to_logits(window.topics.as_ref()?, topic_scores)));
+        let topic_heads: Vec<Cow<'_, WindowHead>> = topic_heads.collect();
+        let entity_heads = logits.iter().filter_map(|window| Some(to_logits(window.entities.as_ref()?, entity_scores)));
+        let entity_heads: Vec<Cow<'_, WindowHead>> = entity_heads.collect();
         let topics = self.topics.as_ref().filter(|_| options.tasks.topics).map(|head| {
             match topic_row(head, &owners, &windows, &topic_heads) {
                 Some(row) => decode_topics(&row, head, options.topic_threshold),
@@ -272,8 +278,13 @@ impl Pipeline {
 }
 
 /// The document's row of topic logits; `None` for a text without tokens, which is about nothing.
-fn topic_row(head: &TopicHead, owners: &[usize], windows: &[Range<usize>], heads: &[&WindowHead]) -> Option<Vec<f32>> {
-    match heads.first()? {
+fn topic_row(
+    head: &TopicHead,
+    owners: &[usize],
+    windows: &[Range<usize>],
+    heads: &[Cow<'_, WindowHead>],
+) -> Option<Vec<f32>> {
+    match heads.first()?.as_ref() {
         WindowHead::Sequence(_) => Some(pool(head.pooling, owners, heads)),
         WindowHead::Token(_) => stitch(owners, windows, heads).mean_axis(Axis(0)).map(|row| row.to_vec()),
     }

@@ -1,6 +1,7 @@
 //! From windows back to the document: each sentence takes its logits from one window that holds it whole, so that the
 //! document is decoded once and no entity is cut or doubled at an edge.
 
+use std::borrow::Borrow;
 use std::ops::Range;
 
 use ndarray::Array2;
@@ -44,12 +45,12 @@ fn owner(span: &Range<usize>, n_tokens: usize, windows: &[Range<usize>]) -> Opti
 }
 
 /// Logits `[N, L]` of a document's tokens out of those of its windows; `[0, 0]` for a document without tokens.
-pub fn stitch(owners: &[usize], windows: &[Range<usize>], heads: &[&WindowHead]) -> Array2<f32> {
-    let n_labels = heads.first().map_or(0, |head| head.rows().ncols());
+pub fn stitch(owners: &[usize], windows: &[Range<usize>], heads: &[impl Borrow<WindowHead>]) -> Array2<f32> {
+    let n_labels = heads.first().map_or(0, |head| head.borrow().rows().ncols());
     let mut logits = Array2::zeros((owners.len(), n_labels));
     for (token, &owner) in owners.iter().enumerate() {
         let row = token - windows[owner].start;
-        logits.row_mut(token).assign(&heads[owner].rows().row(row));
+        logits.row_mut(token).assign(&heads[owner].borrow().rows().row(row));
     }
     logits
 }
@@ -57,8 +58,8 @@ pub fn stitch(owners: &[usize], windows: &[Range<usize>], heads: &[&WindowHead])
 /// One row of topic logits for a document out of one row a window.
 ///
 /// `heads` has at least one window; the mean weighs a window by the tokens that it speaks for.
-pub fn pool(pooling: Pooling, owners: &[usize], heads: &[&WindowHead]) -> Vec<f32> {
-    let rows = || heads.iter().map(|head| head.rows().row(0).to_vec());
+pub fn pool(pooling: Pooling, owners: &[usize], heads: &[impl Borrow<WindowHead>]) -> Vec<f32> {
+    let rows = || heads.iter().map(|head| head.borrow().rows().row(0).to_vec());
     let first = rows().next().unwrap_or_default();
     match pooling {
         Pooling::First => first,

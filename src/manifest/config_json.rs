@@ -103,18 +103,15 @@ impl ConfigJson {
             })
     }
 
-    /// How scores are made, by the rule of `transformers`' `TextClassificationPipeline`: as `problem_type` says, and where it
-    /// says nothing, sigmoid for one label and softmax for more.
-    pub fn problem_type(&self, path: &Path) -> Result<ProblemType, ManifestError> {
-        let n_labels = self.id2label.as_ref().map(BTreeMap::len).or(self.num_labels);
-        match self.problem_type.as_deref() {
-            None if n_labels == Some(1) => Ok(ProblemType::MultiLabel),
-            None => Ok(ProblemType::SingleLabel),
-            Some(word) => word.parse().map_err(|error| ManifestError::Invalid {
-                path: path.to_owned(),
-                message: format!("problem_type {error}; a model that gives no classes is not served"),
-            }),
-        }
+    /// How scores are made, where the file says it.
+    pub fn problem_type(&self, path: &Path) -> Result<Option<ProblemType>, ManifestError> {
+        let parsed = self.problem_type.as_deref().map(str::parse).transpose();
+        parsed.map_err(|error| ManifestError::Invalid {
+            path: path.to_owned(),
+            message: format!(
+                "problem_type {error}; a model that gives no classes is not served; if its logits are of classes, set problem_type under [topics] in ressort.toml"
+            ),
+        })
     }
 }
 
@@ -177,12 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn scores_are_made_by_the_reference_rule() {
+    fn the_problem_type_is_what_the_file_says() {
         let path = Path::new("config.json");
         for (json, expected) in [
-            (r#"{"id2label": {"0": "a", "1": "b"}}"#, ProblemType::SingleLabel),
-            (r#"{"id2label": {"0": "a"}}"#, ProblemType::MultiLabel),
-            (r#"{"problem_type": "multi_label_classification"}"#, ProblemType::MultiLabel),
+            (r#"{"id2label": {"0": "a", "1": "b"}}"#, None),
+            (r#"{"problem_type": "multi_label_classification"}"#, Some(ProblemType::MultiLabel)),
+            (r#"{"problem_type": "single_label_classification"}"#, Some(ProblemType::SingleLabel)),
         ] {
             assert_eq!(config(json).problem_type(path).unwrap(), expected, "{json}");
         }

@@ -1,6 +1,6 @@
 //! What an ONNX file says of itself: inputs, outputs, precision. Read from the file without ONNX Runtime.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::graph_inputs::{GraphInputs, InputNames};
@@ -9,6 +9,7 @@ use super::onnx::OnnxFile;
 use super::parts::not_readable;
 use super::saturation::IntegerProducts;
 use super::{ManifestError, ONNX_REMEDY, proto};
+use crate::manifest::task::GraphScores;
 
 /// The facts of an ONNX graph that decide how it is served.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct Graph {
     pub path: PathBuf,
     pub inputs: GraphInputs,
     pub outputs: Vec<GraphValue>,
+    /// The outputs that are scores already.
+    pub(super) scores: BTreeMap<String, GraphScores>,
     pub precision: Precision,
     pub integer_products: IntegerProducts,
     /// Bytes of the file and its external data files.
@@ -57,7 +60,16 @@ impl Graph {
         let inputs = GraphInputs::of(&graph.input_values(), names).map_err(invalid)?;
         let (precision, outputs, n_bytes_a_run) = (graph.precision(), graph.output_values(), graph.n_bytes_a_run());
         let integer_products = graph.integer_products();
-        Ok(Self { path: path.to_owned(), inputs, outputs, precision, integer_products, n_bytes, n_bytes_a_run })
+        Ok(Self {
+            path: path.to_owned(),
+            inputs,
+            outputs,
+            scores: graph.scores(),
+            precision,
+            integer_products,
+            n_bytes,
+            n_bytes_a_run,
+        })
     }
 }
 

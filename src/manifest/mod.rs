@@ -10,6 +10,7 @@ mod folder;
 mod graph;
 mod graph_inputs;
 mod graph_outputs;
+mod graph_scores;
 mod graph_values;
 mod onnx;
 mod parts;
@@ -37,7 +38,7 @@ pub use reading::{ReadingSizes, check_expansion};
 pub use saturation::IntegerProducts;
 pub use walk::folder_files;
 
-use crate::manifest::task::{AggregationStrategy, Pooling, ProblemType, Task};
+use crate::manifest::task::{AggregationStrategy, GraphScores, Pooling, ProblemType, Task};
 use crate::manifest::text_rules::TextRules;
 use config_json::{ConfigJson, TokenizerConfigJson};
 use ressort_toml::RessortToml;
@@ -79,11 +80,15 @@ pub struct Manifest {
 pub struct TopicHead {
     /// Name of the ONNX output.
     pub output: String,
+    /// What the graph has made of the logits; `None` where it gives logits.
+    pub scores: Option<GraphScores>,
     /// In the order of the logits; empty where the folder has none, and they become `LABEL_0`, `LABEL_1`, …
     pub labels: Vec<TopicLabel>,
+    /// For labels without a threshold, where the folder says one.
+    pub default_threshold: Option<f32>,
     pub problem_type: ProblemType,
     pub pooling: Pooling,
-    /// Logits are divided by it before softmax or sigmoid; above 0.
+    /// Logits are divided by it before softmax or sigmoid; above 0. Scores of the graph count as the logits that give them.
     pub temperature: f32,
 }
 
@@ -103,6 +108,8 @@ pub struct TopicLabel {
 pub struct EntityHead {
     /// Name of the ONNX output.
     pub output: String,
+    /// What the graph has made of the logits; `None` where it gives logits.
+    pub scores: Option<GraphScores>,
     /// Tags (`O`, `B-PER`, …) in the order of the logits; empty where the folder has none.
     pub tags: Vec<String>,
     /// Names that `ressort.toml` gives to labels, by the model's own.

@@ -112,8 +112,6 @@ struct GoldenEntity {
     label: String,
 }
 
-const DEFAULT_THRESHOLD: f32 = 0.5;
-
 impl RessortToml {
     /// Reads the file; a folder without one has nothing to add.
     pub fn read(files: &mut FolderFiles) -> Result<Self, ManifestError> {
@@ -165,10 +163,6 @@ impl RessortToml {
     ) -> Result<TopicHead, ManifestError> {
         let none = TopicsSection::default();
         let section = self.topics.as_ref().unwrap_or(&none);
-        let problem_type = match section.problem_type {
-            Some(problem_type) => problem_type,
-            None => config.problem_type(&dir.join("config.json"))?,
-        };
         let temperature = section.temperature.unwrap_or(1.0);
         if !(temperature.is_finite() && temperature > 0.0) {
             return Err(
@@ -177,11 +171,19 @@ impl RessortToml {
         }
         let n_labels = section.labels.as_ref().map_or(labels.len(), Vec::len);
         let output = graph.head_output(section.output.as_deref(), Task::Topics, n_labels)?;
+        let declared = match section.problem_type {
+            Some(problem_type) => Some(problem_type),
+            None => config.problem_type(&dir.join("config.json"))?,
+        };
+        let scores = graph.scores(&output);
+        let problem_type = ProblemType::of(declared, n_labels, scores);
         let per_token = graph.is_per_token(&output);
         let pooling = section.pooling.unwrap_or(if per_token { Pooling::TokenMean } else { Pooling::Mean });
         Ok(TopicHead {
             labels: self.topic_labels(section, problem_type, labels)?,
             output,
+            scores,
+            default_threshold: section.threshold,
             problem_type,
             pooling,
             temperature,
@@ -195,11 +197,7 @@ impl RessortToml {
         labels: &[String],
     ) -> Result<Vec<TopicLabel>, ManifestError> {
         self.all_known("rename", section.rename.keys(), |name| labels.contains(name))?;
-        // One label of a single-label model always holds, however low its score is.
-        let default = section.threshold.unwrap_or(match problem_type {
-            ProblemType::MultiLabel => DEFAULT_THRESHOLD,
-            ProblemType::SingleLabel => 0.0,
-        });
+        let default = section.threshold.unwrap_or(problem_type.default_threshold());
         let plain = |label: &String| TopicLabel {
             label: label.clone(),
             code: None,
@@ -239,8 +237,10 @@ impl RessortToml {
             Some(name) => format!("{}{name}", &tag[..tag.len() - bare(tag).len()]),
             None => tag.clone(),
         };
+        let output = graph.head_output(section.output.as_deref(), Task::Entities, given.len())?;
         Ok(EntityHead {
-            output: graph.head_output(section.output.as_deref(), Task::Entities, given.len())?,
+            scores: graph.scores(&output),
+            output,
             tags: given.iter().map(rename).collect(),
             rename: section.rename.clone(),
             aggregation: section.aggregation.unwrap_or(AggregationStrategy::First),
@@ -284,10 +284,7 @@ impl LabelEntry {
 /// Labels for logits of `width` where the folder names none.
 impl TopicHead {
     pub fn default_labels(&self, width: usize) -> Vec<TopicLabel> {
-        let threshold = match self.problem_type {
-            ProblemType::MultiLabel => DEFAULT_THRESHOLD,
-            ProblemType::SingleLabel => 0.0,
-        };
+        let threshold = self.default_threshold.unwrap_or(self.problem_type.default_threshold());
         let label = |index| TopicLabel { label: default_label(index), code: None, threshold, names: BTreeMap::new() };
         (0..width).map(label).collect()
     }

@@ -33,6 +33,17 @@ pub enum ProblemType {
     MultiLabel,
 }
 
+/// What a graph has made of its logits by its last operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
+pub enum GraphScores {
+    /// Rows of scores that sum to one.
+    Softmax,
+    /// The natural logarithms of such rows. A softmax of them gives the rows.
+    LogSoftmax,
+    /// Scores that each lie in 0..=1.
+    Sigmoid,
+}
+
 /// How the topic logits of a document's windows or tokens become one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, VariantNames)]
 #[strum(serialize_all = "kebab-case", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<Pooling>)]
@@ -65,6 +76,27 @@ pub enum AggregationStrategy {
     Viterbi,
 }
 
+impl ProblemType {
+    /// How a head with `n_labels` makes scores, by the rule of `transformers`' `TextClassificationPipeline`: one label by
+    /// sigmoid, others as `declared`, else by softmax. A graph that ends in a sigmoid says that itself.
+    pub fn of(declared: Option<Self>, n_labels: usize, scores: Option<GraphScores>) -> Self {
+        match declared {
+            _ if n_labels == 1 => Self::MultiLabel,
+            Some(declared) => declared,
+            None if scores == Some(GraphScores::Sigmoid) => Self::MultiLabel,
+            None => Self::SingleLabel,
+        }
+    }
+
+    /// From which score a label is accepted. One label of a single-label model always holds, however low its score is.
+    pub fn default_threshold(self) -> f32 {
+        match self {
+            Self::MultiLabel => 0.5,
+            Self::SingleLabel => 0.0,
+        }
+    }
+}
+
 impl Tasks {
     pub const BOTH: Self = Self { topics: true, entities: true };
 
@@ -79,6 +111,23 @@ impl Tasks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_label_is_a_sigmoid_and_others_are_what_is_declared() {
+        use GraphScores::{Sigmoid, Softmax};
+        use ProblemType::{MultiLabel, SingleLabel};
+        for (declared, n_labels, scores, expected) in [
+            (None, 3, None, SingleLabel),
+            (None, 1, None, MultiLabel),
+            (Some(SingleLabel), 1, None, MultiLabel),
+            (Some(MultiLabel), 3, Some(Softmax), MultiLabel),
+            (None, 3, Some(Sigmoid), MultiLabel),
+            (Some(SingleLabel), 3, Some(Sigmoid), SingleLabel),
+            (None, 0, None, SingleLabel),
+        ] {
+            assert_eq!(ProblemType::of(declared, n_labels, scores), expected, "{declared:?} {n_labels} {scores:?}");
+        }
+    }
 
     #[test]
     fn an_unknown_word_is_answered_with_the_known_ones() {

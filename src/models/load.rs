@@ -20,7 +20,7 @@ use crate::manifest::{FolderFiles, GoldenExample, Manifest, ManifestError, Topic
 use crate::models::fit::{self, FitError};
 use crate::models::sharing::{self, Sharing, TrialSource};
 use crate::models::spec::ModelSpec;
-use crate::models::trial::{Trial, TrialError};
+use crate::models::trial::{Trial, TrialError, scores_notes};
 use crate::system::background::{self, BackgroundError};
 use crate::system::memory::trim_memory;
 use crate::text::truecase::{TruecaseError, Truecaser};
@@ -148,17 +148,18 @@ fn open(
     let windowing = Windowing::new(manifest.max_length, manifest.stride, n_special)?;
     check_vocabulary(&manifest, &tokenizer)?;
     let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
-    let source = TrialSource { manifest: &manifest, tokenizer: &tokenizer, windowing };
+    let source = TrialSource { manifest: &manifest, tokenizer: &tokenizer, windowing, provider: placement.provider };
     let trial = Trial::run(source, &mut sessions)?;
-    let limits = sharing::limits(&manifest, &placement, settings.batching);
+    let limits = sharing::limits(&manifest, placement.provider, settings.batching);
     let Sharing { limits, reason } = Sharing::find(source, limits, &mut sessions.streams);
-    let notes = sharing::notes(&manifest, reason);
     let max_queued_windows = settings.max_queued_windows;
     let scheduler = SchedulerSettings { max_queued_windows, limits, padding: source.padding() };
     let topics = manifest.topics.clone().map(|head| trial.fit_topics(&manifest, head)).transpose()?;
     let entities = manifest.entities.clone().map(|head| trial.fit_entities(&manifest, head)).transpose()?;
     let (name, n_streams, stuck_after) = (spec.name.clone(), sessions.streams.len(), settings.stuck_after());
     let text_rules = manifest.text_rules;
+    let mut notes = sharing::notes(&manifest, reason);
+    notes.extend(scores_notes(&manifest, topics.as_ref(), entities.as_ref()));
     Ok(move |resident_bytes| {
         let scheduler = Scheduler::start(scheduler, sessions)?;
         let pipeline = Arc::new(Pipeline { text_rules, truecaser, tokenizer, windowing, scheduler, topics, entities });

@@ -5,8 +5,7 @@
 //! together before the first request, and compared.
 
 use crate::inference::batch::{Batch, BatchLimits, Outputs, Padding, Run, WindowHead, WindowLogits};
-use crate::inference::session::Placement;
-use crate::inference::settings::Batching;
+use crate::inference::settings::{Batching, Provider};
 use crate::inference::tokenize::{Tokenizer, Tokens, Window};
 use crate::inference::windows::Windowing;
 use crate::manifest::{InputKind, InputRole, Manifest, Precision};
@@ -24,6 +23,7 @@ pub struct TrialSource<'m> {
     pub manifest: &'m Manifest,
     pub tokenizer: &'m Tokenizer,
     pub windowing: Windowing,
+    pub provider: Provider,
 }
 
 /// Each window runs alone.
@@ -34,11 +34,11 @@ const SMALL_BYTES: u64 = 64_000_000;
 
 /// The limits that need no trial. On the CPU, batches of long windows lose more by padding and cache misses than they win,
 /// so that only short windows of nearly one length meet; a GPU wants them large.
-pub fn limits(manifest: &Manifest, placement: &Placement, batching: Batching) -> BatchLimits {
+pub fn limits(manifest: &Manifest, provider: Provider, batching: Batching) -> BatchLimits {
     if manifest.graph.precision.depends_on_batch() || batching == Batching::Alone {
         return ALONE;
     }
-    let limits = match placement.provider.is_gpu() {
+    let limits = match provider.is_gpu() {
         true => BatchLimits { max_windows: 64, max_tokens: 16_384, max_padding: 0.2 },
         false => BatchLimits { max_windows: 8, max_tokens: 128, max_padding: 0.1 },
     };
@@ -127,7 +127,7 @@ fn fault(source: TrialSource<'_>, limits: BatchLimits, session: &mut dyn Run) ->
         }
     }
     tracing::debug!(?difference, "windows alone and together");
-    let tolerance = tolerance(source.manifest.graph.precision);
+    let tolerance = tolerance(source.manifest.graph.precision, source.provider);
     (difference.largest > tolerance * difference.scale).then(|| {
         format!(
             "padding or other windows change its answers (a logit by {:.2}, of at most {:.2})",
@@ -137,8 +137,10 @@ fn fault(source: TrialSource<'_>, limits: BatchLimits, session: &mut dyn Run) ->
 }
 
 /// By how much rounding moves a logit, as a share of the largest logit. Runs of other shapes add in another order.
-fn tolerance(precision: Precision) -> f32 {
+fn tolerance(precision: Precision, provider: Provider) -> f32 {
     match precision {
+        // A GPU multiplies in TF32, with 10 bits after the point.
+        Precision::Fp32 if provider.is_gpu() => 0.02,
         Precision::Fp32 => 0.005,
         Precision::Fp16 => 0.02,
         Precision::Bf16 | Precision::Int8Dynamic | Precision::Int8Static | Precision::Int4 => 0.1,

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::inference::batch::{Batch, HeadOutput, Run, RunError};
+use crate::inference::batch::{Batch, HeadOutput, Outputs, Run, RunError};
 use crate::inference::decode::entities::TagScheme;
 use crate::inference::pipeline::EntityTags;
 use crate::inference::scheduler::Sessions;
 use crate::inference::tokenize::{TokenizeError, Tokens, Window};
-use crate::manifest::task::{Pooling, Task};
+use crate::manifest::task::{GraphScores, Pooling, ProblemType, Task};
 use crate::manifest::{EntityHead, Manifest, TopicHead, default_label, export_task};
 use crate::models::sharing::TrialSource;
 
@@ -23,8 +23,7 @@ pub enum TrialError {
 
 /// What the first runs of a model showed.
 pub struct Trial {
-    topics: Option<HeadOutput>,
-    entities: Option<HeadOutput>,
+    outputs: Vec<Outputs>,
 }
 
 impl Trial {
@@ -33,7 +32,7 @@ impl Trial {
     pub fn run(source: TrialSource<'_>, sessions: &mut Sessions) -> Result<Self, TrialError> {
         // Enough to find a wrong position table, without a minute's wait for a model of 8,192 tokens.
         const LONGEST: usize = 1024;
-        let TrialSource { manifest, tokenizer, windowing } = source;
+        let TrialSource { manifest, tokenizer, windowing, .. } = source;
         let tokens = tokenizer.tokenize("Das ist ein Satz. ")?;
         let of_length = |n: usize| {
             let ids = tokens.ids.iter().copied().cycle().take(n).collect();
@@ -45,20 +44,20 @@ impl Trial {
             session.run(&batch).map_err(|source| TrialError::Run { path: manifest.onnx_file.clone(), source })
         };
         let short = of_length(tokens.ids.len().min(windowing.capacity()));
-        let mut outputs = None;
+        let mut outputs = Vec::new();
         for session in sessions.streams.iter_mut().chain(&mut sessions.all_cores) {
-            outputs = Some(run(session, short.clone())?);
+            outputs.push(run(session, short.clone())?);
         }
         if let Some(session) = sessions.all_cores.as_mut().or(sessions.streams.first_mut()) {
-            run(session, of_length(windowing.capacity().min(LONGEST)))?;
+            outputs.push(run(session, of_length(windowing.capacity().min(LONGEST)))?);
         }
-        let outputs = outputs.unwrap_or_default();
-        Ok(Self { topics: outputs.topics, entities: outputs.entities })
+        Ok(Self { outputs })
     }
 
     /// The head with as many labels as it has logits, which must be of the kind that its pooling needs.
     pub fn fit_topics(&self, manifest: &Manifest, mut head: TopicHead) -> Result<TopicHead, TrialError> {
-        let Some(output) = &self.topics else { return Ok(head) };
+        let outputs: Vec<&HeadOutput> = self.outputs.iter().filter_map(|outputs| outputs.topics.as_ref()).collect();
+        let Some(&output) = outputs.first() else { return Ok(head) };
         let is_sequence = matches!(output, HeadOutput::Sequence(_));
         if is_sequence && manifest.graph.rank(&head.output) == Some(3) {
             // `[B, 1, L]`, whose file does not say the 1.
@@ -74,14 +73,18 @@ impl Trial {
             ));
         }
         if head.labels.is_empty() {
+            // That there is one label is known only now.
+            head.problem_type = ProblemType::of(Some(head.problem_type), output.n_labels(), head.scores);
             head.labels = head.default_labels(output.n_labels());
         }
         check_width(manifest, &head.output, head.labels.len(), output.n_labels())?;
+        head.scores = scores(manifest, &head.output, &outputs)?;
         Ok(head)
     }
 
     pub fn fit_entities(&self, manifest: &Manifest, mut head: EntityHead) -> Result<EntityTags, TrialError> {
-        if let Some(output) = &self.entities {
+        let outputs: Vec<&HeadOutput> = self.outputs.iter().filter_map(|outputs| outputs.entities.as_ref()).collect();
+        if let Some(&output) = outputs.first() {
             if matches!(output, HeadOutput::Sequence(_)) {
                 return Err(unfit(
                     manifest,
@@ -96,9 +99,56 @@ impl Trial {
                 head.tags = (0..output.n_labels()).map(default_label).collect();
             }
             check_width(manifest, &head.output, head.tags.len(), output.n_labels())?;
+            head.scores = scores(manifest, &head.output, &outputs)?;
         }
-        Ok(EntityTags { scheme: TagScheme::of(&head.tags), aggregation: head.aggregation })
+        let scheme = TagScheme::of(&head.tags).with_scores(head.scores);
+        Ok(EntityTags { scheme, aggregation: head.aggregation })
     }
+}
+
+/// What the graph has made of an output's logits: as its last operator says, or as rows show that sum to one.
+fn scores(manifest: &Manifest, output: &str, outputs: &[&HeadOutput]) -> Result<Option<GraphScores>, TrialError> {
+    let rows: Vec<Vec<f32>> = outputs.iter().flat_map(|output| output.rows()).collect();
+    let sum_to_one = |tolerance: f32, score: fn(f32) -> f32| {
+        rows.iter().all(|row| (row.iter().copied().map(score).sum::<f32>() - 1.0).abs() <= tolerance)
+    };
+    let in_range = || rows.iter().flatten().all(|score| (-0.01..=1.01).contains(score));
+    // Rounding in 8 or 16 bits adds up over the labels.
+    const ROUNDED: f32 = 0.05;
+    let several = rows.first().is_some_and(|row| row.len() > 1);
+    let scores = manifest.graph.scores(output);
+    let as_expected = match scores {
+        Some(GraphScores::Softmax) => several && in_range() && sum_to_one(ROUNDED, |score| score),
+        Some(GraphScores::LogSoftmax) => several && sum_to_one(ROUNDED, f32::exp),
+        Some(GraphScores::Sigmoid) => in_range(),
+        None => true,
+    };
+    match scores {
+        Some(scores) if !as_expected => Err(unfit(
+            manifest,
+            format!(
+                "output `{output}` ends in a {scores}, but its rows are no scores of several labels: {:?}; export the model without its last {scores}",
+                rows.first().map_or(&[][..], |row| &row[..row.len().min(4)])
+            ),
+        )),
+        Some(scores) => Ok(Some(scores)),
+        // A softmax in single steps. Logits of different rows never sum to one by chance.
+        None => {
+            let differ = rows.iter().any(|row| Some(row) != rows.first());
+            Ok((several && differ && in_range() && sum_to_one(1e-3, |score| score)).then_some(GraphScores::Softmax))
+        }
+    }
+}
+
+/// What a report says about outputs that are scores.
+pub fn scores_notes(manifest: &Manifest, topics: Option<&TopicHead>, entities: Option<&EntityTags>) -> Vec<String> {
+    let topics = topics.and_then(|head| Some((&head.output, head.scores?)));
+    let entities = entities.zip(manifest.entities.as_ref());
+    let entities = entities.and_then(|(tags, head)| Some((&head.output, tags.scheme.scores?)));
+    let note = |(output, scores)| {
+        format!("output `{output}` is the result of a {scores}; its scores are not normalised again")
+    };
+    topics.into_iter().chain(entities).map(note).collect()
 }
 
 fn check_width(manifest: &Manifest, output: &str, n_labels: usize, width: usize) -> Result<(), TrialError> {

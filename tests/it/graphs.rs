@@ -12,8 +12,8 @@ use crate::tiny_graph::{BFLOAT16, BOOL, FLOAT16, FLOAT32, FLOAT64, INT32, INT64,
 
 /// More than the vocabulary of the test models has.
 const N_IDS: usize = 400;
-const LABELS: [&str; 3] = ["Politik", "Sport", "Kultur"];
-const TEXTS: [&str; 4] = [
+pub const LABELS: [&str; 3] = ["Politik", "Sport", "Kultur"];
+pub const TEXTS: [&str; 4] = [
     "Angela Merkel",
     "Angela Merkel sprach in Berlin.",
     "Die Bank in New York meldet Gewinn, und Angela Merkel reist nach Paris.",
@@ -21,14 +21,14 @@ const TEXTS: [&str; 4] = [
 ];
 
 /// The names and kinds of a graph's values.
-struct Names {
+pub struct Names {
     ids: (&'static str, i32),
     mask: (&'static str, i32),
     /// Windows and tokens of each input; 0 where a run decides.
     shape: [i64; 2],
 }
 
-const USUAL: Names = Names { ids: ("input_ids", INT64), mask: ("attention_mask", INT64), shape: [0, 0] };
+pub const USUAL: Names = Names { ids: ("input_ids", INT64), mask: ("attention_mask", INT64), shape: [0, 0] };
 
 /// Numbers that differ from token to token and label to label.
 fn number(id: usize, label: usize) -> f32 {
@@ -36,14 +36,14 @@ fn number(id: usize, label: usize) -> f32 {
 }
 
 /// `token_logits`, `[B, T, L]`.
-fn token_logits(names: &Names, n_labels: usize) -> TinyGraph {
+pub fn token_logits(names: &Names, n_labels: usize) -> TinyGraph {
     let (graph, (ids, kind)) = (TinyGraph::default(), names.ids);
     let graph = graph.input(ids, kind, &names.shape).table("table", N_IDS, n_labels, number);
     graph.node("Gather", &["table", ids], "token_logits")
 }
 
 /// `mean`, `[B, 1, L]`: the mean over the tokens that the mask leaves.
-fn masked_mean(names: &Names, n_labels: usize) -> TinyGraph {
+pub fn masked_mean(names: &Names, n_labels: usize) -> TinyGraph {
     let (mask, kind) = names.mask;
     let graph = token_logits(names, n_labels).input(mask, kind, &names.shape).integers("one", &[1]);
     let graph = graph.node_with("Cast", &[mask], "weights", &[("to", FLOAT32.into())]);
@@ -53,13 +53,13 @@ fn masked_mean(names: &Names, n_labels: usize) -> TinyGraph {
 }
 
 /// `logits`, `[B, L]`.
-fn classifier(names: &Names, n_labels: usize) -> TinyGraph {
+pub fn classifier(names: &Names, n_labels: usize) -> TinyGraph {
     let graph = masked_mean(names, n_labels).node("Squeeze", &["mean", "one"], "logits");
     graph.output("logits", FLOAT32, &[0, n_labels as i64])
 }
 
 /// A folder with the tokenizer of `lexicon-topics`.
-fn folder(graph: TinyGraph, labels: &[&str]) -> TempDir {
+pub fn folder(graph: TinyGraph, labels: &[&str]) -> TempDir {
     let folder = copy_of("lexicon-topics");
     graph.save(&folder.path().join("model.onnx"));
     edit_json(&folder, "config.json", |config| {
@@ -72,17 +72,22 @@ fn folder(graph: TinyGraph, labels: &[&str]) -> TempDir {
     folder
 }
 
-fn as_tagger(folder: &TempDir) {
+pub fn as_tagger(folder: &TempDir) {
     edit_json(folder, "config.json", |config| {
         config.insert("architectures".into(), serde_json::json!(["BertForTokenClassification"]));
     });
 }
 
-async fn load(folder: &TempDir) -> Model {
+pub async fn load(folder: &TempDir) -> Model {
     let spec = ModelSpec { name: "tiny".into(), path: folder.path().to_owned() };
     Model::load(&spec, &settings())
         .await
         .unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)))
+}
+
+/// Checks that a note of the model's report says `part`.
+pub fn with_note(model: &Model, part: &str) {
+    assert!(model.notes.iter().any(|note| note.contains(part)), "{part:?} is missing in {:?}", model.notes);
 }
 
 /// The scores of a text in the order of the labels.
@@ -92,11 +97,11 @@ fn scores(prediction: &Prediction) -> Vec<f32> {
     topics.iter().map(|topic| topic.score).collect()
 }
 
-async fn scores_of(folder: &TempDir, text: &str) -> Vec<f32> {
+pub async fn scores_of(folder: &TempDir, text: &str) -> Vec<f32> {
     scores(&predict(&load(folder).await, text, options()).await)
 }
 
-fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, context: &str) {
+pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, context: &str) {
     assert_eq!(found.len(), expected.len(), "{context}");
     let off = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(off <= tolerance, "{context}: {found:?} instead of {expected:?}");
@@ -128,7 +133,7 @@ async fn inputs_of_other_kinds_names_and_shapes_give_the_same_answers() {
             write(&folder, "ressort.toml", toml);
         }
         let model = load(&folder).await;
-        assert!(model.notes.iter().any(|found| found.contains(note)), "{note:?} is missing in {:?}", model.notes);
+        with_note(&model, note);
         for text in TEXTS.map(str::to_owned).into_iter().chain([TEXTS[2].repeat(10)]) {
             let expected = scores(&predict(&usual, &text, options()).await);
             let found = predict(&model, &text, options()).await;
@@ -247,7 +252,7 @@ async fn where_padding_changes_answers_windows_run_alone() {
         let folder = folder(graph, &LABELS);
         let model = Arc::new(load(&folder).await);
         assert_eq!(model.batch_limits.max_windows, 1, "{context}");
-        assert!(model.notes.iter().any(|note| note.contains("padding or other windows change")), "{:?}", model.notes);
+        with_note(&model, "padding or other windows change");
         // In one request, each text gets the answer that it gets alone.
         let mut alone = Vec::new();
         for text in TEXTS {

@@ -13,6 +13,7 @@ mod documents;
 mod evaluate;
 mod evaluate_metrics;
 mod folders;
+mod graph_scores;
 mod graphs;
 mod layers;
 mod parity;

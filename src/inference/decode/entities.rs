@@ -9,9 +9,9 @@ use crate::inference::decode::stretches::stretches;
 use crate::inference::decode::tags::{Position, Tag, parse_tags};
 use crate::inference::decode::viterbi::{Ends, Transitions};
 use crate::inference::decode::word_tokens::{Word, words_of_tokens};
-use crate::inference::decode::{argmax, softmax};
+use crate::inference::decode::{argmax, sigmoid, softmax};
 use crate::inference::tokenize::Tokens;
-use crate::manifest::task::AggregationStrategy;
+use crate::manifest::task::{AggregationStrategy, GraphScores};
 use crate::text::span::ByteSpan;
 
 /// A name found in a text.
@@ -35,13 +35,28 @@ struct Tagged<'m> {
 /// The tags of a token classifier, in the order of its logits, and which may follow which: told once for each model.
 pub struct TagScheme {
     pub tags: Vec<Tag>,
+    /// What the graph has made of the logits; `None` where it gives logits.
+    pub scores: Option<GraphScores>,
     transitions: Transitions,
 }
 
 impl TagScheme {
     pub fn of(raw: &[String]) -> Self {
         let tags = parse_tags(raw);
-        Self { transitions: Transitions::of(&tags), tags }
+        Self { transitions: Transitions::of(&tags), scores: None, tags }
+    }
+
+    /// The same tags, for logits that come from scores of a graph.
+    pub fn with_scores(self, scores: Option<GraphScores>) -> Self {
+        Self { scores, ..self }
+    }
+
+    /// The scores of one token's tags: by softmax, or by sigmoid where the graph took one.
+    fn scores(&self, logits: ArrayView1<'_, f32>) -> Vec<f32> {
+        match self.scores {
+            Some(GraphScores::Sigmoid) => logits.iter().copied().map(sigmoid).collect(),
+            _ => softmax(logits.iter().copied()),
+        }
     }
 }
 
@@ -64,8 +79,7 @@ pub fn decode_entities(
     strategy: AggregationStrategy,
 ) -> Vec<Entity> {
     let Source { text, tokens, gaps } = source;
-    let tags = &scheme.tags;
-    let tokens_by_stretch = || stretches(tagged_tokens(tokens, logits, tags), gaps, |token| token.span).into_iter();
+    let tokens_by_stretch = || stretches(tagged_tokens(tokens, logits, scheme), gaps, |token| token.span).into_iter();
     let words_by_stretch = || stretches(words_of_tokens(text, tokens), gaps, |word| word.span);
     match strategy {
         AggregationStrategy::None => tokens_by_stretch().flatten().filter(is_entity).map(raw_entity).collect(),
@@ -77,7 +91,7 @@ pub fn decode_entities(
         }
         AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => words_by_stretch()
             .iter()
-            .flat_map(|words| join(text, tagged_words(words, logits, tags, strategy)))
+            .flat_map(|words| join(text, tagged_words(words, logits, scheme, strategy)))
             .collect(),
         AggregationStrategy::Viterbi => {
             let stretches = words_by_stretch();
@@ -98,10 +112,10 @@ fn raw_entity(tagged: Tagged<'_>) -> Entity {
 }
 
 /// Tokens with their own best tags, those that are only white space among them.
-fn tagged_tokens<'m>(tokens: &Tokens, logits: ArrayView2<'_, f32>, tags: &'m [Tag]) -> Vec<Tagged<'m>> {
+fn tagged_tokens<'m>(tokens: &Tokens, logits: ArrayView2<'_, f32>, scheme: &'m TagScheme) -> Vec<Tagged<'m>> {
     let tagged = |(&span, row): (&ByteSpan, ArrayView1<'_, f32>)| {
-        let (index, score) = argmax(&softmax(row.iter().copied()));
-        Tagged { tag: &tags[index], score, span }
+        let (index, score) = argmax(&scheme.scores(row));
+        Tagged { tag: &scheme.tags[index], score, span }
     };
     tokens.spans.iter().zip(logits.outer_iter()).map(tagged).collect()
 }
@@ -110,17 +124,17 @@ fn tagged_tokens<'m>(tokens: &Tokens, logits: ArrayView2<'_, f32>, tags: &'m [Ta
 fn tagged_words<'m>(
     words: &[Word],
     logits: ArrayView2<'_, f32>,
-    tags: &'m [Tag],
+    scheme: &'m TagScheme,
     strategy: AggregationStrategy,
 ) -> Vec<Tagged<'m>> {
-    let scores_of = |&token: &usize| softmax(logits.row(token).iter().copied());
+    let scores_of = |&token: &usize| scheme.scores(logits.row(token));
     let tagged = |word: &Word| {
         let (index, score) = match strategy {
             AggregationStrategy::Average => argmax(&mean(word.tokens.iter().map(scores_of))),
             AggregationStrategy::Max => most_certain(word.tokens.iter().map(scores_of)),
             _ => argmax(&word.tokens.first().map(scores_of).unwrap_or_default()),
         };
-        Tagged { tag: &tags[index], score, span: word.span }
+        Tagged { tag: &scheme.tags[index], score, span: word.span }
     };
     words.iter().map(tagged).collect()
 }
@@ -132,7 +146,7 @@ fn words_by_valid_sequence<'m>(
     scheme: &'m TagScheme,
     ends: Ends,
 ) -> Vec<Tagged<'m>> {
-    let first_scores = |word: &Word| word.tokens.first().map(|&token| softmax(logits.row(token).iter().copied()));
+    let first_scores = |word: &Word| word.tokens.first().map(|&token| scheme.scores(logits.row(token)));
     let (spans, scores): (Vec<ByteSpan>, Vec<Vec<f32>>) =
         words.iter().filter_map(|word| Some((word.span, first_scores(word)?))).unzip();
     let sequence = scheme.transitions.best_sequence(&scores, ends);

@@ -3,6 +3,7 @@
 
 pub mod entities;
 pub mod received;
+pub mod scores;
 pub mod stretches;
 pub mod tags;
 pub mod topics;
@@ -17,6 +18,11 @@ pub(crate) fn softmax(logits: impl IntoIterator<Item = f32>) -> Vec<f32> {
     let exponentials: Vec<f32> = logits.iter().map(|logit| (logit - largest).exp()).collect();
     let sum: f32 = exponentials.iter().sum();
     exponentials.into_iter().map(|exponential| exponential / sum).collect()
+}
+
+/// The sigmoid of one logit.
+pub(crate) fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
 }
 
 /// The index of the largest score and the score; the first of equals; `(0, 0.0)` for none.

@@ -1,8 +1,8 @@
 //! From a document's topic logits to topics with scores.
 
-use crate::inference::decode::{argmax, softmax};
+use crate::inference::decode::{argmax, sigmoid, softmax};
 use crate::manifest::TopicHead;
-use crate::manifest::task::ProblemType;
+use crate::manifest::task::{GraphScores, ProblemType};
 
 /// A topic of a document, by its index among the head's labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,10 +19,12 @@ pub struct Topic {
 /// `logits` is one row, as long as the head's labels; `threshold` in 0..=1 replaces those of the labels.
 pub fn decode_topics(logits: &[f32], head: &TopicHead, threshold: Option<f32>) -> Vec<Topic> {
     let scaled = logits.iter().map(|logit| logit / head.temperature);
-    let scores = match head.problem_type {
-        ProblemType::SingleLabel => softmax(scaled),
-        ProblemType::MultiLabel => scaled.map(sigmoid).collect(),
+    let by_softmax = match head.scores {
+        Some(GraphScores::Softmax | GraphScores::LogSoftmax) => true,
+        Some(GraphScores::Sigmoid) => false,
+        None => head.problem_type == ProblemType::SingleLabel,
     };
+    let scores = if by_softmax { softmax(scaled) } else { scaled.map(sigmoid).collect() };
     let (best, _) = argmax(&scores);
     let accepted = |index: usize, score: f32| {
         let threshold = threshold.unwrap_or_else(|| head.labels.get(index).map_or(0.0, |label| label.threshold));
@@ -32,10 +34,6 @@ pub fn decode_topics(logits: &[f32], head: &TopicHead, threshold: Option<f32>) -
     let mut topics: Vec<Topic> = scores.iter().enumerate().map(topic).collect();
     topics.sort_by(|a, b| b.score.total_cmp(&a.score));
     topics
-}
-
-fn sigmoid(logit: f32) -> f32 {
-    1.0 / (1.0 + (-logit).exp())
 }
 
 #[cfg(test)]
@@ -52,7 +50,15 @@ mod tests {
             names: Default::default(),
         };
         let labels = thresholds.iter().enumerate().map(label).collect();
-        TopicHead { output: "logits".into(), labels, problem_type, pooling: Pooling::Mean, temperature: 1.0 }
+        TopicHead {
+            output: "logits".into(),
+            scores: None,
+            labels,
+            default_threshold: None,
+            problem_type,
+            pooling: Pooling::Mean,
+            temperature: 1.0,
+        }
     }
 
     fn check(logits: &[f32], head: &TopicHead, threshold: Option<f32>, expected: &[(usize, f32, bool)]) {
@@ -75,6 +81,15 @@ mod tests {
         let head = head(ProblemType::MultiLabel, &[0.5, 0.9, 0.2]);
         check(&[0.0, 2.0, -1.0], &head, None, &[(1, 0.881, false), (0, 0.5, true), (2, 0.269, true)]);
         check(&[0.0, 2.0, -1.0], &head, Some(0.6), &[(1, 0.881, true), (0, 0.5, false), (2, 0.269, false)]);
+    }
+
+    #[test]
+    fn a_graph_that_makes_scores_decides_how_logits_become_scores() {
+        let by_sigmoid =
+            TopicHead { scores: Some(GraphScores::Sigmoid), ..head(ProblemType::SingleLabel, &[0.0, 0.0]) };
+        check(&[0.0, 1.0], &by_sigmoid, None, &[(1, 0.731, true), (0, 0.5, false)]);
+        let by_softmax = TopicHead { scores: Some(GraphScores::Softmax), ..head(ProblemType::MultiLabel, &[0.5, 0.5]) };
+        check(&[0.0, 1.0], &by_softmax, None, &[(1, 0.731, true), (0, 0.269, false)]);
     }
 
     #[test]
