@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -25,6 +26,9 @@ const READ_AT_ONCE: usize = 16 * WRITTEN_AT_ONCE;
 /// The name of the file in its folder.
 pub const FILE_NAME: &str = "weights";
 const FOLDER_PREFIX: &str = "ressort-weights-";
+
+/// Younger files are spared: another process may have created one that it has not locked yet.
+const MIN_ABANDONED_AGE: Duration = Duration::from_secs(600);
 
 /// A file that is being written. No other user can open it.
 pub struct PrivateFile {
@@ -162,11 +166,16 @@ fn remove_abandoned(temporary: &Path) {
     let entries = std::fs::read_dir(temporary).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(FOLDER_PREFIX)) {
         let file = File::open(entry.path().join(FILE_NAME));
-        if file.is_ok_and(|file| file.try_lock().is_ok()) {
+        if file.is_ok_and(|file| is_old(&file) && file.try_lock().is_ok()) {
             // Where it cannot be removed, it is another user's.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+}
+
+fn is_old(file: &File) -> bool {
+    let age = file.metadata().and_then(|metadata| metadata.modified()).map(|time| time.elapsed().unwrap_or_default());
+    age.is_ok_and(|age| age >= MIN_ABANDONED_AGE)
 }
 
 /// Copies the first `n_bytes` of one file to another.
@@ -207,6 +216,8 @@ fn memory_file() -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     /// A file with `parts`, and the range of each.
@@ -247,14 +258,21 @@ mod tests {
     }
 
     #[test]
-    fn only_what_no_process_uses_is_abandoned() {
+    fn only_an_old_file_that_no_process_uses_is_abandoned() {
         let temporary = tempfile::tempdir().unwrap();
-        let (file, used) = named_file(temporary.path()).unwrap();
+        let (file, folder) = named_file(temporary.path()).unwrap();
+        file.set_modified(SystemTime::now() - MIN_ABANDONED_AGE).unwrap();
         remove_abandoned(temporary.path());
-        assert!(used.path().join(FILE_NAME).exists());
+        assert!(folder.path().join(FILE_NAME).exists(), "the file is in use");
+        file.set_modified(SystemTime::now()).unwrap();
         drop(file);
         remove_abandoned(temporary.path());
-        assert!(!used.path().exists());
+        assert!(folder.path().join(FILE_NAME).exists(), "the file may be about to be locked");
+        let file = File::options().write(true).open(folder.path().join(FILE_NAME)).unwrap();
+        file.set_modified(SystemTime::now() - MIN_ABANDONED_AGE).unwrap();
+        drop(file);
+        remove_abandoned(temporary.path());
+        assert!(!folder.path().exists());
     }
 
     /// Kilobytes of the mapping that are in memory.
