@@ -12,7 +12,7 @@ use super::require::verdict;
 use super::run_record::Speed;
 use super::settings::{EvaluateError, EvaluateSettings};
 use super::speed::ReadSettings;
-use crate::inference::decode::tags::{entity_labels, parse_tags};
+use crate::manifest::tags::{Position, entity_labels, parse_tags};
 use crate::manifest::task::{AggregationStrategy, Task};
 use crate::manifest::{EntityHead, Manifest, TopicHead, TopicLabel};
 use crate::models::spec::ModelSpec;
@@ -89,7 +89,10 @@ fn topic_names(head: &TopicHead, read: &ReadSettings) -> BTreeSet<String> {
 
 fn entity_names(head: &EntityHead, read: &ReadSettings) -> BTreeSet<String> {
     match read.aggregation.unwrap_or(head.aggregation) {
-        AggregationStrategy::None => head.tags.iter().filter(|tag| *tag != "O").cloned().collect(),
+        AggregationStrategy::None => {
+            let tags = parse_tags(&head.tags).into_iter();
+            tags.filter(|tag| tag.position != Position::Outside).map(|tag| tag.raw).collect()
+        }
         _ => entity_labels(&parse_tags(&head.tags)).into_iter().map(str::to_owned).collect(),
     }
 }

@@ -34,8 +34,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::inference::arithmetic::ModelArithmetic;
-use crate::inference::decode::tags::entity_labels;
 use crate::inference::session::Runtime;
+use crate::manifest::tags::entity_labels;
 use crate::manifest::{Manifest, ManifestError, content_hash};
 use crate::models::load::{Model, resident_bytes};
 use crate::models::spec::ModelSpec;

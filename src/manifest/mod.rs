@@ -19,6 +19,7 @@ mod proto;
 mod reading;
 mod ressort_toml;
 mod saturation;
+pub mod tags;
 pub mod task;
 pub mod text_rules;
 mod walk;

@@ -11,6 +11,7 @@ use super::config_json::ConfigJson;
 use super::folder::FolderFiles;
 use super::graph_inputs::InputNames;
 use super::{EntityHead, GoldenExample, Graph, ManifestError, TopicHead, TopicLabel, default_label};
+use crate::manifest::tags::rename_tags;
 use crate::manifest::task::{AggregationStrategy, Pooling, ProblemType, Task};
 use crate::manifest::text_rules::{TextRules, TextSwitch};
 
@@ -71,7 +72,7 @@ pub struct EntitiesSection {
     pub output: Option<String>,
     /// Tags (`O`, `B-PER`, …) instead of the `id2label` of the `config.json`.
     labels: Option<Vec<String>>,
-    /// New names for entity types of the `config.json`, without prefix (`PERSON = "PER"`).
+    /// New names for entity types of the `config.json` (`PERSON = "PER"`), or for whole tags (`LABEL_1 = "B-PER"`).
     #[serde(default)]
     rename: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "word")]
@@ -226,25 +227,21 @@ impl RessortToml {
     pub fn entity_head(&self, graph: &Graph, labels: &[String]) -> Result<EntityHead, ManifestError> {
         let none = EntitiesSection::default();
         let section = self.entities.as_ref().unwrap_or(&none);
-        let bare = |tag: &str| {
-            tag.split_once('-')
-                .filter(|(prefix, _)| prefix.len() == 1)
-                .map_or(tag.to_owned(), |(_, kind)| kind.to_owned())
-        };
         let given = section.labels.as_deref().unwrap_or(labels);
-        self.all_known("rename", section.rename.keys(), |name| given.iter().any(|tag| bare(tag) == **name))?;
-        let rename = |tag: &String| match section.rename.get(&bare(tag)) {
-            Some(name) => format!("{}{name}", &tag[..tag.len() - bare(tag).len()]),
-            None => tag.clone(),
-        };
+        let tags = rename_tags(given, &section.rename).map_err(|name| self.unknown("rename", &name, given))?;
         let output = graph.head_output(section.output.as_deref(), Task::Entities, given.len())?;
         Ok(EntityHead {
             scores: graph.scores(&output),
             output,
-            tags: given.iter().map(rename).collect(),
+            tags,
             rename: section.rename.clone(),
             aggregation: section.aggregation.unwrap_or(AggregationStrategy::First),
         })
+    }
+
+    fn unknown(&self, key: &str, name: &str, known: &[String]) -> ManifestError {
+        let known = known.join("`, `");
+        self.invalid(format!("{key} names `{name}`, which is no label of the model; it has `{known}`"))
     }
 
     fn all_known<'n>(

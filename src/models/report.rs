@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::inference::decode::tags::entity_labels;
 use crate::manifest::TopicLabel;
+use crate::manifest::tags::entity_labels;
 use crate::models::load::Model;
 use crate::text::truecase::Truecaser;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ressort::inference::arithmetic::{Arithmetic, ModelArithmetic};
 use ressort::inference::batch::{Batch, Padding, Run};
-use ressort::inference::decode::tags::entity_labels;
+use ressort::manifest::tags::entity_labels;
 use ressort::inference::session::{OrtSession, SessionError, SessionOptions, SharedModel};
 use ressort::inference::settings::{Provider, RunSettings};
 use ressort::inference::tokenize::Window;
@@ -121,6 +121,27 @@ async fn labels_can_be_renamed_and_given_thresholds() {
     assert_eq!(entity_labels(&model.pipeline.entities.as_ref().unwrap().scheme.tags), ["PERSON", "LOC", "ORG"]);
     let text = "sagte Angela Merkel";
     assert_eq!(found(&predict(&model, text, options()).await, text), [("PERSON".to_owned(), "Angela Merkel")]);
+}
+
+#[tokio::test]
+async fn tags_with_underscores_are_renamed_and_joined() {
+    let folder = copy_of("lexicon-ner");
+    edit_config(&folder, |config| {
+        for tag in config["id2label"].as_object_mut().unwrap().values_mut() {
+            *tag = tag.as_str().unwrap().replace('-', "_").into();
+        }
+    });
+    write(&folder, "ressort.toml", "[entities]\nrename = { PER = \"PERSON\" }\n");
+    let spec = ModelSpec { name: "underscores".into(), path: folder.path().to_owned() };
+    let model = Model::load(&spec, &settings()).await.unwrap();
+    let text = "sagte Angela Merkel";
+    assert_eq!(found(&predict(&model, text, options()).await, text), [("PERSON".to_owned(), "Angela Merkel")]);
+    write(&folder, "ressort.toml", "[entities]\nrename = { PRE = \"PERSON\" }\n");
+    let message = refusal(folder.path().to_owned()).await;
+    assert!(
+        message.contains("rename names `PRE`, which is no label of the model") && message.contains("`B_PER`"),
+        "{message}"
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ressort::inference::arithmetic::{Arithmetic, ModelArithmetic, processor_saturates};
 use ressort::inference::batch::{Batch, HeadOutput, Padding, Run};
-use ressort::inference::decode::tags::Position;
+use ressort::manifest::tags::Position;
 use ressort::inference::session::{OrtSession, SessionOptions, SharedModel};
 use ressort::inference::settings::Provider;
 use ressort::inference::tokenize::{Tokenizer, Window};

@@ -2,10 +2,13 @@
 //! its tokens joined by single spaces.
 //!
 //! CoNLL-2003 has the token first and the tag last (`-DOCSTART-` lines are skipped); GermEval 2014 has number, token,
-//! outer tag, inner tag, and lines that begin with `#`. Tags are IOB1, IOB2, BIOES or BILOU.
+//! outer tag, inner tag, and lines that begin with `#`. The tags are read by [`crate::manifest::tags`].
+
+use std::collections::HashSet;
 
 use super::error::ContentError;
 use crate::evaluate::document::{GoldDocument, LabelledSpan, in_order};
+use crate::manifest::tags::{Position, Tag, TagReader};
 
 /// The sentence that is being read.
 #[derive(Default)]
@@ -19,21 +22,77 @@ struct Sentence {
 }
 
 pub(super) fn read(text: &str) -> Result<Vec<GoldDocument>, ContentError> {
-    let columns = TagColumns::of(text);
+    let lines = Lines::of(text);
+    let tags = TagReader::of(lines.tags.iter().copied());
+    // Running text would otherwise be read as tokens with types.
+    let has_outside = lines.tags.iter().any(|tag| tags.read(tag).position == Position::Outside);
     let mut documents = Vec::new();
     let mut sentence = Sentence::default();
     for (index, line) in text.lines().chain([""]).enumerate() {
         let error = |message| ContentError::Line(index + 1, message);
         if line.trim().is_empty() {
             sentence.finish(&mut documents);
-        } else if !columns.is_comment(line) {
-            let (token, tag) = columns.token_and_tag(line).ok_or_else(|| {
+        } else if !lines.is_comment(line) {
+            let (token, tag) = lines.columns.token_and_tag(line).ok_or_else(|| {
                 error(format!("`{line}` has no tag; a line needs a token and its tag, separated by tabs or spaces"))
             })?;
-            sentence.push(token, tag).map_err(error)?;
+            let tag = tags.read(tag);
+            if tag.is_plain() && !(has_outside && may_be_type(&tag.label)) {
+                let raw = &tag.raw;
+                return Err(error(format!(
+                    "`{raw}` is not a tag; the last column must have tags, such as `B-PER`, `PER` and, outside of entities, `O`"
+                )));
+            }
+            sentence.push(token, &tag);
         }
     }
     Ok(documents)
+}
+
+/// Other columns have punctuation, or several values (`Case=Nom|Number=Sing`).
+fn may_be_type(tag: &str) -> bool {
+    tag.contains(char::is_alphanumeric) && !tag.contains(['=', '|'])
+}
+
+/// What the lines of a file have in common.
+struct Lines<'t> {
+    columns: TagColumns,
+    /// The tags of lines that do not begin with `#`.
+    tags: HashSet<&'t str>,
+    /// Their numbers of columns.
+    n_columns: HashSet<usize>,
+}
+
+impl<'t> Lines<'t> {
+    fn of(text: &'t str) -> Self {
+        let columns = TagColumns::of(text);
+        let tokens = || text.lines().filter(|line| !line.starts_with('#') && !line.starts_with(DOCUMENT_BOUND));
+        Self {
+            columns,
+            tags: tokens().filter_map(|line| Some(columns.token_and_tag(line)?.1)).collect(),
+            n_columns: tokens().map(|line| split_columns(line).len()).collect(),
+        }
+    }
+
+    /// GermEval's source lines and CoNLL's document bounds. A token such as `#` or `#Bundestag` has the columns of other lines.
+    fn is_comment(&self, line: &str) -> bool {
+        let is_token = || {
+            self.n_columns.contains(&split_columns(line).len())
+                && self.columns.token_and_tag(line).is_some_and(|(_, tag)| tag == "O" || self.tags.contains(tag))
+        };
+        line.starts_with(DOCUMENT_BOUND)
+            || (line.starts_with('#') && (self.columns == TagColumns::Numbered || !is_token()))
+    }
+}
+
+const DOCUMENT_BOUND: &str = "-DOCSTART-";
+
+/// A token may contain a no-break space, so tabs take precedence over other white space.
+fn split_columns(line: &str) -> Vec<&str> {
+    match line.contains('\t') {
+        true => line.split('\t').map(str::trim).collect(),
+        false => line.split_ascii_whitespace().collect(),
+    }
 }
 
 /// The columns of token and tag. The whole file decides, since the number that begins a single line may be a token.
@@ -63,18 +122,8 @@ impl TagColumns {
         if has_tokens { Self::Numbered } else { Self::Outermost }
     }
 
-    /// GermEval's source lines and CoNLL's document bounds. A token `#` is followed by a tag.
-    fn is_comment(self, line: &str) -> bool {
-        let is_tagged = |line| self.token_and_tag(line).is_some_and(|(_, tag)| is_tag(tag));
-        line.starts_with("-DOCSTART-") || (line.starts_with('#') && (self == Self::Numbered || !is_tagged(line)))
-    }
-
     fn token_and_tag(self, line: &str) -> Option<(&str, &str)> {
-        // A token may contain a no-break space, so tabs take precedence over other white space.
-        let columns: Vec<&str> = match line.contains('\t') {
-            true => line.split('\t').map(str::trim).collect(),
-            false => line.split_ascii_whitespace().collect(),
-        };
+        let columns = split_columns(line);
         match (self, columns.as_slice()) {
             (Self::Numbered, [_, token, tag, ..]) | (Self::Outermost, [token, .., tag]) => Some((token, tag)),
             _ => None,
@@ -82,17 +131,8 @@ impl TagColumns {
     }
 }
 
-fn is_tag(tag: &str) -> bool {
-    tag == "O" || split_tag(tag).is_some()
-}
-
-/// `B-PER` as (`B`, `PER`).
-fn split_tag(tag: &str) -> Option<(&str, &str)> {
-    tag.split_once('-').filter(|(prefix, label)| "BIESLUM".contains(prefix) && prefix.len() == 1 && !label.is_empty())
-}
-
 impl Sentence {
-    fn push(&mut self, token: &str, tag: &str) -> Result<(), String> {
+    fn push(&mut self, token: &str, tag: &Tag) {
         if self.has_tokens {
             self.text.push(' ');
             self.n_characters += 1;
@@ -101,19 +141,16 @@ impl Sentence {
         self.text.push_str(token);
         self.n_characters += token.chars().count();
         self.has_tokens = true;
-        if tag == "O" {
+        if tag.position == Position::Outside {
             self.is_open = false;
-            return Ok(());
+            return;
         }
-        let (prefix, label) = split_tag(tag)
-            .ok_or_else(|| format!("tag `{tag}` is neither `O` nor a prefix and a label, like `B-PER` or `I-PER`"))?;
-        let continues = self.is_open && matches!(prefix, "I" | "M" | "E" | "L");
-        match self.spans.last_mut().filter(|span| continues && span.label == label) {
+        let continues = self.is_open && tag.continues();
+        match self.spans.last_mut().filter(|span| continues && span.label == tag.label) {
             Some(span) => span.end = self.n_characters,
-            None => self.spans.push(LabelledSpan::new(start, self.n_characters, label)),
+            None => self.spans.push(LabelledSpan::new(start, self.n_characters, &*tag.label)),
         }
-        self.is_open = !matches!(prefix, "E" | "L" | "S" | "U");
-        Ok(())
+        self.is_open = !tag.closes();
     }
 
     fn finish(&mut self, documents: &mut Vec<GoldDocument>) {
@@ -174,6 +211,38 @@ mod tests {
         );
         check("1 O\n2 B-X\n2 B-X", &[("1 2 2", &[(2, 3, "X"), (4, 5, "X")])]);
         check("", &[]);
+    }
+
+    #[test]
+    fn tags_are_read_as_those_of_models() {
+        check(
+            "EU NE ORG\nKommission NN ORG\nin APPR O\nParis NE LOC\n",
+            &[("EU Kommission in Paris", &[(0, 13, "ORG"), (17, 22, "LOC")])],
+        );
+        check("Angela B\nMerkel I\nsprach o\n", &[("Angela Merkel sprach", &[(0, 13, "ENTITY")])]);
+        check(
+            "[CLS] [CLS]\nBonn B_LOC\nEU B_ORG\nRat I_ORG\nx _\n",
+            &[("[CLS] Bonn EU Rat x", &[(6, 10, "LOC"), (11, 17, "ORG")])],
+        );
+        check(
+            "# ein Satz\n#Bundestag ORG\ntagt O\nBonn LOC\nEU ORG",
+            &[("#Bundestag tagt Bonn EU", &[(0, 10, "ORG"), (16, 20, "LOC"), (21, 23, "ORG")])],
+        );
+    }
+
+    #[test]
+    fn running_text_and_other_columns_are_not_read_as_tags() {
+        for (text, line, tag) in [
+            ("Das ist ein Satz\n", 1, "`Satz`"),
+            ("Das O\nist Case=Nom|Number=Sing\n", 2, "`Case=Nom|Number=Sing`"),
+            ("Das O\nist ,\n", 2, "`,`"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(
+                matches!(&error, ContentError::Line(at, message) if *at == line && message.contains(tag)),
+                "{error:?}"
+            );
+        }
     }
 
     #[test]

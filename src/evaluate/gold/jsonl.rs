@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::error::ContentError;
-use crate::evaluate::document::{GoldDocument, LabelledSpan, in_order};
+use crate::evaluate::document::{GoldDocument, LabelledSpan, characters, in_order};
+use crate::manifest::tags::{Position, Tag, TagReader};
 use crate::text::files::standard_json;
 
 #[derive(Deserialize)]
@@ -26,7 +27,38 @@ pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDoc
     let read = |(number, (index, line)): (usize, (usize, &str))| {
         parse(line, number + 1, topics_field).map_err(|message| ContentError::Line(index + 1, message))
     };
-    lines.enumerate().map(read).collect()
+    let mut documents = lines.enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+    join_tagged(&mut documents);
+    Ok(documents)
+}
+
+/// Makes entities of spans that are single tokens with tags (`B-PER`, `I-PER`), as some programs write them.
+fn join_tagged(documents: &mut [GoldDocument]) {
+    let spans = || documents.iter().filter_map(|document| document.entities.as_ref()).flatten();
+    let reader = TagReader::of(spans().map(|span| span.label.as_str()));
+    let has = |is: fn(&Tag) -> bool| spans().any(|span| is(&reader.read(&span.label)));
+    if !has(|tag| tag.position == Position::Begin) || !has(|tag| tag.continues() && !tag.is_plain()) {
+        return;
+    }
+    for document in documents {
+        let Some(spans) = document.entities.take() else { continue };
+        let mut joined: Vec<LabelledSpan> = Vec::new();
+        let mut is_open = false;
+        for span in spans {
+            let tag = reader.read(&span.label);
+            let continues = |last: &LabelledSpan| {
+                let between = || characters(&document.text, last.end, span.start);
+                is_open && tag.continues() && last.label == tag.label && between().trim().is_empty()
+            };
+            match joined.pop_if(|last| continues(last)) {
+                _ if tag.position == Position::Outside => {}
+                Some(last) => joined.push(LabelledSpan::new(last.start, span.end, last.label)),
+                None => joined.push(LabelledSpan::new(span.start, span.end, &*tag.label)),
+            }
+            is_open = tag.position != Position::Outside && !tag.closes() && !tag.is_plain();
+        }
+        document.entities = Some(in_order(joined));
+    }
 }
 
 fn parse(line: &str, number: usize, topics_field: &str) -> Result<GoldDocument, String> {
@@ -79,6 +111,21 @@ mod tests {
         assert_eq!(documents[0].entities, Some(vec![LabelledSpan::new(0, 3, "PER")]));
         assert_eq!((documents[1].id.as_str(), &documents[1].entities), ("7", &None));
         assert_eq!(documents[1].topics, Some(BTreeSet::new()));
+    }
+
+    #[test]
+    fn spans_of_tagged_tokens_become_entities() {
+        let entity =
+            |start: usize, label: &str| format!(r#"{{"start": {start}, "end": {}, "label": "{label}"}}"#, start + 1);
+        let line = |labels: [&str; 4]| {
+            let entities: Vec<String> =
+                labels.iter().enumerate().map(|(index, label)| entity(2 * index, label)).collect();
+            format!(r#"{{"text": "a b c d", "entities": [{}]}}"#, entities.join(", "))
+        };
+        let spans = |labels| read(&line(labels), None).unwrap().remove(0).entities.unwrap();
+        let span = LabelledSpan::new;
+        assert_eq!(spans(["B-PER", "I-PER", "O", "B-LOC"]), [span(0, 3, "PER"), span(6, 7, "LOC")]);
+        assert_eq!(spans(["PER", "PER", "I-X", "LOC"]).len(), 4);
     }
 
     #[test]

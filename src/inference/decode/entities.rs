@@ -6,11 +6,11 @@
 use ndarray::{ArrayView1, ArrayView2};
 
 use crate::inference::decode::stretches::stretches;
-use crate::inference::decode::tags::{Position, Tag, parse_tags};
 use crate::inference::decode::viterbi::{Ends, Transitions};
 use crate::inference::decode::word_tokens::{Word, words_of_tokens};
 use crate::inference::decode::{argmax, sigmoid, softmax};
 use crate::inference::tokenize::Tokens;
+use crate::manifest::tags::{Position, Tag, parse_tags};
 use crate::manifest::task::{AggregationStrategy, GraphScores};
 use crate::text::span::ByteSpan;
 

@@ -5,7 +5,6 @@ pub mod entities;
 pub mod received;
 pub mod scores;
 pub mod stretches;
-pub mod tags;
 pub mod topics;
 pub mod viterbi;
 pub mod word_tokens;

@@ -1,7 +1,7 @@
 //! The likeliest sequence of tags that breaks no rule of its scheme: no `I-PER` without a beginning, no `B-PER` left open
 //! where the scheme has `E-PER`. Taking each word's best tag instead lets one doubtful word cut a name in two.
 
-use crate::inference::decode::tags::{Position, Tag};
+use crate::manifest::tags::{Position, Tag};
 
 /// Which tag may follow which, for one model's tags.
 #[derive(Debug, Clone)]
@@ -91,7 +91,7 @@ fn best_of(sums: &[f32], candidates: impl Iterator<Item = usize>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::decode::tags::parse_tags;
+    use crate::manifest::tags::parse_tags;
     use proptest::prelude::*;
 
     const BIO: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
