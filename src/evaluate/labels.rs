@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::document::DocumentLabels;
 use crate::manifest::task::Task;
+use crate::system::file_start::read_text;
 
 /// Labels of each task; a task without labels may be present.
 pub type LabelsByTask = BTreeMap<Task, BTreeSet<String>>;
@@ -64,7 +65,7 @@ impl LabelMap {
 
     /// The mappings of a file, one a line; empty lines and lines that begin with `#` are skipped.
     pub fn read(path: &Path) -> Result<Vec<Mapping>, LabelError> {
-        let text = std::fs::read_to_string(path).map_err(|source| LabelError::Io { path: path.to_owned(), source })?;
+        let text = read_text(path).map_err(|source| LabelError::Io { path: path.to_owned(), source })?;
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
         let parse = |(index, line): (usize, &str)| {
             line.parse().map_err(|source| LabelError::Line {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::document::{LabelledSpan, PredictedDocument, ScoredTopic, in_order};
 use super::gold::Gold;
 use super::run_record::{RunRecord, Speed, StoreError};
+use crate::system::file_start::read_text;
 
 /// The answers of a run in progress.
 pub struct Store {
@@ -136,7 +137,7 @@ pub fn answers_path(dir: &Path, name: &str) -> PathBuf {
 impl StoredAnswers {
     /// Reads a file of answers with offsets in Unicode code points, the API's default.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
-        let text = fs::read_to_string(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+        let text = read_text(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
         let mut answers = Self::default();
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let bad_line = |message| StoreError::Line { path: path.to_owned(), line: index + 1, message };

@@ -1,6 +1,5 @@
 //! What is read of a checkpoint's `config.json` and `tokenizer_config.json`; all else in them is left alone.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -8,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::folder::FolderFiles;
+use super::labels::labels;
 use super::{CONFIG_REMEDY, ManifestError, default_label};
 use crate::manifest::task::{ProblemType, Task};
 
@@ -16,7 +16,8 @@ pub struct ConfigJson {
     #[serde(default)]
     pub architectures: Option<Vec<String>>,
     pub model_type: Option<String>,
-    pub id2label: Option<BTreeMap<String, String>>,
+    id2label: Option<Value>,
+    label2id: Option<Value>,
     pub num_labels: Option<usize>,
     pub problem_type: Option<String>,
     pub max_position_embeddings: Option<i64>,
@@ -87,20 +88,11 @@ impl ConfigJson {
 
     /// Labels in the order of the logits, empty where the file has none.
     pub fn labels(&self, path: &Path) -> Result<Vec<String>, ManifestError> {
-        let Some(id2label) = self.id2label.as_ref().filter(|labels| !labels.is_empty()) else {
-            return Ok((0..self.num_labels.unwrap_or(0)).map(default_label).collect());
-        };
-        (0..id2label.len())
-            .map(|index| id2label.get(&index.to_string()).cloned())
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| ManifestError::Invalid {
-                path: path.to_owned(),
-                message: format!(
-                    "id2label has {} labels whose ids are not 0 to {}; number them in the order of the logits",
-                    id2label.len(),
-                    id2label.len() - 1
-                ),
-            })
+        match labels(self.id2label.as_ref(), self.label2id.as_ref()) {
+            Ok(labels) if labels.is_empty() => Ok((0..self.num_labels.unwrap_or(0)).map(default_label).collect()),
+            Ok(labels) => Ok(labels),
+            Err(message) => Err(ManifestError::Invalid { path: path.to_owned(), message }),
+        }
     }
 
     /// How scores are made, where the file says it.
@@ -164,9 +156,7 @@ mod tests {
     #[test]
     fn labels_stand_in_the_order_of_their_ids() {
         let path = Path::new("config.json");
-        let many: BTreeMap<String, String> = (0..12).map(|i| (i.to_string(), format!("L{i}"))).collect();
-        let labels = ConfigJson { id2label: Some(many), ..ConfigJson::default() }.labels(path).unwrap();
-        assert_eq!(labels[10], "L10");
+        assert_eq!(config(r#"{"label2id": {"b": 1, "a": 0}, "num_labels": 2}"#).labels(path).unwrap(), ["a", "b"]);
         assert_eq!(config(r#"{"num_labels": 2}"#).labels(path).unwrap(), ["LABEL_0", "LABEL_1"]);
         assert!(config("{}").labels(path).unwrap().is_empty());
         let gap = config(r#"{"id2label": {"0": "O", "2": "PER"}}"#).labels(path).unwrap_err();

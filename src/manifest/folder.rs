@@ -1,5 +1,6 @@
 //! The files of a model folder, each read once, and the folder's version: a hash of its content.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -12,33 +13,48 @@ use super::ManifestError;
 use super::onnx::OnnxFile;
 use super::pieces::Piece;
 use super::walk::folder_files;
+use crate::system::file_start::{refuse_pointer_at, without_mark};
 use crate::system::private_file::Mapped;
 
 /// The files of a model folder. What is read through it is read once and kept until this is dropped, so that the version
 /// belongs to the very bytes that were loaded, also where a file is replaced meanwhile.
 pub struct FolderFiles {
     pub dir: PathBuf,
+    /// The `onnx` folder that was given in place of `dir`, which then must hold the ONNX file.
+    pub onnx_dir: Option<PathBuf>,
     contents: BTreeMap<PathBuf, Bytes>,
     onnx: Option<OnnxFile>,
 }
 
 impl FolderFiles {
+    /// The files of the checkpoint that `dir` belongs to, see [`checkpoint_dir`].
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), contents: BTreeMap::new(), onnx: None }
+        let checkpoint = checkpoint_dir(dir);
+        let onnx_dir = (checkpoint != dir).then(|| checkpoint.join(ONNX_DIR));
+        Self { dir: checkpoint, onnx_dir, contents: BTreeMap::new(), onnx: None }
     }
 
-    /// The content of the file at `path`, which lies in the folder.
+    /// The content of the file of text at `path`, which lies in the folder, in UTF-8 and without a byte order mark.
     pub fn read(&mut self, path: &Path) -> Result<Bytes, ManifestError> {
+        let bytes = self.content(path)?;
+        Ok(match without_mark(&bytes) {
+            Cow::Borrowed(text) => bytes.slice_ref(text),
+            Cow::Owned(text) => text.into(),
+        })
+    }
+
+    fn content(&mut self, path: &Path) -> Result<Bytes, ManifestError> {
         if let Some(content) = self.contents.get(path) {
             return Ok(content.clone());
         }
-        let content = std::fs::read(path).map_err(|source| ManifestError::Io { path: path.to_owned(), source })?;
+        let content = refuse_pointer_at(path).and_then(|()| std::fs::read(path));
+        let content = content.map_err(|source| ManifestError::Io { path: path.to_owned(), source })?;
         let content = Bytes::from(content);
         self.contents.insert(path.to_owned(), content.clone());
         Ok(content)
     }
 
-    /// As [`FolderFiles::read`], for the ONNX file of the model.
+    /// The ONNX file of the model.
     pub fn onnx(&mut self, path: &Path) -> Result<OnnxFile, ManifestError> {
         match &self.onnx {
             Some(file) if file.path == path => Ok(file.clone()),
@@ -73,6 +89,17 @@ impl FolderFiles {
         let index = onnx.files.iter().position(|file| file.path == path)?;
         Some((onnx.pieces.get(index)?, onnx.private.as_deref()))
     }
+}
+
+/// The name of the folder in which checkpoints of the hub keep their ONNX files.
+pub const ONNX_DIR: &str = "onnx";
+
+/// The folder of the checkpoint that `dir` belongs to: `dir` itself, or its parent where `dir` is the `onnx` folder of one and
+/// lacks what the parent has.
+pub fn checkpoint_dir(dir: &Path) -> PathBuf {
+    let is_whole = |dir: &Path| ["config.json", "tokenizer.json"].iter().all(|name| dir.join(name).is_file());
+    let real = dir.canonicalize().ok().filter(|real| real.ends_with(ONNX_DIR) && !is_whole(real));
+    real.and_then(|real| real.parent().filter(|parent| is_whole(parent)).map(Path::to_owned)).unwrap_or(dir.to_owned())
 }
 
 /// The version of the folder `dir` as it is on the disk now, see [`FolderFiles::version`].
@@ -111,6 +138,20 @@ mod tests {
         assert_eq!(hash(), first);
         std::fs::rename(dir.path().join("a"), dir.path().join("b")).unwrap();
         assert_ne!(hash(), first);
+    }
+
+    #[test]
+    fn the_onnx_folder_stands_for_its_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let (parent, onnx) = (dir.path().canonicalize().unwrap(), dir.path().join("onnx"));
+        std::fs::create_dir(&onnx).unwrap();
+        assert_eq!(checkpoint_dir(&onnx), onnx);
+        for name in ["config.json", "tokenizer.json"] {
+            std::fs::write(parent.join(name), "{}").unwrap();
+        }
+        assert_eq!((checkpoint_dir(&onnx), checkpoint_dir(&onnx.join("."))), (parent.clone(), parent.clone()));
+        assert_eq!(checkpoint_dir(&parent), parent);
+        assert_eq!((checkpoint_dir(Path::new("/nowhere/onnx"))), Path::new("/nowhere/onnx"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::folder::ONNX_DIR;
 use super::graph_inputs::{GraphInputs, InputNames};
 use super::graph_values::GraphValue;
 use super::onnx::OnnxFile;
@@ -78,7 +79,7 @@ pub fn find_onnx(dir: &Path, asked: Option<&Path>) -> Result<(PathBuf, Vec<PathB
     const USUAL: [&str; 5] =
         ["model.onnx", "model_optimized.onnx", "model_quantized.onnx", "model_fp16.onnx", "model_q4.onnx"];
     let mut files: Vec<PathBuf> =
-        [dir.to_owned(), dir.join("onnx")].iter().flat_map(|folder| onnx_files(folder)).collect();
+        [dir.to_owned(), dir.join(ONNX_DIR)].iter().flat_map(|folder| onnx_files(folder)).collect();
     let rank = |file: &PathBuf| {
         let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         USUAL.iter().position(|usual| *usual == name).unwrap_or(USUAL.len())
@@ -87,13 +88,26 @@ pub fn find_onnx(dir: &Path, asked: Option<&Path>) -> Result<(PathBuf, Vec<PathB
     files.sort_by_key(rank);
     let chosen = match asked {
         Some(file) => super::named_file(dir, file, "`file` in ressort.toml names it; put it there or name another")?,
-        None => files
-            .first()
-            .cloned()
-            .ok_or_else(|| ManifestError::Missing { path: dir.join("model.onnx"), remedy: ONNX_REMEDY })?,
+        None => match files.as_slice() {
+            [] => return Err(ManifestError::Missing { path: dir.join("model.onnx"), remedy: ONNX_REMEDY }),
+            [first, _, ..] if rank(first) == USUAL.len() => return Err(undecided(dir, &files)),
+            [first, ..] => first.clone(),
+        },
     };
     files.retain(|file| *file != chosen);
     Ok((chosen, files))
+}
+
+fn undecided(dir: &Path, files: &[PathBuf]) -> ManifestError {
+    let relative = |file: &PathBuf| file.strip_prefix(dir).unwrap_or(file).display().to_string();
+    let names: Vec<String> = files.iter().map(relative).collect();
+    ManifestError::Invalid {
+        path: dir.to_owned(),
+        message: format!(
+            "it holds the ONNX files {names:?}, none of which has a usual name such as model.onnx; say which one in ressort.toml: [model] file = \"{}\"",
+            names.first().map_or("", String::as_str)
+        ),
+    }
 }
 
 fn onnx_files(folder: &Path) -> Vec<PathBuf> {

@@ -12,6 +12,7 @@ mod graph_inputs;
 mod graph_outputs;
 mod graph_scores;
 mod graph_values;
+mod labels;
 mod onnx;
 mod parts;
 mod pieces;
@@ -28,7 +29,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use file_stamp::FileStamp;
-pub use folder::{FolderFiles, content_hash};
+pub use folder::{FolderFiles, checkpoint_dir, content_hash};
 pub use graph::{Graph, Precision};
 pub use graph_inputs::{GraphInput, GraphInputs, InputKind, InputRole};
 pub use graph_outputs::export_task;
@@ -173,6 +174,7 @@ impl Manifest {
         let toml = RessortToml::read(files)?;
         require(&dir.join("tokenizer.json"), TOKENIZER_REMEDY)?;
         let (onnx_file, other_onnx_files) = graph::find_onnx(dir, toml.model.file.as_deref())?;
+        check_given_folder(files, &onnx_file)?;
         let graph = Graph::of(&files.onnx(&onnx_file)?, &toml.model.inputs)?;
         let max_length = max_length(dir, &config, &tokenizer_config, &toml, &graph)?;
         let (topics, entities) = heads(dir, &config, &toml, &graph)?;
@@ -214,6 +216,21 @@ impl Manifest {
 /// `LABEL_0`, `LABEL_1`, … as everywhere, where a folder names no labels.
 pub fn default_label(index: usize) -> String {
     format!("LABEL_{index}")
+}
+
+/// Where a checkpoint's `onnx` folder was given, the file in use must lie there.
+fn check_given_folder(files: &FolderFiles, onnx_file: &Path) -> Result<(), ManifestError> {
+    match &files.onnx_dir {
+        Some(given) if !onnx_file.starts_with(given) => Err(ManifestError::Invalid {
+            path: given.clone(),
+            message: format!(
+                "the folder above it, whose config.json and tokenizer.json belong to it, would use {}; give {}, and name the file in its ressort.toml: [model] file = \"onnx/…\"",
+                onnx_file.display(),
+                files.dir.display()
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn require(path: &Path, remedy: &'static str) -> Result<(), ManifestError> {

@@ -9,6 +9,7 @@ use std::path::Path;
 use prost::bytes::Bytes;
 
 use super::file_stamp::FileStamp;
+use crate::system::file_start::refuse_pointer_at;
 use crate::system::private_file::{Mapped, PrivateFile};
 
 /// Some consecutive bytes of a file.
@@ -81,6 +82,7 @@ pub struct Source {
 impl Source {
     /// The stamp is taken before the content is read, so that it does not fit a file that changed meanwhile.
     pub fn open(path: &Path) -> io::Result<Self> {
+        refuse_pointer_at(path)?;
         let file = File::open(path)?;
         let stamp = FileStamp::new(path, &file.metadata()?);
         Ok(Self { file: BufReader::new(file), stamp, position: 0, pieces: Vec::new(), read: Vec::new() })
@@ -143,6 +145,7 @@ pub struct ExternalSource {
 
 impl ExternalSource {
     pub fn open(path: &Path) -> io::Result<Self> {
+        refuse_pointer_at(path)?;
         let file = File::open(path)?;
         let stamp = FileStamp::new(path, &file.metadata()?);
         Ok(Self { file: BufReader::new(file), stamp, pieces: BTreeMap::new() })

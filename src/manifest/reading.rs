@@ -5,9 +5,11 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::folder::checkpoint_dir;
 use super::onnx::OnnxFile;
 use super::walk::{bounded_size, folder_files};
 use super::{ManifestError, graph};
+use crate::system::file_start::read_text;
 
 /// Sizes of the files of a model folder that are read into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,7 @@ impl ReadingSizes {
         if !dir.is_dir() {
             return Err(ManifestError::NoFolder(dir.to_owned()));
         }
+        let dir = &checkpoint_dir(dir);
         folder_files(dir)?;
         for name in ["config.json", "tokenizer_config.json", "ressort.toml"] {
             bounded_size(&dir.join(name), MAX_CONFIG_BYTES)?;
@@ -48,7 +51,7 @@ impl ReadingSizes {
 
 /// The `file` of `[model]`; a file that is not readable as TOML is refused when it is read for all that it says.
 fn named_onnx(path: &Path) -> Option<String> {
-    let table: toml::Table = std::fs::read_to_string(path).ok()?.parse().ok()?;
+    let table: toml::Table = read_text(path).ok()?.parse().ok()?;
     Some(table.get("model")?.get("file")?.as_str()?.to_owned())
 }
 

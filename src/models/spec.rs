@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::manifest::checkpoint_dir;
+
 /// A model to load: `[NAME=]PATH` on the command line. Without a name it is called after its folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelSpec {
@@ -30,6 +32,7 @@ impl FromStr for ModelSpec {
         };
         // `models/x/.` and `.` have a name once they are looked up.
         let folder_name = || {
+            let path = &checkpoint_dir(path);
             path.canonicalize()
                 .ok()
                 .as_deref()

@@ -1,10 +1,11 @@
-//! The process around the work: background threads, memory, descriptors, private files, progress, tables, logs and metrics, option words.
+//! The process around the work: background threads, memory, descriptors, starts of files, private files, progress, tables, logs and metrics, option words.
 
 pub mod atomic_file;
 pub mod background;
 pub mod budget;
 pub mod choice;
 pub mod descriptors;
+pub mod file_start;
 pub mod memory;
 pub mod memory_limits;
 pub mod printable;

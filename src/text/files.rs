@@ -1,13 +1,7 @@
-//! What files of text have in common, whoever reads them: the delimiter of a table, pointers of Git LFS, JSON that other
-//! programs write and the standard does not allow.
+//! What files of text have in common, whoever reads them: the delimiter of a table, JSON that other programs write and the
+//! standard does not allow.
 
 use std::fmt::Write;
-
-/// How the pointer begins that Git LFS leaves in place of a file.
-pub const LFS_POINTER: &[u8] = b"version https://git-lfs";
-
-/// Remedy for a pointer in place of a file.
-pub const LFS_REMEDY: &str = "a pointer of Git LFS and not the file itself; fetch the file with `git lfs pull`";
 
 /// The character that separates the columns of a table: of tabulator, semicolon and comma the one that is most frequent
 /// outside of quotes in the `header`; a comma where there is none.

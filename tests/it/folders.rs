@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use ressort::inference::arithmetic::{Arithmetic, ModelArithmetic};
 use ressort::inference::batch::{Batch, Padding, Run};
-use ressort::manifest::tags::entity_labels;
 use ressort::inference::session::{OrtSession, SessionError, SessionOptions, SharedModel};
 use ressort::inference::settings::{Provider, RunSettings};
 use ressort::inference::tokenize::Window;
+use ressort::manifest::tags::entity_labels;
 use ressort::manifest::{FolderFiles, Manifest, content_hash};
 use ressort::models::load::{LoadError, Model};
 use ressort::models::spec::ModelSpec;
@@ -94,6 +94,77 @@ async fn missing_labels_are_called_label_0_and_so_on() {
     let spec = ModelSpec { name: "unnamed".into(), path: folder.path().to_owned() };
     let model = Model::load(&spec, &settings()).await.unwrap();
     assert_eq!(model.topic_labels()[1].label, "LABEL_1");
+}
+
+#[tokio::test]
+async fn labels_are_read_as_other_programs_write_them() {
+    for (id2label, label2id, first) in [
+        (serde_json::json!(["A", "B", "C", "D"]), serde_json::Value::Null, "A"),
+        (serde_json::Value::Null, serde_json::json!({"D": 3, "C": 2, "B": 1, "A": 0}), "A"),
+        (serde_json::json!({"0": 0, "1": 1, "2": 2, "3": 3}), serde_json::json!({"0": 0}), "0"),
+    ] {
+        let folder = copy_of("lexicon-topics");
+        std::fs::remove_file(folder.path().join("ressort.toml")).ok();
+        edit_config(&folder, |config| {
+            config["id2label"] = id2label;
+            config["label2id"] = label2id;
+        });
+        let spec = ModelSpec { name: "labelled".into(), path: folder.path().to_owned() };
+        assert_eq!(Model::load(&spec, &settings()).await.unwrap().topic_labels()[0].label, first);
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_read_in_every_file() {
+    let folder = copy_of("lexicon-ner");
+    write(&folder, "ressort.toml", "[entities]\nrename = { PER = \"PERSON\" }\n");
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "ressort.toml"] {
+        let path = folder.path().join(name);
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        std::fs::write(&path, [b"\xef\xbb\xbf", bytes.as_slice()].concat()).unwrap();
+    }
+    let spec = ModelSpec { name: "marked".into(), path: folder.path().to_owned() };
+    let model = Model::load(&spec, &settings()).await.unwrap();
+    let text = "sagte Angela Merkel";
+    assert_eq!(found(&predict(&model, text, options()).await, text), [("PERSON".to_owned(), "Angela Merkel")]);
+}
+
+#[tokio::test]
+async fn pointers_of_git_lfs_are_named_in_every_file() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:88\nsize 5242880\n";
+    for (model, file) in [
+        ("lexicon-ner", "model.onnx"),
+        ("lexicon-ner", "tokenizer.json"),
+        ("lexicon-ner", "config.json"),
+        ("lexicon-ner", "ressort.toml"),
+        ("bert-cased-ner", "tokenizer_config.json"),
+        ("bert-cased-ner-external-data", "model.onnx_data"),
+        ("lexicon-ner-truecase", "truecase.txt"),
+    ] {
+        check_refusal(model, |folder| write(folder, file, pointer), &[file, "`git lfs pull`"]).await;
+    }
+}
+
+#[tokio::test]
+async fn the_onnx_folder_of_a_checkpoint_may_be_given_in_its_place() {
+    let onnx = spec("bert-cased-ner-hub-layout").path.join("onnx");
+    let named: ModelSpec = onnx.to_str().unwrap().parse().unwrap();
+    assert_eq!(named.name, "bert-cased-ner-hub-layout");
+    let (model, whole) = (Model::load(&named, &settings()).await.unwrap(), load("bert-cased-ner-hub-layout").await);
+    assert_eq!((&model.version, model.manifest.onnx_file.ends_with("onnx/model.onnx")), (&whole.version, true));
+    let folder = copy_of("bert-cased-ner-hub-layout");
+    std::fs::copy(folder.path().join("onnx/model.onnx"), folder.path().join("model.onnx")).unwrap();
+    let message = refusal(folder.path().join("onnx")).await;
+    assert!(message.contains("/model.onnx; give ") && message.contains("[model] file"), "{message}");
+}
+
+#[tokio::test]
+async fn of_several_onnx_files_without_a_usual_name_one_must_be_chosen() {
+    let rename = |folder: &TempDir| {
+        std::fs::copy(folder.path().join("model.onnx"), folder.path().join("b.onnx")).unwrap();
+        std::fs::rename(folder.path().join("model.onnx"), folder.path().join("a.onnx")).unwrap();
+    };
+    check_refusal("bert-cased-ner", rename, &["[\"a.onnx\", \"b.onnx\"]", "file = \"a.onnx\""]).await;
 }
 
 #[tokio::test]

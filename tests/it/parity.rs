@@ -4,10 +4,10 @@ use std::path::Path;
 
 use ressort::inference::arithmetic::{Arithmetic, ModelArithmetic, processor_saturates};
 use ressort::inference::batch::{Batch, HeadOutput, Padding, Run};
-use ressort::manifest::tags::Position;
 use ressort::inference::session::{OrtSession, SessionOptions, SharedModel};
 use ressort::inference::settings::Provider;
 use ressort::inference::tokenize::{Tokenizer, Window};
+use ressort::manifest::tags::Position;
 use ressort::manifest::task::AggregationStrategy;
 use ressort::manifest::{IntegerProducts, Manifest, OnnxFile};
 use ressort::models::load::Model;

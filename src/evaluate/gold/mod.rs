@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 use crate::evaluate::document::GoldDocument;
 use crate::system::choice::UnknownWord;
+use crate::system::file_start::refuse_pointer;
 use crate::text::encoding::in_utf8;
-use crate::text::files::{LFS_POINTER, LFS_REMEDY};
 
 pub use error::{ContentError, GoldError};
 
@@ -59,9 +59,7 @@ impl Gold {
     }
 
     fn parse(source: &GoldSource, bytes: &[u8]) -> Result<Self, ContentError> {
-        if bytes.starts_with(LFS_POINTER) {
-            return Err(ContentError::File(LFS_REMEDY.to_owned()));
-        }
+        refuse_pointer(bytes).map_err(|error| ContentError::File(error.to_string()))?;
         let in_utf8 = in_utf8(bytes, None);
         let text = std::str::from_utf8(&in_utf8).map_err(|error| {
             let n_valid = error.valid_up_to();

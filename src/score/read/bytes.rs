@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::score::format::Compression;
+use crate::system::file_start::{N_POINTER, refuse_pointer};
 use crate::text::encoding::{TextEncoding, reader_in_utf8};
-use crate::text::files::{LFS_POINTER, LFS_REMEDY};
 
 /// Bytes, decompressed.
 pub type Bytes = Box<dyn BufRead + Send>;
@@ -15,7 +15,7 @@ pub type Bytes = Box<dyn BufRead + Send>;
 pub const ARROW_FILE: &[u8] = b"ARROW1";
 
 /// Bytes of the longest signature that a format or compression is recognized by.
-const LONGEST_SIGNATURE: usize = LFS_POINTER.len();
+const LONGEST_SIGNATURE: usize = N_POINTER;
 
 /// Bytes of all files that were read so far.
 #[derive(Debug, Clone, Default)]
@@ -53,14 +53,6 @@ pub fn decoded(
     encoding: Option<TextEncoding>,
 ) -> io::Result<Bytes> {
     reader_in_utf8(decompressed(source, count)?, encoding)
-}
-
-/// Fails where a file with this `start` is a pointer that Git LFS left in its place.
-pub fn refuse_pointer(start: &[u8]) -> io::Result<()> {
-    match start.starts_with(LFS_POINTER) {
-        true => Err(io::Error::new(io::ErrorKind::InvalidData, LFS_REMEDY)),
-        false => Ok(()),
-    }
 }
 
 struct Counted<R> {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 
-use super::bytes::{ARROW_FILE, ByteCount, decoded, decompressed, refuse_pointer};
+use super::bytes::{ARROW_FILE, ByteCount, decoded, decompressed};
 use super::columnar::ColumnarReader;
 use super::jsonl::JsonlReader;
 use super::reader::Reader;
@@ -13,7 +13,7 @@ use super::texts::TextsReader;
 use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::format::Format;
 use crate::score::inputs::{Location, Source};
-use crate::text::files::LFS_POINTER;
+use crate::system::file_start::{N_POINTER, refuse_pointer};
 
 /// Opens `source`, whose bytes are counted in `count`.
 pub fn open(source: &Source, settings: ReadSettings, count: &ByteCount) -> Result<Box<dyn Reader>, ScoreError> {
@@ -66,7 +66,7 @@ fn parquet(
     max_row_bytes: usize,
 ) -> Result<Box<dyn Reader>, ReadError> {
     let mut start = Vec::new();
-    file.by_ref().take(LFS_POINTER.len() as u64).read_to_end(&mut start)?;
+    file.by_ref().take(N_POINTER as u64).read_to_end(&mut start)?;
     refuse_pointer(&start)?;
     Ok(Box::new(ColumnarReader::of_parquet(file, &source.name, count.clone(), max_row_bytes)?))
 }
