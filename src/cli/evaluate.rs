@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use ressort::evaluate::compare::Resampling;
 use ressort::evaluate::evaluate;
-use ressort::evaluate::gold::{GoldFormat, GoldSource};
+use ressort::evaluate::gold::{GoldColumns, GoldFormat, GoldSource};
 use ressort::evaluate::labels::{LabelError, LabelMap, Mapping};
 use ressort::evaluate::report::html::page;
 use ressort::evaluate::require::Requirement;
@@ -18,6 +18,7 @@ use ressort::manifest::task::AggregationStrategy;
 use ressort::manifest::text_rules::TextSwitch;
 use ressort::models::spec::ModelSpec;
 use ressort::system::printable::printable;
+use ressort::text::encoding::TextEncoding;
 
 use super::{REQUIREMENT_NOT_MET, RunArgs};
 
@@ -32,9 +33,18 @@ pub struct EvaluateArgs {
     /// Format of --data (jsonl, conll, csv); default: from its file name
     #[arg(long)]
     format: Option<GoldFormat>,
-    /// Field or column of --data with the topics
+    /// Field or column of --data with the text, repeatable; values that are not empty are joined by an empty line; default: text
+    #[arg(long = "text-column", value_name = "NAME")]
+    text_columns: Vec<String>,
+    /// Field or column of --data with the topics; default: topics (in a CSV also topic, labels, label)
+    #[arg(long, alias = "topics-field", value_name = "NAME")]
+    topics_column: Option<String>,
+    /// Separator of the values of a CSV; default: that of a line `sep=;`, else of the header
+    #[arg(long, value_parser = super::delimiter, value_name = "CHAR")]
+    delimiter: Option<u8>,
+    /// Encoding of --data without a byte order mark, such as windows-1252; default: UTF-8
     #[arg(long, value_name = "NAME")]
-    topics_field: Option<String>,
+    encoding: Option<TextEncoding>,
     /// Rename a label of models and data; `OLD=` leaves it out; repeatable
     #[arg(long, value_name = "OLD=NEW")]
     map: Vec<Mapping>,
@@ -82,7 +92,13 @@ impl EvaluateArgs {
         let mut mappings = self.map_file.as_deref().map(LabelMap::read).transpose()?.unwrap_or_default();
         mappings.extend(self.map.iter().cloned());
         Ok(EvaluateSettings {
-            gold: GoldSource { path: self.data.clone(), format: self.format, topics_field: self.topics_field.clone() },
+            gold: GoldSource {
+                path: self.data.clone(),
+                format: self.format,
+                columns: GoldColumns { text: self.text_columns.clone(), topics: self.topics_column.clone() },
+                encoding: self.encoding,
+                delimiter: self.delimiter,
+            },
             models: self.models.iter().map(named_after_stem).collect(),
             map: LabelMap::new(mappings),
             labels: self.labels.clone(),

@@ -64,10 +64,10 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "NAME")]
     id_column: Option<String>,
     /// Separator of the values of a CSV that is read; default: that of a line `sep=;`, else of the header
-    #[arg(long, value_parser = delimiter, value_name = "CHAR")]
+    #[arg(long, value_parser = super::delimiter, value_name = "CHAR")]
     delimiter: Option<u8>,
     /// Separator of the values of the CSV or TSV that is written; default: a comma or a tabulator
-    #[arg(long, value_parser = delimiter, value_name = "CHAR")]
+    #[arg(long, value_parser = super::delimiter, value_name = "CHAR")]
     output_delimiter: Option<u8>,
     /// Begin the CSV or TSV that is written with a byte order mark, by which Excel knows that it is UTF-8
     #[arg(long)]
@@ -298,13 +298,5 @@ impl FromStr for Threshold {
             Ok(score) if (0.0..=1.0).contains(&score) => Ok(Self { task, score }),
             _ => Err(format!("`{score}` is not a number from 0 to 1, as scores are")),
         }
-    }
-}
-
-fn delimiter(text: &str) -> Result<u8, String> {
-    match text.as_bytes() {
-        [b'\\', b't'] => Ok(b'\t'),
-        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"\"\r\n".contains(byte) => Ok(*byte),
-        _ => Err("give one ASCII character that is no letter, digit, quote or line end, or \\t".to_owned()),
     }
 }

@@ -233,6 +233,18 @@ fn all_data_formats_give_the_same_metrics() {
 }
 
 #[test]
+fn tags_without_prefixes_and_other_columns_are_read() {
+    let sandbox = Sandbox::new();
+    sandbox.write("gold.conll", "Angela PER\nMerkel PER\nsprach O\nin O\nBerlin LOC\n. O\n");
+    let entities = sandbox.report("--data gold.conll --model ner=@/lexicon-ner")["models"][0]["entities"].clone();
+    assert_eq!(entities["micro"]["f1"], json!(1.0));
+    sandbox.write("gold.csv", "titel;inhalt;desk\nFC Bayern;Der FC Bayern gewann.;Sport\n");
+    let args =
+        "--data gold.csv --text-column titel --text-column inhalt --topics-column desk --model t=@/lexicon-topics";
+    assert_eq!(sandbox.report(args)["models"][0]["topics"]["accuracy"], json!(1.0));
+}
+
+#[test]
 fn labels_can_be_chosen_and_those_without_a_counterpart_are_listed() {
     let sandbox = Sandbox::new();
     let output = sandbox.run("--data gold.jsonl --model ner=@/lexicon-ner");

@@ -1,31 +1,31 @@
 //! Reads JSON lines: `{"id": …, "text": …, "topics": […], "entities": [{"start": …, "end": …, "label": …}, …]}`, offsets in
 //! Unicode code points. Other fields are ignored.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::error::ContentError;
+use super::{GoldColumns, joined, text_names};
 use crate::evaluate::document::{GoldDocument, LabelledSpan, characters, in_order};
 use crate::manifest::tags::{Position, Tag, TagReader};
 use crate::text::files::standard_json;
 
-#[derive(Deserialize)]
-struct Record {
-    id: Option<Value>,
-    text: String,
-    entities: Option<Vec<LabelledSpan>>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
-}
+/// The fields of a line, read only where they are used: other programs write what is no JSON value into others.
+type Fields<'l> = BTreeMap<Cow<'l, str>, &'l RawValue>;
 
-/// Reads all documents, with topics from `topics_field`, else from `topics`.
-pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDocument>, ContentError> {
-    let topics_field = topics_field.unwrap_or("topics");
+/// Reads all documents, from the fields that `columns` names.
+pub(super) fn read(text: &str, columns: &GoldColumns) -> Result<Vec<GoldDocument>, ContentError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(number, (index, line)): (usize, (usize, &str))| {
-        parse(line, number + 1, topics_field).map_err(|message| ContentError::Line(index + 1, message))
+        let mut document = parse(line, columns).map_err(|message| ContentError::Line(index + 1, message))?;
+        if document.id.is_empty() {
+            document.id = (number + 1).to_string();
+        }
+        Ok(document)
     };
     let mut documents = lines.enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
     join_tagged(&mut documents);
@@ -61,21 +61,51 @@ fn join_tagged(documents: &mut [GoldDocument]) {
     }
 }
 
-fn parse(line: &str, number: usize, topics_field: &str) -> Result<GoldDocument, String> {
-    // Other programs write numbers and characters that are none, mostly in fields that nobody reads.
-    let record: Record = serde_json::from_str(line)
-        .or_else(|error| serde_json::from_str(&standard_json(line)).map_err(|_| error))
-        .map_err(|error| format!("{error}; each line must be one JSON object"))?;
-    let topics = record.others.get(topics_field).filter(|value| !value.is_null());
-    let topics = topics.map(|value| topic_set(value, topics_field)).transpose()?;
-    let n_characters = record.text.chars().count();
-    let entities = record.entities.map(|entities| check_offsets(entities, n_characters)).transpose()?;
-    let id = match record.id {
-        None | Some(Value::Null) => number.to_string(),
-        Some(Value::String(id)) => id,
-        Some(other) => other.to_string(),
+/// The document of a line, with an empty id where it has none.
+fn parse(line: &str, columns: &GoldColumns) -> Result<GoldDocument, String> {
+    let standard;
+    let fields: Fields<'_> = match serde_json::from_str(line) {
+        Ok(fields) => fields,
+        Err(error) => {
+            standard = standard_json(line);
+            serde_json::from_str(&standard).map_err(|_| format!("{error}; each line must be one JSON object"))?
+        }
     };
-    Ok(GoldDocument { id, text: record.text.into(), topics, entities })
+    let text = text_of(&fields, columns)?;
+    let topics_field = columns.topics.as_deref().unwrap_or("topics");
+    let topics = value::<Value>(&fields, topics_field)?.map(|value| topic_set(&value, topics_field)).transpose()?;
+    let n_characters = text.chars().count();
+    let entities: Option<Vec<LabelledSpan>> = value(&fields, "entities")?;
+    let entities = entities.map(|entities| check_offsets(entities, n_characters)).transpose()?;
+    let id = match fields.get("id").map(|id| id.get()) {
+        None | Some("null") => String::new(),
+        Some(text) if text.starts_with('"') => value(&fields, "id")?.unwrap_or_default(),
+        Some(other) => other.to_owned(),
+    };
+    Ok(GoldDocument { id, text: text.into(), topics, entities })
+}
+
+fn text_of(fields: &Fields<'_>, columns: &GoldColumns) -> Result<String, String> {
+    let names = text_names(columns);
+    let mut parts = Vec::new();
+    for name in &names {
+        parts.extend(value::<String>(fields, name)?);
+    }
+    if parts.is_empty() {
+        let known: Vec<&str> = fields.keys().map(AsRef::as_ref).collect();
+        return Err(format!(
+            "missing field `{}`; there are {known:?}, name one with --text-column",
+            names.join("`, `")
+        ));
+    }
+    Ok(joined(&parts))
+}
+
+/// The value of a field; `None` where it is missing or null.
+fn value<T: DeserializeOwned>(fields: &Fields<'_>, name: &str) -> Result<Option<T>, String> {
+    let Some(raw) = fields.get(name).map(|raw| raw.get()) else { return Ok(None) };
+    let value = serde_json::from_str(raw).or_else(|error| serde_json::from_str(&standard_json(raw)).map_err(|_| error));
+    value.map_err(|error| format!("`{name}`: {error}"))
 }
 
 /// A list of labels, or a single label.
@@ -106,7 +136,7 @@ mod tests {
     #[test]
     fn a_missing_field_differs_from_an_empty_one() {
         let text = "{\"text\": \"Zoë\", \"entities\": [{\"start\": 0, \"end\": 3, \"label\": \"PER\"}]}\n\n{\"id\": 7, \"text\": \"\", \"topics\": []}\n";
-        let documents = read(text, None).unwrap();
+        let documents = read(text, &GoldColumns::default()).unwrap();
         assert_eq!((documents[0].id.as_str(), &documents[0].topics), ("1", &None));
         assert_eq!(documents[0].entities, Some(vec![LabelledSpan::new(0, 3, "PER")]));
         assert_eq!((documents[1].id.as_str(), &documents[1].entities), ("7", &None));
@@ -122,7 +152,7 @@ mod tests {
                 labels.iter().enumerate().map(|(index, label)| entity(2 * index, label)).collect();
             format!(r#"{{"text": "a b c d", "entities": [{}]}}"#, entities.join(", "))
         };
-        let spans = |labels| read(&line(labels), None).unwrap().remove(0).entities.unwrap();
+        let spans = |labels| read(&line(labels), &GoldColumns::default()).unwrap().remove(0).entities.unwrap();
         let span = LabelledSpan::new;
         assert_eq!(spans(["B-PER", "I-PER", "O", "B-LOC"]), [span(0, 3, "PER"), span(6, 7, "LOC")]);
         assert_eq!(spans(["PER", "PER", "I-X", "LOC"]).len(), 4);
@@ -130,16 +160,22 @@ mod tests {
 
     #[test]
     fn topics_may_be_in_another_field_and_single() {
-        let documents = read(r#"{"text": "a", "topics": ["x"], "iptc": "sport"}"#, Some("iptc")).unwrap();
+        let columns = GoldColumns { topics: Some("iptc".into()), ..GoldColumns::default() };
+        let documents = read(r#"{"text": "a", "topics": ["x"], "iptc": "sport"}"#, &columns).unwrap();
         assert_eq!(documents[0].topics, Some(["sport".to_owned()].into()));
     }
 
     #[test]
     fn what_nobody_reads_may_be_no_standard_json() {
         let lines = r#"{"text": "a", "topics": [], "w": NaN}
-{"text": "b", "topics": [], "title": "x\ud83d"}"#;
-        let texts: Vec<_> = read(lines, None).unwrap().into_iter().map(|document| document.text.to_string()).collect();
-        assert_eq!(texts, ["a", "b"]);
+{"text": "b", "topics": [], "title": "x\ud83d", "n": 1e400}
+{"text": "c\ude00", "topics": [], "n": [-Infinity, {"x": 1e999}]}"#;
+        let texts: Vec<_> = read(lines, &GoldColumns::default())
+            .unwrap()
+            .into_iter()
+            .map(|document| document.text.to_string())
+            .collect();
+        assert_eq!(texts, ["a", "b", "c\u{fffd}"]);
     }
 
     #[test]
@@ -151,7 +187,7 @@ mod tests {
             (r#"{"text": "ab", "entities": [{"start": 0, "end": 3, "label": "X"}]}"#, "text of 2 characters"),
             (r#"{"text": "ab", "entities": [{"start": 1, "end": 1, "label": "X"}]}"#, "from 1 to 1"),
         ] {
-            let error = read(&format!("\n{line}"), None).unwrap_err();
+            let error = read(&format!("\n{line}"), &GoldColumns::default()).unwrap_err();
             assert!(matches!(&error, ContentError::Line(2, message) if message.contains(part)), "{error:?}");
         }
     }

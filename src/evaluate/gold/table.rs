@@ -3,30 +3,50 @@
 //! tabs separate columns.
 
 use super::error::ContentError;
+use super::{GoldColumns, joined, text_names};
 use crate::evaluate::document::GoldDocument;
 use crate::text::files::{delimiter_of, sep_line};
 
 const TOPIC_COLUMNS: &[&str] = &["topics", "topic", "labels", "label"];
 
-/// Reads all documents, with topics from the column `topics_field`, else from a column with a usual name.
-pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDocument>, ContentError> {
+/// Reads all documents, from the columns that `columns` names, else from those with usual names.
+pub(super) fn read(
+    text: &str,
+    columns: &GoldColumns,
+    delimiter: Option<u8>,
+) -> Result<Vec<GoldDocument>, ContentError> {
     let (sep, n_skipped) = sep_line(text.as_bytes()).unzip();
     let table = text.as_bytes().get(n_skipped.unwrap_or(0)..).unwrap_or_default();
-    let delimiter = sep.unwrap_or_else(|| delimiter_of(table));
+    let delimiter = delimiter.or(sep).unwrap_or_else(|| delimiter_of(table));
+    if let Some(line) = unclosed_quote(table, delimiter) {
+        let line = line + usize::from(sep.is_some());
+        return Err(ContentError::Line(
+            line,
+            "a quote is opened and never closed; close it, or double it within a value".to_owned(),
+        ));
+    }
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(table);
     let header = reader.headers().map_err(|error| ContentError::File(error.to_string()))?.clone();
     let column = |names: &[&str]| header.iter().position(|name| names.contains(&name.trim()));
     let missing = |names: &[&str]| {
         ContentError::File(format!(
-            "no column is called {}; there are {:?}",
+            "no column is called {}; there are {:?}, name one with --text-column or --topics-column",
             names.join(" or "),
             header.iter().collect::<Vec<_>>()
         ))
     };
-    let text_column = column(&["text"]).ok_or_else(|| missing(&["text"]))?;
-    let names = topics_field.as_ref().map_or(TOPIC_COLUMNS, std::slice::from_ref);
+    let text_columns = text_names(columns).into_iter().map(|name| column(&[name]).ok_or_else(|| missing(&[name])));
+    let text_columns = text_columns.collect::<Result<Vec<usize>, _>>()?;
+    let topics_name = columns.topics.as_deref();
+    let names = topics_name.as_ref().map_or(TOPIC_COLUMNS, std::slice::from_ref);
     let topics_column = column(names).ok_or_else(|| missing(names))?;
     let id_column = column(&["id"]);
+    let used = text_columns.iter().copied().chain([topics_column]).chain(id_column);
+    for name in used.filter_map(|column| header.get(column)) {
+        if header.iter().filter(|other| other.trim() == name.trim()).count() > 1 {
+            return Err(ContentError::File(format!("two columns are called `{name}`; rename one of them")));
+        }
+    }
     let mut documents = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| match error.position() {
@@ -37,7 +57,7 @@ pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDoc
         let topics = field(topics_column).split('|').map(str::trim).filter(|label| !label.is_empty());
         documents.push(GoldDocument {
             id: id_column.map_or_else(|| (documents.len() + 1).to_string(), |column| field(column).to_owned()),
-            text: field(text_column).into(),
+            text: joined(&text_columns.iter().map(|column| field(*column)).collect::<Vec<_>>()).into(),
             topics: Some(topics.map(str::to_owned).collect()),
             entities: None,
         });
@@ -45,9 +65,42 @@ pub(super) fn read(text: &str, topics_field: Option<&str>) -> Result<Vec<GoldDoc
     Ok(documents)
 }
 
+/// The line of a quote that opens a value and is still open at the end, which would make one value of all rows after it.
+fn unclosed_quote(table: &[u8], delimiter: u8) -> Option<usize> {
+    let (mut line, mut opened, mut at_start) = (1, None, true);
+    for &byte in table {
+        match (byte, opened) {
+            // A doubled quote closes and opens again at once.
+            (b'"', Some(_)) => opened = None,
+            (b'"', None) if at_start => opened = Some(line),
+            _ => {}
+        }
+        at_start = (byte == delimiter || matches!(byte, b'\n' | b'\r') || byte == b'"') && opened.is_none();
+        line += usize::from(byte == b'\n');
+    }
+    opened
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(text: &str, topics: Option<&str>) -> Result<Vec<GoldDocument>, ContentError> {
+        let columns = GoldColumns { topics: topics.map(str::to_owned), ..GoldColumns::default() };
+        super::read(text, &columns, None)
+    }
+
+    #[test]
+    fn a_quote_that_never_closes_and_a_name_given_twice_are_refused() {
+        let quote = "text,topic\n\"a \"\"b\"\"\nc\",Sport\nd,\"Kultur\ne,Sport\n";
+        assert!(matches!(read(quote, None).unwrap_err(), ContentError::Line(4, message) if message.contains("quote")));
+        assert_eq!(read(&quote.replace("\"K", "K"), None).unwrap().len(), 3);
+        let twice = read("text,topic,text\na,Sport,b\n", None).unwrap_err();
+        assert!(
+            matches!(&twice, ContentError::File(message) if message.contains("two columns are called `text`")),
+            "{twice:?}"
+        );
+    }
 
     #[test]
     fn the_header_names_the_columns() {
