@@ -1,6 +1,7 @@
 //! Why a document or a request gets no answer. Every kind of error is here once; HTTP maps its code to a status, files write
 //! it as the error of a row.
 
+use crate::inference::batch::RunError;
 use crate::inference::pipeline::PredictError;
 use crate::inference::scheduler::ScheduleError;
 use crate::inference::tokenize::TokenizeError;
@@ -38,9 +39,15 @@ pub enum ClassifyError {
     DeadlineExceeded(String),
     #[error("{0}")]
     Unavailable(String),
-    /// The model or the service failed on this document; the log has the reason too.
+    /// The tokenizer fails on this text.
+    #[error("{0}")]
+    Tokenizer(String),
+    /// The service failed on this document; the log has the reason too.
     #[error("{0}")]
     Internal(String),
+    /// A device or library failed, which says nothing about the text; the log has the reason too.
+    #[error("{0}")]
+    Device(String),
 }
 
 /// What an error ends.
@@ -65,14 +72,15 @@ impl ClassifyError {
             Self::Overloaded(_) => "overloaded",
             Self::DeadlineExceeded(_) => "deadline_exceeded",
             Self::Unavailable(_) => "unavailable",
-            Self::Internal(_) => "internal",
+            Self::Tokenizer(_) => "tokenizer_failed",
+            Self::Internal(_) | Self::Device(_) => "internal",
         }
     }
 
     /// Whether it says nothing about the document, so that a run over files ends: a device or a library failed, or every other
     /// document would fail too.
     pub fn ends_run(&self) -> bool {
-        self.scope() == Scope::Request || matches!(self, Self::Internal(_))
+        self.scope() == Scope::Request || matches!(self, Self::Device(_))
     }
 
     pub fn scope(&self) -> Scope {
@@ -81,7 +89,9 @@ impl ClassifyError {
             | Self::TextExpands(_)
             | Self::Nul { .. }
             | Self::WindowExceeded(_)
-            | Self::Internal(_) => Scope::Document,
+            | Self::Tokenizer(_)
+            | Self::Internal(_)
+            | Self::Device(_) => Scope::Document,
             Self::Threshold(_)
             | Self::NoTopics
             | Self::LabelLanguage { .. }
@@ -109,10 +119,17 @@ impl From<PredictError> for ClassifyError {
             PredictError::Schedule(ScheduleError::DeadlineExceeded) => Self::DeadlineExceeded(message),
             PredictError::Schedule(ScheduleError::NoWorker) => Self::Unavailable(message),
             PredictError::Tokenize(TokenizeError::Expands { .. }) => Self::TextExpands(message),
-            PredictError::Schedule(ScheduleError::Run(_) | ScheduleError::Panicked | ScheduleError::Broken)
-            | PredictError::Tokenize(_) => {
+            PredictError::Tokenize(_) => {
+                tracing::error!(error = message, "the tokenizer failed on a document");
+                Self::Tokenizer(message)
+            }
+            PredictError::Schedule(ScheduleError::Broken | ScheduleError::Run(RunError::NotFinite { .. })) => {
                 tracing::error!(error = message, "a document failed");
                 Self::Internal(message)
+            }
+            PredictError::Schedule(ScheduleError::Run(_) | ScheduleError::Panicked) => {
+                tracing::error!(error = message, "a run failed");
+                Self::Device(message)
             }
         }
     }
@@ -123,6 +140,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_run_over_files_ends_where_a_device_fails_and_not_at_one_odd_text() {
+        let failed = RunError::Failed { shape: (1, 1), message: "out of memory".into() };
+        let not_finite = RunError::NotFinite { output: "logits".into() };
+        for (error, ends_run) in [
+            (PredictError::Schedule(failed.into()), true),
+            (PredictError::Schedule(ScheduleError::Panicked), true),
+            (PredictError::Schedule(ScheduleError::NoWorker), true),
+            (PredictError::Schedule(not_finite.into()), false),
+            (PredictError::Schedule(ScheduleError::Broken), false),
+            (PredictError::Tokenize(TokenizeError::Failed("a lone mark".into())), false),
+        ] {
+            let error = ClassifyError::from(error);
+            assert_eq!(error.ends_run(), ends_run, "{error}");
+        }
+    }
+
+    #[test]
     fn what_other_documents_would_meet_too_ends_the_request() {
         let of = |error: ScheduleError| ClassifyError::from(PredictError::Schedule(error));
         for (error, code, scope) in [
@@ -130,6 +164,7 @@ mod tests {
             (of(ScheduleError::DeadlineExceeded), "deadline_exceeded", Scope::Request),
             (of(ScheduleError::NoWorker), "unavailable", Scope::Request),
             (of(ScheduleError::Panicked), "internal", Scope::Document),
+            (PredictError::Tokenize(TokenizeError::Failed("x".into())).into(), "tokenizer_failed", Scope::Document),
             (PredictError::Overflow { n_tokens: 2, capacity: 1 }.into(), "window_exceeded", Scope::Document),
         ] {
             assert_eq!((error.code(), error.scope()), (code, scope), "{error}");

@@ -6,6 +6,8 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
+use crate::classify::error::ClassifyError;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Content hash of the model's folder.
@@ -54,6 +56,8 @@ pub enum StoreError {
     Io { path: PathBuf, source: io::Error },
     #[error("{path}, line {line}: {message}; each line must be one answer of the API", path = path.display())]
     Line { path: PathBuf, line: usize, message: String },
+    #[error("document `{document}`: the model cannot answer; run the same command again to go on from there")]
+    Stopped { document: String, source: ClassifyError },
 }
 
 impl RunRecord {

@@ -55,6 +55,10 @@ pub async fn run_model(
     for document in missing {
         match answers.next().await {
             Some(Ok(answer)) => store.write(&Answer { id: Some(DocumentId::Text(document.id.clone())), ..answer })?,
+            // It says nothing about the model; the same command resumes here.
+            Some(Err(error)) if error.ends_run() => {
+                return Err(StoreError::Stopped { document: document.id.clone(), source: error });
+            }
             Some(Err(error)) => store.write_failure(&document.id, error.to_string())?,
             // One answer for each text.
             None => break,

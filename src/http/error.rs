@@ -63,6 +63,7 @@ codes! {
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "A field is unknown, missing or has a wrong value";
     InvalidText = "invalid_text", UNPROCESSABLE_ENTITY, "The text contains a character that is not allowed";
     WindowExceeded = "window_exceeded", UNPROCESSABLE_ENTITY, "The text is longer than one window";
+    TokenizerFailed = "tokenizer_failed", UNPROCESSABLE_ENTITY, "The model's tokenizer fails on the text";
     TaskNotServed = "task_not_served", UNPROCESSABLE_ENTITY, "The model does not give this task";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The service failed";
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The queue is full";

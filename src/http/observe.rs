@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::app::App;
 use super::error::{Code, Problem};
+use crate::models::load::Model;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -45,15 +46,36 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     let Some(handle) = &app.metrics else {
         return Problem::new(Code::NotFound, "this server collects no metrics").into_response();
     };
-    for model in app.registry.models() {
-        let labels = [("model", model.name.clone()), ("version", model.version.clone())];
-        let scheduler = &model.pipeline.scheduler;
-        metrics::gauge!("ressort_queued_windows", &labels).set(scheduler.n_waiting() as f64);
-        metrics::counter!("ressort_session_panics_total", &labels).absolute(scheduler.n_panics() as u64);
-        let provider = model.placement.provider.to_string();
-        metrics::gauge!("ressort_model_info", "model" => model.name.clone(), "version" => model.version.clone(), "provider" => provider).set(1.0);
+    (handle.render() + &model_metrics(&app.registry.models())).into_response()
+}
+
+/// The metrics of loaded models. They are not recorded, so that those of a removed model are gone at once.
+fn model_metrics(models: &[Arc<Model>]) -> String {
+    type Value = fn(&Model) -> usize;
+    let metrics: [(&str, &str, Value); 4] = [
+        ("ressort_queued_windows", "gauge", |model| model.pipeline.scheduler.n_waiting()),
+        ("ressort_session_panics_total", "counter", |model| model.pipeline.scheduler.n_panics()),
+        ("ressort_failed_batches_total", "counter", |model| model.pipeline.scheduler.n_failed_batches()),
+        ("ressort_model_info", "gauge", |_| 1),
+    ];
+    let mut text = String::new();
+    for (metric, kind, value) in metrics {
+        text += &format!("# TYPE {metric} {kind}\n");
+        for model in models {
+            let provider = match metric {
+                "ressort_model_info" => format!(",provider=\"{}\"", model.placement.provider),
+                _ => String::new(),
+            };
+            // Names and versions have no character that would be escaped.
+            text += &format!(
+                "{metric}{{model=\"{}\",version=\"{}\"{provider}}} {}\n",
+                model.name,
+                model.version,
+                value(model)
+            );
+        }
     }
-    handle.render().into_response()
+    text
 }
 
 /// The response of a handler that panicked; the server continues.

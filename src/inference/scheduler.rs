@@ -98,6 +98,7 @@ struct Shared {
     all_cores: Option<Mutex<Box<dyn Run>>>,
     n_alive: AtomicUsize,
     n_panics: AtomicUsize,
+    n_failed_batches: AtomicUsize,
     /// Last, so that it is dropped after the sessions' weights.
     _trim_on_drop: TrimOnDrop,
 }
@@ -114,6 +115,7 @@ impl Scheduler {
             all_cores: sessions.all_cores.map(Mutex::new),
             n_alive: AtomicUsize::new(sessions.streams.len()),
             n_panics: AtomicUsize::new(0),
+            n_failed_batches: AtomicUsize::new(0),
             _trim_on_drop: TrimOnDrop,
         });
         for (number, session) in sessions.streams.into_iter().enumerate() {
@@ -193,6 +195,11 @@ impl Scheduler {
     /// Sessions that panicked and were replaced.
     pub fn n_panics(&self) -> usize {
         self.shared.n_panics.load(Ordering::Relaxed)
+    }
+
+    /// Runs of several windows that failed, after which each window was run alone.
+    pub fn n_failed_batches(&self) -> usize {
+        self.shared.n_failed_batches.load(Ordering::Relaxed)
     }
 
     pub fn is_alive(&self) -> bool {
@@ -333,7 +340,9 @@ impl Shared {
             Some(session) => session.run(&batch),
             None => stream.run(&batch),
         };
-        if result.is_err() && jobs.len() > 1 {
+        if let Some(error) = result.as_ref().err().filter(|_| jobs.len() > 1) {
+            self.n_failed_batches.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(n_windows = jobs.len(), %error, "a batch failed; its windows run one by one");
             // One bad input fails alone: each window gets a separate run.
             drop(running);
             for job in jobs.into_iter().filter(|job| job.is_wanted(Instant::now())) {

@@ -166,6 +166,30 @@ fn the_models_of_a_running_server_are_changed_from_the_command_line() {
     assert!(text(&nobody.stderr).contains("is the server running?"), "{}", text(&nobody.stderr));
 }
 
+#[test]
+fn the_metrics_of_a_removed_model_are_gone() {
+    let models = tempfile::tempdir().unwrap();
+    for name in ["ressort", "neu"] {
+        std::fs::create_dir(models.path().join(name)).unwrap();
+        copy_files(&models_dir().join("lexicon-ner"), &models.path().join(name));
+    }
+    let server = Server::start(&["--models-dir", &models.path().to_string_lossy(), "--providers", "cpu"]);
+    let change = |args: &[&str]| {
+        ressort().args(["models", "--server", &server.url()]).args(args).output().unwrap().status.success()
+    };
+    let metrics = || server.ask("GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    assert!(change(&["load", "neu"]));
+    let loaded = metrics();
+    for name in ["queued_windows", "session_panics_total", "failed_batches_total", "model_info"] {
+        assert!(loaded.contains(&format!("\nressort_{name}{{model=\"neu\",version=")), "{name}: {loaded}");
+    }
+    assert!(loaded.contains("provider=\"cpu\"} 1\n"), "{loaded}");
+    assert!(change(&["remove", "neu"]));
+    let removed = metrics();
+    assert!(!removed.contains("model=\"neu\"") && removed.contains("model=\"ressort\""), "{removed}");
+    assert_eq!(server.stop(), 0);
+}
+
 /// Starts anew on the models folder, and gives what a rollback makes active.
 fn rolled_back_after_a_restart(models: &Path) -> String {
     let server = Server::start(&["--models-dir", &models.to_string_lossy(), "--providers", "cpu"]);

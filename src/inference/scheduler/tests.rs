@@ -65,6 +65,17 @@ async fn one_poisoned_input_fails_alone() {
 }
 
 #[tokio::test]
+async fn a_batch_whose_windows_are_run_one_by_one_is_counted() {
+    let poison = |batch: &Batch| if batch.input_ids.iter().any(|&id| id == 13) { Err(failed()) } else { Ok(()) };
+    let scheduler = scheduler(100, move || poison);
+    let ask = |ids: [u32; 2]| scheduler.run(ids.map(window).into(), request_context(Admission::Try));
+    assert!(ask([12, 14]).await.is_ok());
+    assert_eq!(scheduler.n_failed_batches(), 0);
+    assert!(ask([12, 13]).await.is_err());
+    assert_eq!(scheduler.n_failed_batches(), 1);
+}
+
+#[tokio::test]
 async fn a_session_that_panics_is_replaced() {
     let panic = |batch: &Batch| if batch.input_ids[[0, 0]] == 13 { panic!("as the test wants it") } else { Ok(()) };
     let scheduler = scheduler(100, move || panic);
