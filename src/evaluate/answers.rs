@@ -9,7 +9,9 @@ use super::labels::{LabelMap, LabelsByTask, collect_labels};
 use super::predictions::StoredAnswers;
 use super::run_record::{RunRecord, Speed};
 use super::settings::EvaluateError;
+use crate::inference::settings::Provider;
 use crate::manifest::task::Task;
+use crate::models::spec::ModelSpec;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelAnswers {
@@ -23,6 +25,14 @@ pub struct ModelAnswers {
 }
 
 impl ModelAnswers {
+    /// The answers in a file that stands for a model; `providers` are those that the run may use.
+    pub fn of_file(spec: &ModelSpec, gold: &Gold, providers: &[Provider]) -> Result<Self, EvaluateError> {
+        if let Some(record) = RunRecord::read(&spec.path)? {
+            record.check_origin(&spec.path, providers)?;
+        }
+        Self::read(&spec.name, &spec.path, gold)
+    }
+
     /// The answers of model `name` in the file at `path`.
     pub fn read(name: &str, path: &Path, gold: &Gold) -> Result<Self, EvaluateError> {
         let mut stored = StoredAnswers::read(path)?;

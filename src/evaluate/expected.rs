@@ -25,7 +25,7 @@ pub fn check_expected(settings: &EvaluateSettings, gold: &Gold, mapped: &[GoldDo
     }
     let mut models = Vec::new();
     for spec in &settings.models {
-        let Some((labels, speed)) = expected_answers(spec, gold, &settings.read)? else { return Ok(()) };
+        let Some((labels, speed)) = expected_answers(spec, gold, settings)? else { return Ok(()) };
         models.push((spec.name.as_str(), rename_labels(&labels, &settings.map), speed));
     }
     let gold_labels = collect_labels(mapped.iter().map(GoldDocument::labels));
@@ -67,10 +67,10 @@ pub fn check_tasks(models: &[ModelMetrics], gold_labels: &LabelsByTask) -> Resul
 fn expected_answers(
     spec: &ModelSpec,
     gold: &Gold,
-    read: &ReadSettings,
+    EvaluateSettings { read, run, .. }: &EvaluateSettings,
 ) -> Result<Option<(LabelsByTask, Option<Speed>)>, EvaluateError> {
     if spec.path.is_file() {
-        let answers = ModelAnswers::read(&spec.name, &spec.path, gold)?;
+        let answers = ModelAnswers::of_file(spec, gold, &run.providers)?;
         return Ok(Some((answers.labels, answers.speed)));
     }
     let manifest = Manifest::read(&spec.path).map_err(|error| EvaluateError::load(spec, error))?;

@@ -34,7 +34,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::inference::arithmetic::ModelArithmetic;
-use crate::inference::session::Runtime;
+use crate::inference::session::{Runtime, first_in_build};
 use crate::manifest::tags::entity_labels;
 use crate::manifest::{Manifest, ManifestError, content_hash};
 use crate::models::load::{Model, resident_bytes};
@@ -50,7 +50,7 @@ use model_metrics::ModelMetrics;
 use predictions::{Store, answers_path};
 use report::{DataReport, EvaluationReport};
 use require::verdict;
-use run_record::{RunRecord, Speed};
+use run_record::{PROGRAM, RunRecord, Speed};
 use settings::{EvaluateError, EvaluateSettings};
 use speed::run_model;
 
@@ -86,7 +86,7 @@ pub async fn evaluate(settings: &EvaluateSettings) -> Result<EvaluationReport, E
 /// The answers of a file, of an earlier run, or of the model itself.
 async fn answers_of(spec: &ModelSpec, gold: &Gold, settings: &EvaluateSettings) -> Result<ModelAnswers, EvaluateError> {
     if spec.path.is_file() {
-        return ModelAnswers::read(&spec.name, &spec.path, gold);
+        return ModelAnswers::of_file(spec, gold, &settings.run.providers);
     }
     run_where_needed(spec, gold, settings).await?;
     ModelAnswers::read(&spec.name, &answers_path(&settings.predictions, &spec.name), gold)
@@ -99,7 +99,9 @@ async fn run_where_needed(spec: &ModelSpec, gold: &Gold, settings: &EvaluateSett
     }
     let manifest = Manifest::read(&spec.path).map_err(|error| EvaluateError::load(spec, error))?;
     let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.run.arithmetic);
-    let record = RunRecord {
+    let mut record = RunRecord {
+        program: Some(PROGRAM.to_owned()),
+        provider: Some(first_in_build(&settings.run.providers).to_string()),
         arithmetic: Some(arithmetic.as_str().to_owned()),
         model_version: content_hash(&spec.path).map_err(|error| EvaluateError::load(spec, error))?,
         data_version: gold.version.clone(),
@@ -109,19 +111,22 @@ async fn run_where_needed(spec: &ModelSpec, gold: &Gold, settings: &EvaluateSett
         entity_labels: BTreeSet::new(),
         speed: None,
     };
-    let mut store = Store::open(&answers_path(&settings.predictions, &spec.name), record, gold)?;
-    let n = gold.documents.len();
-    if store.n_done == n {
+    let (path, n) = (answers_path(&settings.predictions, &spec.name), gold.documents.len());
+    let is_known = RunRecord::read(&path)?.is_some_and(|known| known.has_answers_of(&record));
+    if is_known && Store::open(&path, record.clone(), gold)?.n_done == n {
         return Ok(());
     }
     let progress = Progress::start(Some(n as u64));
     let on_answer = |n_done: usize| progress.show(n_done as u64, &format!("{}: {n_done} of {n} documents", spec.name));
-    on_answer(store.n_done);
     // ONNX Runtime is loaded first, so that its memory does not count as the first model's.
     Runtime::get().map_err(|error| EvaluateError::load(spec, error))?;
     let before = resident_bytes();
     let model = Model::load(spec, &settings.run).await.map_err(|error| EvaluateError::load(spec, error))?;
     let model = Arc::new(model);
+    // Only the loaded model knows where it runs. Answers from elsewhere are set aside.
+    record.provider = Some(model.placement.provider.to_string());
+    let mut store = Store::open(&path, record, gold)?;
+    on_answer(store.n_done);
     let tags = model.pipeline.entities.as_ref().map_or(&[][..], |head| &head.scheme.tags);
     store.record_labels(entity_labels(tags).into_iter().map(str::to_owned).collect())?;
     let speed = run_model(&model, &gold.documents, &settings.read, &mut store, &on_answer).await?;

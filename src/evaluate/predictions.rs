@@ -111,7 +111,7 @@ fn set_aside(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     let old = path.with_extension("jsonl.old");
-    tracing::info!(answers = %path.display(), renamed_to = %old.display(), "answers of another model, data or setting are set aside");
+    tracing::info!(answers = %path.display(), renamed_to = %old.display(), "answers of another model, data, setting, program version or execution provider are set aside");
     fs::rename(path, old)
 }
 
@@ -167,6 +167,8 @@ impl AnswerLine {
 mod tests {
     use super::*;
     use crate::evaluate::document::GoldDocument;
+    use crate::evaluate::run_record::PROGRAM;
+    use crate::inference::settings::Provider;
 
     fn gold(ids: &[&str]) -> Gold {
         let document = |id: &&str| GoldDocument { id: (*id).into(), text: "".into(), topics: None, entities: None };
@@ -177,6 +179,8 @@ mod tests {
         RunRecord {
             model_version: model_version.into(),
             arithmetic: Some("exact".into()),
+            program: Some("1.0.0".into()),
+            provider: Some("cpu".into()),
             data_version: "1".into(),
             aggregation: None,
             text_rules: String::new(),
@@ -208,6 +212,32 @@ mod tests {
         open("1").write_failure("a", "x".into()).unwrap();
         assert_eq!((open("1").n_done, open("2").n_done, open("1").n_done), (1, 0, 0));
         assert!(dir.path().join("m.jsonl.old").exists());
+    }
+
+    #[test]
+    fn answers_of_another_program_or_provider_are_neither_resumed_nor_judged() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = answers_path(dir.path(), "m");
+        let ours = || RunRecord { program: Some(PROGRAM.into()), ..record("1") };
+        let open = |record: &RunRecord| Store::open(&path, record.clone(), &gold(&["a"])).unwrap();
+        let on = |provider: &str| RunRecord { provider: Some(provider.into()), ..ours() };
+        let by = |program: Option<&str>| RunRecord { program: program.map(str::to_owned), ..ours() };
+        for other in [on("cuda"), by(Some("0.0.9")), by(None)] {
+            open(&other).write_failure("a", "x".into()).unwrap();
+            assert_eq!((open(&other).n_done, open(&ours()).n_done), (1, 0));
+        }
+        assert!(
+            ours().check_origin(&path, &[Provider::Cuda]).is_ok()
+                && on("cuda").check_origin(&path, &[Provider::Cuda]).is_ok()
+        );
+        for (record, part) in [
+            (on("cuda"), "made by `cuda`, and this is a run on `cpu`"),
+            (by(Some("0.0.9")), "made by ressort 0.0.9, and this is ressort"),
+            (by(None), "made by an earlier version"),
+        ] {
+            let error = record.check_origin(&path, &[]).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

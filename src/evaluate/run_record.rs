@@ -7,9 +7,16 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 
 use crate::classify::error::ClassifyError;
+use crate::inference::settings::Provider;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
+    /// Version of the program; records of older versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// The execution provider that the model ran on; records of older versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
     /// Content hash of the model's folder.
     pub model_version: String,
     /// How its integer products were computed: `float`, `exact` or `saturating`; records of older versions lack it.
@@ -30,6 +37,9 @@ pub struct RunRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<Speed>,
 }
+
+/// The version of this program, as records have it.
+pub const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// What a model's answers cost on this machine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -56,6 +66,11 @@ pub enum StoreError {
     Io { path: PathBuf, source: io::Error },
     #[error("{path}, line {line}: {message}; each line must be one answer of the API", path = path.display())]
     Line { path: PathBuf, line: usize, message: String },
+    #[error(
+        "{path}: the answers were made by {made_by}, and this is {this}; evaluate the model's folder instead of the file",
+        path = path.display()
+    )]
+    Foreign { path: PathBuf, made_by: String, this: String },
     #[error("document `{document}`: the model cannot answer; run the same command again to go on from there")]
     Stopped { document: String, source: ClassifyError },
 }
@@ -83,10 +98,28 @@ impl RunRecord {
 
     /// Whether a run that is described by `other` would give the same answers.
     pub fn has_answers_of(&self, other: &Self) -> bool {
-        (&self.model_version, &self.arithmetic, &self.data_version)
-            == (&other.model_version, &other.arithmetic, &other.data_version)
+        (&self.program, &self.provider) == (&other.program, &other.provider)
+            && (&self.model_version, &self.arithmetic, &self.data_version)
+                == (&other.model_version, &other.arithmetic, &other.data_version)
             && (&self.aggregation, &self.text_rules, &self.label_language)
                 == (&other.aggregation, &other.text_rules, &other.label_language)
+    }
+
+    /// Refuses to judge answers of another version of the program, or of an execution provider that is not among `providers`.
+    pub fn check_origin(&self, answers: &Path, providers: &[Provider]) -> Result<(), StoreError> {
+        let foreign =
+            |made_by: String, this: String| Err(StoreError::Foreign { path: answers.to_owned(), made_by, this });
+        let providers: Vec<String> = providers.iter().chain([&Provider::Cpu]).map(Provider::to_string).collect();
+        match (&self.program, &self.provider) {
+            (Some(program), _) if program != PROGRAM => {
+                foreign(format!("ressort {program}"), format!("ressort {PROGRAM}"))
+            }
+            (None, _) => foreign("an earlier version of ressort".to_owned(), format!("ressort {PROGRAM}")),
+            (_, Some(provider)) if !providers.contains(provider) => {
+                foreign(format!("`{provider}`"), format!("a run on `{}`", providers.join("` or `")))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn path(answers: &Path) -> PathBuf {

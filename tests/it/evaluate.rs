@@ -245,6 +245,20 @@ fn tags_without_prefixes_and_other_columns_are_read() {
 }
 
 #[test]
+fn answers_of_another_execution_provider_are_made_again_or_refused() {
+    let sandbox = Sandbox::new();
+    let first = sandbox.report(&format!("{NER} --predictions kept"));
+    let record = sandbox.read("kept/ner.run.json");
+    assert!(record.contains("\"provider\": \"cpu\"") && record.contains(env!("CARGO_PKG_VERSION")), "{record}");
+    sandbox.write("kept/ner.run.json", &record.replace("\"provider\": \"cpu\"", "\"provider\": \"cuda\""));
+    let message = sandbox.failure("--data gold.jsonl --map PERSON=PER --model ner=kept/ner.jsonl");
+    assert!(message.contains("made by `cuda`") && message.contains("evaluate the model's folder"), "{message}");
+    let again = sandbox.report(&format!("{NER} --predictions kept"));
+    assert_eq!(again["models"][0]["entities"], first["models"][0]["entities"]);
+    assert!(sandbox.dir.path().join("kept/ner.jsonl.old").exists());
+}
+
+#[test]
 fn labels_can_be_chosen_and_those_without_a_counterpart_are_listed() {
     let sandbox = Sandbox::new();
     let output = sandbox.run("--data gold.jsonl --model ner=@/lexicon-ner");

@@ -9,6 +9,6 @@ mod shared_model;
 mod watch;
 
 pub use ort_session::{OrtSession, SessionOptions};
-pub use placement::{Placement, place};
+pub use placement::{Placement, first_in_build, place};
 pub use runtime::{MIN_RUNTIME_MINOR, Runtime, SessionError};
 pub use shared_model::SharedModel;

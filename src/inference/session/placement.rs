@@ -1,7 +1,9 @@
 //! On which execution provider a model runs.
 
+use ort::ep::{self, ExecutionProvider as _};
+
 use super::ort_session::{OrtSession, SessionOptions};
-use super::runtime::SessionError;
+use super::runtime::{Runtime, SessionError};
 use super::shared_model::SharedModel;
 use crate::inference::arithmetic::ModelArithmetic;
 use crate::inference::settings::{Provider, RunSettings};
@@ -13,6 +15,15 @@ pub struct Placement {
     pub provider: Provider,
     /// Providers that were tried before it, and why each was not used.
     pub passed_over: Vec<(Provider, String)>,
+}
+
+/// The first of `providers` that this build of ONNX Runtime has; the CPU where there is none. The device may still be missing.
+pub fn first_in_build(providers: &[Provider]) -> Provider {
+    let is_in_build = |provider: &Provider| match provider {
+        Provider::Cpu => true,
+        Provider::Cuda => Runtime::get().is_ok() && ep::CUDA::is_available().unwrap_or(false),
+    };
+    providers.iter().copied().find(is_in_build).unwrap_or(Provider::Cpu)
 }
 
 /// Finds the first of the providers, in the order of the settings, on which the model runs; the CPU comes after all of them.
