@@ -322,6 +322,9 @@ fn external_fault(file: &Path, tensor: &str, error: &io::Error) -> ManifestError
         io::ErrorKind::NotFound => ManifestError::Missing { path: file.to_owned(), remedy: REMEDY },
         io::ErrorKind::UnexpectedEof => invalid("ends after the file"),
         io::ErrorKind::InvalidData => invalid("overlaps with another one"),
+        io::ErrorKind::Other => {
+            ManifestError::Io { path: file.to_owned(), source: io::Error::other(error.to_string()) }
+        }
         kind => ManifestError::Io { path: file.to_owned(), source: kind.into() },
     }
 }

@@ -145,8 +145,8 @@ pub struct ExternalSource {
 
 impl ExternalSource {
     pub fn open(path: &Path) -> io::Result<Self> {
-        refuse_pointer_at(path)?;
         let file = File::open(path)?;
+        refuse_pointer_at(path).map_err(io::Error::other)?;
         let stamp = FileStamp::new(path, &file.metadata()?);
         Ok(Self { file: BufReader::new(file), stamp, pieces: BTreeMap::new() })
     }

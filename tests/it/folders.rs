@@ -167,6 +167,23 @@ async fn of_several_onnx_files_without_a_usual_name_one_must_be_chosen() {
     check_refusal("bert-cased-ner", rename, &["[\"a.onnx\", \"b.onnx\"]", "file = \"a.onnx\""]).await;
 }
 
+/// Caches of the hub consist of links, which ONNX Runtime 1.24 does not follow out of the folder.
+#[tokio::test]
+#[cfg(unix)]
+async fn external_data_may_be_a_link_out_of_the_folder() {
+    let (folder, blobs) = (copy_of("bert-cased-ner-external-data"), tempfile::tempdir().unwrap());
+    let data = folder.path().join("model.onnx_data");
+    std::fs::rename(&data, blobs.path().join("88"))
+        .or_else(|_| std::fs::copy(&data, blobs.path().join("88")).map(drop))
+        .unwrap();
+    std::fs::remove_file(&data).ok();
+    std::os::unix::fs::symlink(blobs.path().join("88"), &data).unwrap();
+    let linked = Model::load(&ModelSpec { name: "linked".into(), path: folder.path().to_owned() }, &settings()).await;
+    let (linked, plain) = (linked.unwrap(), load("bert-cased-ner-external-data").await);
+    let text = "Angela Merkel sprach in Berlin.";
+    assert_eq!(predict(&linked, text, options()).await, predict(&plain, text, options()).await);
+}
+
 #[tokio::test]
 async fn labels_can_be_renamed_and_given_thresholds() {
     let folder = copy_of("lexicon-topics");
