@@ -16,22 +16,22 @@ const GOLD: &str = r#"{"id":"a","text":"Angela Merkel sprach in Berlin.","topics
 "#;
 
 /// The folder in which `ressort evaluate` runs, with `gold.jsonl` in it.
-struct Sandbox {
-    dir: TempDir,
+pub struct Sandbox {
+    pub dir: TempDir,
 }
 
 impl Sandbox {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let sandbox = Self { dir: tempfile::tempdir().unwrap() };
         sandbox.write("gold.jsonl", GOLD);
         sandbox
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.dir.path().join(name), text).unwrap();
     }
 
-    fn read(&self, name: &str) -> String {
+    pub fn read(&self, name: &str) -> String {
         let path = self.dir.path().join(name);
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
@@ -49,14 +49,14 @@ impl Sandbox {
     }
 
     /// The report of a run with `--json`, which must succeed.
-    fn report(&self, args: &str) -> Value {
+    pub fn report(&self, args: &str) -> Value {
         let output = self.run(&format!("{args} --json report.json"));
         assert!(output.status.success(), "{}", text(&output.stderr));
         serde_json::from_str(&self.read("report.json")).unwrap()
     }
 
     /// The message of a run that must fail with code 1.
-    fn failure(&self, args: &str) -> String {
+    pub fn failure(&self, args: &str) -> String {
         let output = self.run(args);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
         text(&output.stderr)
@@ -67,7 +67,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-const NER: &str = "--data gold.jsonl --model ner=@/lexicon-ner --map PERSON=PER";
+pub const NER: &str = "--data gold.jsonl --model ner=@/lexicon-ner --map PERSON=PER";
 
 #[test]
 fn metrics_of_known_answers_are_right() {
@@ -230,32 +230,6 @@ fn all_data_formats_give_the_same_metrics() {
     sandbox.write("desk.csv", "text;desk\nDer FC Bayern gewann.;Sport\nFilm und Oper in Köln;Kultur\n");
     let report = sandbox.report("--data desk.csv --topics-field desk --model topics=@/lexicon-topics");
     assert_eq!(report["models"][0]["topics"]["accuracy"], json!(1.0));
-}
-
-#[test]
-fn tags_without_prefixes_and_other_columns_are_read() {
-    let sandbox = Sandbox::new();
-    sandbox.write("gold.conll", "Angela PER\nMerkel PER\nsprach O\nin O\nBerlin LOC\n. O\n");
-    let entities = sandbox.report("--data gold.conll --model ner=@/lexicon-ner")["models"][0]["entities"].clone();
-    assert_eq!(entities["micro"]["f1"], json!(1.0));
-    sandbox.write("gold.csv", "titel;inhalt;desk\nFC Bayern;Der FC Bayern gewann.;Sport\n");
-    let args =
-        "--data gold.csv --text-column titel --text-column inhalt --topics-column desk --model t=@/lexicon-topics";
-    assert_eq!(sandbox.report(args)["models"][0]["topics"]["accuracy"], json!(1.0));
-}
-
-#[test]
-fn answers_of_another_execution_provider_are_made_again_or_refused() {
-    let sandbox = Sandbox::new();
-    let first = sandbox.report(&format!("{NER} --predictions kept"));
-    let record = sandbox.read("kept/ner.run.json");
-    assert!(record.contains("\"provider\": \"cpu\"") && record.contains(env!("CARGO_PKG_VERSION")), "{record}");
-    sandbox.write("kept/ner.run.json", &record.replace("\"provider\": \"cpu\"", "\"provider\": \"cuda\""));
-    let message = sandbox.failure("--data gold.jsonl --map PERSON=PER --model ner=kept/ner.jsonl");
-    assert!(message.contains("made by `cuda`") && message.contains("evaluate the model's folder"), "{message}");
-    let again = sandbox.report(&format!("{NER} --predictions kept"));
-    assert_eq!(again["models"][0]["entities"], first["models"][0]["entities"]);
-    assert!(sandbox.dir.path().join("kept/ner.jsonl.old").exists());
 }
 
 #[test]

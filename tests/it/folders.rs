@@ -8,14 +8,13 @@ use ressort::inference::batch::{Batch, Padding, Run};
 use ressort::inference::session::{OrtSession, SessionError, SessionOptions, SharedModel};
 use ressort::inference::settings::{Provider, RunSettings};
 use ressort::inference::tokenize::Window;
-use ressort::manifest::tags::entity_labels;
 use ressort::manifest::{FolderFiles, Manifest, content_hash};
 use ressort::models::load::{LoadError, Model};
 use ressort::models::spec::ModelSpec;
 use tempfile::TempDir;
 
 use crate::cli::ressort;
-use crate::support::{copy_of, edit_json, found, load, model_names, options, predict, refusal, settings, spec, write};
+use crate::support::{copy_of, edit_json, load, model_names, options, predict, refusal, settings, spec, write};
 
 #[tokio::test]
 async fn every_family_precision_and_layout_answers() {
@@ -85,154 +84,6 @@ async fn truncation_and_padding_of_a_tokenizer_file_are_overruled() {
 }
 
 #[tokio::test]
-async fn missing_labels_are_called_label_0_and_so_on() {
-    let folder = copy_of("bert-cased-cls");
-    edit_config(&folder, |config| {
-        config.remove("id2label");
-        config.remove("label2id");
-    });
-    let spec = ModelSpec { name: "unnamed".into(), path: folder.path().to_owned() };
-    let model = Model::load(&spec, &settings()).await.unwrap();
-    assert_eq!(model.topic_labels()[1].label, "LABEL_1");
-}
-
-#[tokio::test]
-async fn labels_are_read_as_other_programs_write_them() {
-    for (id2label, label2id, first) in [
-        (serde_json::json!(["A", "B", "C", "D"]), serde_json::Value::Null, "A"),
-        (serde_json::Value::Null, serde_json::json!({"D": 3, "C": 2, "B": 1, "A": 0}), "A"),
-        (serde_json::json!({"0": 0, "1": 1, "2": 2, "3": 3}), serde_json::json!({"0": 0}), "0"),
-    ] {
-        let folder = copy_of("lexicon-topics");
-        std::fs::remove_file(folder.path().join("ressort.toml")).ok();
-        edit_config(&folder, |config| {
-            config["id2label"] = id2label;
-            config["label2id"] = label2id;
-        });
-        let spec = ModelSpec { name: "labelled".into(), path: folder.path().to_owned() };
-        assert_eq!(Model::load(&spec, &settings()).await.unwrap().topic_labels()[0].label, first);
-    }
-}
-
-#[tokio::test]
-async fn a_byte_order_mark_is_read_in_every_file() {
-    let folder = copy_of("lexicon-ner");
-    write(&folder, "ressort.toml", "[entities]\nrename = { PER = \"PERSON\" }\n");
-    for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "ressort.toml"] {
-        let path = folder.path().join(name);
-        let Ok(bytes) = std::fs::read(&path) else { continue };
-        std::fs::write(&path, [b"\xef\xbb\xbf", bytes.as_slice()].concat()).unwrap();
-    }
-    let spec = ModelSpec { name: "marked".into(), path: folder.path().to_owned() };
-    let model = Model::load(&spec, &settings()).await.unwrap();
-    let text = "sagte Angela Merkel";
-    assert_eq!(found(&predict(&model, text, options()).await, text), [("PERSON".to_owned(), "Angela Merkel")]);
-}
-
-#[tokio::test]
-async fn pointers_of_git_lfs_are_named_in_every_file() {
-    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:88\nsize 5242880\n";
-    for (model, file) in [
-        ("lexicon-ner", "model.onnx"),
-        ("lexicon-ner", "tokenizer.json"),
-        ("lexicon-ner", "config.json"),
-        ("lexicon-ner", "ressort.toml"),
-        ("bert-cased-ner", "tokenizer_config.json"),
-        ("bert-cased-ner-external-data", "model.onnx_data"),
-        ("lexicon-ner-truecase", "truecase.txt"),
-    ] {
-        check_refusal(model, |folder| write(folder, file, pointer), &[file, "`git lfs pull`"]).await;
-    }
-}
-
-#[tokio::test]
-async fn the_onnx_folder_of_a_checkpoint_may_be_given_in_its_place() {
-    let onnx = spec("bert-cased-ner-hub-layout").path.join("onnx");
-    let named: ModelSpec = onnx.to_str().unwrap().parse().unwrap();
-    assert_eq!(named.name, "bert-cased-ner-hub-layout");
-    let (model, whole) = (Model::load(&named, &settings()).await.unwrap(), load("bert-cased-ner-hub-layout").await);
-    assert_eq!((&model.version, model.manifest.onnx_file.ends_with("onnx/model.onnx")), (&whole.version, true));
-    let folder = copy_of("bert-cased-ner-hub-layout");
-    std::fs::copy(folder.path().join("onnx/model.onnx"), folder.path().join("model.onnx")).unwrap();
-    let message = refusal(folder.path().join("onnx")).await;
-    assert!(message.contains("/model.onnx; give ") && message.contains("[model] file"), "{message}");
-}
-
-#[tokio::test]
-async fn of_several_onnx_files_without_a_usual_name_one_must_be_chosen() {
-    let rename = |folder: &TempDir| {
-        std::fs::copy(folder.path().join("model.onnx"), folder.path().join("b.onnx")).unwrap();
-        std::fs::rename(folder.path().join("model.onnx"), folder.path().join("a.onnx")).unwrap();
-    };
-    check_refusal("bert-cased-ner", rename, &["[\"a.onnx\", \"b.onnx\"]", "file = \"a.onnx\""]).await;
-}
-
-/// Caches of the hub consist of links, which ONNX Runtime 1.24 does not follow out of the folder.
-#[tokio::test]
-#[cfg(unix)]
-async fn external_data_may_be_a_link_out_of_the_folder() {
-    let (folder, blobs) = (copy_of("bert-cased-ner-external-data"), tempfile::tempdir().unwrap());
-    let data = folder.path().join("model.onnx_data");
-    std::fs::rename(&data, blobs.path().join("88"))
-        .or_else(|_| std::fs::copy(&data, blobs.path().join("88")).map(drop))
-        .unwrap();
-    std::fs::remove_file(&data).ok();
-    std::os::unix::fs::symlink(blobs.path().join("88"), &data).unwrap();
-    let linked = Model::load(&ModelSpec { name: "linked".into(), path: folder.path().to_owned() }, &settings()).await;
-    let (linked, plain) = (linked.unwrap(), load("bert-cased-ner-external-data").await);
-    let text = "Angela Merkel sprach in Berlin.";
-    assert_eq!(predict(&linked, text, options()).await, predict(&plain, text, options()).await);
-}
-
-#[tokio::test]
-async fn labels_can_be_renamed_and_given_thresholds() {
-    let folder = copy_of("lexicon-topics");
-    write(
-        &folder,
-        "ressort.toml",
-        "[topics]\nrename = { Sport = \"Leibesübungen\" }\nthresholds = { \"Leibesübungen\" = 0.25 }\npooling = \"max\"\n",
-    );
-    let spec = ModelSpec { name: "renamed".into(), path: folder.path().to_owned() };
-    let labels: Vec<(String, f32)> = Model::load(&spec, &settings())
-        .await
-        .unwrap()
-        .topic_labels()
-        .iter()
-        .map(|label| (label.label.clone(), label.threshold))
-        .collect();
-    assert!(labels.contains(&("Leibesübungen".to_owned(), 0.25)), "{labels:?}");
-
-    let folder = copy_of("lexicon-ner");
-    write(&folder, "ressort.toml", "[entities]\nrename = { PER = \"PERSON\" }\naggregation = \"max\"\n");
-    let spec = ModelSpec { name: "renamed".into(), path: folder.path().to_owned() };
-    let model = Model::load(&spec, &settings()).await.unwrap();
-    assert_eq!(entity_labels(&model.pipeline.entities.as_ref().unwrap().scheme.tags), ["PERSON", "LOC", "ORG"]);
-    let text = "sagte Angela Merkel";
-    assert_eq!(found(&predict(&model, text, options()).await, text), [("PERSON".to_owned(), "Angela Merkel")]);
-}
-
-#[tokio::test]
-async fn tags_with_underscores_are_renamed_and_joined() {
-    let folder = copy_of("lexicon-ner");
-    edit_config(&folder, |config| {
-        for tag in config["id2label"].as_object_mut().unwrap().values_mut() {
-            *tag = tag.as_str().unwrap().replace('-', "_").into();
-        }
-    });
-    write(&folder, "ressort.toml", "[entities]\nrename = { PER = \"PERSON\" }\n");
-    let spec = ModelSpec { name: "underscores".into(), path: folder.path().to_owned() };
-    let model = Model::load(&spec, &settings()).await.unwrap();
-    let text = "sagte Angela Merkel";
-    assert_eq!(found(&predict(&model, text, options()).await, text), [("PERSON".to_owned(), "Angela Merkel")]);
-    write(&folder, "ressort.toml", "[entities]\nrename = { PRE = \"PERSON\" }\n");
-    let message = refusal(folder.path().to_owned()).await;
-    assert!(
-        message.contains("rename names `PRE`, which is no label of the model") && message.contains("`B_PER`"),
-        "{message}"
-    );
-}
-
-#[tokio::test]
 async fn golden_examples_hold_or_the_model_is_refused() {
     let folder = copy_of("lexicon-ner");
     let golden = |label| {
@@ -262,7 +113,7 @@ async fn a_gpu_that_is_not_there_is_passed_over_or_refused() {
 }
 
 /// Breaks a copy of a folder and checks that the refusal contains each part.
-async fn check_refusal(model: &str, damage: impl FnOnce(&TempDir), parts: &[&str]) {
+pub async fn check_refusal(model: &str, damage: impl FnOnce(&TempDir), parts: &[&str]) {
     let folder = copy_of(model);
     damage(&folder);
     let message = refusal(folder.path().to_owned()).await;
@@ -495,7 +346,7 @@ fn sessions_are_opened_from_what_was_read() {
     }
 }
 
-fn edit_config(folder: &TempDir, edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) {
+pub fn edit_config(folder: &TempDir, edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) {
     edit_json(folder, "config.json", edit);
 }
 

@@ -5,6 +5,7 @@
 
 mod api;
 mod changes;
+mod checkpoints;
 mod classify;
 mod cli;
 mod connections;
@@ -13,8 +14,10 @@ mod documents;
 mod evaluate;
 mod evaluate_metrics;
 mod folders;
+mod gold;
 mod graph_scores;
 mod graphs;
+mod labels;
 mod layers;
 mod parity;
 mod requests;
