@@ -1,8 +1,8 @@
-"""Time from the start of `ressort serve` to its first answer, and the memory that this took, of several binaries in turns.
+"""Time from the start of `ressort serve` to its first answer, and its peak memory, of several binaries in turns.
 
     python -m scripts.bench.first_answer MODEL [--binary target/release/ressort …] [--rounds 5]
 
-The first answer is that to one short sentence, asked for as soon as the server accepts connections. One round that is not
+The first answer is that to one short sentence, sent as soon as the server accepts connections. One round that is not
 counted brings the files into the page cache. With two binaries, the ratio of their medians is printed too.
 """
 

@@ -1,4 +1,4 @@
-"""Makes the graphs of tests/it/graphs, whose runs never end where a token is in the window: python -m scripts.reference.endless"""
+"""Graphs whose runs never end where a token is in the window, for tests/it: python -m scripts.reference.endless"""
 
 from pathlib import Path
 

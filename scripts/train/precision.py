@@ -83,7 +83,7 @@ def has_bf16_units(device: torch.device) -> bool:
 
 
 class PooledDropout(nn.Module):
-    """Dropout whose masks are cut at random offsets from one pool. To draw a mask for every activation anew took a fifth
+    """Dropout whose masks are cut at random offsets from one pool. Drawing a new mask for every activation took a fifth
     of the training's time on a CPU."""
 
     def __init__(self, probability: float, pool: Tensor):

@@ -65,7 +65,7 @@ def is_sentence_end(space: str, before: str, after: str, has_capitals: bool) -> 
 
 def is_abbreviated(chunk: str) -> bool:
     """Whether a stop after `chunk` is that of an abbreviation, an initial or an ordinal number."""
-    word = re.search(r"[^\W_]*\Z", chunk)[0]
+    word = re.split(r"[\W_]", chunk)[-1]
     is_ordinal = word == chunk and word.isdecimal() and len(word) <= 2
     return (len(word) == 1 and not word.isdecimal()) or is_ordinal or is_roman(word) or word.lower() in ABBREVIATIONS
 
