@@ -215,6 +215,7 @@ impl ScoreArgs {
                 "-" => Target::Stdout { errors_file: self.errors.clone() },
                 path => Target::File { path: path.into(), overwrite: self.overwrite },
             },
+            summary_file: self.summary.clone(),
             output: OutputChoice {
                 format: self.output_format,
                 delimiter: self.output_delimiter,
@@ -269,6 +270,7 @@ async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Resu
         print!("{}", printable(&report.to_string()));
         return Ok(exit_code(report.errors));
     }
+    progress.stage("scoring the first rows");
     let summary = prepared.run(models, Arc::clone(progress)).await?;
     progress.finish();
     match args.quiet {

@@ -66,6 +66,10 @@ pub enum ReadError {
         "column `{column}` has values of {n_bytes} bytes on average, and a row may have {max_row_bytes}; split them, or raise --max-row-bytes"
     )]
     LargeValues { column: String, n_bytes: usize, max_row_bytes: usize },
+    #[error(
+        "one JSON document, and not JSON lines (one object a line); convert it, for instance with `jq -c {0} FILE > FILE.jsonl`"
+    )]
+    JsonDocument(&'static str),
     #[error("{0} of the rows that the checkpoint counts are not there")]
     TooFewRows(u64),
     #[error("line {line}, which names the columns: {error}")]

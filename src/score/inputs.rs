@@ -205,11 +205,14 @@ fn collect_files(
 }
 
 fn unknown_format(path: &Path) -> ScoreError {
-    ScoreError::usage(format!(
-        "{}: the extension tells no format; give --format, one of {}",
-        path.display(),
-        Format::names()
-    ))
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let remedy = match extension.as_str() {
+        "xlsx" | "xls" | "ods" => "; save the table as CSV (UTF-8), and name that".to_owned(),
+        "bz2" | "xz" | "7z" | "zip" | "tar" | "lz4" | "br" => "; unpack the file, and name what it contains".to_owned(),
+        "json" => "; for JSON lines (one object a line) give --format jsonl, and convert a document with an array of rows by `jq -c '.[]' FILE > FILE.jsonl`".to_owned(),
+        _ => format!("; give --format, one of {}", Format::names()),
+    };
+    ScoreError::usage(format!("{}: the extension tells no format{remedy}", path.display()))
 }
 
 #[cfg(test)]
@@ -271,10 +274,15 @@ mod tests {
     #[test]
     fn what_names_nothing_or_no_format_is_bad_usage() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("a.doc"), "x").unwrap();
+        for name in ["a.doc", "a.xlsx", "a.json", "a.csv.bz2"] {
+            std::fs::write(dir.path().join(name), "x").unwrap();
+        }
         let at = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
         for (input, format, part) in [
             (at("a.doc"), None, "tells no format"),
+            (at("a.xlsx"), None, "as CSV"),
+            (at("a.json"), None, "jq -c"),
+            (at("a.csv.bz2"), None, "unpack"),
             (at("b.csv"), None, "no such file"),
             (at("*.csv"), None, "no file matches"),
             (at(""), None, "no file with a known extension"),

@@ -16,6 +16,8 @@ pub struct Job {
     pub reading: ReadSettings,
     pub columns: ColumnChoice,
     pub target: Target,
+    /// A file for the metrics of the run.
+    pub summary_file: Option<PathBuf>,
     pub output: OutputChoice,
     pub options: ClassifyOptions,
     /// Longest text that is read, in Unicode code points.

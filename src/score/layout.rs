@@ -261,6 +261,11 @@ fn merge(field: &Field, kind: &DataType, source: &str) -> Result<Field, ScoreErr
 /// A column that is not there, with those that are.
 pub fn no_column<'n>(source: &str, column: &str, known: impl Iterator<Item = &'n str>, flag: &str) -> ScoreError {
     let known: Vec<&str> = known.collect();
+    if known.iter().all(|name| name.is_empty()) {
+        return ScoreError::usage(format!(
+            "{source}: no column `{column}`, since no line names the columns; is the file empty? If so, remove it from the input"
+        ));
+    }
     let nearest = suggestion(column, known.iter().copied());
     let remedy = match known.as_slice() {
         [only] if only.contains([';', ',', '\t', '|']) => {

@@ -72,6 +72,8 @@ impl Parts {
         let lock = lock(&dir)?;
         remove_finished(&finished_dir(output))?;
         remove_temporary_files(&dir).map_err(|error| ScoreError::write(&dir, error))?;
+        // A run that has saved nothing cannot be lost, and other inputs may take its folder.
+        let start_anew = start_anew || !has_saved(read_checkpoint(&dir)?.as_ref());
         let known = if start_anew { None } else { read_json::<Value>(&dir, PLAN)? };
         match known {
             Some(known) => check_same(&dir, &known, plan)?,
@@ -198,6 +200,11 @@ pub fn is_published(output: &Path) -> Result<bool, ScoreError> {
 pub fn n_saved_rows(output: &Path) -> u64 {
     let checkpoint = read_checkpoint(&parts_dir(output)).ok().flatten();
     checkpoint.map_or(0, |checkpoint| checkpoint.counts.documents + checkpoint.counts.errors)
+}
+
+/// Whether a run with this checkpoint has saved a row, or its output is whole.
+fn has_saved(checkpoint: Option<&Checkpoint>) -> bool {
+    checkpoint.is_some_and(|it| it.whole.is_some() || it.counts.documents + it.counts.errors > 0)
 }
 
 fn write_json(dir: &Path, name: &str, value: &impl Serialize) -> Result<(), ScoreError> {

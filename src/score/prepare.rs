@@ -45,6 +45,7 @@ pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
         }
         Target::Stdout { errors_file } => check_apart(&errors_file.iter().collect::<Vec<_>>(), &sources)?,
     }
+    check_summary(&job, &sources)?;
     let (format, compression) = output_format(&job, &sources)?;
     check_choice(job.output, format)?;
     let fingerprints = sources.iter().map(Source::fingerprint).collect::<Result<_, _>>()?;
@@ -140,6 +141,29 @@ fn check_apart(written: &[&PathBuf], sources: &[Source]) -> Result<(), ScoreErro
         }
     }
     Ok(())
+}
+
+/// Refuses a summary in place of another file of the run, which it would replace at the end.
+fn check_summary(job: &Job, sources: &[Source]) -> Result<(), ScoreError> {
+    let Some(summary) = &job.summary_file else { return Ok(()) };
+    check_apart(&[summary], sources)?;
+    let written = match &job.target {
+        Target::File { path, .. } => vec![path.clone(), errors_path(path)],
+        Target::Stdout { errors_file } => errors_file.iter().cloned().collect(),
+    };
+    // The files may not be there yet.
+    let place = |path: &Path| Some((folder_of(path).canonicalize().ok()?, path.file_name()?.to_owned()));
+    match written
+        .iter()
+        .find(|written| *written == summary || place(written).is_some_and(|it| Some(it) == place(summary)))
+    {
+        None => Ok(()),
+        Some(written) => Err(ScoreError::usage(format!(
+            "--summary {}: the run writes its rows or errors to {}; name another file",
+            summary.display(),
+            written.display()
+        ))),
+    }
 }
 
 /// Refuses to replace an output, unless it only remains to remove the folder of the run that wrote it.

@@ -62,6 +62,10 @@ pub fn reader_in_utf8(
 ) -> io::Result<Box<dyn BufRead + Send>> {
     let mut start = Vec::with_capacity(N_SNIFFED);
     source.by_ref().take(N_SNIFFED as u64).read_to_end(&mut start)?;
+    if [[0xff, 0xfe, 0, 0], [0, 0, 0xfe, 0xff]].iter().any(|mark| start == *mark) {
+        let message = "is UTF-32; convert it, for instance with `iconv -f UTF-32 -t UTF-8`";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
     let (encoding, n_mark) = encoding_of(&start, named);
     start.drain(..n_mark);
     let whole = io::Cursor::new(start).chain(source);
@@ -150,6 +154,13 @@ mod tests {
         assert_eq!(in_utf8(&utf16("id;ä", false, false), None).as_ref(), "id;ä".as_bytes());
         assert_eq!(in_utf8(b"K\xf6ln \x84", windows).as_ref(), "Köln „".as_bytes());
         assert!("latin".parse::<TextEncoding>().is_err());
+    }
+
+    #[test]
+    fn utf_32_is_named() {
+        let bytes: Vec<u8> = [0xfeff, 'i' as u32].iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        let error = reader_in_utf8(Box::new(io::Cursor::new(bytes)), None).err().unwrap();
+        assert!(error.to_string().contains("UTF-32"));
     }
 
     #[test]

@@ -13,22 +13,44 @@ pub fn delimiter_of(header: &[u8]) -> u8 {
     [b'\t', b';', b','].into_iter().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
 }
 
-/// The delimiter that Excel's first line `sep=;` names, with the bytes of that line.
+/// The delimiter that Excel's first line `sep=;` names, with the bytes of that line. Some programs quote the line, write it
+/// in capitals, or fill it up to the number of columns with delimiters.
 pub fn sep_line(start: &[u8]) -> Option<(u8, usize)> {
-    let rest = start.strip_prefix(b"sep=")?;
-    let (delimiter, end) = rest.split_first()?;
+    let n_line = start.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(start.len());
+    let (line, end) = start.split_at(n_line);
+    let (is_quoted, rest) = line.strip_prefix(b"\"").map_or((false, line), |rest| (true, rest));
+    let (name, rest) = rest.split_at_checked(b"sep=".len())?;
+    let (delimiter, mut rest) = rest.split_first()?;
+    if is_quoted {
+        rest = rest.strip_prefix(b"\"")?;
+    }
+    let is_separator = !delimiter.is_ascii_alphanumeric() && delimiter.is_ascii() && *delimiter != b'"';
+    if !name.eq_ignore_ascii_case(b"sep=") || !is_separator || rest.iter().any(|byte| byte != delimiter) {
+        return None;
+    }
     let n_end = match end {
         [b'\r', b'\n', ..] => 2,
-        [b'\r' | b'\n', ..] => 1,
         [] => 0,
-        _ => return None,
+        _ => 1,
     };
-    Some((*delimiter, b"sep=".len() + 1 + n_end))
+    Some((*delimiter, n_line + n_end))
 }
 
 /// `json` as the standard wants it, where it only has what other programs write: `NaN`, `Infinity` and `-Infinity`, which
 /// become strings, and lone surrogates, which become U+FFFD.
 pub fn standard_json(json: &str) -> String {
+    standardized(json, |word, out| {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "\"{word}\"");
+    })
+}
+
+/// The same with `null` for such numbers.
+pub fn json_with_nulls(json: &str) -> String {
+    standardized(json, |_, out| out.push_str("null"))
+}
+
+fn standardized(json: &str, push_number: impl Fn(&str, &mut String)) -> String {
     let mut out = String::with_capacity(json.len());
     let mut rest = json;
     while let Some(at) = rest.find(['"', 'N', 'I', '-']) {
@@ -37,8 +59,7 @@ pub fn standard_json(json: &str) -> String {
         let word = ["NaN", "-Infinity", "Infinity"].into_iter().find(|word| found.starts_with(word));
         rest = match word {
             Some(word) => {
-                // Writing to a string cannot fail.
-                let _ = write!(out, "\"{word}\"");
+                push_number(word, &mut out);
                 &found[word.len()..]
             }
             None if found.starts_with('"') => {
@@ -106,6 +127,8 @@ mod tests {
             assert_eq!(delimiter_of(header.as_bytes()), delimiter, "{header}");
         }
         assert_eq!(sep_line(b"sep=;\r\nid"), Some((b';', 7)));
+        assert_eq!((sep_line(b"\"sep=;\"\r\nid"), sep_line(b"SEP=|\nid")), (Some((b';', 9)), Some((b'|', 6))));
+        assert_eq!((sep_line(b"sep=;;;\nid"), sep_line(b"sep=ax\n")), (Some((b';', 8)), None));
         assert_eq!((sep_line(b"sep=\t\n"), sep_line(b"sep=,x"), sep_line(b"text")), (Some((b'\t', 6)), None, None));
     }
 

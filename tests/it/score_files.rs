@@ -224,3 +224,75 @@ fn an_errors_file_is_no_input() {
     assert!(code == 2 && message.contains("is also an input"), "{message}");
     assert_eq!(std::fs::read(dir.path().join("a.txt")).unwrap(), b"Bonn");
 }
+
+#[test]
+fn a_summary_replaces_no_other_file_of_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = "{\"id\": 1, \"text\": \"Bonn\"}\n";
+    std::fs::write(dir.path().join("a.jsonl"), input).unwrap();
+    for summary in ["a.jsonl", "./a.jsonl", "o.jsonl", "./o.jsonl", "o.jsonl.errors.jsonl"] {
+        let (code, message) = run(&dir, &["a.jsonl"], "o.jsonl", &["--summary", summary]);
+        assert!(code == 2 && message.contains(summary), "{summary}: {message}");
+        assert!(!dir.path().join("o.jsonl").exists());
+    }
+    assert_eq!(std::fs::read_to_string(dir.path().join("a.jsonl")).unwrap(), input);
+    assert_eq!(run(&dir, &["a.jsonl"], "o.jsonl", &["--summary", "s.json"]).0, 0);
+}
+
+#[test]
+fn one_json_document_is_no_json_lines_and_is_refused_with_the_command_that_converts_it() {
+    for (content, remedy) in [
+        ("[{\"id\": \"1\", \"text\": \"Bonn\"},\n{\"id\": \"2\", \"text\": \"Ulm\"}]", "jq -c '.[]'"),
+        ("[\n  {\"id\": \"1\", \"text\": \"Bonn\"}\n]\n", "jq -c '.[]'"),
+        ("{\n  \"id\": \"1\",\n  \"text\": \"Bonn\"\n}\n", "jq -c ."),
+    ] {
+        let (code, rows, _, message) = scored("a.jsonl", content, &[]);
+        assert!(code == 1 && rows.is_empty() && message.contains(remedy), "{content}: {message}");
+    }
+    // A single bad row is one.
+    let rows = "{\n{\"id\": \"2\", \"text\": \"Ulm\"}\n[1]\n";
+    let (code, rows, errors, _) = scored("a.jsonl", rows, &[]);
+    assert_eq!((code, rows, errors), (3, vec![row("2", 3)], vec![1, 3]));
+}
+
+#[test]
+fn what_has_no_columns_or_another_encoding_is_named() {
+    let utf32: Vec<u8> = "\u{feff}id,text\n".chars().flat_map(|char| u32::from(char).to_le_bytes()).collect();
+    for (content, named) in [(&b""[..], "is the file empty"), (b"\n\n", "is the file empty"), (&utf32, "UTF-32")] {
+        let (code, _, _, message) = scored("a.csv", content, &[]);
+        assert!([1, 2].contains(&code) && message.contains(named), "{message}");
+    }
+}
+
+#[test]
+fn a_file_of_another_kind_than_its_extension_is_named() {
+    for (name, content, named) in [
+        (
+            "a.csv",
+            &b"PK\x03\x04\x14\x00\x06\x00\x08\x00\x00\x00\x21\x00\x9c\xff\x00\x00\x00\x00\x00\x00"[..],
+            "save the table as CSV",
+        ),
+        (
+            "a.jsonl",
+            b"PAR1\x15\x04\x15\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+            "--format parquet",
+        ),
+        (
+            "a.parquet",
+            b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03PAR1\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+            "unpack it first",
+        ),
+    ] {
+        let (code, _, _, message) = scored(name, content, &[]);
+        assert!(code == 1 && message.contains(named), "{message}");
+    }
+}
+
+#[test]
+fn parts_without_rows_keep_no_other_run_from_its_output() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.txt"), b"K\xf6ln").unwrap();
+    std::fs::write(dir.path().join("b.txt"), "Bonn").unwrap();
+    assert_eq!(run(&dir, &["a.txt"], "o.jsonl", &[]).0, 1);
+    assert_eq!(run(&dir, &["b.txt"], "o.jsonl", &[]).0, 0);
+}

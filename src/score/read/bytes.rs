@@ -37,6 +37,7 @@ pub fn decompressed(source: impl Read + Send + 'static, count: &ByteCount) -> io
     let mut start = Vec::with_capacity(LONGEST_SIGNATURE);
     counted.by_ref().take(LONGEST_SIGNATURE as u64).read_to_end(&mut start)?;
     refuse_pointer(&start)?;
+    refuse_other_kind(&start)?;
     let compression = Compression::of_bytes(&start);
     let whole = Cursor::new(start).chain(counted);
     Ok(match compression {
@@ -44,6 +45,20 @@ pub fn decompressed(source: impl Read + Send + 'static, count: &ByteCount) -> io
         Some(Compression::Zstd) => Box::new(BufReader::new(zstd::Decoder::new(whole)?)),
         None => Box::new(BufReader::with_capacity(1 << 16, whole)),
     })
+}
+
+/// Fails where a file that is to hold text begins as one of another kind, whose bytes would be taken for another encoding.
+fn refuse_other_kind(start: &[u8]) -> io::Result<()> {
+    let kinds: [(&[u8], &str); 4] = [
+        (b"PK\x03\x04", "a workbook or a ZIP archive; save the table as CSV (UTF-8), or unpack the archive"),
+        (b"PAR1", "a Parquet file; give it the extension .parquet, or give --format parquet"),
+        (b"\xfd7zXZ\x00", "packed with xz; unpack it, or pack it with gzip or zstd"),
+        (b"BZh91AY&SY", "packed with bzip2; unpack it, or pack it with gzip or zstd"),
+    ];
+    match kinds.iter().find(|(signature, _)| start.starts_with(signature)) {
+        None => Ok(()),
+        Some((_, message)) => Err(io::Error::new(io::ErrorKind::InvalidData, *message)),
+    }
 }
 
 /// `source` decompressed, in UTF-8 and without a byte order mark.

@@ -16,6 +16,7 @@ use super::bytes::{ByteCount, Bytes};
 use super::numbers::check_value;
 use super::reader::{Reader, joined, utf8};
 use super::slices::{Slice, Slices};
+use super::times::lost_times;
 use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::json_rows::json_lines;
 use crate::score::layout::{Columns, Layout, is_binary};
@@ -42,8 +43,8 @@ pub struct ColumnarReader {
 struct Batch {
     /// Why its only row is not scored.
     too_long: Option<RowError>,
-    /// The row error of rows whose passthrough columns would lose something.
-    lossy: BTreeMap<usize, RowError>,
+    /// Rows whose passthrough columns would lose something: the column, as the output names it, and the row error.
+    lossy: BTreeMap<usize, (String, RowError)>,
     texts: Vec<ArrayRef>,
     passthrough: PassthroughBatch,
     n_rows: usize,
@@ -177,7 +178,7 @@ impl Batch {
             (Some(schema), true) => PassthroughBatch::Rows(Arc::new(passthrough_columns(batch, layout, schema)?)),
             _ => PassthroughBatch::Fields(passthrough_fields(batch, layout)?),
         };
-        let lossy = lossy_rows(batch, layout);
+        let lossy = lossy_rows(batch, layout)?;
         Ok(Self { too_long: slice.too_long, lossy, texts, passthrough, n_rows: batch.num_rows(), next: 0 })
     }
 
@@ -191,7 +192,15 @@ impl Batch {
                 Passthrough::Fields(fields.get_mut(row).map(std::mem::take).unwrap_or_default())
             }
         };
-        let text = match self.too_long.take().or_else(|| self.lossy.remove(&row)) {
+        let (lost, lossy) = self.lossy.remove(&row).unzip();
+        let passthrough = match passthrough {
+            Passthrough::Fields(mut fields) => {
+                fields.retain(|(name, _)| Some(name) != lost.as_ref());
+                Passthrough::Fields(fields)
+            }
+            row => row,
+        };
+        let text = match self.too_long.take().or(lossy) {
             Some(error) => Err(error),
             None => parts.and_then(|parts| joined(&parts, layout)),
         };
@@ -248,21 +257,24 @@ fn restored(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Read
     Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
 }
 
-/// The rows with a number that its column in the output cannot hold.
-fn lossy_rows(batch: &RecordBatch, layout: &Layout) -> BTreeMap<usize, RowError> {
+/// The rows with a number or a time that its column in the output cannot hold.
+fn lossy_rows(batch: &RecordBatch, layout: &Layout) -> Result<BTreeMap<usize, (String, RowError)>, ReadError> {
     let mut found = BTreeMap::new();
-    if !layout.keep_typed || layout.mixed_numbers.is_empty() {
-        return found;
-    }
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
         let Some(name) = layout.output_name(field.name()) else { continue };
+        for (row, error) in lost_times(column, &name, layout)? {
+            found.insert(row, (name.clone(), error));
+        }
+        if !layout.keep_typed || !layout.mixed_numbers.contains(&name) {
+            continue;
+        }
         for row in 0..batch.num_rows() {
             if let Err(error) = check_value(&name, column.as_ref(), row, layout) {
-                found.insert(row, error);
+                found.insert(row, (name.clone(), error));
             }
         }
     }
-    found
+    Ok(found)
 }
 
 /// Counts the bytes of a file as its rows come.

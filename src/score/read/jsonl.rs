@@ -14,7 +14,7 @@ use super::reader::{Reader, joined, utf8};
 use crate::score::error::{RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition};
-use crate::text::files::standard_json;
+use crate::text::files::{json_with_nulls, standard_json};
 
 pub struct JsonlReader {
     bytes: Bytes,
@@ -39,6 +39,14 @@ impl JsonlReader {
             return Ok(Some(fields_of(&self.line, self.max_row_bytes)));
         }
         Ok(None)
+    }
+
+    /// A text that is `NaN` is missing, and not the word.
+    fn remove_bare_numbers(&self, fields: &mut Fields, layout: &Layout) {
+        let is_word = |value: &RawValue| ["\"NaN\"", "\"Infinity\"", "\"-Infinity\""].contains(&value.get());
+        fields.retain(|(name, value)| {
+            !(layout.is_text_column(name) && is_word(value) && is_bare_number(&self.line, name))
+        });
     }
 
     /// Reads the next line into `self.line`, without more of it than a row may have; `false` at the end.
@@ -70,7 +78,8 @@ impl Reader for JsonlReader {
         let Some(fields) = self.next_fields()? else { return Ok(None) };
         let origin = Origin { file: Arc::clone(&self.name), position: RowPosition::Line(self.n_lines) };
         let (text, passthrough) = match fields {
-            Ok(fields) => {
+            Ok(mut fields) => {
+                self.remove_bare_numbers(&mut fields, layout);
                 let (text, passthrough) = split(fields, layout);
                 (text.and_then(|text| check_fields(&passthrough, layout).map(|()| text)), passthrough)
             }
@@ -91,20 +100,43 @@ fn fields_of(line: &[u8], max_bytes: usize) -> Result<Fields, RowError> {
         )));
     }
     let line = utf8(line)?;
-    object_fields(line.as_bytes()).or_else(|error| {
+    let object = serde_json::from_str::<Object>(line).or_else(|error| {
         // Other programs write numbers that are none.
-        object_fields(standard_json(line).as_bytes()).map_err(|_| {
+        serde_json::from_str(&standard_json(line)).map_err(|_| {
             // The error knows of this line alone, and calls it the first.
             let message = error.to_string();
             let what = message.split(" at line ").next().unwrap_or_default();
             RowError::InvalidJson(format!("{what} at byte {}", error.column()))
         })
-    })
+    })?;
+    match object.twice {
+        None => Ok(object.fields),
+        Some(name) => Err(RowError::InvalidRow(two_fields(&name))),
+    }
 }
 
-/// The fields of one object in their order.
+/// The fields of one object in their order. Fails where two of one name have different values.
 pub fn object_fields(json: &[u8]) -> serde_json::Result<Fields> {
-    serde_json::from_slice::<Object>(json).map(|object| object.0)
+    let object: Object = serde_json::from_slice(json)?;
+    match object.twice {
+        None => Ok(object.fields),
+        Some(name) => Err(de::Error::custom(two_fields(&name))),
+    }
+}
+
+fn two_fields(name: &str) -> String {
+    format!("two fields are called `{name}` and have different values; rename or remove one")
+}
+
+/// Whether `column` of `line` is a bare `NaN` or the like, which programs write for a text that is missing.
+fn is_bare_number(line: &[u8], column: &str) -> bool {
+    let Ok(line) = std::str::from_utf8(line) else { return false };
+    // A line that the standard allows has such words in strings only.
+    if serde_json::from_str::<Object>(line).is_ok() {
+        return false;
+    }
+    let object = serde_json::from_str::<Object>(&json_with_nulls(line));
+    object.is_ok_and(|object| object.fields.iter().any(|(name, value)| name == column && value.get() == "null"))
 }
 
 /// The text and the passthrough columns of a row.
@@ -114,7 +146,7 @@ fn split(fields: Fields, layout: &Layout) -> (Result<Arc<str>, RowError>, Fields
         match value {
             None | Some("null") => Ok(None),
             Some(value) if value.starts_with('"') => {
-                serde_json::from_str(value).map(Some).map_err(|error| RowError::InvalidJson(error.to_string()))
+                serde_json::from_str(value).map(Some).map_err(|error| invalid_string(column, value, &error))
             }
             Some(_) => Err(RowError::NoText(format!("`{column}` is not a string"))),
         }
@@ -133,8 +165,21 @@ fn split(fields: Fields, layout: &Layout) -> (Result<Arc<str>, RowError>, Fields
     (text, passthrough)
 }
 
-/// An object's fields in their order, each value as it is spelled. Of two with one name the last holds.
-struct Object(Fields);
+/// Why the `value` of a text column cannot be decoded.
+fn invalid_string(column: &str, value: &str, error: &serde_json::Error) -> RowError {
+    let is_decoded = serde_json::from_str::<String>(&standard_json(value)).is_ok();
+    RowError::InvalidJson(match is_decoded {
+        true => format!("`{column}` has half of a surrogate pair (such as \\ud83d), which is no character; remove it"),
+        false => format!("`{column}`: {error}"),
+    })
+}
+
+/// An object's fields in their order, each value as it is spelled.
+struct Object {
+    fields: Fields,
+    /// The first name that two fields with different values have.
+    twice: Option<String>,
+}
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -152,15 +197,16 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-        let mut fields = Fields::new();
+        let mut object = Object { fields: Fields::new(), twice: None };
         while let Some(name) = map.next_key::<String>()? {
             let value: Box<RawValue> = map.next_value().map_err(de::Error::custom)?;
-            match fields.iter_mut().find(|(other, _)| *other == name) {
-                Some(field) => field.1 = value,
-                None => fields.push((name, value)),
+            match object.fields.iter().find(|(other, _)| *other == name) {
+                Some((_, other)) if other.get() == value.get() => {}
+                Some(_) => object.twice = object.twice.or(Some(name)),
+                None => object.fields.push((name, value)),
             }
         }
-        Ok(Object(fields))
+        Ok(object)
     }
 }
 
@@ -203,6 +249,17 @@ mod tests {
         assert_eq!(records(lines.as_bytes(), &[]), positions.into_iter().zip(texts).collect::<Vec<_>>());
         assert_eq!(records(b"{\"text\": \"\xff\"}\n", &[])[0].1, Err("not_utf8"));
         assert_eq!(records(br#"{"text": "\ud83d"}"#, &[])[0].1, Err("invalid_json"));
+        for (line, expected) in [
+            (r#"{"id": 1, "id": 2, "text": "x"}"#, Err("invalid_row")),
+            (r#"{"text": "x", "text": "y"}"#, Err("invalid_row")),
+            (r#"{"id": 1, "id": 1, "text": "x"}"#, Ok("x".to_owned())),
+            (r#"{"text": NaN}"#, Err("no_text")),
+            (r#"{"text": -Infinity, "b": "NaN"}"#, Err("no_text")),
+            (r#"{"text": "NaN"}"#, Ok("NaN".to_owned())),
+            (r#"{"text": "NaN", "b": {"text": NaN}}"#, Ok("NaN".to_owned())),
+        ] {
+            assert_eq!(records(line.as_bytes(), &[])[0].1, expected, "{line}");
+        }
         assert!(records(b"", &[]).is_empty());
     }
 

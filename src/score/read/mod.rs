@@ -12,6 +12,7 @@ mod separated;
 mod settings;
 mod slices;
 mod texts;
+mod times;
 
 pub use bytes::ByteCount;
 pub use open::{check_encoding, open};

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 
-use super::bytes::{ARROW_FILE, ByteCount, decoded, decompressed};
+use super::bytes::{ARROW_FILE, ByteCount, Bytes, decoded, decompressed};
 use super::columnar::ColumnarReader;
 use super::jsonl::JsonlReader;
 use super::reader::Reader;
@@ -11,7 +11,7 @@ use super::separated::{Dialect, SeparatedReader};
 use super::settings::ReadSettings;
 use super::texts::TextsReader;
 use crate::score::error::{ReadError, RowError, ScoreError};
-use crate::score::format::Format;
+use crate::score::format::{Compression, Format};
 use crate::score::inputs::{Location, Source};
 use crate::system::file_start::{N_POINTER, refuse_pointer};
 
@@ -68,7 +68,30 @@ fn parquet(
     let mut start = Vec::new();
     file.by_ref().take(N_POINTER as u64).read_to_end(&mut start)?;
     refuse_pointer(&start)?;
+    if Compression::of_bytes(&start).is_some() {
+        let message = "packed as a whole; unpack it first, since Parquet packs its own pages";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message).into());
+    }
     Ok(Box::new(ColumnarReader::of_parquet(file, &source.name, count.clone(), max_row_bytes)?))
+}
+
+/// Fails where the first line shows one JSON document over many lines, or an array of the rows.
+fn json_lines(mut bytes: Bytes) -> Result<Bytes, ReadError> {
+    const N_BYTES: u64 = 1 << 12;
+    let mut start = Vec::new();
+    bytes.by_ref().take(N_BYTES).read_until(b'\n', &mut start)?;
+    let first = start.trim_ascii();
+    let is_array = first.strip_prefix(b"[").is_some_and(|rest| matches!(rest.trim_ascii_start(), [] | [b'{', ..]));
+    let is_object = first == b"{" && {
+        let n_first = start.len();
+        bytes.by_ref().take(N_BYTES).read_until(b'\n', &mut start)?;
+        !start[n_first..].trim_ascii_start().starts_with(b"{")
+    };
+    match (is_array, is_object) {
+        (true, _) => Err(ReadError::JsonDocument("'.[]'")),
+        (_, true) => Err(ReadError::JsonDocument(".")),
+        _ => Ok(Box::new(io::Cursor::new(start).chain(bytes))),
+    }
 }
 
 fn read_as(
@@ -79,12 +102,12 @@ fn read_as(
 ) -> Result<Box<dyn Reader>, ReadError> {
     let name = source.name.as_str();
     let ReadSettings { delimiter, has_quotes, encoding, max_row_bytes, .. } = settings;
-    let dialect = |delimiter| Dialect { delimiter, has_quotes, max_row_bytes };
+    let dialect = |delimiter| Dialect { delimiter, default_delimiter: None, has_quotes, max_row_bytes };
     Ok(match source.format {
-        Format::Jsonl => Box::new(JsonlReader::new(decoded(file, count, encoding)?, max_row_bytes, name)),
+        Format::Jsonl => Box::new(JsonlReader::new(json_lines(decoded(file, count, encoding)?)?, max_row_bytes, name)),
         Format::Csv => Box::new(SeparatedReader::new(decoded(file, count, encoding)?, dialect(delimiter), name)?),
         Format::Tsv => {
-            let dialect = dialect(delimiter.or(Some(b'\t')));
+            let dialect = Dialect { default_delimiter: Some(b'\t'), ..dialect(delimiter) };
             Box::new(SeparatedReader::new(decoded(file, count, encoding)?, dialect, name)?)
         }
         Format::Arrow | Format::ArrowStream => {

@@ -19,8 +19,10 @@ const N_SNIFFED: u64 = 1 << 16;
 /// How separated values are read.
 #[derive(Debug, Clone, Copy)]
 pub struct Dialect {
-    /// `None`: the one that the first line shows.
+    /// `None`: the one that a line `sep=;` names, else the default.
     pub delimiter: Option<u8>,
+    /// `None`: the one that the header shows.
+    pub default_delimiter: Option<u8>,
     pub has_quotes: bool,
     pub max_row_bytes: usize,
 }
@@ -42,8 +44,8 @@ impl SeparatedReader {
         if start.is_empty() {
             bytes.by_ref().take(N_SNIFFED).read_until(b'\n', &mut start)?;
         }
-        let delimiter =
-            dialect.delimiter.or(sep.map(|(delimiter, _)| delimiter)).unwrap_or_else(|| delimiter_of(&start));
+        let named = dialect.delimiter.or(sep.map(|(delimiter, _)| delimiter)).or(dialect.default_delimiter);
+        let delimiter = named.unwrap_or_else(|| delimiter_of(&start));
         let syntax = Syntax { delimiter, has_quotes: dialect.has_quotes, max_bytes: dialect.max_row_bytes };
         let whole = Box::new(io::Cursor::new(start).chain(bytes));
         let mut rows = CsvRows::new(whole, syntax, u64::from(sep.is_some()));
@@ -131,7 +133,7 @@ mod tests {
     type Row = (RowPosition, Option<String>, Result<String, &'static str>);
 
     fn records(bytes: &[u8]) -> Vec<Row> {
-        let dialect = Dialect { delimiter: None, has_quotes: true, max_row_bytes: 1 << 20 };
+        let dialect = Dialect { delimiter: None, default_delimiter: None, has_quotes: true, max_row_bytes: 1 << 20 };
         let mut reader = SeparatedReader::new(Box::new(Cursor::new(bytes.to_vec())), dialect, "a").unwrap();
         let columns = SourceColumns { name: "a".into(), columns: reader.columns() };
         let layout = Layout::new(&[columns], &ColumnChoice::default(), Format::Csv).unwrap();
@@ -157,6 +159,7 @@ mod tests {
         ];
         assert_eq!(records(b"id;text\n1;\"a\n\"\"b\"\"\"\n2\n3;\n4;\xe4\n5;Ende\n"), expected);
         let expected = [row(3, Some("1"), Ok("a")), row(4, None, Err("invalid_row")), row(6, Some("3"), Ok("c"))];
+        assert_eq!(records(b"\"sep=;\"\r\nid;text\r\n1;a\r\n2\r\n\r\n3;c"), expected, "quoted");
         assert_eq!(records(b"sep=;\r\nid;text\r\n1;a\r\n2\r\n\r\n3;c"), expected, "Excel");
     }
 }
