@@ -56,6 +56,12 @@ impl Graph {
         self.outputs.iter().find(|known| known.name == output)?.rank()
     }
 
+    /// The number of logits in a row of an output, where the file says it.
+    pub fn n_logits(&self, output: &str) -> Option<usize> {
+        let output = self.outputs.iter().find(|known| known.name == output)?;
+        output.fixed_size(output.rank()?.checked_sub(1)?)
+    }
+
     /// Whether the file says that an output has a row for each token.
     pub fn is_per_token(&self, output: &str) -> bool {
         let output = self.outputs.iter().find(|known| known.name == output);

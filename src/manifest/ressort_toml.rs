@@ -1,5 +1,6 @@
 //! The optional `ressort.toml` of a model folder: what the export cannot say.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -172,6 +173,8 @@ impl RessortToml {
         }
         let n_labels = section.labels.as_ref().map_or(labels.len(), Vec::len);
         let output = graph.head_output(section.output.as_deref(), Task::Topics, n_labels)?;
+        let labels = &*or_default(labels, graph, &output);
+        let n_labels = section.labels.as_ref().map_or(labels.len(), Vec::len);
         let declared = match section.problem_type {
             Some(problem_type) => Some(problem_type),
             None => config.problem_type(&dir.join("config.json"))?,
@@ -228,8 +231,13 @@ impl RessortToml {
         let none = EntitiesSection::default();
         let section = self.entities.as_ref().unwrap_or(&none);
         let given = section.labels.as_deref().unwrap_or(labels);
-        let tags = rename_tags(given, &section.rename).map_err(|name| self.unknown("rename", &name, given))?;
         let output = graph.head_output(section.output.as_deref(), Task::Entities, given.len())?;
+        let given = &*or_default(given, graph, &output);
+        let tags = match given {
+            // How many there are, the trial run shows, which also renames them.
+            [] => Vec::new(),
+            _ => rename_tags(given, &section.rename).map_err(|name| self.unknown("rename", &name, given))?,
+        };
         Ok(EntityHead {
             scores: graph.scores(&output),
             output,
@@ -259,6 +267,14 @@ impl RessortToml {
 
     fn invalid(&self, message: String) -> ManifestError {
         ManifestError::Invalid { path: self.path.clone(), message }
+    }
+}
+
+/// `labels`, or where there are none, the default labels of the logits that the graph says it has.
+fn or_default<'l>(labels: &'l [String], graph: &Graph, output: &str) -> Cow<'l, [String]> {
+    match graph.n_logits(output).filter(|_| labels.is_empty()) {
+        Some(n_logits) => (0..n_logits).map(default_label).collect(),
+        None => Cow::Borrowed(labels),
     }
 }
 

@@ -7,6 +7,7 @@
 //!   form (`B_PER`, `PER-B`, `b-per`) it counts where the set uses that form: a type has a `B` and an `I`, `E`, `L` or `M` in
 //!   it, or all types have it, one of them with a `B` or an `I`. `E-`, `S-`, `L-`, `U-` and `M-` count next to a `B-` or an
 //!   `I-`, and where all types have such a letter. So `E-Mail` and `I_LOVE` next to `PER` stay whole.
+//! - `0` is `O` in a set that has no `O`, and whose other tags all have a letter.
 //! - A *bare* `B` or `I` belongs to the type [`ONLY_TYPE`], where both are there or no tag is a plain type.
 //! - All else is a *plain* type: neighbouring tokens of it are one entity.
 
@@ -34,6 +35,9 @@ pub struct Tag {
     /// The entity type, without letter; for no entity, `raw`.
     pub label: String,
 }
+
+/// `O` as it is mistyped.
+const ZERO: &str = "0";
 
 /// How a letter is attached to a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +67,8 @@ pub struct TagReader {
     forms: Vec<Form>,
     /// Whether `B` and `I` are letters without a type.
     has_bare: bool,
+    /// Whether `0` is written for `O`.
+    has_zero: bool,
 }
 
 /// The tags of a model, in the order of its logits.
@@ -97,7 +103,10 @@ pub fn rename_tags(raw: &[String], names: &BTreeMap<String, String>) -> Result<V
 impl TagReader {
     /// The reader of the tags of one model or file; a tag may be there many times.
     pub fn of<'t>(tags: impl IntoIterator<Item = &'t str>) -> Self {
-        let named: BTreeSet<&str> = tags.into_iter().map(str::trim).filter(|tag| !is_outside(tag)).collect();
+        let all: BTreeSet<&str> = tags.into_iter().map(str::trim).collect();
+        let has_zero = !all.iter().any(|tag| tag.eq_ignore_ascii_case("O"));
+        let (zero, named): (Vec<&str>, Vec<&str>) =
+            all.into_iter().filter(|tag| !is_outside(tag)).partition(|tag| has_zero && *tag == ZERO);
         let (bare, typed): (Vec<&str>, Vec<&str>) = named.into_iter().partition(|tag| letter_of(tag).is_some());
         let candidates: BTreeSet<Form> = typed.iter().flat_map(|tag| splits(tag)).map(|split| split.form).collect();
         let forms: Vec<Form> = candidates.into_iter().filter(|form| is_used(*form, &typed)).collect();
@@ -110,14 +119,16 @@ impl TagReader {
             (false, true) => !has_plain && bare.iter().all(|tag| letter_of(tag) == Some('I')),
             (false, false) => false,
         };
-        Self { forms, has_bare }
+        // Among numbers or plain types, `0` is one of them.
+        let has_zero = !zero.is_empty() && !has_plain && (has_bare || !forms.is_empty());
+        Self { forms, has_bare, has_zero }
     }
 
     pub fn read(&self, tag: &str) -> Tag {
         let raw = tag.trim();
         let split = splits(raw).find(|split| self.forms.contains(&split.form));
         let (position, label) = match (split, letter_of(raw).filter(|_| self.has_bare)) {
-            _ if is_outside(raw) => (Position::Outside, raw),
+            _ if is_outside(raw) || (self.has_zero && raw == ZERO) => (Position::Outside, raw),
             (Some(split), _) => (position_of(split.letter), split.label),
             (None, Some(letter)) => (position_of(letter), ONLY_TYPE),
             (None, None) => (Position::Inside, raw),
@@ -190,7 +201,7 @@ fn splits(tag: &str) -> impl Iterator<Item = Split<'_>> {
 }
 
 fn split(tag: &str, is_suffix: bool) -> Option<Split<'_>> {
-    const SEPARATORS: &str = "-_.:/|‐‑–";
+    const SEPARATORS: &str = "-_.:/| ‐‑–";
     let mut rest = tag.chars();
     let mut next = || if is_suffix { rest.next_back() } else { rest.next() };
     let (written, separator) = (next()?, next()?);
@@ -276,6 +287,7 @@ mod tests {
             ["PER.B", "PER.I", "LOC.B", "O"],
             ["b-PER", "i-PER", "b-LOC", "O"],
             ["B:PER", "I:PER", "B:LOC", "O"],
+            ["B PER", "I PER", "B LOC", "O"],
         ] {
             check(&tags, &per_and_loc);
         }
@@ -285,6 +297,19 @@ mod tests {
         check(&["B-LOC-deriv", "I_ORG", "B-"], &[(Begin, "LOC-deriv"), (Inside, "I_ORG"), (Inside, "B-")]);
         check(&["B", "I", "E", "S"], &[Begin, Inside, End, Single].map(|position| (position, ONLY_TYPE)));
         check(&["i", "o"], &[(Inside, ONLY_TYPE), (Outside, "o")]);
+    }
+
+    #[test]
+    fn zero_is_outside_only_where_it_takes_the_place_of_o() {
+        check(&["0", "B-PER", "I-PER"], &[(Outside, "0"), (Begin, "PER"), (Inside, "PER")]);
+        check(
+            &["B_PER", "I_PER", "0", "[PAD]"],
+            &[(Begin, "PER"), (Inside, "PER"), (Outside, "0"), (Outside, "[PAD]")],
+        );
+        check(&["0", "B", "I"], &[(Outside, "0"), (Begin, ONLY_TYPE), (Inside, ONLY_TYPE)]);
+        check(&["O", "0", "B-PER"], &[(Outside, "O"), (Inside, "0"), (Begin, "PER")]);
+        check(&["0", "1", "2"], &[(Inside, "0"), (Inside, "1"), (Inside, "2")]);
+        check(&["0", "B-PER", "MISC"], &[(Inside, "0"), (Begin, "PER"), (Inside, "MISC")]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::inference::decode::entities::TagScheme;
 use crate::inference::pipeline::EntityTags;
 use crate::inference::scheduler::Sessions;
 use crate::inference::tokenize::{TokenizeError, Tokens, Window};
+use crate::manifest::tags::rename_tags;
 use crate::manifest::task::{GraphScores, Pooling, ProblemType, Task};
 use crate::manifest::{EntityHead, Manifest, TopicHead, default_label, export_task};
 use crate::models::sharing::TrialSource;
@@ -96,7 +97,16 @@ impl Trial {
                 ));
             }
             if head.tags.is_empty() {
-                head.tags = (0..output.n_labels()).map(default_label).collect();
+                let tags: Vec<String> = (0..output.n_labels()).map(default_label).collect();
+                head.tags = rename_tags(&tags, &head.rename).map_err(|name| {
+                    let known = tags.join("`, `");
+                    unfit(
+                        manifest,
+                        format!(
+                            "rename in ressort.toml names `{name}`, which is no label of the model; it has `{known}`"
+                        ),
+                    )
+                })?;
             }
             check_width(manifest, &head.output, head.tags.len(), output.n_labels())?;
             head.scores = scores(manifest, &head.output, &outputs)?;

@@ -20,6 +20,36 @@ async fn missing_labels_are_called_label_0_and_so_on() {
 }
 
 #[tokio::test]
+async fn default_labels_can_be_renamed_and_given_thresholds() {
+    let without_labels = |model: &str, toml: &str| {
+        let folder = copy_of(model);
+        edit_config(&folder, |config| {
+            config.remove("id2label");
+            config.remove("label2id");
+        });
+        write(&folder, "ressort.toml", toml);
+        folder
+    };
+    let toml = "[topics]\nrename = { LABEL_0 = \"Politik\" }\nthresholds = { LABEL_1 = 0.25 }\n";
+    let folder = without_labels("lexicon-topics", toml);
+    let spec = ModelSpec { name: "unnamed".into(), path: folder.path().to_owned() };
+    let model = Model::load(&spec, &settings()).await.unwrap();
+    let labels: Vec<_> =
+        model.topic_labels().iter().take(2).map(|label| (label.label.as_str(), label.threshold)).collect();
+    assert_eq!((labels[0].0, labels[1]), ("Politik", ("LABEL_1", 0.25)));
+
+    let rename = "LABEL_0 = \"O\", LABEL_1 = \"B-PER\", LABEL_2 = \"I-PER\"";
+    let folder = without_labels("lexicon-ner", &format!("[entities]\nrename = {{ {rename} }}\n"));
+    let spec = ModelSpec { name: "unnamed".into(), path: folder.path().to_owned() };
+    let model = Model::load(&spec, &settings()).await.unwrap();
+    let text = "sagte Angela Merkel";
+    assert_eq!(found(&predict(&model, text, options()).await, text), [("PER".to_owned(), "Angela Merkel")]);
+    let folder = without_labels("lexicon-ner", "[entities]\nrename = { LABEL_9 = \"PER\" }\n");
+    let message = refusal(folder.path().to_owned()).await;
+    assert!(message.contains("names `LABEL_9`") && message.contains("`LABEL_6`"), "{message}");
+}
+
+#[tokio::test]
 async fn labels_are_read_as_other_programs_write_them() {
     for (id2label, label2id, first) in [
         (serde_json::json!(["A", "B", "C", "D"]), serde_json::Value::Null, "A"),
