@@ -21,7 +21,7 @@ pub struct ColumnChoice {
     pub id: Option<String>,
     /// Whether the output repeats the text columns.
     pub keep_text: bool,
-    /// Whether the output has rows that failed too, with the reason in the column [`ERROR`].
+    /// Whether the output has rows that failed too, with the reason in the column `error`.
     pub keep_errors: bool,
 }
 
