@@ -1,10 +1,11 @@
 //! Reads JSON lines: `{"id": …, "text": …, "topics": […], "entities": [{"start": …, "end": …, "label": …}, …]}`, offsets in
 //! Unicode code points. Other fields are ignored.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -15,7 +16,39 @@ use crate::manifest::tags::{Position, Tag, TagReader};
 use crate::text::files::standard_json;
 
 /// The fields of a line, read only where they are used: other programs write what is no JSON value into others.
-type Fields<'l> = BTreeMap<Cow<'l, str>, &'l RawValue>;
+type Fields<'l> = BTreeMap<String, &'l RawValue>;
+
+/// The fields of a line. Two of one name must have the same value.
+struct Line<'l>(Fields<'l>);
+
+impl<'de: 'l, 'l> Deserialize<'de> for Line<'l> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(LineVisitor)
+    }
+}
+
+struct LineVisitor;
+
+impl<'de> Visitor<'de> for LineVisitor {
+    type Value = Line<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line<'de>, A::Error> {
+        let mut fields = Fields::new();
+        while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+            if fields.get(&name).is_some_and(|other| other.get() != value.get()) {
+                return Err(de::Error::custom(format_args!(
+                    "two fields are called `{name}` and have different values"
+                )));
+            }
+            fields.insert(name, value);
+        }
+        Ok(Line(fields))
+    }
+}
 
 /// Reads all documents, from the fields that `columns` names.
 pub(super) fn read(text: &str, columns: &GoldColumns) -> Result<Vec<GoldDocument>, ContentError> {
@@ -64,8 +97,8 @@ fn join_tagged(documents: &mut [GoldDocument]) {
 /// The document of a line, with an empty id where it has none.
 fn parse(line: &str, columns: &GoldColumns) -> Result<GoldDocument, String> {
     let standard;
-    let fields: Fields<'_> = match serde_json::from_str(line) {
-        Ok(fields) => fields,
+    let Line(fields) = match serde_json::from_str(line) {
+        Ok(line) => line,
         Err(error) => {
             standard = standard_json(line);
             serde_json::from_str(&standard).map_err(|_| format!("{error}; each line must be one JSON object"))?

@@ -62,6 +62,10 @@ pub struct Gold {
     pub version: String,
 }
 
+/// How packed files begin.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
 impl Gold {
     /// Reads and checks a file.
     pub fn read(source: &GoldSource) -> Result<Self, GoldError> {
@@ -72,6 +76,11 @@ impl Gold {
 
     fn parse(source: &GoldSource, bytes: &[u8]) -> Result<Self, ContentError> {
         refuse_pointer(bytes).map_err(|error| ContentError::File(error.to_string()))?;
+        if [&GZIP[..], &ZSTD].iter().any(|signature| bytes.starts_with(signature)) {
+            return Err(ContentError::File(
+                "packed; unpack it with `gunzip` or `unzstd`, and give that file".to_owned(),
+            ));
+        }
         let in_utf8 = in_utf8(bytes, source.encoding);
         let text = std::str::from_utf8(&in_utf8).map_err(|error| {
             let line = 1 + in_utf8.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
@@ -181,6 +190,11 @@ mod tests {
         assert!(error_of("a.jsonl", "\n\n").contains("contains no document"));
         assert!(error_of("a.jsonl", r#"{"text": "a"}"#).contains("--topics-column"));
         assert!(error_of("a.xml", "").contains("--format"));
+        assert!(
+            error_of("a.jsonl", r#"{"text": "a", "text": "b", "topics": []}"#).contains("two fields are called `text`")
+        );
+        let source = GoldSource { path: "a.jsonl.gz".into(), ..GoldSource::default() };
+        assert!(format!("{:?}", Gold::parse(&source, &GZIP).unwrap_err()).contains("gunzip"));
     }
 
     #[test]
