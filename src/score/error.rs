@@ -1,10 +1,13 @@
 //! Why a scoring run fails, and why one row cannot be scored.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::classify::error::ClassifyError;
 use crate::text::encoding::NOT_UTF8_REMEDY;
+
+/// What messages call standard output.
+pub const STDOUT: &str = "standard output";
 
 /// What ends a run. Rows that were saved by then are kept, and the same command resumes.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +23,7 @@ pub enum ScoreError {
         "{name}: has changed while it was read; make sure that no other program writes to it, and run the command again"
     )]
     InputChanged { name: String },
-    #[error("{path}: cannot be written{remedy}", path = path.display(), remedy = remedy_of(source))]
+    #[error("{path}: cannot be written{remedy}", path = path.display(), remedy = remedy_of(path, source))]
     Write { path: PathBuf, source: io::Error },
     #[error("{path}: the rows cannot be written in this format", path = path.display())]
     Encode { path: PathBuf, source: ReadError },
@@ -110,8 +113,10 @@ impl ScoreError {
     }
 }
 
-fn remedy_of(error: &io::Error) -> &'static str {
+fn remedy_of(path: &Path, error: &io::Error) -> &'static str {
     match error.kind() {
+        // Nothing resumes what went to standard output.
+        io::ErrorKind::StorageFull if path == Path::new(STDOUT) => " (make space and run the same command again)",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             " (make room and run the same command again, which resumes)"
         }

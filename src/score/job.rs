@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::error::STDOUT;
 use super::format::Format;
 use super::layout::ColumnChoice;
 use super::read::ReadSettings;
@@ -60,7 +61,7 @@ impl Target {
     pub fn path(&self) -> PathBuf {
         match self {
             Self::File { path, .. } => path.clone(),
-            Self::Stdout { .. } => "standard output".into(),
+            Self::Stdout { .. } => STDOUT.into(),
         }
     }
 }

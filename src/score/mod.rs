@@ -31,6 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use dry_run::DryRun;
+use error::STDOUT;
 pub use error::{ReadError, RowError, ScoreError};
 pub use format::Format;
 pub use job::{Job, OutputChoice, Target};
@@ -121,7 +122,7 @@ fn finish(
         }
         (Sink::Pipe(mut pipe), Target::Stdout { errors_file }) => {
             pipe.write(footer)?;
-            ("standard output".to_owned(), errors_file.clone())
+            (STDOUT.to_owned(), errors_file.clone())
         }
         (Sink::Parts(_), Target::Stdout { .. }) | (Sink::Pipe(_), Target::File { .. }) => {
             return Err(ScoreError::Broken);

@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::error::{RowError, ScoreError};
+use super::error::{RowError, STDOUT, ScoreError};
 use super::parts::{Checkpoint, Parts, Position};
 use super::row::{FinishedRow, RowPosition};
 use super::summary::Counts;
@@ -155,7 +155,7 @@ impl Pipe {
         let mut stdout = io::stdout().lock();
         let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
         self.checkpoint.rows_bytes += bytes.len() as u64;
-        written.map_err(|error| ScoreError::write("standard output", error))
+        written.map_err(|error| ScoreError::write(STDOUT, error))
     }
 
     /// Errors first, so that a reader of the rows finds the reason for each missing one.

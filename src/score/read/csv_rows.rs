@@ -15,6 +15,8 @@ pub struct Syntax {
     pub delimiter: u8,
     /// Whether a quote at the start of a value has a meaning.
     pub has_quotes: bool,
+    /// Whether a carriage return without a newline ends a line. Else it is a character, which other programs write unquoted.
+    pub ends_with_return: bool,
     /// Longest row, in bytes.
     pub max_bytes: usize,
 }
@@ -78,14 +80,12 @@ impl CsvRows {
     pub fn next(&mut self) -> io::Result<Option<CsvRow>> {
         let mut row = Building::new();
         let mut line = self.n_lines + 1;
-        while let Some(byte) = self.read_byte()? {
-            let is_empty = row.n_bytes == 0;
-            let ends_line = matches!(byte, b'\n' | b'\r');
-            if ends_line && is_empty {
+        while let Some((byte, ends_line)) = self.read_byte()? {
+            if ends_line && row.n_bytes == 0 {
                 line = self.n_lines + 1;
                 continue;
             }
-            match row.push(byte, self.syntax) {
+            match row.push(byte, ends_line, self.syntax) {
                 Step::RowEnds => return Ok(Some(CsvRow { line, values: Ok(row.values) })),
                 Step::Unclosed => return Ok(Some(self.start_again(row, line))),
                 Step::More if row.n_bytes <= self.syntax.max_bytes => {}
@@ -103,8 +103,8 @@ impl CsvRows {
         }
     }
 
-    /// The next byte. A newline after a carriage return is counted as one line end with it.
-    fn read_byte(&mut self) -> io::Result<Option<u8>> {
+    /// The next byte, and whether it ends a line. A newline after a carriage return is counted as one line end with it.
+    fn read_byte(&mut self) -> io::Result<Option<(u8, bool)>> {
         if self.at >= self.buffer.len() {
             self.at = 0;
             self.buffer.clear();
@@ -113,10 +113,21 @@ impl CsvRows {
         }
         let Some(&byte) = self.buffer.get(self.at) else { return Ok(None) };
         self.at += 1;
+        let ends_line =
+            byte == b'\n' || (byte == b'\r' && (self.syntax.ends_with_return || self.is_before_newline()?));
         let is_second = byte == b'\n' && std::mem::take(&mut self.after_return);
-        self.after_return = byte == b'\r';
-        self.n_lines += u64::from(matches!(byte, b'\n' | b'\r') && !is_second);
-        Ok(Some(byte))
+        self.after_return = byte == b'\r' && ends_line;
+        self.n_lines += u64::from(ends_line && !is_second);
+        Ok(Some((byte, ends_line)))
+    }
+
+    /// Whether a newline or the end of the file comes next.
+    fn is_before_newline(&mut self) -> io::Result<bool> {
+        let next = match self.buffer.get(self.at) {
+            Some(&byte) => Some(byte),
+            None => self.bytes.fill_buf()?.first().copied(),
+        };
+        Ok(next.is_none_or(|byte| byte == b'\n'))
     }
 
     /// Gives up `row`, whose quote never closes, and goes back to the end of its first line.
@@ -137,8 +148,8 @@ impl CsvRows {
     }
 
     fn skip_line(&mut self) -> io::Result<()> {
-        while let Some(byte) = self.read_byte()? {
-            if matches!(byte, b'\n' | b'\r') {
+        while let Some((_, ends_line)) = self.read_byte()? {
+            if ends_line {
                 break;
             }
         }
@@ -158,10 +169,9 @@ impl Building {
         }
     }
 
-    fn push(&mut self, byte: u8, syntax: Syntax) -> Step {
+    fn push(&mut self, byte: u8, ends_line: bool, syntax: Syntax) -> Step {
         self.n_bytes += 1;
         let is_quote = syntax.has_quotes && byte == b'"';
-        let ends_line = matches!(byte, b'\n' | b'\r');
         if self.has_later_lines {
             self.later_lines.push(byte);
         }
@@ -211,7 +221,7 @@ mod tests {
 
     use super::*;
 
-    const SYNTAX: Syntax = Syntax { delimiter: b',', has_quotes: true, max_bytes: 40 };
+    const SYNTAX: Syntax = Syntax { delimiter: b',', has_quotes: true, ends_with_return: true, max_bytes: 40 };
 
     fn rows(text: &str, syntax: Syntax) -> Vec<(u64, Option<Vec<String>>)> {
         let mut rows = CsvRows::new(Box::new(Cursor::new(text.as_bytes().to_vec())), syntax, 0);

@@ -46,7 +46,12 @@ impl SeparatedReader {
         }
         let named = dialect.delimiter.or(sep.map(|(delimiter, _)| delimiter)).or(dialect.default_delimiter);
         let delimiter = named.unwrap_or_else(|| delimiter_of(&start));
-        let syntax = Syntax { delimiter, has_quotes: dialect.has_quotes, max_bytes: dialect.max_row_bytes };
+        let syntax = Syntax {
+            delimiter,
+            has_quotes: dialect.has_quotes,
+            ends_with_return: ends_with_return(&start, dialect.has_quotes),
+            max_bytes: dialect.max_row_bytes,
+        };
         let whole = Box::new(io::Cursor::new(start).chain(bytes));
         let mut rows = CsvRows::new(whole, syntax, u64::from(sep.is_some()));
         let header = match rows.next()? {
@@ -74,6 +79,20 @@ impl SeparatedReader {
         }
         values.iter().map(|value| utf8(value).map(str::to_owned)).collect()
     }
+}
+
+/// Whether the first line ends with a carriage return alone, as in files of old programs on the Mac.
+fn ends_with_return(start: &[u8], has_quotes: bool) -> bool {
+    let mut is_quoted = false;
+    for (at, byte) in start.iter().enumerate() {
+        match byte {
+            b'"' if has_quotes => is_quoted = !is_quoted,
+            b'\r' if !is_quoted => return start.get(at + 1) != Some(&b'\n'),
+            b'\n' if !is_quoted => return false,
+            _ => {}
+        }
+    }
+    false
 }
 
 fn header_of(row: CsvRow) -> Result<Vec<String>, ReadError> {
@@ -159,6 +178,10 @@ mod tests {
         ];
         assert_eq!(records(b"id;text\n1;\"a\n\"\"b\"\"\"\n2\n3;\n4;\xe4\n5;Ende\n"), expected);
         let expected = [row(3, Some("1"), Ok("a")), row(4, None, Err("invalid_row")), row(6, Some("3"), Ok("c"))];
+        let old = [row(2, Some("1"), Ok("a")), row(3, Some("2"), Ok("b"))];
+        assert_eq!(records(b"id,text\r1,a\r2,b\r"), old, "a carriage return ends lines");
+        let character = [row(2, Some("1"), Ok("a\rb")), row(3, Some("2\r"), Ok("c")), row(4, None, Err("invalid_row"))];
+        assert_eq!(records(b"id,text\n1,a\rb\n2\r,c\r\n3\r\n"), character, "it is a character");
         assert_eq!(records(b"\"sep=;\"\r\nid;text\r\n1;a\r\n2\r\n\r\n3;c"), expected, "quoted");
         assert_eq!(records(b"sep=;\r\nid;text\r\n1;a\r\n2\r\n\r\n3;c"), expected, "Excel");
     }
