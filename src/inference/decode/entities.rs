@@ -5,6 +5,7 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
+use crate::inference::decode::bare::bare;
 use crate::inference::decode::stretches::stretches;
 use crate::inference::decode::viterbi::{Ends, Transitions};
 use crate::inference::decode::word_tokens::{Word, words_of_tokens};
@@ -81,14 +82,13 @@ pub fn decode_entities(
     let Source { text, tokens, gaps } = source;
     let tokens_by_stretch = || stretches(tagged_tokens(tokens, logits, scheme), gaps, |token| token.span).into_iter();
     let words_by_stretch = || stretches(words_of_tokens(text, tokens), gaps, |word| word.span);
-    match strategy {
-        AggregationStrategy::None => tokens_by_stretch().flatten().filter(is_entity).map(raw_entity).collect(),
-        AggregationStrategy::Simple => {
-            // Tokens of white space take part, as in the reference, but no entity begins with them or is nothing else.
-            let entities = tokens_by_stretch().flat_map(|tokens| join(text, tokens));
-            let trimmed = entities.map(|entity| Entity { span: entity.span.trim(text), ..entity });
-            trimmed.filter(|entity| !entity.span.is_empty()).collect()
+    let entities: Vec<Entity> = match strategy {
+        // Tokens as the model tagged them, punctuation too.
+        AggregationStrategy::None => {
+            return tokens_by_stretch().flatten().filter(is_entity).map(raw_entity).collect();
         }
+        // Tokens of white space take part, as in the reference, but no entity begins with them or is nothing else.
+        AggregationStrategy::Simple => tokens_by_stretch().flat_map(|tokens| join(text, tokens)).collect(),
         AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => words_by_stretch()
             .iter()
             .flat_map(|words| join(text, tagged_words(words, logits, scheme, strategy)))
@@ -100,7 +100,8 @@ pub fn decode_entities(
                 |(index, words): (usize, &Vec<Word>)| words_by_valid_sequence(words, logits, scheme, ends(index));
             stretches.iter().enumerate().flat_map(|stretch| join(text, tagged(stretch))).collect()
         }
-    }
+    };
+    entities.into_iter().filter_map(|entity| Some(Entity { span: bare(text, entity.span)?, ..entity })).collect()
 }
 
 fn is_entity(tagged: &Tagged<'_>) -> bool {

@@ -1,6 +1,7 @@
 //! From a document's logits to what they say: topics with scores, entities with spans. Pure functions over one
 //! document; nothing here knows of windows, batches or requests.
 
+pub mod bare;
 pub mod entities;
 pub mod received;
 pub mod scores;

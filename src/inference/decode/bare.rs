@@ -1,0 +1,112 @@
+//! The name inside the span that a model tagged: without the quotes, brackets and signs around it.
+
+use crate::text::span::ByteSpan;
+
+/// Signs that a name may end in: `Washington D.C.`, `Yahoo!`, `Disney+`, `C#`, and the hyphen of a shortened compound.
+const ENDS: &[char] =
+    &['.', '!', '?', '+', '#', '-', '\u{2010}', '\u{2011}', '\'', '’', '%', '²', '³', '°', '™', '®', '©'];
+
+/// Opening and closing signs, of which one without the other is no part of a name.
+const PAIRS: &[(char, char)] = &[
+    ('(', ')'),
+    ('[', ']'),
+    ('{', '}'),
+    ('"', '"'),
+    ('„', '“'),
+    ('“', '”'),
+    ('»', '«'),
+    ('«', '»'),
+    ('‚', '‘'),
+    ('›', '‹'),
+    ('‹', '›'),
+];
+
+/// The part of `span` that is a name; `None` where it has no letter and no digit.
+pub fn bare(text: &str, span: ByteSpan) -> Option<ByteSpan> {
+    let slice = span.slice(text)?;
+    let mut rest = slice;
+    loop {
+        let first = rest.chars().next()?;
+        if !is_outside_start(first, &rest[first.len_utf8()..]) {
+            break;
+        }
+        rest = &rest[first.len_utf8()..];
+    }
+    let start = span.start + slice.len() - rest.len();
+    let is_quoted = text[..start].ends_with(['\'', '’', '‘']);
+    while let Some(last) = rest.chars().next_back() {
+        let name = &rest[..rest.len() - last.len_utf8()];
+        if !is_outside_end(name, last, is_quoted) {
+            break;
+        }
+        rest = name;
+    }
+    rest.contains(char::is_alphanumeric).then(|| ByteSpan::new(start, start + rest.len()))
+}
+
+fn is_outside_start(first: char, rest: &str) -> bool {
+    match first {
+        _ if first.is_alphanumeric() => false,
+        // 's-Hertogenbosch
+        '\'' | '’' => !rest.starts_with(char::is_lowercase),
+        // .NET
+        '.' => !rest.starts_with(char::is_alphanumeric),
+        // "Tatort"-Folge
+        _ => !PAIRS.iter().any(|&(open, close)| first == open && closes_before_name_ends(rest, close)),
+    }
+}
+
+/// Whether `close` follows, and more of the name after it.
+fn closes_before_name_ends(rest: &str, close: char) -> bool {
+    rest.rsplit_once(close).is_some_and(|(_, after)| after.contains(char::is_alphanumeric))
+}
+
+fn is_outside_end(name: &str, last: char, is_quoted: bool) -> bool {
+    match last {
+        _ if last.is_alphanumeric() || unicode_normalization::char::is_combining_mark(last) => false,
+        '\'' | '’' if is_quoted => true,
+        _ if ENDS.contains(&last) => false,
+        // Stiftung "Haus der Geschichte"
+        _ => !PAIRS.iter().any(|&(open, close)| last == close && name.contains(open)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_around_a_name_are_no_part_of_it_and_signs_inside_are() {
+        for (text, name) in [
+            ("<", None),
+            ("＃", None),
+            ("[*]", None),
+            ("👍", None),
+            ("€", None),
+            ("", None),
+            ("[Berlin", Some("Berlin")),
+            (">Angela Merkel", Some("Angela Merkel")),
+            ("Merkel,", Some("Merkel")),
+            ("_Hamburg_", Some("Hamburg")),
+            ("~~Köln~~", Some("Köln")),
+            ("'Robert Habeck'", Some("Robert Habeck")),
+            ("„Die Zeit“", Some("Die Zeit")),
+            ("Berlin👍", Some("Berlin")),
+            ("dpa)", Some("dpa")),
+            ("Ko\u{308}ln", Some("Ko\u{308}ln")),
+            ("SPD (Berlin)", Some("SPD (Berlin)")),
+            ("Stiftung \"Haus\"", Some("Stiftung \"Haus\"")),
+            ("\"Tatort\"-Folge", Some("\"Tatort\"-Folge")),
+            ("'s-Hertogenbosch", Some("'s-Hertogenbosch")),
+            ("Hans'", Some("Hans'")),
+            ("Washington D.C.", Some("Washington D.C.")),
+            ("Yahoo!", Some("Yahoo!")),
+            ("Ost-", Some("Ost-")),
+            (".NET", Some(".NET")),
+            ("C#", Some("C#")),
+        ] {
+            let span = bare(text, ByteSpan::new(0, text.len()));
+            assert_eq!(span.and_then(|span| span.slice(text)), name, "{text:?}");
+        }
+    }
+}
