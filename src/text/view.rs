@@ -29,9 +29,10 @@ impl<'t> View<'t> {
     /// The view of `text`. It is borrowed when there is nothing to change, which is the usual case.
     pub fn of(text: &'t str, rules: ViewRules) -> Self {
         let mut view = Self { text: Cow::Borrowed(text), alignments: Vec::new() };
-        if rules.html && view.change(remove_markup) {
-            // Feeds and exports often hold HTML that was escaped once more.
-            view.change(remove_markup);
+        if rules.html {
+            // Feeds and exports often hold HTML that was escaped again, by each program on its way.
+            const MAX_ESCAPES: usize = 4;
+            (0..MAX_ESCAPES).take_while(|_| view.change(remove_markup)).for_each(drop);
         }
         if rules.hyphens {
             view.change(join_hyphenated);
@@ -105,6 +106,7 @@ mod tests {
         check("<p>Mu&#776;n-<br>\nchen</p>", "München\n", "München", "Mu&#776;n-<br>\nchen");
         check("Ulm<br>Hof", "Ulm\nHof", "Hof", "Hof");
         check("&lt;b&gt;K&amp;ouml;ln&lt;/b&gt;", "Köln", "Köln", "K&amp;ouml;ln");
+        check("&amp;lt;b&amp;gt;K&amp;amp;ouml;ln", "Köln", "Köln", "K&amp;amp;ouml;ln");
     }
 
     #[test]

@@ -13,18 +13,25 @@ use crate::text::span::ByteSpan;
 const PATTERNS: &[&str] = &[
     // https://t.co/abc, www.dpa.de, mailto:a@b.de
     r#"(?i)(?:\b[a-z][a-z0-9+.-]*://|\bwww\.|\bmailto:)[^\s<>|"„“”«»]+"#,
-    // redaktion@sz.de, redaktion(at)sz.de
-    r"(?i)[\w.+%-]+(?:@|\(at\)|\[at\])[\w-]+(?:\.[\w-]+)+",
+    // redaktion@sz.de
+    r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+",
+    // redaktion(at)sz(dot)de, redaktion [at] sz.de
+    r"(?i)[\w.+%-]+ ?[(\[{](?:at|ät)[)\]}] ?[\w-]+(?:(?:\.| ?[(\[{](?:dot|punkt)[)\]}] ?)[\w-]+)+",
     // spiegel.de/politik
     r#"(?:\b[\w-]+\.)+(?:app|at|be|berlin|biz|ch|co|com|de|dev|edu|eu|fm|fr|gov|info|io|it|li|lu|ly|me|net|news|org|to|tv|uk|us|wien)(?::\d+)?/[^\s<>|"„“”«»]*"#,
     // /usr/lib/x, ~/x/y, ./x/y
     r#"(?:^|[\s("'„“«»])(?<gap>(?:~|\.{1,2})?(?:/[\w.+-]+){2,}/?)"#,
     r"(?:^|\s)(?<gap>~/[\w.+-]+)",
-    // C:\Program Files\x, \\server\x
+    // C:\Program Files\x, D:/Fotos von Berlin/x.jpg, \\server\x, ..\x
     r"\b[A-Za-z]:\\(?:\w[\w ()-]*(?:\.\w+)?\\)*[\w.()-]*",
-    r"\\\\[\w.-]+(?:\\[\w.$-]+)+",
+    r"\b[A-Za-z]:/(?:\w[\w ()-]*/)*[\w()-]+(?:\.\w+)+",
+    r"(?:\\\\|\.\.?\\)[\w.-]+(?:\\[\w.$-]+)*",
+    // src/Berlin/main.rs
+    r"(?i)(?:[\w.-]+[/\\])+[\w.-]+\.(?:c|cfg|conf|cpp|css|go|h|ini|java|js|json|log|md|py|rb|rs|sh|sql|toml|ts|xml|ya?ml)\b",
+    // Angela_Merkel.jpg, Fotos/Berlin.pdf
+    r"(?i)(?:[\w.-]+[/\\])*[\w-]+(?:\.[\w-]+)*\.(?:bmp|csv|docx?|epub|gif|html?|jpe?g|mp3|mp4|odt|pdf|php|png|pptx?|rtf|svg|tiff?|txt|webp|xlsx?|zip)\b",
     // @bundestag, #Bundestag
-    r"(?:^|[^\w/@#])(?<gap>[@#])\w",
+    r"(?:^|[^\w/@#])(?<gap>[@#＠＃])\w",
     // DE89 3704 0044 0532 0130 00
     r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b",
 ];
@@ -47,16 +54,23 @@ fn compile(pattern: &str) -> Regex {
 pub fn find(text: &str, found: &mut Vec<ByteSpan>) {
     for address in ADDRESSES.iter() {
         let spans = address.captures_iter(text).filter_map(|captures| captures.name("gap").or(captures.get(0)));
-        found
-            .extend(spans.map(|span| {
-                ByteSpan::new(span.start(), span.start() + span.as_str().trim_end_matches(TRAILING).len())
-            }));
+        found.extend(spans.map(|span| {
+            let end = span.start() + span.as_str().trim_end_matches(TRAILING).len();
+            with_brackets(text, ByteSpan::new(span.start(), end))
+        }));
     }
     let telephones = TELEPHONES
         .find_iter(text)
         .filter(|span| span.as_str().chars().filter(char::is_ascii_digit).count() >= MIN_TELEPHONE_DIGITS);
     found.extend(telephones.map(|span| ByteSpan::new(span.start(), span.end())));
     found.retain(|span| !span.is_empty());
+}
+
+/// `address` with the angle brackets around it: `<max@zeitung.de>`.
+fn with_brackets(text: &str, address: ByteSpan) -> ByteSpan {
+    let is_in_brackets =
+        !address.is_empty() && text[..address.start].ends_with('<') && text[address.end..].starts_with('>');
+    if is_in_brackets { ByteSpan::new(address.start - 1, address.end + 1) } else { address }
 }
 
 #[cfg(test)]
@@ -69,6 +83,14 @@ mod tests {
             ("Siehe https://t.co/abc.", vec!["https://t.co/abc"]),
             ("(www.dpa.de), HTTP://X.DE", vec!["HTTP://X.DE", "www.dpa.de"]),
             ("redaktion@sz.de; info(at)sz.de", vec!["redaktion@sz.de", "info(at)sz.de"]),
+            ("Max <max@zeitung.de>, <https://x.de/a>", vec!["<max@zeitung.de>", "<https://x.de/a>"]),
+            ("a.b [at] zeitung.de. Max(at)zeitung(dot)de", vec!["a.b [at] zeitung.de", "Max(at)zeitung(dot)de"]),
+            (
+                r"..\Berlin\x.doc, D:/Fotos/Angela Merkel/x.jpg",
+                vec![r"..\Berlin\x.doc", "D:/Fotos/Angela Merkel/x.jpg"],
+            ),
+            ("src/Berlin/main.rs, Merkel.jpg, Node.js", vec!["src/Berlin/main.rs", "Merkel.jpg"]),
+            ("＃Berlin", vec!["＃"]),
             ("spiegel.de/politik, bit.ly/x?a=1", vec!["spiegel.de/politik", "bit.ly/x?a=1"]),
             ("in /usr/lib/x und ~/.bashrc", vec!["/usr/lib/x", "~/.bashrc"]),
             (

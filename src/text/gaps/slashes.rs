@@ -106,7 +106,11 @@ fn divides(before: &str, after: &str) -> bool {
     }
     let left_start = before.trim_end_matches(is_word).len();
     let (left, right) = (&before[left_start..], &after[..after.len() - after.trim_start_matches(is_word).len()]);
-    is_name_like(left) && is_name_like(right) && !is_one_name(left, right.trim_end_matches('.'), &before[..left_start])
+    // picture alliance/dpa
+    let is_credit = is_agency(right) && left.chars().count() > 3 && left.chars().all(char::is_alphabetic);
+    (is_credit || is_name_like(left))
+        && is_name_like(right)
+        && !is_one_name(left, right.trim_end_matches('.'), &before[..left_start])
 }
 
 fn is_word(c: char) -> bool {
@@ -148,6 +152,8 @@ mod tests {
             ("awp/sda", true),
             ("(dpa/AFP)", true),
             ("SPD/CDU", true),
+            ("picture alliance/dpa", true),
+            ("imago/Sven Simon", true),
             ("Meier (SVP/ZG)", true),
             ("Leverkusen/Mexiko-Stadt", true),
             ("Barry Sears/Bill Lawren", true),

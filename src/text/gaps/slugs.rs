@@ -35,7 +35,7 @@ fn is_slug(line: &str) -> bool {
 }
 
 fn is_joiner(c: char) -> bool {
-    matches!(c, '-' | '/' | '_' | ':' | ',' | '.' | '(' | ')' | '[' | ']')
+    matches!(c, '#' | '*' | '-' | '/' | '_' | ':' | ',' | '.' | '(' | ')' | '[' | ']')
 }
 
 fn is_code(word: &str) -> bool {
@@ -53,6 +53,7 @@ mod tests {
             "dpa mon yyzz n1",
             "(AFP) / xyz",
             "mb/hk",
+            "#toi-allgemeines#",
             "/fba",
             "dpa-infocom, dpa:230101-99-58390/2",
             "sda/afp mb",

@@ -134,6 +134,27 @@ const SWITCHES: &[&str] = &[
     "selected",
 ];
 
+/// An element that a page or a word processor defines. Browsers show its content as they show that of `<span>`.
+const CUSTOM: Element = Element { name: "", shown: Shown::Joined };
+
+/// Whether a name is that of a custom element (`amp-img`) or has a prefix (`st1:City`).
+fn is_custom(name: &str) -> bool {
+    const LONGEST_PREFIX: usize = 5;
+    let is_lower = |part: &str| part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let starts = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic());
+    match name.split_once(':') {
+        Some((prefix, local)) => {
+            let is_prefix = prefix.len() <= LONGEST_PREFIX && starts(prefix) && is_lower(prefix);
+            is_prefix && starts(local) && !local.contains(':')
+        }
+        None => {
+            name.find('-').is_some_and(|at| at > 1)
+                && starts(name)
+                && name.split('-').all(|part| !part.is_empty() && is_lower(part))
+        }
+    }
+}
+
 /// The element of this name in capitals or small letters.
 pub fn element(name: &str) -> Option<Element> {
     let find = |(names, shown): (&[&'static str], Shown)| {
@@ -143,6 +164,7 @@ pub fn element(name: &str) -> Option<Element> {
     [(JOINED, Shown::Joined), (LINE, Shown::Line), (APART, Shown::Apart), (HIDDEN, Shown::Hidden)]
         .into_iter()
         .find_map(find)
+        .or_else(|| is_custom(name).then_some(CUSTOM))
 }
 
 /// Whether an attribute may stand without a value. Those with a hyphen are an author's own.

@@ -33,8 +33,9 @@ impl<'t> TagReader<'t> {
     pub fn read(&mut self) -> Option<Tag> {
         self.skip(b"<").then_some(())?;
         let is_end = self.skip(b"/");
-        let element = element(self.take(|byte| byte.is_ascii_alphanumeric() || byte == b':'))?;
+        let element = element(self.take(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-')))?;
         let mut is_bare = true;
+        let mut has_value = false;
         loop {
             let has_space = !self.take(|byte| byte.is_ascii_whitespace()).is_empty();
             let is_closed = self.skip(b"/>");
@@ -47,22 +48,26 @@ impl<'t> TagReader<'t> {
                 return None;
             }
             is_bare = false;
-            self.attribute()?;
+            has_value |= self.attribute(has_value)?;
         }
     }
 
-    fn attribute(&mut self) -> Option<()> {
+    /// Reads an attribute, and returns whether it has a value. After one with a value, any word may stand without one: what is
+    /// read is a tag, whose author forgot the quotes (`alt=Angela Merkel`).
+    fn attribute(&mut self, is_tag: bool) -> Option<bool> {
         let is_name = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'/' | b'=');
-        let name = self.take(is_name);
+        let start = self.at;
+        let name = self.take(|byte| is_name(byte) || (is_tag && !byte.is_ascii()));
         let after_name = self.at;
         self.take(|byte| byte.is_ascii_whitespace());
         if self.skip(b"=") {
             self.take(|byte| byte.is_ascii_whitespace());
-            return if name.is_empty() { None } else { self.value() };
+            return if name.is_empty() { None } else { self.value().map(|()| true) };
         }
         // The white space before the next attribute.
         self.at = after_name;
-        (!name.is_empty() && is_switch(name)).then_some(())
+        let has_name = self.at > start;
+        (has_name && (is_tag || is_switch(name))).then_some(false)
     }
 
     fn value(&mut self) -> Option<()> {

@@ -175,3 +175,18 @@ proptest! {
         prop_assert!(remove_markup(&text).is_none());
     }
 }
+
+#[test]
+fn custom_elements_and_attributes_without_quotes_are_tags() {
+    for (text, seen) in [
+        ("<custom-tag>Merkel</custom-tag>", "Merkel"),
+        ("<amp-img src=\"x\">Köln</amp-img>", "Köln"),
+        ("<st1:City w:st=\"on\">Ulm</st1:City>", "Ulm"),
+        ("<b>H<w:x/>of</b>", "Hof"),
+        ("<p class=x alt=Angela Merkel Müller>Ulm", "Ulm"),
+        ("<mailto:max> <a-b> <Name-geändert> <b Angela>", "<mailto:max> <a-b> <Name-geändert> <b Angela>"),
+    ] {
+        let changed = remove_markup(text);
+        assert_eq!(changed.as_ref().map_or(text, |changed| changed.text.as_str()).trim(), seen, "{text}");
+    }
+}
