@@ -89,12 +89,24 @@ async fn parse(body: Bytes, limits: RequestLimits, context: RequestContext) -> R
     parsed.map_err(|error| ClassifyError::from(PredictError::from(error)))?
 }
 
-/// Whether the client accepts JSON lines.
+/// Whether the client names JSON lines, and does not prefer JSON.
 fn accepts_lines(headers: &HeaderMap) -> bool {
-    let accepted =
-        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
-    let mut media_types = accepted.filter_map(|range| range.split(';').next());
-    media_types.any(|media_type| media_type.trim().eq_ignore_ascii_case(JSON_LINES))
+    let ranges =
+        || headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
+    let quality = |media_type: &str| {
+        let named = ranges()
+            .find(|range| range.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(media_type)));
+        named.map_or(0.0, quality_of)
+    };
+    let lines = quality(JSON_LINES);
+    lines > 0.0 && lines >= quality("application/json")
+}
+
+/// The `q` of a range in `accept`; 1 where there is none.
+fn quality_of(range: &str) -> f32 {
+    let parameters = range.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let mut qualities = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+    qualities.next().and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(1.0)
 }
 
 /// A document that cannot be answered.
@@ -268,4 +280,27 @@ fn piece(number: usize, answer: DocumentAnswer, layout: Layout) -> String {
 fn json(value: &impl Serialize) -> String {
     // Plain structs of strings and numbers: there is nothing that cannot be written.
     serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_sent_to_clients_that_name_them_and_do_not_prefer_json() {
+        for (accept, is_lines) in [
+            ("application/x-ndjson", true),
+            ("APPLICATION/X-NDJSON; charset=utf-8", true),
+            ("application/json, application/x-ndjson", true),
+            ("application/json;q=0.1, application/x-ndjson", true),
+            ("application/x-ndjson;q=0.5, application/json", false),
+            ("application/x-ndjson; Q=0", false),
+            ("application/x-ndjson;q=0.0, */*", false),
+            ("*/*", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, axum::http::HeaderValue::from_static(accept))]);
+            assert_eq!(accepts_lines(&headers), is_lines, "{accept}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::manifest::TopicLabel;
 use crate::manifest::tags::entity_labels;
+use crate::manifest::text_rules::ALL_RULES;
 use crate::models::load::Model;
 use crate::text::truecase::Truecaser;
 
@@ -27,6 +28,8 @@ pub struct ModelReport {
     pub max_length: usize,
     /// Tokens that neighbouring windows share.
     pub stride: usize,
+    /// Whether each rule for texts as they arrive is on, for requests that do not say.
+    pub text_rules: BTreeMap<&'static str, bool>,
     /// Words in the list by which texts in capitals or in lower case get their letter case back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truecase_words: Option<usize>,
@@ -109,6 +112,7 @@ impl ModelReport {
             precision: manifest.graph.precision.to_string(),
             max_length: manifest.max_length,
             stride: manifest.stride,
+            text_rules: ALL_RULES.iter().map(|&rule| (rule.into_str(), manifest.text_rules.is_on(rule))).collect(),
             truecase_words: model.pipeline.truecaser.as_ref().map(Truecaser::n_words),
             file: relative(&manifest.onnx_file),
             other_files: manifest.other_onnx_files.iter().map(relative).collect(),
@@ -155,6 +159,14 @@ impl fmt::Display for ModelReport {
         self.other_files.iter().try_for_each(|file| row("not used", file.clone()))?;
         row("family", self.family.clone())?;
         row("windows", format!("{} tokens, neighbours share up to {}", self.max_length, self.stride))?;
+        row(
+            "text rules",
+            self.text_rules
+                .iter()
+                .map(|(rule, is_on)| format!("{rule} {}", if *is_on { "on" } else { "off" }))
+                .collect::<Vec<_>>()
+                .join(", "),
+        )?;
         self.truecase_words.iter().try_for_each(|n| row("letter case", format!("restored by a list of {n} words")))?;
         row(
             "runs on",

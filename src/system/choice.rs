@@ -27,11 +27,18 @@ pub fn shortened(found: &str) -> String {
     found.chars().take(MAX_CHARACTERS).map(visible).collect::<String>() + cut
 }
 
-/// The end of a message about an unknown word: the known word that is spelled almost like it, if there is one.
+/// The end of a message about an unknown word: the known word that is spelled almost like it, else the only one that is part of
+/// it or has it as a part (`language` of `label_language`).
 pub fn suggestion<'w>(found: &str, known: impl Iterator<Item = &'w str>) -> String {
-    let by_distance = known.filter_map(|word| Some((edit_distance(found, word)?, word)));
-    let (_, nearest) = by_distance.min().unzip();
-    nearest.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
+    const MIN_PART: usize = 4;
+    let known: Vec<&str> = known.collect();
+    let nearest =
+        known.iter().filter_map(|word| Some((edit_distance(found, word)?, *word))).min().map(|(_, word)| word);
+    let found: String = found.chars().take(64).collect::<String>().to_lowercase();
+    let is_part = |part: &str, whole: &str| part.len() >= MIN_PART && whole.split('_').any(|word| word == part);
+    let mut parts = known.iter().filter(|word| is_part(&found, word) || is_part(word, &found)).copied();
+    let only_part = || parts.next().filter(|_| parts.next().is_none());
+    nearest.or_else(only_part).map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
 }
 
 /// Characters to insert, delete, replace or swap, regardless of case. `None`: more than a third of the word, so not a typing error.
@@ -72,6 +79,9 @@ mod tests {
             ("Topics", Some("topics")),
             ("entitys", Some("entities")),
             ("labelLanguage", Some("label_language")),
+            ("language", Some("label_language")),
+            ("topics_labels", Some("topics")),
+            ("topics_entities", None),
             ("fr", None),
             ("", None),
             ("mood", None),
