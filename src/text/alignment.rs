@@ -56,6 +56,15 @@ impl<'t> Rewriter<'t> {
         copied.chars().next_back().or_else(|| self.changed.chars().next_back())
     }
 
+    /// Line breaks in the white space at the end of the changed text, if it goes on as the original up to `end`.
+    pub fn n_breaks_before(&self, end: usize) -> usize {
+        // A long run of white space is not read again and again.
+        const MAX_CHARACTERS: usize = 32;
+        let copied = ByteSpan::new(self.n_done, end).slice(self.original).unwrap_or_default();
+        let characters = copied.chars().rev().chain(self.changed.chars().rev()).take(MAX_CHARACTERS);
+        characters.take_while(|c| c.is_whitespace()).filter(|c| *c == '\n').count()
+    }
+
     /// The changed text, or `None` when nothing was replaced.
     pub fn finish(mut self) -> Option<Changed> {
         if self.n_done == 0 {

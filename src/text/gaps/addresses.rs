@@ -33,7 +33,9 @@ const PATTERNS: &[&str] = &[
     // @bundestag, #Bundestag
     r"(?:^|[^\w/@#])(?<gap>[@#＠＃])\w",
     // DE89 3704 0044 0532 0130 00
-    r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b",
+    r"(?:\bIBAN:? ?)?\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b",
+    // BIC COBADEFFXXX
+    r"\b(?:BIC|SWIFT)(?:/SWIFT)?(?:-Code)?:? ?[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?\b",
 ];
 
 /// 0221/123456, +49 (0)30 1234-567: a country or area code, then groups of digits.
@@ -99,7 +101,10 @@ mod tests {
             ),
             ("#Bundestag von @bundestag", vec!["#", "@"]),
             ("Tel.: 0221/123456, +49 (0)30 1234-567", vec!["0221/123456", "+49 (0)30 1234-567"]),
-            ("IBAN DE89 3704 0044 0532 0130 00", vec!["DE89 3704 0044 0532 0130 00"]),
+            (
+                "IBAN DE89 3704 0044 0532 0130 00, BIC: COBADEFFXXX, BIC Berlin",
+                vec!["IBAN DE89 3704 0044 0532 0130 00", "BIC: COBADEFFXXX"],
+            ),
             ("Booking.com, Heise.de, Web.de und die S.p.A./Ag", vec![]),
             ("Schalke 04 2013/14 am 01.02.2014 um 20.15 Uhr", vec![]),
             ("Nr. #1 und C# und A/B", vec!["#"]),

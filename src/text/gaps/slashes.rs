@@ -10,6 +10,15 @@ use crate::text::span::ByteSpan;
 const QUALIFIERS: &[&str] = &[
     "Main",
     "M",
+    "Rhein",
+    "Breisgau",
+    "Tauber",
+    "Drau",
+    "Ahrweiler",
+    "Havel",
+    "Enz",
+    "Fils",
+    "Opf",
     "Oder",
     "O",
     "Saale",
@@ -102,7 +111,8 @@ pub fn find(text: &str, found: &mut Vec<ByteSpan>) {
 
 fn divides(before: &str, after: &str) -> bool {
     if before.ends_with(char::is_whitespace) && after.starts_with(char::is_whitespace) {
-        return true;
+        let right = after.trim_start().split(|c| !is_word(c)).next().unwrap_or_default();
+        return !QUALIFIERS.contains(&right.trim_end_matches('.'));
     }
     let left_start = before.trim_end_matches(is_word).len();
     let (left, right) = (&before[left_start..], &after[..after.len() - after.trim_start_matches(is_word).len()]);
@@ -161,6 +171,8 @@ mod tests {
             ("Göttingen / Berlin", true),
             ("Frankfurt/Main", false),
             ("Frankfurt/M.", false),
+            ("Frankfurt / Main", false),
+            ("Freiburg/Breisgau", false),
             ("Frankfurt/Oder", false),
             ("Halle/Westfalen", false),
             ("AC/DC", false),

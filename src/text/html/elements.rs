@@ -15,8 +15,10 @@ pub enum Shown {
     Joined,
     /// Something between two words, or a raised mark of a footnote.
     Apart,
-    /// The end of a line or cell.
+    /// The end of a line.
     Line,
+    /// The end of a paragraph, list item or cell.
+    Block,
     /// An element whose content is not shown.
     Hidden,
 }
@@ -32,13 +34,14 @@ const APART: &[&str] = &[
     "output", "param", "picture", "progress", "slot", "source", "sup", "track", "video",
 ];
 
-const LINE: &[&str] = &[
+const LINE: &[&str] = &["br"];
+
+const BLOCK: &[&str] = &[
     "address",
     "article",
     "aside",
     "blockquote",
     "body",
-    "br",
     "caption",
     "center",
     "col",
@@ -161,10 +164,16 @@ pub fn element(name: &str) -> Option<Element> {
         let name = names.iter().find(|known| known.eq_ignore_ascii_case(name))?;
         Some(Element { name, shown })
     };
-    [(JOINED, Shown::Joined), (LINE, Shown::Line), (APART, Shown::Apart), (HIDDEN, Shown::Hidden)]
-        .into_iter()
-        .find_map(find)
-        .or_else(|| is_custom(name).then_some(CUSTOM))
+    [
+        (JOINED, Shown::Joined),
+        (LINE, Shown::Line),
+        (BLOCK, Shown::Block),
+        (APART, Shown::Apart),
+        (HIDDEN, Shown::Hidden),
+    ]
+    .into_iter()
+    .find_map(find)
+    .or_else(|| is_custom(name).then_some(CUSTOM))
 }
 
 /// Whether an attribute may stand without a value. Those with a hyphen are an author's own.

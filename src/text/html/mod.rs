@@ -1,8 +1,8 @@
 //! HTML in a text: what a browser would show of it.
 //!
 //! Only what is well-formed and has a known element name counts as a tag, so that `a < b`, `<3` and `<max@zeitung.de>` stay.
-//! - Tags, comments, doctypes and processing instructions vanish. A tag that ends a line for a reader (`<p>`, `<br>`, `<td>`)
-//!   becomes a line break; `Ham<b>burg</b>` is one word.
+//! - Tags, comments, doctypes and processing instructions vanish. `<br>` becomes a line break. A tag that ends a block for a
+//!   reader (`<p>`, `<li>`, `<td>`) becomes an empty line, which no name crosses (`text::gaps`). `Ham<b>burg</b>` is one word.
 //! - Elements that are not shown (`<script>`, `<style>`, `<head>`) vanish with their content, if they are closed.
 //! - The content of CDATA sections is text.
 //! - Character references (`&amp;`, `&bdquo;`, `&#228;`) become their characters.
@@ -154,6 +154,11 @@ impl<'t> Scanner<'t> {
         let is_joined = || before.is_some_and(char::is_alphanumeric) && self.continues_at(end);
         let separator = match shown {
             Shown::Line if before.is_some_and(|c| c != '\n') && !self.text[end..].starts_with(['\n', '\r']) => "\n",
+            Shown::Block if before.is_some() => {
+                let n_breaks =
+                    self.rewriter.n_breaks_before(start) + usize::from(self.text[end..].starts_with(['\n', '\r']));
+                ["\n\n", "\n", ""][n_breaks.min(2)]
+            }
             Shown::Apart | Shown::Hidden if is_joined() => " ",
             _ => "",
         };
