@@ -256,6 +256,10 @@ pub async fn run_score(args: &ScoreArgs) -> anyhow::Result<ExitCode> {
 async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Result<ExitCode> {
     // Before the models, so that errors of the files show at once. In a thread, so that Ctrl-C ends it.
     progress.stage("reading the columns of the input");
+    if args.output != "-" && args.errors.is_some() {
+        let message = "--errors is for `--output -`: rows that fail are listed in OUT.errors.jsonl; remove the option";
+        return Err(ScoreError::usage(message).into());
+    }
     let job = args.job();
     let prepared = tokio::task::spawn_blocking(move || prepare(job)).await.map_err(|_| ScoreError::Broken)??;
     let specs = args.models();

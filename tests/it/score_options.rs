@@ -257,3 +257,10 @@ fn the_models_that_ship_are_found_next_to_the_program() {
     std::os::unix::fs::symlink(models_dir().join("two-heads"), dir.path().join("installed/models/ressort")).unwrap();
     assert_eq!(score().status.code(), Some(0));
 }
+
+#[test]
+fn a_file_for_errors_that_would_stay_empty_is_refused() {
+    let dir = folder(&[("in.csv", "text\nBerlin\n")]);
+    let message = scored(&dir, &["in.csv"], "o.csv", &["--errors", "failed.jsonl"], 2);
+    assert!(message.contains("OUT.errors.jsonl") && !dir.path().join("o.csv").exists(), "{message}");
+}
