@@ -1,11 +1,12 @@
 //! Reads the body of a request: unpacked, as UTF-8 and within the limit.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
+use axum::body::{BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName};
 use futures_util::StreamExt;
 
 use super::app::App;
@@ -18,6 +19,10 @@ use crate::inference::scheduler::{Admission, RequestContext};
 use crate::inference::workers::workers;
 use crate::system::budget::{BudgetExceeded, MemoryUse, Reserved};
 use crate::system::choice::shortened;
+
+/// How much of a refused body is read and discarded, in bodies of the largest size, and for how long.
+const DISCARDED_BODIES: usize = 4;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 /// A body of type `T`.
 pub struct JsonBody<T>(pub T);
@@ -40,8 +45,43 @@ pub struct ReadBody {
 
 /// Reads the whole body of a request whose headers announce JSON, and unpacks it. The limits hold before and after.
 pub async fn read_body(request: Request, app: &App, context: RequestContext) -> Result<ReadBody, Problem> {
-    let coding = Coding::of(request.headers())?;
-    let media_type = header(&request, &CONTENT_TYPE).unwrap_or_default();
+    let (head, body) = request.into_parts();
+    let mut frames = body.into_data_stream();
+    match read_packed(&head.headers, &mut frames, app).await {
+        Ok((None, bytes, memory)) => Ok(ReadBody { bytes: bytes.into(), memory }),
+        Ok((Some(coding), bytes, memory)) => unpack(coding, bytes, memory, app.limits.max_body_bytes, context).await,
+        Err(problem) => {
+            // A client that waits for `100 Continue` sends no body.
+            if !head.headers.contains_key(EXPECT) {
+                discard(&mut frames, DISCARDED_BODIES * app.limits.max_body_bytes).await;
+            }
+            Err(problem)
+        }
+    }
+}
+
+/// Reads what a refused client still sends. A connection that is closed before is reset, and the client never sees why.
+async fn discard(frames: &mut BodyDataStream, max: usize) {
+    let mut n_bytes = 0;
+    let rest = async {
+        while let Some(Ok(frame)) = frames.next().await
+            && n_bytes <= max
+        {
+            n_bytes += frame.len();
+        }
+    };
+    // A client that takes longer is reset.
+    let _ = tokio::time::timeout(DISCARD_TIME, rest).await;
+}
+
+/// The body as sent, with its coding and what it takes of the budget.
+async fn read_packed(
+    headers: &HeaderMap,
+    frames: &mut BodyDataStream,
+    app: &App,
+) -> Result<(Option<Coding>, Vec<u8>, Reserved), Problem> {
+    let coding = Coding::of(headers)?;
+    let media_type = text_of(headers, &CONTENT_TYPE).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence != "application/json" && !essence.ends_with("+json") {
         let found = match media_type {
@@ -52,7 +92,7 @@ pub async fn read_body(request: Request, app: &App, context: RequestContext) -> 
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
     let max = app.limits.max_body_bytes;
-    let announced = header(&request, &CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
+    let announced = text_of(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
     if announced > max as u64 {
         return Err(too_large("the body", max));
     }
@@ -60,7 +100,6 @@ pub async fn read_body(request: Request, app: &App, context: RequestContext) -> 
     let mut memory = app.memory.try_reserve(announced, MemoryUse::Body).map_err(overloaded)?;
     memory.resize(0).map_err(overloaded)?;
     let mut bytes = Vec::new();
-    let mut frames = request.into_body().into_data_stream();
     while let Some(frame) = frames.next().await {
         let frame = frame.map_err(|error| {
             Problem::new(Code::InvalidJson, format!("the body could not be read to its end: {error}; send it whole"))
@@ -71,10 +110,7 @@ pub async fn read_body(request: Request, app: &App, context: RequestContext) -> 
         memory.resize((bytes.len() + frame.len()) as u64).map_err(overloaded)?;
         bytes.extend_from_slice(&frame);
     }
-    match coding {
-        None => Ok(ReadBody { bytes: bytes.into(), memory }),
-        Some(coding) => unpack(coding, bytes, memory, max, context).await,
-    }
+    Ok((coding, bytes, memory))
 }
 
 /// Unpacks a body in pieces, so that one which takes long delays nobody and ends with its request.
@@ -113,7 +149,11 @@ fn overloaded(error: BudgetExceeded) -> Problem {
 
 /// The value of a header, when it is present and text.
 pub fn header<'r>(request: &'r Request, name: &HeaderName) -> Option<&'r str> {
-    request.headers().get(name)?.to_str().ok()
+    text_of(request.headers(), name)
+}
+
+fn text_of<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// The text of a body, without the byte order mark that some programs write. Another encoding is refused by its name.

@@ -262,3 +262,23 @@ fn the_limit_of_connections_is_logged_once() {
     assert_eq!(log.matches("the limit of connections is reached").count(), 1, "{log}");
     assert_eq!(log.matches("below its limit again").count(), 1, "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_body_is_refused_learns_why() {
+    let served = Served::new("lexicon-ner", PATIENT).await;
+    // More than the limit, and more than the buffers of the connection hold.
+    let n_bytes = RequestLimits::default().max_body_bytes + 8_000_000;
+    let head = format!(
+        "POST /v1/classify HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {n_bytes}\r\n\r\n"
+    );
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut client = served.connect(head.as_bytes());
+        client.write_all(&vec![b' '; n_bytes]).expect("the server reads what it refuses");
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let answer = answer.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("--max-body-bytes"), "{answer}");
+}
