@@ -86,6 +86,10 @@ def files_run_out(binary: str) -> None:
     server.end()
 
 
+# Shorter than the `Retry-After` of the server, so that the four clients press for memory.
+RETRY_S = 0.2
+
+
 def large_answers(binary: str) -> None:
     server = Server(binary, "lexicon-ner", "--timeout-s", "600")
     text = ("Berlin Angela Merkel " * 1600)[:33_000]
@@ -95,7 +99,7 @@ def large_answers(binary: str) -> None:
     def send() -> None:
         # What does not fit into the memory for requests is refused, and sent again.
         while (answer := server.classify(body))[0] == 503:
-            time.sleep(0.2)
+            time.sleep(RETRY_S)
         answers.append(answer)
 
     clients = [threading.Thread(target=send) for _ in range(4)]

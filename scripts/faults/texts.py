@@ -17,6 +17,10 @@ GERMAN = "Die Regierung in Berlin berät am Dienstag mit Angela Merkel und der D
 ARABIC = "\ufdfa"
 # One run of the longest window, and one piece of a text that cannot be cut.
 PIECE_S = 0.25
+# Between two lines of one client, so that the lines themselves are no load.
+PAUSE_S = 0.02
+# After the last client has left: for work under way to end, then for work that should not be there to show.
+SETTLE_S, WATCH_S = 1, 2
 
 
 def document(n_characters: int, text: str) -> dict[str, str]:
@@ -64,11 +68,11 @@ def others_do_not_notice(binary: str, attack: Callable[[Server], list[threading.
         duration, status = seconds_for_a_line(server)
         durations.append(duration)
         statuses.add(status)
-        time.sleep(0.02)
+        time.sleep(PAUSE_S)
     busy, bound = p99(durations), 2 * quiet + PIECE_S
-    time.sleep(1)
+    time.sleep(SETTLE_S)
     cpu = cpu_seconds(server)
-    time.sleep(2)
+    time.sleep(WATCH_S)
     idle = cpu_seconds(server) - cpu
     peak, after = server.memory_mb("VmHWM"), server.memory_mb("VmRSS")
     print(

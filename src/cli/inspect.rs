@@ -39,7 +39,9 @@ pub async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
     }
     let model = load.with_context(|| format!("{} would not be served", args.model.path.display()))?;
     if !args.json {
-        println!("{}would be served", printable(&ModelReport::of(&model).to_string()));
+        // The report ends its last line.
+        print!("{}", printable(&ModelReport::of(&model).to_string()));
+        println!("would be served");
     }
     Ok(())
 }

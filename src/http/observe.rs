@@ -66,7 +66,7 @@ fn model_metrics(models: &[Arc<Model>]) -> String {
                 "ressort_model_info" => format!(",provider=\"{}\"", model.placement.provider),
                 _ => String::new(),
             };
-            // Names and versions have no character that would be escaped.
+            // Nothing is escaped: a name has letters, digits, `.`, `_` and `-` only (`ModelSpec`), and a version is hexadecimal.
             text += &format!(
                 "{metric}{{model=\"{}\",version=\"{}\"{provider}}} {}\n",
                 model.name,

@@ -233,7 +233,7 @@ impl Layout {
         match twice {
             None => Ok(fields),
             Some((_, field)) => Err(ScoreError::usage(format!(
-                "{}: two columns would be called `{}` in the output; rename one",
+                "{}: the output has two columns called `{}`; rename one",
                 source.name,
                 field.name()
             ))),
@@ -383,7 +383,7 @@ mod tests {
             assert!(message.contains(part), "{message}");
         }
         let twice = [("text", DataType::Utf8), ("topics", DataType::Utf8), ("input_topics", DataType::Utf8)];
-        assert!(with(&twice, "text", None).contains("two columns would be called `input_topics`"));
+        assert!(with(&twice, "text", None).contains("two columns called `input_topics`"));
     }
 
     #[test]

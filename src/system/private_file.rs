@@ -16,8 +16,8 @@ use tempfile::TempDir;
 /// Where each part begins: enough for every kind of number and for vector instructions.
 const ALIGNMENT: u64 = 64;
 
-/// Linux keeps what is written at once in one piece, and maps the whole piece when any of it is read. For a table of which
-/// texts use some rows, that would be megabytes around each row.
+/// Linux caches what one call writes as one piece, and maps the whole piece when a byte of it is read. Texts use single
+/// rows of the embedding table, so small pieces keep the other rows out of memory.
 const WRITTEN_AT_ONCE: usize = 16 * 1024;
 
 /// Read at once, so that a part stays in the processor's cache while it is copied.

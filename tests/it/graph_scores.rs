@@ -141,7 +141,7 @@ async fn entities_of_a_graph_that_makes_scores_are_those_of_its_logits() {
     }
 }
 
-/// The score of a token is the largest of its own scores, which sum to more than one.
+/// With a sigmoid, a token's scores are independent and may sum to more than one. The largest is the score of its tag.
 #[tokio::test]
 async fn entities_of_a_graph_that_ends_in_a_sigmoid_have_its_scores() {
     let found = entities("Sigmoid").await;

@@ -20,6 +20,7 @@ mod graphs;
 mod labels;
 mod layers;
 mod parity;
+mod request_memory;
 mod requests;
 mod resume;
 mod score;

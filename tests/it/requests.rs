@@ -8,7 +8,6 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use ressort::classify::request::RequestLimits;
 use ressort::http::{AdminAccess, App, router};
-use ressort::system::budget::{MemoryBudget, MemoryUse};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -28,13 +27,13 @@ async fn answer(service: &Router, request: Request<Body>) -> (u16, String) {
     (status.as_u16(), detail)
 }
 
-fn packed(coding: &str, body: Vec<u8>) -> Request<Body> {
+pub fn packed(coding: &str, body: Vec<u8>) -> Request<Body> {
     let mut request = post(body);
     request.headers_mut().insert("content-encoding", coding.parse().unwrap());
     request
 }
 
-fn gzip(body: &[u8]) -> Vec<u8> {
+pub fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(body).unwrap();
     encoder.finish().unwrap()
@@ -369,42 +368,4 @@ async fn a_body_of_any_size_or_depth_is_answered() {
         let (found, detail) = answer(&service, request).await;
         assert_eq!((found, detail.len() < 300), (status, true), "{detail}");
     }
-}
-
-#[tokio::test]
-async fn requests_share_one_budget_of_memory_and_short_ones_always_fit() {
-    let mut app = App::new(registry(&["lexicon-ner"]).await, RequestLimits::default());
-    app.memory = MemoryBudget::new(8_000_000);
-    let app = Arc::new(app);
-    let service = router(Arc::clone(&app));
-    let large = json!({"text": "Angela Merkel in Berlin. ".repeat(7_000)}).to_string();
-    let others: Vec<_> = (0..2).map(|_| app.memory.try_reserve(3_000_000, MemoryUse::Document).unwrap()).collect();
-    for request in [post(large.clone()), packed("gzip", gzip(large.as_bytes()))] {
-        let response = service.clone().oneshot(request).await.unwrap();
-        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(response.headers()["retry-after"], "1");
-        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let detail = String::from_utf8_lossy(&body).into_owned();
-        assert!(detail.contains("overloaded") && detail.contains("--request-memory-mb"), "{detail}");
-    }
-    classify(&service, json!({"text": "Angela Merkel"})).await;
-    drop(others);
-    classify(&service, serde_json::from_str(&large).unwrap()).await;
-    assert_eq!(app.memory.n_used(), 0, "an answered request keeps memory");
-}
-
-#[tokio::test]
-async fn documents_wait_for_memory_and_are_all_answered() {
-    let mut app = App::new(registry(&["lexicon-ner"]).await, RequestLimits::default());
-    // Of these documents one fits at a time.
-    app.memory = MemoryBudget::new(1_000_000);
-    let app = Arc::new(app);
-    let service = router(Arc::clone(&app));
-    let documents: Vec<Value> =
-        (0..8).map(|n| json!({"id": n, "text": format!("{n} {}", "Angela Merkel in Berlin. ".repeat(600))})).collect();
-    let answer = classify(&service, json!({"documents": documents})).await;
-    for (n, result) in answer["results"].as_array().unwrap().iter().enumerate() {
-        assert_eq!((&result["id"], result["entities"].as_array().map(Vec::len)), (&json!(n), Some(1200)), "{result}");
-    }
-    assert_eq!(app.memory.n_used(), 0);
 }

@@ -1,4 +1,4 @@
-//! Models that do not get on: runs that never end, at loading and while they serve, and files that change below a model.
+//! Models that get stuck: runs that never end, at loading and while they serve, and files that change below a model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::api::{classify, get, post, send};
 use crate::support::{copy_of, models_dir, options, predict, settings};
 
-/// The model `lexicon-ner` with a graph of `tests/it/graphs` in place of its own.
+/// The folder of `lexicon-ner`, with another graph from `tests/it/graphs`.
 fn with_graph(name: &str) -> TempDir {
     let folder = copy_of("lexicon-ner");
     let graphs = models_dir().join("../it/graphs");
@@ -50,7 +50,7 @@ async fn a_stuck_run_shows_in_readiness_and_ends() {
     });
     let (mut status, mut page) = ready().await;
     while status == 200 && !stuck.is_finished() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
         (status, page) = ready().await;
     }
     assert_eq!((status.as_u16(), &page["status"]), (503, &json!("unavailable")), "{page}");

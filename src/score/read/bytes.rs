@@ -47,7 +47,7 @@ pub fn decompressed(source: impl Read + Send + 'static, count: &ByteCount) -> io
     })
 }
 
-/// Fails where a file that is to hold text begins as one of another kind, whose bytes would be taken for another encoding.
+/// Refuses a file of another kind by its signature. Without this, the message would be about its encoding.
 fn refuse_other_kind(start: &[u8]) -> io::Result<()> {
     let kinds: [(&[u8], &str); 4] = [
         (b"PK\x03\x04", "a workbook or a ZIP archive; save the table as CSV (UTF-8), or unpack the archive"),

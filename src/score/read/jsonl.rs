@@ -156,7 +156,7 @@ fn split(fields: Fields, layout: &Layout) -> (Result<Arc<str>, RowError>, Fields
     for (column, value) in fields {
         let Some(name) = layout.output_name(&column) else { continue };
         if passthrough.iter().any(|(other, _)| *other == name) {
-            let error = format!("two fields would be called `{name}` in the output; rename one");
+            let error = format!("the output has two fields called `{name}`; rename one");
             return (text.and(Err(RowError::InvalidRow(error))), passthrough);
         }
         passthrough.push((name, value));
