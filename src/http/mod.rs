@@ -13,6 +13,7 @@ mod keys;
 mod limits;
 mod models;
 mod observe;
+mod page;
 mod schema;
 mod server;
 mod unpack;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::OriginalUri;
 use axum::http::Method;
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
@@ -56,7 +57,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(observe::metrics))
         .route("/openapi.json", get(openapi))
-        .route("/", get(page))
+        .merge(page::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(CatchPanicLayer::custom(observe::panic_problem))
@@ -70,13 +71,6 @@ pub fn router(app: Arc<App>) -> Router {
 /// The OpenAPI description; a test compares it with the routes, options and codes.
 async fn openapi() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
-}
-
-/// A page to try the service; it loads nothing from other hosts.
-async fn page() -> impl IntoResponse {
-    const POLICY: &str =
-        "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'";
-    ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)], include_str!("page.html"))
 }
 
 async fn no_route(OriginalUri(uri): OriginalUri) -> Problem {
