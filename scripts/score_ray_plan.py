@@ -32,6 +32,8 @@ PASSED_ON = {
     "--offset-unit": True,
     "--overflow": True,
     "--label-language": True,
+    "--labels": True,
+    "--derived": True,
     "--max-characters": True,
     "--look-ahead": True,
 }

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from .labels import ENTITY_TAGS, TOPICS
 
+# What the labels mean, in German and English.
+DESCRIPTIONS = Path(__file__).parent / "data" / "descriptions.toml"
+
 # Checks that must hold when the service loads the model. Topics must be accepted, entities found.
 GOLDEN = [
     {
@@ -53,6 +56,7 @@ class Manifest:
             temperature=self.temperature,
             topics=topics,
             tags=", ".join(map(_string, ENTITY_TAGS)),
+            descriptions=DESCRIPTIONS.read_text(encoding="utf-8"),
             golden="\n".join(_golden(check) for check in GOLDEN),
         )
 
@@ -91,7 +95,8 @@ labels = [              # in the order of the logits; the threshold is on the sc
 output = "entity_logits"
 aggregation = "viterbi"
 labels = [{tags}]
-{golden}"""
+
+{descriptions}{golden}"""
 
 
 def _golden(check: dict) -> str:

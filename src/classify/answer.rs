@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::classify::chosen::chosen;
 use crate::classify::request::ClassifyOptions;
 use crate::inference::decode::entities::Entity;
 use crate::inference::decode::topics::Topic;
@@ -91,11 +92,11 @@ impl Answer {
             let best = topics.iter().take(options.top_k);
             best.filter_map(|topic| Some(AnswerTopic::new(topic, labels.get(topic.index)?, options))).collect()
         });
-        let entities = prediction.entities.as_ref();
+        let entities = prediction.entities.as_ref().map(|entities| chosen(text, entities, models, options));
         Self {
             id: None,
             topics,
-            entities: entities.map(|entities| answer_entities(text, entities, options.offset_unit)),
+            entities: entities.map(|entities| answer_entities(text, &entities, options.offset_unit)),
             usage: AnswerUsage {
                 characters: text.chars().count(),
                 tokens: prediction.usage.n_tokens,

@@ -28,6 +28,11 @@ pub enum ClassifyError {
         shortened(tag), languages(known), suggestion(tag, known.iter().map(String::as_str))
     )]
     LabelLanguage { tag: String, known: Vec<String> },
+    #[error(
+        "labels names `{}`, which is no entity label of the model; it has {}{}",
+        shortened(label), quoted(known), suggestion(label, known.iter().map(String::as_str))
+    )]
+    EntityLabel { label: String, known: Vec<String> },
     #[error(transparent)]
     Assign(#[from] AssignError),
     /// The text is longer than one window, and the caller does not want it split.
@@ -65,7 +70,9 @@ impl ClassifyError {
         match self {
             Self::TextTooLong { .. } | Self::TextExpands(_) => "text_too_long",
             Self::Nul { .. } => "invalid_text",
-            Self::Threshold(_) | Self::NoTopics | Self::LabelLanguage { .. } => "invalid_request",
+            Self::Threshold(_) | Self::NoTopics | Self::LabelLanguage { .. } | Self::EntityLabel { .. } => {
+                "invalid_request"
+            }
             Self::Assign(AssignError::Unknown { .. }) => "unknown_model",
             Self::Assign(AssignError::Unable { .. } | AssignError::NotServed { .. }) => "task_not_served",
             Self::WindowExceeded(_) => "window_exceeded",
@@ -95,6 +102,7 @@ impl ClassifyError {
             Self::Threshold(_)
             | Self::NoTopics
             | Self::LabelLanguage { .. }
+            | Self::EntityLabel { .. }
             | Self::Assign(_)
             | Self::Overloaded(_)
             | Self::DeadlineExceeded(_)
@@ -106,8 +114,12 @@ impl ClassifyError {
 fn languages(known: &[String]) -> String {
     match known {
         [] => "they have none".to_owned(),
-        known => known.iter().map(|tag| format!("`{tag}`")).collect::<Vec<_>>().join(", "),
+        known => quoted(known),
     }
+}
+
+fn quoted(words: &[String]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 impl From<PredictError> for ClassifyError {

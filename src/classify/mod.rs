@@ -2,7 +2,9 @@
 
 pub mod answer;
 pub mod cache;
+pub mod chosen;
 pub mod classifier;
+pub mod derived;
 pub mod error;
 pub mod request;
 pub mod samples;

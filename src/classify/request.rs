@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::classify::derived::Derived;
 use crate::classify::error::ClassifyError;
 use crate::inference::pipeline::Overflow;
 use crate::inference::scheduler::{Admission, Priority, RequestContext, RequestId};
@@ -39,6 +40,9 @@ pub struct ClassifyOptions {
     pub offset_unit: OffsetUnit,
     /// Language tag of topic labels; `None`: the labels themselves.
     pub label_language: Option<String>,
+    /// The labels of entities that are answered; `None`: all.
+    pub labels: Option<Vec<String>>,
+    pub derived: Derived,
 }
 
 /// A text that passed the check.
@@ -66,6 +70,8 @@ impl Default for ClassifyOptions {
             text_rules: TextRules::default(),
             offset_unit: OffsetUnit::default(),
             label_language: None,
+            labels: None,
+            derived: Derived::default(),
         }
     }
 }
@@ -78,6 +84,12 @@ impl ClassifyOptions {
             return Err(ClassifyError::Threshold(value));
         }
         if self.top_k == 0 { Err(ClassifyError::NoTopics) } else { Ok(()) }
+    }
+
+    /// Checks what depends on the models, and spells it as they do.
+    pub fn for_models(self, models: &Assignment) -> Result<Self, ClassifyError> {
+        self.check_labels(models)?;
+        self.with_known_language(models)
     }
 
     /// Spells the language of topic labels as the models spell it: `EN` and `en-GB` become `en`.

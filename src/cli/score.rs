@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use ressort::classify::derived::Derived;
 use ressort::classify::request::{ClassifyOptions, RequestLimits};
 use ressort::inference::pipeline::Overflow;
 use ressort::inference::settings::{Batching, RunSettings};
@@ -150,6 +151,13 @@ struct AnswerArgs {
     /// Topic labels in another language, by its tag, where the model has them
     #[arg(long, value_name = "TAG")]
     label_language: Option<String>,
+    /// Entities with these labels only (PER,LOC,ORG); default: all
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    labels: Vec<String>,
+    /// Words derived from names (LOCderiv: `deutsch`, LOCpart: `US-Beamte`): keep, drop, fold (as LOC, with the span of the
+    /// name where a hyphen separates it)
+    #[arg(long, default_value = "keep", value_name = "HOW")]
+    derived: Derived,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -229,6 +237,8 @@ impl ScoreArgs {
                 text_rules: answers.text_rules.iter().copied().collect(),
                 offset_unit: answers.offset_unit,
                 label_language: answers.label_language.clone(),
+                labels: (!answers.labels.is_empty()).then(|| answers.labels.clone()),
+                derived: answers.derived,
             },
             max_characters: self.max_characters,
             max_errors: self.max_errors,

@@ -48,7 +48,7 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
         let request = parse(bytes, app.limits, context).await?;
         let models = app.registry.assign(request.tasks, &request.models).map_err(ClassifyError::from)?;
         let classifier = Arc::new(Classifier {
-            options: request.options.with_known_language(&models)?,
+            options: request.options.for_models(&models)?,
             models,
             cache: app.cache.clone(),
             memory: Some(Arc::clone(&app.memory)),

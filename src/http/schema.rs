@@ -58,6 +58,8 @@ const FIELDS: &[&str] = &[
     "priority",
     "models",
     "label_language",
+    "labels",
+    "derived",
 ];
 const DOCUMENT_FIELDS: &[&str] = &["id", "text"];
 const TASK_FIELDS: &[&str] = &["topics", "entities"];
@@ -81,6 +83,7 @@ const MODEL: Expected = Expected { what: "the name of a model", example: r#"{"to
 const TEXT_RULES: Expected =
     Expected { what: "an object of true or false by rule", example: r#""text_rules": {"html": false}"# };
 const SWITCH: Expected = Expected { what: "true or false", example: r#""text_rules": {"html": false}"# };
+const LABELS: Expected = Expected { what: "a list of entity labels", example: r#""labels": ["PER", "LOC", "ORG"]"# };
 const LANGUAGE: Expected = Expected { what: "a language tag", example: r#""label_language": "en""# };
 
 impl ClassifyRequest {
@@ -120,6 +123,8 @@ fn options(body: &Object<'_>) -> Result<ClassifyOptions, Problem> {
         text_rules: body.read("text_rules", text_rules)?.unwrap_or_default(),
         offset_unit: body.read("offset_unit", Field::word)?.unwrap_or_default(),
         label_language: body.read("label_language", |field| field.string(LANGUAGE).map(Into::into))?,
+        labels: body.read("labels", labels)?,
+        derived: body.read("derived", Field::word)?.unwrap_or_default(),
     };
     options.check()?;
     Ok(options)
@@ -166,6 +171,16 @@ fn tasks(field: &Field<'_>) -> Result<Tasks, Problem> {
     }
     let tasks: Vec<Task> = list.entries.iter().map(Field::word).collect::<Result<_, _>>()?;
     Ok(Tasks { topics: tasks.contains(&Task::Topics), entities: tasks.contains(&Task::Entities) })
+}
+
+fn labels(field: &Field<'_>) -> Result<Vec<String>, Problem> {
+    const MAX_ENTRIES: usize = 1000;
+    let list = field.list(MAX_ENTRIES, LABELS)?;
+    if !(1..=MAX_ENTRIES).contains(&list.n_entries) {
+        let why = if list.n_entries == 0 { "no label is named" } else { "too many labels are named" };
+        return Err(field.problem(format!("{why}; name those to answer, or leave it out to get all")));
+    }
+    list.entries.iter().map(|entry| entry.string(LABELS).map(Into::into)).collect()
 }
 
 fn parse_documents(field: &Field<'_>, body: &Bytes, limits: &RequestLimits) -> Result<Vec<InputDocument>, Problem> {
@@ -288,6 +303,10 @@ mod tests {
             ),
             (r#"{"text": "a", "text_rules": {"hyphen": true}}"#, Code::InvalidRequest, "did you mean `hyphens`"),
             (r#"{"text": "a", "text_rules": true}"#, Code::InvalidRequest, "an object of true or false by rule"),
+            (r#"{"text": "a", "labels": []}"#, Code::InvalidRequest, "no label is named"),
+            (r#"{"text": "a", "labels": "PER"}"#, Code::InvalidRequest, "a list of entity labels"),
+            (r#"{"text": "a", "labels": [1]}"#, Code::InvalidRequest, "`labels[0]` is `1`"),
+            (r#"{"text": "a", "derived": "fould"}"#, Code::InvalidRequest, "did you mean `fold`"),
             (r#"{"text": "a", "tasks": []}"#, Code::InvalidRequest, "no task"),
             (r#"{"text": "a", "tasks": ["mood"]}"#, Code::InvalidRequest, "`topics`, `entities`"),
             (r#"{"text": "a", "models": {"sport": "x"}}"#, Code::InvalidRequest, "unknown field `sport` of `models`"),

@@ -70,6 +70,7 @@ pub struct Manifest {
     pub topics: Option<TopicHead>,
     pub entities: Option<EntityHead>,
     pub golden: Vec<GoldenExample>,
+    pub descriptions: LabelDescriptions,
     /// The list by which texts that have lost their letter case get it back, see [`crate::text::truecase`]; `None` where the model
     /// reads every text as it is.
     pub truecase_file: Option<PathBuf>,
@@ -119,6 +120,9 @@ pub struct EntityHead {
     /// What is done where a caller names no strategy.
     pub aggregation: AggregationStrategy,
 }
+
+/// What labels of topics and entities mean, by label and language tag.
+pub type LabelDescriptions = BTreeMap<String, BTreeMap<String, String>>;
 
 /// A text whose answer is known: the model must give at least this before it goes live.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,6 +182,7 @@ impl Manifest {
         let graph = Graph::of(&files.onnx(&onnx_file)?, &toml.model.inputs)?;
         let max_length = max_length(dir, &config, &tokenizer_config, &toml, &graph)?;
         let (topics, entities) = heads(dir, &config, &toml, &graph)?;
+        toml.check_descriptions(topics.as_ref(), entities.as_ref())?;
         let truecase_file =
             toml.model.truecase.as_deref().map(|file| named_file(dir, file, TRUECASE_REMEDY)).transpose()?;
         Ok(Self {
@@ -189,6 +194,7 @@ impl Manifest {
             pad_token_id: config.pad_token_id(),
             first_position: config.first_position(),
             golden: toml.golden(),
+            descriptions: toml.descriptions,
             text_rules: toml.text,
             dir: dir.to_owned(),
             onnx_file,

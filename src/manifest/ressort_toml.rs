@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, de};
 use super::config_json::ConfigJson;
 use super::folder::FolderFiles;
 use super::graph_inputs::InputNames;
-use super::{EntityHead, GoldenExample, Graph, ManifestError, TopicHead, TopicLabel, default_label};
-use crate::manifest::tags::rename_tags;
+use super::{EntityHead, GoldenExample, Graph, LabelDescriptions, ManifestError, TopicHead, TopicLabel, default_label};
+use crate::manifest::tags::{entity_labels, parse_tags, rename_tags};
 use crate::manifest::task::{AggregationStrategy, Pooling, ProblemType, Task};
 use crate::manifest::text_rules::{TextRules, TextSwitch};
 
@@ -27,6 +27,9 @@ pub struct RessortToml {
     /// Rules for texts as they arrive, by name: `hyphens = false`.
     #[serde(default, deserialize_with = "text_rules")]
     pub text: TextRules,
+    /// What labels mean, by label and language tag: `LOC = { de = "Orte", en = "places" }`.
+    #[serde(default)]
+    pub descriptions: LabelDescriptions,
     #[serde(default)]
     golden: Vec<GoldenSection>,
     #[serde(skip)]
@@ -244,6 +247,23 @@ impl RessortToml {
             tags,
             rename: section.rename.clone(),
             aggregation: section.aggregation.unwrap_or(AggregationStrategy::First),
+        })
+    }
+
+    /// Refuses the description of a label that neither head has.
+    pub fn check_descriptions(
+        &self,
+        topics: Option<&TopicHead>,
+        entities: Option<&EntityHead>,
+    ) -> Result<(), ManifestError> {
+        // A head without labels gets its labels when it runs.
+        let is_open =
+            topics.is_some_and(|head| head.labels.is_empty()) || entities.is_some_and(|head| head.tags.is_empty());
+        let tags = entities.map(|head| parse_tags(&head.tags)).unwrap_or_default();
+        let types = entity_labels(&tags);
+        let is_topic = |name: &str| topics.is_some_and(|head| head.labels.iter().any(|label| label.label == name));
+        self.all_known("descriptions", self.descriptions.keys(), |name| {
+            is_open || is_topic(name) || types.contains(&name.as_str())
         })
     }
 

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::manifest::TopicLabel;
 use crate::manifest::tags::entity_labels;
 use crate::manifest::text_rules::ALL_RULES;
+use crate::manifest::{LabelDescriptions, TopicLabel};
 use crate::models::load::Model;
 use crate::text::truecase::Truecaser;
 
@@ -21,6 +21,9 @@ pub struct ModelReport {
     pub description: Option<String>,
     pub tasks: Vec<&'static str>,
     pub labels: ModelLabels,
+    /// What labels mean, by label and language tag.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub label_descriptions: LabelDescriptions,
     /// `model_type` of the `config.json`.
     pub family: String,
     pub precision: String,
@@ -108,6 +111,7 @@ impl ModelReport {
             description: manifest.description.clone(),
             tasks: manifest.tasks().into_iter().map(|task| task.into_str()).collect(),
             labels: ModelLabels::of(model),
+            label_descriptions: manifest.descriptions.clone(),
             family: manifest.family.clone(),
             precision: manifest.graph.precision.to_string(),
             max_length: manifest.max_length,

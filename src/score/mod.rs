@@ -56,6 +56,7 @@ use writer::{Pipe, Sink, Writer};
 impl Prepared {
     /// Scores what is left to score.
     pub async fn run(self, models: Assignment, progress: Arc<Progress>) -> Result<Summary, ScoreError> {
+        self.job.options.check_labels(&models).map_err(|error| ScoreError::usage(format!("--labels: {error}")))?;
         let options = self.job.options.clone().with_language_or_labels(&models);
         let encoder = self.encoder(&models)?;
         let sink = self.open_sink(&models)?;

@@ -7,6 +7,7 @@ use super::format::Format;
 use super::inputs::Source;
 use super::job::Job;
 use super::layout::FLAT_NAMES;
+use crate::classify::derived::Derived;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
 use crate::text::encoding::TextEncoding;
@@ -45,6 +46,8 @@ pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignmen
             "output-delimiter": job.output.delimiter.map(char::from),
             "output-bom": job.output.has_bom.then_some(true),
             "limit": job.limit,
+            "labels": job.options.labels,
+            "derived": (job.options.derived != Derived::default()).then(|| job.options.derived.into_str()),
             "answer columns": output.is_separated().then_some(FLAT_NAMES),
         },
     }))

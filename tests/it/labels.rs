@@ -107,6 +107,9 @@ async fn tags_with_underscores_are_renamed_and_joined() {
     let model = Model::load(&spec, &settings()).await.unwrap();
     let text = "sagte Angela Merkel";
     assert_eq!(found(&predict(&model, text, options()).await, text), [("PERSON".to_owned(), "Angela Merkel")]);
+    write(&folder, "ressort.toml", "[descriptions]\nPRE = { de = \"Person\" }\n");
+    let message = refusal(folder.path().to_owned()).await;
+    assert!(message.contains("descriptions names `PRE`, which is no label of the model"), "{message}");
     write(&folder, "ressort.toml", "[entities]\nrename = { PRE = \"PERSON\" }\n");
     let message = refusal(folder.path().to_owned()).await;
     assert!(

@@ -3,6 +3,7 @@
 //! Both are made by `scripts/reference`; nothing here needs a network, a GPU or Python.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod answers;
 mod api;
 mod changes;
 mod checkpoints;

@@ -1,0 +1,118 @@
+//! Which entities an answer has: those with the labels that a caller names, and what becomes of words derived from names.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::classify::derived::{Derived, name_in};
+use crate::classify::error::ClassifyError;
+use crate::classify::request::ClassifyOptions;
+use crate::inference::decode::entities::Entity;
+use crate::manifest::tags::{Tag, entity_labels};
+use crate::models::registry::Assignment;
+use crate::text::span::ByteSpan;
+
+/// The endings that make the label of a derived word, as in GermEval 2014.
+const DERIVED_ENDINGS: [&str; 2] = ["deriv", "part"];
+
+impl ClassifyOptions {
+    /// Refuses an entity label that the models do not have.
+    pub fn check_labels(&self, models: &Assignment) -> Result<(), ClassifyError> {
+        let tags = tags(models);
+        // Where no model answers entities, there is nothing to limit.
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let known = entity_labels(tags);
+        match self.labels.iter().flatten().find(|label| !known.contains(&label.as_str())) {
+            None => Ok(()),
+            Some(label) => Err(ClassifyError::EntityLabel {
+                label: label.clone(),
+                known: known.iter().map(ToString::to_string).collect(),
+            }),
+        }
+    }
+}
+
+/// The entities of `text` that `options` leave. Folding comes before the choice of labels, so that `LOC` finds folded ones too.
+pub fn chosen<'e>(
+    text: &str,
+    entities: &'e [Entity],
+    models: &Assignment,
+    options: &ClassifyOptions,
+) -> Cow<'e, [Entity]> {
+    if options.labels.is_none() && options.derived == Derived::Keep {
+        return Cow::Borrowed(entities);
+    }
+    let types = Types::of(tags(models));
+    let wanted = |label: &str| options.labels.as_ref().is_none_or(|labels| labels.iter().any(|known| known == label));
+    let choose = |entity: &Entity| {
+        let label = types.of_tag(&entity.label);
+        let entity = match (types.name_label(label), options.derived) {
+            (Some(_), Derived::Drop) => return None,
+            (Some(name), Derived::Fold) => folded(text, entity, label, name),
+            _ => entity.clone(),
+        };
+        wanted(types.of_tag(&entity.label)).then_some(entity)
+    };
+    Cow::Owned(entities.iter().filter_map(choose).collect())
+}
+
+fn tags(models: &Assignment) -> &[Tag] {
+    let head = models.entities.as_ref().and_then(|model| model.pipeline.entities.as_ref());
+    head.map_or(&[][..], |head| &head.scheme.tags)
+}
+
+/// The entity types of a model.
+struct Types<'t> {
+    labels: Vec<&'t str>,
+    /// By raw tag, which is the label of an entity under aggregation `none`.
+    by_tag: BTreeMap<&'t str, &'t str>,
+}
+
+impl<'t> Types<'t> {
+    fn of(tags: &'t [Tag]) -> Self {
+        let by_tag = tags.iter().map(|tag| (tag.raw.as_str(), tag.label.as_str())).collect();
+        Self { labels: entity_labels(tags), by_tag }
+    }
+
+    /// The type that an entity's label stands for.
+    fn of_tag<'l>(&self, label: &'l str) -> &'l str
+    where
+        't: 'l,
+    {
+        if self.labels.contains(&label) { label } else { self.by_tag.get(label).copied().unwrap_or(label) }
+    }
+
+    /// The label of the names from which `label` is derived; `None` for a label of names.
+    fn name_label<'l>(&self, label: &'l str) -> Option<&'l str> {
+        let name = DERIVED_ENDINGS.iter().find_map(|ending| label.strip_suffix(ending))?;
+        self.labels.contains(&name).then_some(name)
+    }
+}
+
+/// A derived word with the label and span of its name; a raw tag keeps its prefix.
+fn folded(text: &str, entity: &Entity, label: &str, name: &str) -> Entity {
+    let is_compound = label.ends_with("part");
+    let word = entity.span.slice(text).unwrap_or_default();
+    let span = match name_in(word, is_compound) {
+        Some((start, end)) => ByteSpan::new(entity.span.start + start, entity.span.start + end),
+        None => entity.span,
+    };
+    Entity { label: entity.label.replace(label, name), span, score: entity.score }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_derived_only_where_the_model_has_the_label_of_its_name() {
+        let raw = ["O", "B-LOC", "I-LOC", "B-LOCderiv", "B-Compart", "B-part"].map(str::to_owned);
+        let tags = crate::manifest::tags::parse_tags(&raw);
+        let types = Types::of(&tags);
+        for (label, name) in [("LOCderiv", Some("LOC")), ("LOC", None), ("Compart", None), ("part", None)] {
+            assert_eq!(types.name_label(label), name, "{label}");
+        }
+        assert_eq!((types.of_tag("B-LOCderiv"), types.of_tag("LOC"), types.of_tag("x")), ("LOCderiv", "LOC", "x"));
+    }
+}
