@@ -165,6 +165,8 @@ fn answer() -> Answer {
         score: 0.25,
         accepted: false,
         code: label.code.clone(),
+        index: 0,
+        logit: 0.0,
     };
     let entity = |entity: Entity| AnswerEntity {
         text: entity.span.slice(&ARTICLE).unwrap_or_default().to_owned(),

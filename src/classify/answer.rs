@@ -49,6 +49,12 @@ pub struct AnswerTopic {
     pub accepted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// Of the label in the model.
+    #[serde(skip)]
+    pub index: usize,
+    /// What became the score.
+    #[serde(skip)]
+    pub logit: f32,
 }
 
 #[derive(Debug, Serialize)]
@@ -136,6 +142,8 @@ impl AnswerTopic {
             score: topic.score,
             accepted: topic.accepted,
             code: label.code.clone(),
+            index: topic.index,
+            logit: topic.logit,
         }
     }
 }

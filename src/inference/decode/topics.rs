@@ -10,6 +10,8 @@ pub struct Topic {
     pub index: usize,
     /// In 0..=1.
     pub score: f32,
+    /// What became the score, after the temperature of the model folder.
+    pub logit: f32,
     /// Multi-label: the score reaches the threshold. Single-label: it is the best, and reaches the threshold.
     pub accepted: bool,
 }
@@ -18,20 +20,26 @@ pub struct Topic {
 ///
 /// `logits` is one row, as long as the head's labels; `threshold` in 0..=1 replaces those of the labels.
 pub fn decode_topics(logits: &[f32], head: &TopicHead, threshold: Option<f32>) -> Vec<Topic> {
-    let scaled = logits.iter().map(|logit| logit / head.temperature);
+    let scaled: Vec<f32> = logits.iter().map(|logit| logit / head.temperature).collect();
     let by_softmax = match head.scores {
         Some(GraphScores::Softmax | GraphScores::LogSoftmax) => true,
         Some(GraphScores::Sigmoid) => false,
         None => head.problem_type == ProblemType::SingleLabel,
     };
-    let scores = if by_softmax { softmax(scaled) } else { scaled.map(sigmoid).collect() };
+    let logits = scaled.iter().copied();
+    let scores = if by_softmax { softmax(logits) } else { logits.map(sigmoid).collect() };
     let (best, _) = argmax(&scores);
     let accepted = |index: usize, score: f32| {
         let threshold = threshold.unwrap_or_else(|| head.labels.get(index).map_or(0.0, |label| label.threshold));
         score >= threshold && (head.problem_type == ProblemType::MultiLabel || index == best)
     };
-    let topic = |(index, &score): (usize, &f32)| Topic { index, score, accepted: accepted(index, score) };
-    let mut topics: Vec<Topic> = scores.iter().enumerate().map(topic).collect();
+    let topic = |(index, (&score, &logit)): (usize, (&f32, &f32))| Topic {
+        index,
+        score,
+        logit,
+        accepted: accepted(index, score),
+    };
+    let mut topics: Vec<Topic> = scores.iter().zip(&scaled).enumerate().map(topic).collect();
     topics.sort_by(|a, b| b.score.total_cmp(&a.score));
     topics
 }
@@ -96,5 +104,6 @@ mod tests {
     fn temperature_flattens_scores() {
         let head = TopicHead { temperature: 2.0, ..head(ProblemType::MultiLabel, &[0.5]) };
         check(&[2.0], &head, None, &[(0, 0.731, true)]);
+        assert_eq!(decode_topics(&[2.0], &head, None)[0].logit, 1.0);
     }
 }
