@@ -56,7 +56,7 @@ pub struct ServeArgs {
     /// Size of the cache for repeated texts, in MB; 0 disables it
     #[arg(long, default_value_t = 64, env = "RESSORT_CACHE_MB", value_name = "MB")]
     pub cache_mb: u64,
-    /// API key: requests to /v1 must send it as `Authorization: Bearer KEY`
+    /// API key: requests to /v1 and to the routes for other clients must send it as `Authorization: Bearer KEY`
     #[arg(long, env = "RESSORT_API_KEY", hide_env_values = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub api_key: Option<String>,
     /// File with the admin key, which is required to change models; without a key, only this machine may change them

@@ -121,6 +121,11 @@ pub async fn remove_model(
 ) -> Result<StatusCode, Problem> {
     let Query(RemoveQuery { forget_rollback }) =
         query.map_err(|error| Problem::new(Code::InvalidRequest, error.body_text()))?;
+    remove(app, ModelName(name), forget_rollback).await
+}
+
+/// Removes a model that is not in use. One that a rollback would activate is removed with `forget_rollback` only.
+pub async fn remove(app: Arc<App>, ModelName(name): ModelName, forget_rollback: bool) -> Result<StatusCode, Problem> {
     to_its_end(async move {
         let is_shadow =
             |model: &Model| app.shadow.load().as_ref().is_some_and(|shadow| std::ptr::eq(&*shadow.model, model));

@@ -25,7 +25,7 @@ pub struct App {
     pub limits: RequestLimits,
     /// The memory that requests under way may take.
     pub memory: Arc<MemoryBudget>,
-    /// When set, the routes under `/v1` require it.
+    /// When set, the routes under `/v1` and those of `compat` require it.
     pub api_key: Option<ApiKey>,
     /// Predictions for repeated texts; `None`: every text is classified anew.
     pub cache: Option<Arc<PredictionCache>>,

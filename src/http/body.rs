@@ -43,11 +43,37 @@ pub struct ReadBody {
     pub memory: Reserved,
 }
 
+/// Which bodies a route accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaTypes {
+    Json,
+    /// For clients that name none.
+    Any,
+}
+
 /// Reads the whole body of a request whose headers announce JSON, and unpacks it. The limits hold before and after.
 pub async fn read_body(request: Request, app: &App, context: RequestContext) -> Result<ReadBody, Problem> {
+    read_body_of(MediaTypes::Json, request, app, context).await
+}
+
+/// Reads the whole body of a request, and unpacks it. The limits hold before and after.
+pub async fn read_body_of(
+    accepted: MediaTypes,
+    request: Request,
+    app: &App,
+    context: RequestContext,
+) -> Result<ReadBody, Problem> {
     let (head, body) = request.into_parts();
     let mut frames = body.into_data_stream();
-    match read_packed(&head.headers, &mut frames, app).await {
+    let checked = match accepted {
+        MediaTypes::Json => check_json(&head.headers),
+        MediaTypes::Any => Ok(()),
+    };
+    let read = match checked {
+        Ok(()) => read_packed(&head.headers, &mut frames, app).await,
+        Err(problem) => Err(problem),
+    };
+    match read {
         Ok((None, bytes, memory)) => Ok(ReadBody { bytes: bytes.into(), memory }),
         Ok((Some(coding), bytes, memory)) => unpack(coding, bytes, memory, app.limits.max_body_bytes, context).await,
         Err(problem) => {
@@ -58,6 +84,20 @@ pub async fn read_body(request: Request, app: &App, context: RequestContext) -> 
             Err(problem)
         }
     }
+}
+
+fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let media_type = text_of(headers, &CONTENT_TYPE).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || essence.ends_with("+json") {
+        return Ok(());
+    }
+    let found = match media_type {
+        "" => "no content-type is sent that can be read".to_owned(),
+        media_type => format!("content-type `{}` is not JSON", shortened(media_type)),
+    };
+    let detail = format!("{found}; send `content-type: application/json`");
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
 /// Reads what a refused client still sends. A connection that is closed before is reset, and the client never sees why.
@@ -81,16 +121,6 @@ async fn read_packed(
     app: &App,
 ) -> Result<(Option<Coding>, Vec<u8>, Reserved), Problem> {
     let coding = Coding::of(headers)?;
-    let media_type = text_of(headers, &CONTENT_TYPE).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence != "application/json" && !essence.ends_with("+json") {
-        let found = match media_type {
-            "" => "no content-type is sent that can be read".to_owned(),
-            media_type => format!("content-type `{}` is not JSON", shortened(media_type)),
-        };
-        let detail = format!("{found}; send `content-type: application/json`");
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
-    }
     let max = app.limits.max_body_bytes;
     let announced = text_of(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
     if announced > max as u64 {
@@ -143,7 +173,22 @@ async fn unpack(
     Ok(ReadBody { bytes: unpacked.bytes.into(), memory })
 }
 
-fn overloaded(error: BudgetExceeded) -> Problem {
+/// Parses a body; a large one on the threads for such work, after the small ones of others.
+pub async fn parse<T: Send + 'static>(
+    body: Bytes,
+    context: RequestContext,
+    parse: impl FnOnce(&Bytes) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    const LARGE_BYTES: usize = 64 * 1024;
+    if body.len() < LARGE_BYTES {
+        return parse(&body);
+    }
+    let context = RequestContext { admission: Admission::Wait, ..context };
+    let parsed = workers().run_once(context, move || parse(&body)).await;
+    parsed.map_err(|error| ClassifyError::from(PredictError::from(error)))?
+}
+
+pub fn overloaded(error: BudgetExceeded) -> Problem {
     Problem::new(Code::Overloaded, error.to_string())
 }
 

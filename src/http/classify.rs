@@ -14,16 +14,13 @@ use futures_util::{Stream, StreamExt, stream};
 use serde::Serialize;
 
 use super::app::App;
-use super::body::{ReadBody, read_body};
+use super::body::{ReadBody, parse, read_body};
 use super::error::{Code, Problem};
 use super::schema::{ClassifyRequest, DocumentBodyOut, FailureBody, Input, InputDocument};
 use crate::classify::answer::{Answer, AnswerModels, DocumentId};
 use crate::classify::classifier::Classifier;
 use crate::classify::error::{ClassifyError, Scope};
-use crate::classify::request::RequestLimits;
-use crate::inference::pipeline::PredictError;
 use crate::inference::scheduler::{Admission, RequestContext};
-use crate::inference::workers::workers;
 use crate::system::budget::Reserved;
 use crate::system::memory::trim_memory;
 
@@ -45,7 +42,8 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
         let context = RequestContext::new(Admission::Try, deadline);
         let ReadBody { bytes, memory } = read_body(request, &app, context).await?;
         let trim = TrimAfterLarge::new(bytes.len());
-        let request = parse(bytes, app.limits, context).await?;
+        let limits = app.limits;
+        let request = parse(bytes, context, move |body| ClassifyRequest::parse(body, &limits)).await?;
         let models = app.registry.assign(request.tasks, &request.models).map_err(ClassifyError::from)?;
         let classifier = Arc::new(Classifier {
             options: request.options.for_models(&models)?,
@@ -69,6 +67,15 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
             }
         }
     };
+    within(&app, deadline, work).await
+}
+
+/// The result of `work`, unless the deadline of the request passes before.
+pub async fn within<T>(
+    app: &App,
+    deadline: Instant,
+    work: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
     tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(|_| {
         let detail = format!(
             "no answer within {} s; send less text at once, or start the server with a longer --timeout-s",
@@ -76,17 +83,6 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
         );
         Err(Problem::new(Code::DeadlineExceeded, detail))
     })
-}
-
-/// Parses a body; a large one on the threads for such work, after the small ones of others.
-async fn parse(body: Bytes, limits: RequestLimits, context: RequestContext) -> Result<ClassifyRequest, Problem> {
-    const LARGE_BYTES: usize = 64 * 1024;
-    if body.len() < LARGE_BYTES {
-        return ClassifyRequest::parse(&body, &limits);
-    }
-    let context = RequestContext { admission: Admission::Wait, ..context };
-    let parsed = workers().run_once(context, move || ClassifyRequest::parse(&body, &limits)).await;
-    parsed.map_err(|error| ClassifyError::from(PredictError::from(error)))?
 }
 
 /// Whether the client names JSON lines, and does not prefer JSON.
@@ -185,7 +181,7 @@ fn answers(
     context: RequestContext,
 ) -> impl Stream<Item = DocumentAnswer> + Send + use<> {
     let (held, limits) = (Arc::new(held), app.limits);
-    let n_at_once = n_at_once(&held.documents);
+    let n_at_once = n_at_once(held.documents.iter().map(InputDocument::n_bytes).max());
     let read = {
         let held = Arc::clone(&held);
         move |index: usize| held.documents[index].text(&limits).map_err(DocumentError::Input)
@@ -218,21 +214,20 @@ fn answers(
     })
 }
 
-/// Documents under way at the same time: fewer where they are long, since their answers wait in memory.
-fn n_at_once(documents: &[InputDocument]) -> usize {
+/// Documents under way at the same time: fewer where the longest of them has many bytes, since their answers wait in memory.
+pub fn n_at_once(longest: Option<usize>) -> usize {
     const MAX_BYTES: usize = 1024 * 1024;
     const MIN_DOCUMENTS: usize = 2;
-    let longest = documents.iter().map(InputDocument::n_bytes).max().unwrap_or_default();
-    (MAX_BYTES / longest.max(1)).clamp(MIN_DOCUMENTS, MAX_DOCUMENTS_AT_ONCE)
+    (MAX_BYTES / longest.unwrap_or_default().max(1)).clamp(MIN_DOCUMENTS, MAX_DOCUMENTS_AT_ONCE)
 }
 
 /// Returns the memory of a large request to the system once it is answered.
-struct TrimAfterLarge {
+pub struct TrimAfterLarge {
     is_large: bool,
 }
 
 impl TrimAfterLarge {
-    fn new(n_bytes: usize) -> Self {
+    pub fn new(n_bytes: usize) -> Self {
         const LARGE_BYTES: usize = 1024 * 1024;
         Self { is_large: n_bytes >= LARGE_BYTES }
     }

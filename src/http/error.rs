@@ -103,6 +103,8 @@ impl IntoResponse for Problem {
         const RETRY_AFTER_S: &str = "1";
         const BODY_ENCODINGS: &str = "gzip, zstd, identity";
         let mut response = (self.code.status(), axum::Json(self.body())).into_response();
+        // For routes that write it in the shape of another service (`compat::problems`).
+        response.extensions_mut().insert(self.clone());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if self.code.status() == StatusCode::SERVICE_UNAVAILABLE {

@@ -86,6 +86,11 @@ impl<'b> Field<'b> {
         Problem::new(Code::InvalidRequest, format!("`{}`: {why}", self.path))
     }
 
+    /// A problem of what the field holds, with the field's path.
+    pub fn located(&self, problem: Problem) -> Problem {
+        Problem { detail: format!("`{}`: {}", self.path, problem.detail), ..problem }
+    }
+
     /// Reads an object with the fields `known`. [`Object::check`] refuses it for others.
     pub fn object(&self, known: &'static [&'static str], expected: Expected) -> Result<Object<'b>, Problem> {
         if self.raw.trim().is_empty() {

@@ -5,6 +5,7 @@ mod app;
 mod auth;
 mod body;
 mod classify;
+mod compat;
 mod connection;
 mod error;
 mod health;
@@ -43,16 +44,19 @@ pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/v1/classify", post(classify::classify))
         .route("/v1/models", get(models::models))
+        .merge(compat::api())
         .route_layer(from_fn_with_state(Arc::clone(&app), auth::require_key));
     let admin = Router::new()
         .route("/v1/models/{name}", put(admin::put_model).delete(admin::remove_model))
         .route("/v1/active", put(admin::activate))
         .route("/v1/active/rollback", post(admin::rollback))
         .route("/v1/shadow", get(admin::get_shadow).put(admin::put_shadow).delete(admin::remove_shadow))
+        .merge(compat::admin())
         .route_layer(from_fn_with_state(Arc::clone(&app), auth::require_admin));
     let service = Router::new()
         .merge(api)
         .merge(admin)
+        .merge(compat::open())
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(observe::metrics))
@@ -62,6 +66,7 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(no_method)
         .layer(CatchPanicLayer::custom(observe::panic_problem))
         .layer(from_fn_with_state(Arc::clone(&app), observe::end_at_cutoff))
+        .layer(from_fn(compat::problems::translate))
         .layer(from_fn(observe::log_request))
         .with_state(app);
     // Before routes are matched: `/v1/classify/` is `/v1/classify`.

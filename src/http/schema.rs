@@ -113,7 +113,8 @@ impl ClassifyRequest {
     }
 }
 
-fn options(body: &Object<'_>) -> Result<ClassifyOptions, Problem> {
+/// Reads the options of an object that knows them.
+pub fn options(body: &Object<'_>) -> Result<ClassifyOptions, Problem> {
     let default = ClassifyOptions::default();
     let options = ClassifyOptions {
         top_k: body.read("top_k", |field| field.count(TOP_K))?.unwrap_or(default.top_k),

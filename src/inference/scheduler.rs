@@ -181,6 +181,11 @@ impl Scheduler {
         }
     }
 
+    /// Documents that may wait for their first windows at the same time.
+    pub fn n_permits(&self) -> usize {
+        self.n_permits
+    }
+
     /// Windows that wait for a run.
     pub fn n_waiting(&self) -> usize {
         self.shared.lock().n_waiting()

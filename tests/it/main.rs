@@ -9,6 +9,7 @@ mod changes;
 mod checkpoints;
 mod classify;
 mod cli;
+mod compat;
 mod connections;
 mod docs;
 mod documents;
