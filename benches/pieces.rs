@@ -167,6 +167,7 @@ fn answer() -> Answer {
         code: label.code.clone(),
         index: 0,
         logit: 0.0,
+        evidence: None,
     };
     let entity = |entity: Entity| AnswerEntity {
         text: entity.span.slice(&ARTICLE).unwrap_or_default().to_owned(),
@@ -179,7 +180,16 @@ fn answer() -> Answer {
         id: None,
         topics: Some(TOPICS.labels.iter().take(5).map(topic).collect()),
         entities: Some(entities().into_iter().map(entity).collect()),
-        usage: AnswerUsage { characters: 2400, tokens: TOKENS.ids.len(), windows: 1, truncated: false, cached: false },
+        groups: None,
+        evidence_method: None,
+        usage: AnswerUsage {
+            characters: 2400,
+            tokens: TOKENS.ids.len(),
+            windows: 1,
+            evidence_windows: 0,
+            truncated: false,
+            cached: false,
+        },
         models: AnswerModels { topics: Some(model()), entities: Some(model()) },
         memory: None,
     }

@@ -34,6 +34,8 @@ PASSED_ON = {
     "--label-language": True,
     "--labels": True,
     "--derived": True,
+    "--group": False,
+    "--evidence": False,
     "--max-characters": True,
     "--look-ahead": True,
 }

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::classify::chosen::chosen;
+use crate::classify::chosen::{Types, chosen, tags};
+use crate::classify::groups::{Group, Labels, groups, title};
+use crate::classify::kinds::Kinds;
 use crate::classify::request::ClassifyOptions;
 use crate::inference::decode::entities::Entity;
 use crate::inference::decode::topics::Topic;
+use crate::inference::evidence::Evidence;
 use crate::inference::pipeline::Prediction;
 use crate::manifest::TopicLabel;
 use crate::manifest::task::Task;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
 use crate::system::budget::Reserved;
-use crate::text::span::{OffsetConverter, OffsetUnit};
+use crate::text::span::{ByteSpan, OffsetConverter, OffsetUnit};
 
 /// The answer for one document.
 #[derive(Debug, Serialize)]
@@ -26,6 +29,12 @@ pub struct Answer {
     pub topics: Option<Vec<AnswerTopic>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entities: Option<Vec<AnswerEntity>>,
+    /// The entities that are one, the most salient first; `None` unless they are requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<AnswerGroup>>,
+    /// How the evidence of topics was found; `None` unless it is requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence_method: Option<&'static str>,
     pub usage: AnswerUsage,
     pub models: AnswerModels,
     /// What it takes of the budget until it is written.
@@ -55,6 +64,18 @@ pub struct AnswerTopic {
     /// What became the score.
     #[serde(skip)]
     pub logit: f32,
+    /// Of an accepted topic: the passages that carry it, by falling contribution; `None` unless it is requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Vec<AnswerPassage>>,
+}
+
+/// A passage, and what it adds to the logit of a topic.
+#[derive(Debug, Clone, Serialize)]
+pub struct AnswerPassage {
+    pub start: usize,
+    pub end: usize,
+    pub text: String,
+    pub contribution: f32,
 }
 
 #[derive(Debug, Serialize)]
@@ -66,11 +87,30 @@ pub struct AnswerEntity {
     pub end: usize,
 }
 
+/// Mentions that are one entity.
+#[derive(Debug, Serialize)]
+pub struct AnswerGroup {
+    pub name: String,
+    pub label: String,
+    /// Indices into `entities`.
+    pub mentions: Vec<usize>,
+    pub count: usize,
+    /// Of the first mention.
+    pub start: usize,
+    pub salience: f32,
+    /// The names of other groups that it could be short for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub may_be: Vec<String>,
+}
+
 #[derive(Debug, Serialize)]
 pub struct AnswerUsage {
     pub characters: usize,
     pub tokens: usize,
     pub windows: usize,
+    /// Windows that were read again to measure evidence.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub evidence_windows: usize,
     pub truncated: bool,
     /// Whether the prediction came from the cache.
     pub cached: bool,
@@ -94,19 +134,30 @@ impl Answer {
     /// The answer for `text`, which `models` predicted. The id is the caller's to set.
     pub fn new(text: &str, prediction: &Prediction, models: &Assignment, options: &ClassifyOptions) -> Self {
         let labels = models.topics.as_ref().map_or(&[][..], |model| model.topic_labels());
+        let evidence = prediction.evidence.as_ref().filter(|_| options.evidence);
+        let passages =
+            evidence.map(|evidence| answer_passages(text, evidence, options.offset_unit)).unwrap_or_default();
         let topics = prediction.topics.as_ref().map(|topics| {
-            let best = topics.iter().take(options.top_k);
-            best.filter_map(|topic| Some(AnswerTopic::new(topic, labels.get(topic.index)?, options))).collect()
+            let answer = |topic: &Topic| {
+                let evidence = evidence.and_then(|evidence| carrying(&passages, evidence, topic));
+                Some(AnswerTopic { evidence, ..AnswerTopic::new(topic, labels.get(topic.index)?, options) })
+            };
+            topics.iter().take(options.top_k).filter_map(answer).collect()
         });
         let entities = prediction.entities.as_ref().map(|entities| chosen(text, entities, models, options));
+        let groups = entities.as_deref().filter(|_| options.group).map(|entities| groups_of(text, entities, models));
+        let entities = entities.map(|entities| answer_entities(text, &entities, options.offset_unit));
         Self {
             id: None,
             topics,
-            entities: entities.map(|entities| answer_entities(text, &entities, options.offset_unit)),
+            groups: groups.map(|groups| answer_groups(groups, entities.as_deref().unwrap_or_default())),
+            entities,
+            evidence_method: evidence.map(|evidence| evidence.method.into_str()),
             usage: AnswerUsage {
                 characters: text.chars().count(),
                 tokens: prediction.usage.n_tokens,
                 windows: prediction.usage.n_windows,
+                evidence_windows: prediction.usage.n_evidence_windows,
                 truncated: prediction.usage.truncated,
                 cached: false,
             },
@@ -118,12 +169,20 @@ impl Answer {
     /// About how many bytes of memory it takes.
     pub fn n_bytes_about(&self) -> u64 {
         const STRINGS: usize = 64;
-        let topics = self.topics.as_ref().map_or(0, |topics| size_of_val(topics.as_slice()) + STRINGS * topics.len());
+        let topics = self.topics.as_ref().map_or(0, |topics| {
+            let passages = topics.iter().flat_map(|topic| topic.evidence.iter().flatten());
+            let evidence: usize = passages.map(|passage| size_of::<AnswerPassage>() + passage.text.len()).sum();
+            size_of_val(topics.as_slice()) + STRINGS * topics.len() + evidence
+        });
         let entities = self.entities.as_ref().map_or(0, |entities| {
             let texts = entities.iter().map(|entity| entity.text.len()).sum::<usize>();
             size_of_val(entities.as_slice()) + STRINGS * entities.len() + texts
         });
-        (size_of::<Self>() + topics + entities) as u64
+        let groups = self.groups.as_ref().map_or(0, |groups| {
+            let of_group = |group: &AnswerGroup| group.name.len() + size_of_val(group.mentions.as_slice());
+            size_of_val(groups.as_slice()) + STRINGS * groups.len() + groups.iter().map(of_group).sum::<usize>()
+        });
+        (size_of::<Self>() + topics + entities + groups) as u64
     }
 }
 
@@ -144,6 +203,7 @@ impl AnswerTopic {
             code: label.code.clone(),
             index: topic.index,
             logit: topic.logit,
+            evidence: None,
         }
     }
 }
@@ -158,4 +218,52 @@ fn answer_entities(text: &str, entities: &[Entity], unit: OffsetUnit) -> Vec<Ans
         score: entity.score,
     };
     entities.iter().map(answer).collect()
+}
+
+/// The passages of the evidence, without contributions.
+fn answer_passages(text: &str, evidence: &Evidence, unit: OffsetUnit) -> Vec<AnswerPassage> {
+    let mut offsets = OffsetConverter::new(text, unit);
+    let answer = |span: &ByteSpan| AnswerPassage {
+        start: offsets.convert(span.start),
+        end: offsets.convert(span.end),
+        text: span.slice(text).unwrap_or_default().to_owned(),
+        contribution: 0.0,
+    };
+    evidence.passages.iter().map(answer).collect()
+}
+
+/// What carries `topic`, the strongest passage first; `None` for a topic that is not accepted.
+fn carrying(passages: &[AnswerPassage], evidence: &Evidence, topic: &Topic) -> Option<Vec<AnswerPassage>> {
+    let (_, contributions) = evidence.contributions.iter().find(|(index, _)| *index == topic.index)?;
+    let with = |(passage, contribution): (&AnswerPassage, &f32)| AnswerPassage {
+        contribution: *contribution,
+        ..passage.clone()
+    };
+    let mut carrying: Vec<AnswerPassage> = passages.iter().zip(contributions).map(with).collect();
+    // Stable, so that equal ones stay in the order of the text.
+    carrying.sort_by(|a, b| b.contribution.total_cmp(&a.contribution));
+    Some(carrying)
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+fn groups_of(text: &str, entities: &[Entity], models: &Assignment) -> Vec<Group> {
+    let labels = Labels { types: Types::of(tags(models)), kinds: Kinds::of(models) };
+    groups(text, title(text), entities, &labels)
+}
+
+fn answer_groups(groups: Vec<Group>, entities: &[AnswerEntity]) -> Vec<AnswerGroup> {
+    let answer = |group: Group| AnswerGroup {
+        count: group.mentions.len(),
+        start: group.mentions.first().and_then(|first| entities.get(*first)).map_or(0, |first| first.start),
+        name: group.name,
+        label: group.label,
+        mentions: group.mentions,
+        salience: group.salience,
+        may_be: group.may_be,
+    };
+    groups.into_iter().map(answer).collect()
 }

@@ -47,6 +47,7 @@ impl CacheKey {
             options.aggregation,
             options.overflow,
             options.text_rules,
+            options.evidence,
         );
         let mut hash = Sha256::new();
         hash.update(format!("{inputs:?}\0"));
@@ -61,7 +62,11 @@ fn size(prediction: &Prediction) -> u32 {
     let topics = prediction.topics.as_ref().map_or(0, |topics| size_of_val(topics.as_slice()));
     let entities =
         prediction.entities.iter().flatten().map(|entity| size_of_val(entity) + entity.label.len()).sum::<usize>();
-    u32::try_from(ENTRY + topics + entities).unwrap_or(u32::MAX)
+    let evidence = prediction.evidence.as_ref().map_or(0, |evidence| {
+        let n_parts: usize = evidence.contributions.iter().map(|(_, parts)| parts.len()).sum();
+        size_of_val(evidence.passages.as_slice()) + size_of::<f32>() * n_parts
+    });
+    u32::try_from(ENTRY + topics + entities + evidence).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -106,6 +111,7 @@ mod tests {
             key("a", &PredictOptions { aggregation: Some(AggregationStrategy::First), ..options }),
             key("a", &PredictOptions { overflow: Overflow::Truncate, ..options }),
             key("a", &PredictOptions { text_rules: without_hyphens.into_iter().collect(), ..options }),
+            key("a", &PredictOptions { evidence: true, ..options }),
             key("a", &PredictOptions { tasks: Tasks { topics: true, entities: false }, ..options }),
         ] {
             assert_ne!(first, other);

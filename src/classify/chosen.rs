@@ -8,6 +8,7 @@ use crate::classify::error::ClassifyError;
 use crate::classify::request::ClassifyOptions;
 use crate::inference::decode::entities::Entity;
 use crate::manifest::tags::{Tag, entity_labels};
+use crate::manifest::task::AggregationStrategy;
 use crate::models::registry::Assignment;
 use crate::text::span::ByteSpan;
 
@@ -15,8 +16,13 @@ use crate::text::span::ByteSpan;
 const DERIVED_ENDINGS: [&str; 2] = ["deriv", "part"];
 
 impl ClassifyOptions {
-    /// Refuses an entity label that the models do not have.
-    pub fn check_labels(&self, models: &Assignment) -> Result<(), ClassifyError> {
+    /// Refuses an entity label that the models do not have, and groups of what are no names.
+    pub fn check_entities(&self, models: &Assignment) -> Result<(), ClassifyError> {
+        let head = models.entities.as_ref().and_then(|model| model.pipeline.entities.as_ref());
+        let strategy = self.aggregation.or(head.map(|head| head.aggregation));
+        if self.group && strategy == Some(AggregationStrategy::None) {
+            return Err(ClassifyError::GroupOfTokens);
+        }
         let tags = tags(models);
         // Where no model answers entities, there is nothing to limit.
         if tags.is_empty() {
@@ -57,20 +63,20 @@ pub fn chosen<'e>(
     Cow::Owned(entities.iter().filter_map(choose).collect())
 }
 
-fn tags(models: &Assignment) -> &[Tag] {
+pub fn tags(models: &Assignment) -> &[Tag] {
     let head = models.entities.as_ref().and_then(|model| model.pipeline.entities.as_ref());
     head.map_or(&[][..], |head| &head.scheme.tags)
 }
 
 /// The entity types of a model.
-struct Types<'t> {
+pub struct Types<'t> {
     labels: Vec<&'t str>,
     /// By raw tag, which is the label of an entity under aggregation `none`.
     by_tag: BTreeMap<&'t str, &'t str>,
 }
 
 impl<'t> Types<'t> {
-    fn of(tags: &'t [Tag]) -> Self {
+    pub fn of(tags: &'t [Tag]) -> Self {
         let by_tag = tags.iter().map(|tag| (tag.raw.as_str(), tag.label.as_str())).collect();
         Self { labels: entity_labels(tags), by_tag }
     }
@@ -84,7 +90,7 @@ impl<'t> Types<'t> {
     }
 
     /// The label of the names from which `label` is derived; `None` for a label of names.
-    fn name_label<'l>(&self, label: &'l str) -> Option<&'l str> {
+    pub fn name_label<'l>(&self, label: &'l str) -> Option<&'l str> {
         let name = DERIVED_ENDINGS.iter().find_map(|ending| label.strip_suffix(ending))?;
         self.labels.contains(&name).then_some(name)
     }

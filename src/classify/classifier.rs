@@ -154,7 +154,8 @@ impl Classifier {
             text: text.shared(),
             prediction: Arc::clone(prediction),
             models: self.models.clone(),
-            options,
+            // The candidate is compared by its answers alone.
+            options: PredictOptions { evidence: false, ..options },
             elapsed,
         };
         tokio::spawn(async move { shadow.observe(live).await });
@@ -168,6 +169,7 @@ impl Classifier {
             aggregation: self.options.aggregation,
             overflow: self.options.overflow,
             text_rules: self.options.text_rules,
+            evidence: self.options.evidence,
             context,
         }
     }
@@ -202,5 +204,5 @@ fn count_document(answer: &Result<Answer, ClassifyError>) {
         return;
     }
     metrics::counter!("ressort_tokens_total").increment(usage.tokens as u64);
-    metrics::counter!("ressort_windows_total").increment(usage.windows as u64);
+    metrics::counter!("ressort_windows_total").increment((usage.windows + usage.evidence_windows) as u64);
 }

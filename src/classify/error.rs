@@ -33,6 +33,8 @@ pub enum ClassifyError {
         shortened(label), quoted(known), suggestion(label, known.iter().map(String::as_str))
     )]
     EntityLabel { label: String, known: Vec<String> },
+    #[error("group needs whole names, and aggregation `none` gives tokens; choose another aggregation")]
+    GroupOfTokens,
     #[error(transparent)]
     Assign(#[from] AssignError),
     /// The text is longer than one window, and the caller does not want it split.
@@ -70,9 +72,11 @@ impl ClassifyError {
         match self {
             Self::TextTooLong { .. } | Self::TextExpands(_) => "text_too_long",
             Self::Nul { .. } => "invalid_text",
-            Self::Threshold(_) | Self::NoTopics | Self::LabelLanguage { .. } | Self::EntityLabel { .. } => {
-                "invalid_request"
-            }
+            Self::Threshold(_)
+            | Self::NoTopics
+            | Self::LabelLanguage { .. }
+            | Self::EntityLabel { .. }
+            | Self::GroupOfTokens => "invalid_request",
             Self::Assign(AssignError::Unknown { .. }) => "unknown_model",
             Self::Assign(AssignError::Unable { .. } | AssignError::NotServed { .. }) => "task_not_served",
             Self::WindowExceeded(_) => "window_exceeded",
@@ -103,6 +107,7 @@ impl ClassifyError {
             | Self::NoTopics
             | Self::LabelLanguage { .. }
             | Self::EntityLabel { .. }
+            | Self::GroupOfTokens
             | Self::Assign(_)
             | Self::Overloaded(_)
             | Self::DeadlineExceeded(_)

@@ -6,6 +6,8 @@ pub mod chosen;
 pub mod classifier;
 pub mod derived;
 pub mod error;
+pub mod groups;
+pub mod kinds;
 pub mod request;
 pub mod samples;
 pub mod shadow;

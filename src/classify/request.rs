@@ -43,6 +43,10 @@ pub struct ClassifyOptions {
     /// The labels of entities that are answered; `None`: all.
     pub labels: Option<Vec<String>>,
     pub derived: Derived,
+    /// Whether the answer says which entities are one.
+    pub group: bool,
+    /// Whether accepted topics come with the passages that carry them.
+    pub evidence: bool,
 }
 
 /// A text that passed the check.
@@ -72,6 +76,8 @@ impl Default for ClassifyOptions {
             label_language: None,
             labels: None,
             derived: Derived::default(),
+            group: false,
+            evidence: false,
         }
     }
 }
@@ -88,7 +94,7 @@ impl ClassifyOptions {
 
     /// Checks what depends on the models, and spells it as they do.
     pub fn for_models(self, models: &Assignment) -> Result<Self, ClassifyError> {
-        self.check_labels(models)?;
+        self.check_entities(models)?;
         self.with_known_language(models)
     }
 

@@ -158,6 +158,12 @@ struct AnswerArgs {
     /// name where a hyphen separates it)
     #[arg(long, default_value = "keep", value_name = "HOW")]
     derived: Derived,
+    /// Add the entities that are one (`Wladimir Putin`, `Putins`), in a column `groups`
+    #[arg(long)]
+    group: bool,
+    /// Add to each accepted topic the passages that carry it. Some models must read a text again for each sentence
+    #[arg(long)]
+    evidence: bool,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -218,6 +224,8 @@ impl ScoreArgs {
                 id: self.id_column.clone(),
                 keep_text: self.keep_text,
                 keep_errors: self.keep_errors,
+                has_groups: self.answers.group,
+                has_evidence: self.answers.evidence,
             },
             target: match self.output.as_str() {
                 "-" => Target::Stdout { errors_file: self.errors.clone() },
@@ -239,6 +247,8 @@ impl ScoreArgs {
                 label_language: answers.label_language.clone(),
                 labels: (!answers.labels.is_empty()).then(|| answers.labels.clone()),
                 derived: answers.derived,
+                group: answers.group,
+                evidence: answers.evidence,
             },
             max_characters: self.max_characters,
             max_errors: self.max_errors,

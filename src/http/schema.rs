@@ -60,6 +60,8 @@ const FIELDS: &[&str] = &[
     "label_language",
     "labels",
     "derived",
+    "group",
+    "evidence",
 ];
 const DOCUMENT_FIELDS: &[&str] = &["id", "text"];
 const TASK_FIELDS: &[&str] = &["topics", "entities"];
@@ -84,6 +86,8 @@ const TEXT_RULES: Expected =
     Expected { what: "an object of true or false by rule", example: r#""text_rules": {"html": false}"# };
 const SWITCH: Expected = Expected { what: "true or false", example: r#""text_rules": {"html": false}"# };
 const LABELS: Expected = Expected { what: "a list of entity labels", example: r#""labels": ["PER", "LOC", "ORG"]"# };
+const GROUP: Expected = Expected { what: "true or false", example: r#""group": true"# };
+const EVIDENCE: Expected = Expected { what: "true or false", example: r#""evidence": true"# };
 const LANGUAGE: Expected = Expected { what: "a language tag", example: r#""label_language": "en""# };
 
 impl ClassifyRequest {
@@ -126,6 +130,8 @@ pub fn options(body: &Object<'_>) -> Result<ClassifyOptions, Problem> {
         label_language: body.read("label_language", |field| field.string(LANGUAGE).map(Into::into))?,
         labels: body.read("labels", labels)?,
         derived: body.read("derived", Field::word)?.unwrap_or_default(),
+        group: body.read("group", |field| field.boolean(GROUP))?.unwrap_or_default(),
+        evidence: body.read("evidence", |field| field.boolean(EVIDENCE))?.unwrap_or_default(),
     };
     options.check()?;
     Ok(options)

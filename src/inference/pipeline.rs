@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use ndarray::{Array2, Axis};
 
 use crate::inference::batch::{WindowHead, WindowLogits};
@@ -14,16 +15,16 @@ use crate::inference::decode::entities::{Entity, Source, TagScheme, decode_entit
 use crate::inference::decode::received::in_received_text;
 use crate::inference::decode::scores::to_logits;
 use crate::inference::decode::topics::{Topic, decode_topics};
+use crate::inference::evidence::{Evidence, Occlusion, exact, passages};
 use crate::inference::pieces::PiecewiseTokens;
-
-use crate::inference::scheduler::{RequestContext, ScheduleError, Scheduler};
+use crate::inference::scheduler::{Admission, RequestContext, ScheduleError, Scheduler};
 use crate::inference::stitch::{owners, pool, stitch};
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window};
 use crate::inference::windows::{Sentences, Windowing};
 use crate::inference::workers::workers;
 use crate::manifest::TopicHead;
 use crate::manifest::task::{AggregationStrategy, Tasks};
-use crate::manifest::text_rules::{TextRule, TextRules};
+use crate::manifest::text_rules::{TextRule, TextRules, TextSwitch};
 use crate::system::choice::UnknownWord;
 use crate::text::gaps::{GapRules, gaps};
 use crate::text::truecase::Truecaser;
@@ -88,6 +89,8 @@ pub struct PredictOptions {
     pub overflow: Overflow,
     /// Rules without a switch are as the model's folder says, else on.
     pub text_rules: TextRules,
+    /// Whether accepted topics come with the passages that carry them.
+    pub evidence: bool,
     pub context: RequestContext,
 }
 
@@ -98,6 +101,8 @@ pub struct Prediction {
     pub topics: Option<Vec<Topic>>,
     /// In the order of the text, with spans in the text as received; `None` if the task was not requested.
     pub entities: Option<Vec<Entity>>,
+    /// Of the accepted topics; `None` if it was not requested, and for a text without tokens.
+    pub evidence: Option<Evidence>,
     pub usage: Usage,
 }
 
@@ -107,6 +112,8 @@ pub struct Usage {
     /// Tokens of the text that were read, special tokens not counted.
     pub n_tokens: usize,
     pub n_windows: usize,
+    /// Windows that were read again, without one passage each, to measure evidence.
+    pub n_evidence_windows: usize,
     /// Whether tokens were left out because of [`Overflow::Truncate`].
     pub truncated: bool,
 }
@@ -135,6 +142,28 @@ struct Reading {
     usage: Usage,
 }
 
+/// A document whose windows were run.
+struct ReadText {
+    reading: Reading,
+    /// The tokens of each window.
+    ranges: Vec<Range<usize>>,
+    logits: Vec<WindowLogits>,
+}
+
+/// A document's topic logits.
+struct TopicLogits {
+    row: Vec<f32>,
+    /// `[N, L]`, whose mean is the row, where the head gives logits for each token.
+    by_token: Option<Array2<f32>>,
+}
+
+#[derive(Default)]
+struct Decoded {
+    prediction: Prediction,
+    /// What is left to measure.
+    occlusion: Option<Occlusion>,
+}
+
 impl PredictOptions {
     /// Both tasks, every entity, the model's own thresholds and strategy, texts read whole.
     pub fn new(context: RequestContext) -> Self {
@@ -145,6 +174,7 @@ impl PredictOptions {
             aggregation: None,
             overflow: Overflow::Window,
             text_rules: TextRules::default(),
+            evidence: false,
             context,
         }
     }
@@ -157,14 +187,48 @@ impl Pipeline {
         text: Arc<str>,
         options: PredictOptions,
     ) -> Result<Prediction, PredictError> {
+        let run = self.run(text, options).await?;
+        let pipeline = Arc::clone(self);
+        let decode = move || pipeline.decode(&run, options);
+        let Decoded { mut prediction, occlusion } = workers().run_once(options.context, decode).await?;
+        if let Some(occlusion) = occlusion {
+            let (evidence, n_windows) = self.measure(&occlusion, options).await?;
+            prediction.evidence = Some(evidence);
+            prediction.usage.n_evidence_windows = n_windows;
+        }
+        Ok(prediction)
+    }
+
+    /// From a text to the logits of its windows.
+    async fn run(self: &Arc<Self>, text: Arc<str>, options: PredictOptions) -> Result<ReadText, PredictError> {
         let admitted = self.scheduler.admit(self.windowing.n_windows_about(&text), options.context).await?;
         let mut reading = self.prepare(text, options).await?;
         let windows = std::mem::take(&mut reading.windows);
         let ranges = windows.iter().map(|window| window.tokens.clone()).collect();
         let logits = self.scheduler.run_admitted(windows, admitted, options.context).await?;
-        let pipeline = Arc::clone(self);
-        let decode = move || pipeline.decode(&reading, ranges, &logits, options);
-        Ok(workers().run_once(options.context, decode).await?)
+        Ok(ReadText { reading, ranges, logits })
+    }
+
+    /// Reads the text again without each of its passages; returns the evidence and the number of windows that were run.
+    async fn measure(
+        self: &Arc<Self>,
+        occlusion: &Occlusion,
+        options: PredictOptions,
+    ) -> Result<(Evidence, usize), PredictError> {
+        /// Texts that are read at the same time.
+        const N_AT_ONCE: usize = 4;
+        let context = RequestContext { admission: Admission::Wait, ..options.context };
+        // The view has no markup and no hyphens at line ends any more.
+        let done = [TextRule::Html, TextRule::Hyphens].map(|rule| TextSwitch { rule, is_on: false });
+        let text_rules = done.into_iter().collect::<TextRules>().or(options.text_rules);
+        let options = PredictOptions { context, text_rules, ..options };
+        let row = |text: String| async move {
+            let run = self.run(text.into(), options).await?;
+            Ok::<_, PredictError>((self.topic_logits(&run).map(|logits| logits.row), run.ranges.len()))
+        };
+        let runs: Vec<_> = stream::iter(occlusion.texts()).map(row).buffered(N_AT_ONCE).try_collect().await?;
+        let (rows, n_windows): (Vec<_>, Vec<usize>) = runs.into_iter().unzip();
+        Ok((occlusion.evidence(&rows), n_windows.iter().sum()))
     }
 
     /// From a text to windows, in pieces.
@@ -225,37 +289,73 @@ impl Pipeline {
         let usage = Usage {
             n_tokens: tokens.ids.len(),
             n_windows: windows.len(),
+            n_evidence_windows: 0,
             truncated: overflows && overflow == Overflow::Truncate,
         };
         Ok(Reading { text, view, tokens, sentences, windows, usage })
     }
 
     /// From the windows' logits to what the document says.
-    fn decode(
-        &self,
-        reading: &Reading,
-        windows: Vec<Range<usize>>,
-        logits: &[WindowLogits],
-        options: PredictOptions,
-    ) -> Prediction {
-        let owners = owners(&reading.sentences, &windows);
-        let topic_scores = self.topics.as_ref().and_then(|head| head.scores);
-        let entity_scores = self.entities.as_ref().and_then(|head| head.scheme.scores);
-        let topic_heads = logits.iter().filter_map(|window| Some(to_logits(window.topics.as_ref()?, topic_scores)));
-        let topic_heads: Vec<Cow<'_, WindowHead>> = topic_heads.collect();
-        let entity_heads = logits.iter().filter_map(|window| Some(to_logits(window.entities.as_ref()?, entity_scores)));
-        let entity_heads: Vec<Cow<'_, WindowHead>> = entity_heads.collect();
-        let topics = self.topics.as_ref().filter(|_| options.tasks.topics).map(|head| {
-            match topic_row(head, &owners, &windows, &topic_heads) {
-                Some(row) => decode_topics(&row, head, options.topic_threshold),
-                None => Vec::new(),
+    fn decode(&self, run: &ReadText, options: PredictOptions) -> Decoded {
+        let ReadText { reading, ranges, logits } = run;
+        let mut decoded = Decoded::default();
+        decoded.prediction.usage = reading.usage;
+        if let Some(head) = self.topics.as_ref().filter(|_| options.tasks.topics) {
+            let found = self.topic_logits(run);
+            let topics = found.as_ref().map(|found| decode_topics(&found.row, head, options.topic_threshold));
+            let topics = topics.unwrap_or_default();
+            if let Some(found) = found.filter(|_| options.evidence) {
+                self.explain(reading, head, found, &topics, &mut decoded);
             }
-        });
-        let entities = self.entities.as_ref().filter(|_| options.tasks.entities).map(|head| {
-            let logits = stitch(&owners, &windows, &entity_heads);
+            decoded.prediction.topics = Some(topics);
+        }
+        decoded.prediction.entities = self.entities.as_ref().filter(|_| options.tasks.entities).map(|head| {
+            let heads =
+                logits.iter().filter_map(|window| Some(to_logits(window.entities.as_ref()?, head.scheme.scores)));
+            let heads: Vec<Cow<'_, WindowHead>> = heads.collect();
+            let logits = stitch(&owners(&reading.sentences, ranges), ranges, &heads);
             self.decode_entities(head, reading, &logits, options)
         });
-        Prediction { topics, entities, usage: reading.usage }
+        decoded
+    }
+
+    /// The document's topic logits; `None` for a text without tokens, which is about nothing.
+    fn topic_logits(&self, run: &ReadText) -> Option<TopicLogits> {
+        let ReadText { reading, ranges, logits } = run;
+        let head = self.topics.as_ref()?;
+        let heads = logits.iter().filter_map(|window| Some(to_logits(window.topics.as_ref()?, head.scores)));
+        let heads: Vec<Cow<'_, WindowHead>> = heads.collect();
+        let owners = owners(&reading.sentences, ranges);
+        match heads.first()?.as_ref() {
+            WindowHead::Sequence(_) => Some(TopicLogits { row: pool(head.pooling, &owners, &heads), by_token: None }),
+            WindowHead::Token(_) => {
+                let by_token = stitch(&owners, ranges, &heads);
+                let row = by_token.mean_axis(Axis(0))?.to_vec();
+                Some(TopicLogits { row, by_token: Some(by_token) })
+            }
+        }
+    }
+
+    /// The evidence for the accepted topics, or what it takes to measure it.
+    fn explain(
+        &self,
+        reading: &Reading,
+        head: &TopicHead,
+        found: TopicLogits,
+        topics: &[Topic],
+        decoded: &mut Decoded,
+    ) {
+        let accepted: Vec<usize> = topics.iter().filter(|topic| topic.accepted).map(|topic| topic.index).collect();
+        let passages = passages(&reading.text, &reading.view, &reading.tokens);
+        match found.by_token {
+            Some(by_token) => {
+                decoded.prediction.evidence = Some(exact(&passages, by_token.view(), &accepted, head.temperature));
+            }
+            None => {
+                let view = &reading.view.text;
+                decoded.occlusion = Some(Occlusion::new(view, passages, found.row, accepted, head.temperature));
+            }
+        }
     }
 
     /// Entities with spans in the text as received.
@@ -274,19 +374,6 @@ impl Pipeline {
         let kept = entities.into_iter().filter(|entity| entity.score >= options.entity_threshold).collect();
         // A composed character may replace white space and a character; the span must not include the white space.
         in_received_text(kept, |span| reading.view.to_received(span).trim(&reading.text))
-    }
-}
-
-/// The document's row of topic logits; `None` for a text without tokens, which is about nothing.
-fn topic_row(
-    head: &TopicHead,
-    owners: &[usize],
-    windows: &[Range<usize>],
-    heads: &[Cow<'_, WindowHead>],
-) -> Option<Vec<f32>> {
-    match heads.first()?.as_ref() {
-        WindowHead::Sequence(_) => Some(pool(head.pooling, owners, heads)),
-        WindowHead::Token(_) => stitch(owners, windows, heads).mean_axis(Axis(0)).map(|row| row.to_vec()),
     }
 }
 

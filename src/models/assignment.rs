@@ -96,6 +96,7 @@ impl Assignment {
                 Ok(Prediction {
                     topics: topics.topics,
                     entities: entities.entities,
+                    evidence: topics.evidence,
                     usage: topics.usage.plus(entities.usage),
                 })
             }
@@ -108,6 +109,7 @@ impl Usage {
         Self {
             n_tokens: self.n_tokens + other.n_tokens,
             n_windows: self.n_windows + other.n_windows,
+            n_evidence_windows: self.n_evidence_windows + other.n_evidence_windows,
             truncated: self.truncated || other.truncated,
         }
     }

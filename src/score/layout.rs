@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::compute::can_cast_types;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
+use super::answer_columns::{ERROR, EVIDENCE_METHOD, FLAT_NAMES, GROUPS, NESTED_NAMES};
 use super::error::ScoreError;
 use super::format::Format;
 use super::row::ID;
@@ -23,6 +24,10 @@ pub struct ColumnChoice {
     pub keep_text: bool,
     /// Whether the output has rows that failed too, with the reason in the column `error`.
     pub keep_errors: bool,
+    /// Whether the output has the column `groups`.
+    pub has_groups: bool,
+    /// Whether topics have evidence, and the output the column `evidence_method`.
+    pub has_evidence: bool,
 }
 
 /// The columns of one source.
@@ -65,37 +70,13 @@ pub struct Layout {
     pub keep_typed: bool,
     pub keep_text: bool,
     pub keep_errors: bool,
+    pub has_groups: bool,
+    pub has_evidence: bool,
     /// Columns of the output that hold integers of one input and fractions of another.
     pub mixed_numbers: Vec<String>,
     /// Names that the output gives to parts of the answer.
     taken: &'static [&'static str],
 }
-
-/// The answer's fields in JSON lines and typed columns.
-pub const NESTED_NAMES: [&str; 4] = ["topics", "entities", "usage", "models"];
-
-/// The column of the reason why a row failed, where such rows are kept.
-pub const ERROR: &str = "error";
-
-/// The answer's columns in separated values.
-pub const FLAT_NAMES: [&str; 16] = [
-    "topic",
-    "topic_score",
-    "best_topic",
-    "best_topic_score",
-    "accepted_topics",
-    "topics",
-    "persons",
-    "places",
-    "organisations",
-    "entities",
-    "characters",
-    "tokens",
-    "windows",
-    "truncated",
-    "topics_model",
-    "entities_model",
-];
 
 const TEXT: &str = "text";
 
@@ -105,10 +86,20 @@ impl Layout {
         let text = if choice.text.is_empty() { vec![TEXT.to_owned()] } else { choice.text.clone() };
         let id = choice.id.clone().unwrap_or_else(|| ID.to_owned());
         let taken = if output.is_separated() { &FLAT_NAMES[..] } else { &NESTED_NAMES[..] };
-        let ColumnChoice { keep_text, keep_errors, .. } = *choice;
+        let ColumnChoice { keep_text, keep_errors, has_groups, has_evidence, .. } = *choice;
         let keep_typed = output.is_columnar();
-        let mut layout =
-            Self { text, id, passthrough: None, keep_typed, keep_text, keep_errors, mixed_numbers: Vec::new(), taken };
+        let mut layout = Self {
+            text,
+            id,
+            passthrough: None,
+            keep_typed,
+            keep_text,
+            keep_errors,
+            has_groups,
+            has_evidence,
+            mixed_numbers: Vec::new(),
+            taken,
+        };
         layout.check_kept_text()?;
         for source in sources {
             layout.check(source, choice, output)?;
@@ -150,7 +141,11 @@ impl Layout {
     }
 
     fn is_taken(&self, column: &str) -> bool {
-        column == ID || self.taken.contains(&column) || (self.keep_errors && column == ERROR)
+        column == ID
+            || self.taken.contains(&column)
+            || (self.keep_errors && column == ERROR)
+            || (self.has_groups && column == GROUPS)
+            || (self.has_evidence && column == EVIDENCE_METHOD)
     }
 
     /// Fails where the output needs the name of a text column that it is to repeat.

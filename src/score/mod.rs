@@ -6,6 +6,7 @@
 //! the unit of a checkpoint (`parts`). Which rows make a block depends on the input alone, so that a run that resumes
 //! after a crash gives the same bytes as one that was never interrupted.
 
+mod answer_columns;
 mod dry_run;
 mod error;
 mod flow;
@@ -56,7 +57,7 @@ use writer::{Pipe, Sink, Writer};
 impl Prepared {
     /// Scores what is left to score.
     pub async fn run(self, models: Assignment, progress: Arc<Progress>) -> Result<Summary, ScoreError> {
-        self.job.options.check_labels(&models).map_err(|error| ScoreError::usage(format!("--labels: {error}")))?;
+        self.job.options.check_entities(&models).map_err(|error| ScoreError::usage(error.to_string()))?;
         let options = self.job.options.clone().with_language_or_labels(&models);
         let encoder = self.encoder(&models)?;
         let sink = self.open_sink(&models)?;

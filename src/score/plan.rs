@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::answer_columns::FLAT_NAMES;
 use super::error::ScoreError;
 use super::format::Format;
 use super::inputs::Source;
 use super::job::Job;
-use super::layout::FLAT_NAMES;
 use crate::classify::derived::Derived;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
@@ -47,6 +47,8 @@ pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignmen
             "output-bom": job.output.has_bom.then_some(true),
             "limit": job.limit,
             "labels": job.options.labels,
+            "evidence": job.options.evidence.then_some(true),
+            "group": job.options.group.then_some(true),
             "derived": (job.options.derived != Derived::default()).then(|| job.options.derived.into_str()),
             "answer columns": output.is_separated().then_some(FLAT_NAMES),
         },

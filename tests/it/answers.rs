@@ -89,3 +89,97 @@ async fn every_label_of_a_shipped_model_is_described_in_german_and_english() {
         }
     }
 }
+
+#[tokio::test]
+async fn groups_name_the_mentions_that_are_one_entity() {
+    let service = service().await;
+    let text = "Angela Merkel reist nach Paris\n\nBundeskanzlerin Angela Merkel spricht in Paris mit Emmanuel Macron. Merkels Sprecher lobte die US-Beamten und die USA.";
+    let found = answer(&service, json!({"text": text, "tasks": ["entities"], "group": true})).await;
+    let groups = found["groups"].as_array().unwrap();
+    assert_eq!(
+        (&groups[0]["name"], &groups[0]["label"], &groups[0]["count"]),
+        (&json!("Angela Merkel"), &json!("PER"), &json!(3))
+    );
+    assert_eq!(groups[0]["start"], 0);
+    let usa = groups.iter().find(|group| group["name"] == "USA").unwrap();
+    assert_eq!((&usa["label"], &usa["count"]), (&json!("LOC"), &json!(2)));
+    let mut mentions: Vec<u64> = groups
+        .iter()
+        .flat_map(|group| group["mentions"].as_array().unwrap())
+        .map(|index| index.as_u64().unwrap())
+        .collect();
+    mentions.sort_unstable();
+    assert_eq!(mentions, (0..found["entities"].as_array().unwrap().len() as u64).collect::<Vec<_>>());
+    let shares: f64 = groups.iter().map(|group| group["salience"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-5, "{shares}");
+    let without = answer(&service, json!({"text": text, "tasks": ["entities"]})).await;
+    assert!(without.get("groups").is_none() && without["entities"] == found["entities"]);
+    let (status, problem) =
+        send(&service, post(json!({"text": text, "group": true, "aggregation": "none"}).to_string())).await;
+    assert_eq!(status, 422);
+    assert!(problem["detail"].as_str().unwrap().contains("group needs whole names"), "{problem}");
+}
+
+/// A text of many windows about several topics.
+fn long_text() -> String {
+    let sentences = [
+        "Der FC Bayern München hat das Spiel gegen Borussia Dortmund mit 3:1 gewonnen.",
+        "Der Bundestag debattiert heute über das Klimagesetz der Bundesregierung.",
+        "<p>Bei einem Erdbeben in der T&uuml;rkei sind mindestens 40 Menschen ums Leben gekommen.</p>",
+        "Die Aktie von Siemens stieg um drei Prozent.",
+    ];
+    (0..60).map(|index| sentences[index % 4].to_owned() + " ").collect()
+}
+
+#[tokio::test]
+async fn the_passages_of_a_topic_add_up_to_its_score_and_change_nothing_else() {
+    let service = service().await;
+    for text in
+        ["Der FC Bayern hat gewonnen. In Berlin tagt der Bundestag.".to_owned(), long_text(), "Sport".to_owned()]
+    {
+        let body = json!({"text": text, "threshold": {"topics": 0.05}});
+        let plain = answer(&service, body.clone()).await;
+        let mut body = body;
+        body["evidence"] = true.into();
+        let mut explained = answer(&service, body).await;
+        assert_eq!(explained["evidence_method"], "exact");
+        let characters: Vec<char> = text.chars().collect();
+        for topic in explained["topics"].as_array_mut().unwrap() {
+            let evidence = topic.as_object_mut().unwrap().remove("evidence");
+            assert_eq!(evidence.is_some(), topic["accepted"] == true, "{topic}");
+            let Some(evidence) = evidence else { continue };
+            let passages = evidence.as_array().unwrap();
+            let contribution = |passage: &Value| passage["contribution"].as_f64().unwrap();
+            let sum: f64 = passages.iter().map(contribution).sum();
+            let score = 1.0 / (1.0 + (-sum).exp());
+            assert!((score - topic["score"].as_f64().unwrap()).abs() < 1e-4, "{topic}: {score}");
+            assert!(passages.windows(2).all(|pair| contribution(&pair[0]) >= contribution(&pair[1])));
+            for passage in passages {
+                let offset = |field: &str| passage[field].as_u64().unwrap() as usize;
+                let slice: String = characters[offset("start")..offset("end")].iter().collect();
+                assert_eq!(passage["text"], slice);
+            }
+        }
+        explained.as_object_mut().unwrap().remove("evidence_method");
+        assert_eq!(explained, plain, "scores are equal bit by bit");
+    }
+}
+
+#[tokio::test]
+async fn another_head_is_measured_by_leaving_passages_out_and_says_so() {
+    let service = crate::api::service_of(&["lexicon-topics"], RequestLimits::default()).await;
+    let text = "Das Spiel war gut. Heute regnet es. Die Wahl kommt.";
+    let body = json!({"text": text, "threshold": 0.0, "top_k": 2});
+    let plain = answer(&service, body.clone()).await;
+    let mut body = body;
+    body["evidence"] = true.into();
+    let explained = answer(&service, body).await;
+    assert_eq!(explained["evidence_method"], "occlusion");
+    assert_eq!(explained["usage"]["evidence_windows"], 3);
+    let score = |answer: &Value, index: usize| answer["topics"][index]["score"].as_f64();
+    assert_eq!((score(&explained, 0), score(&explained, 1)), (score(&plain, 0), score(&plain, 1)));
+    let passages = explained["topics"][0]["evidence"].as_array().unwrap();
+    let mut texts: Vec<&str> = passages.iter().map(|passage| passage["text"].as_str().unwrap()).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, ["Das Spiel war gut.", "Die Wahl kommt.", "Heute regnet es."]);
+}

@@ -19,6 +19,7 @@ mod folders;
 mod gold;
 mod graph_scores;
 mod graphs;
+mod groups;
 mod labels;
 mod layers;
 mod parity;

@@ -64,6 +64,31 @@ fn all(texts: &[&str]) -> Vec<Option<String>> {
 }
 
 #[test]
+fn groups_and_evidence_are_columns_of_every_format() {
+    let dir =
+        folder(&[("a.jsonl", "{\"text\": \"Angela Merkel war in Berlin. Merkel sprach.\"}\n{\"text\": \"Ulm\"}\n")]);
+    for output in OUTPUTS {
+        scored(&dir, &["a.jsonl"], output, &["--group", "--evidence", "--threshold", "topics=0"], 0);
+        assert_eq!(column(&dir.path().join(output), "evidence_method"), all(&["exact", "exact"]), "{output}");
+    }
+    let groups = &column(&dir.path().join("o.csv"), "groups")[0];
+    let groups: Value = serde_json::from_str(groups.as_deref().unwrap()).unwrap();
+    let file = File::open(dir.path().join("o.parquet")).unwrap();
+    let batch = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().next().unwrap().unwrap();
+    let typed = batch.column_by_name("groups").unwrap().as_list::<i32>().value(0);
+    assert_eq!(typed.len(), groups.as_array().unwrap().len());
+    let topics = batch.column_by_name("topics").unwrap().as_list::<i32>().value(0);
+    let evidence = topics.as_struct().column_by_name("evidence").unwrap().as_list::<i32>().value(0);
+    assert_eq!(evidence.len(), 2);
+    // Without the flags, an input may have columns of these names.
+    std::fs::write(dir.path().join("b.jsonl"), "{\"text\": \"Ulm\", \"groups\": \"x\"}\n").unwrap();
+    scored(&dir, &["b.jsonl"], "o.csv", &[], 0);
+    assert_eq!(column(&dir.path().join("o.csv"), "groups"), all(&["x"]));
+    scored(&dir, &["b.jsonl"], "o.csv", &["--group"], 0);
+    assert_eq!(column(&dir.path().join("o.csv"), "input_groups"), all(&["x"]));
+}
+
+#[test]
 fn a_kept_text_is_the_text_that_was_read_in_every_format() {
     let dir = folder(&[("a.csv", "id,body\n1,\"Köln; \"\"Bonn\"\"\n😀\"\n2,Ulm\n"), ("a.txt", "Bonn\n\ntoi-kultur\n")]);
     let json = "{\"id\": 1, \"body\": \"Köln; \\\"Bonn\\\"\\n😀\"}\n{\"id\": 2, \"body\": \"Ulm\"}\n";

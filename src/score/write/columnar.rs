@@ -1,7 +1,7 @@
 //! Typed columns: an Arrow stream of which every chunk is one record batch.
 //!
 //! `topics` is a `list<struct<label, score, accepted, code>>`, `entities` a `list<struct<label, score, text, start, end>>`,
-//! `usage` and `models` are structs. `error` is a text, where failed rows are kept.
+//! `groups` and the `evidence` of topics, where they are requested, are lists of structs too. `usage` and `models` are structs. `error` is a text, where failed rows are kept.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,10 +13,11 @@ use arrow::ipc::writer::StreamWriter;
 use arrow::json::ReaderBuilder;
 use serde_json::Value;
 
-use crate::classify::answer::{AnswerEntity, AnswerModels, AnswerTopic, AnswerUsage};
+use crate::classify::answer::{AnswerEntity, AnswerGroup, AnswerModels, AnswerTopic, AnswerUsage};
 use crate::models::registry::Assignment;
+use crate::score::answer_columns::{ERROR, EVIDENCE_METHOD, GROUPS};
 use crate::score::error::ReadError;
-use crate::score::layout::{ERROR, is_string};
+use crate::score::layout::{Layout, is_string};
 use crate::score::row::{Fields, FinishedRow, Passthrough, plain_text};
 use crate::text::files::standard_json;
 
@@ -37,6 +38,8 @@ pub struct ColumnarEncoder {
 struct AnswerColumns<'r> {
     topics: Option<&'r [AnswerTopic]>,
     entities: Option<&'r [AnswerEntity]>,
+    groups: Option<&'r [AnswerGroup]>,
+    evidence_method: Option<&'static str>,
     usage: Option<&'r AnswerUsage>,
     models: Option<&'r AnswerModels>,
     error: Option<String>,
@@ -48,6 +51,8 @@ impl<'r> AnswerColumns<'r> {
             Ok(answer) => Self {
                 topics: answer.topics.as_deref(),
                 entities: answer.entities.as_deref(),
+                groups: answer.groups.as_deref(),
+                evidence_method: answer.evidence_method,
                 usage: Some(&answer.usage),
                 models: Some(&answer.models),
                 error: None,
@@ -58,9 +63,9 @@ impl<'r> AnswerColumns<'r> {
 }
 
 impl ColumnarEncoder {
-    pub fn new(passthrough: &SchemaRef, models: &Assignment, keep_errors: bool) -> Result<Self, ReadError> {
-        let error = keep_errors.then(|| Field::new(ERROR, DataType::Utf8, true).into());
-        let answers = answer_schema(models).fields().iter().cloned().chain(error).collect::<SchemaFields>();
+    pub fn new(passthrough: &SchemaRef, models: &Assignment, layout: &Layout) -> Result<Self, ReadError> {
+        let error = layout.keep_errors.then(|| Field::new(ERROR, DataType::Utf8, true).into());
+        let answers = answer_schema(models, layout).fields().iter().cloned().chain(error).collect::<SchemaFields>();
         let answers = Arc::new(Schema::new(answers));
         let all = Arc::new(Schema::new(
             passthrough.fields().iter().chain(answers.fields()).cloned().collect::<SchemaFields>(),
@@ -154,20 +159,41 @@ fn batch_of<T: serde::Serialize>(rows: &[T], schema: &SchemaRef) -> Result<Recor
 }
 
 /// The columns of an answer; a task that no model answers has none.
-fn answer_schema(models: &Assignment) -> Schema {
+fn answer_schema(models: &Assignment, layout: &Layout) -> Schema {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let count = |name: &str| Field::new(name, DataType::Int64, true);
     let score = || Field::new("score", DataType::Float32, true);
     let flag = |name: &str| Field::new(name, DataType::Boolean, true);
     let group = |name: &str, fields: Vec<Field>| Field::new(name, DataType::Struct(fields.into()), true);
     let list = |name: &str, fields| Field::new(name, DataType::List(Arc::new(group("element", fields))), true);
-    let topics = || list("topics", vec![text("label"), score(), flag("accepted"), text("code")]);
+    let passage = || {
+        let contribution = Field::new("contribution", DataType::Float32, true);
+        list("evidence", vec![count("start"), count("end"), text("text"), contribution])
+    };
+    let topics = || {
+        let fields = vec![text("label"), score(), flag("accepted"), text("code")];
+        list("topics", fields.into_iter().chain(layout.has_evidence.then(passage)).collect())
+    };
     let entities = || list("entities", vec![text("label"), score(), text("text"), count("start"), count("end")]);
-    let usage =
-        group("usage", vec![count("characters"), count("tokens"), count("windows"), flag("truncated"), flag("cached")]);
+    let evidence_windows = layout.has_evidence.then(|| count("evidence_windows"));
+    let counts = [count("characters"), count("tokens"), count("windows")];
+    let counts = counts.into_iter().chain(evidence_windows).chain([flag("truncated"), flag("cached")]);
+    let usage = group("usage", counts.collect());
+    let method = layout.has_evidence.then(|| text(EVIDENCE_METHOD));
     let model = |name: &str| group(name, vec![text("name"), text("version")]);
     let named = [models.topics.as_ref().map(|_| model("topics")), models.entities.as_ref().map(|_| model("entities"))];
-    let lists = [models.topics.as_ref().map(|_| topics()), models.entities.as_ref().map(|_| entities())];
+    let values = |name: &str, kind| Field::new(name, DataType::List(Arc::new(Field::new("element", kind, true))), true);
+    let groups = || {
+        let salience = Field::new("salience", DataType::Float32, true);
+        let (mentions, may_be) = (values("mentions", DataType::Int64), values("may_be", DataType::Utf8));
+        list(GROUPS, vec![text("name"), text("label"), mentions, count("count"), count("start"), salience, may_be])
+    };
+    let lists = [
+        models.topics.as_ref().map(|_| topics()),
+        models.entities.as_ref().map(|_| entities()),
+        layout.has_groups.then(groups),
+        method,
+    ];
     let models = group("models", named.into_iter().flatten().collect());
     Schema::new(lists.into_iter().flatten().chain([usage, models]).collect::<Vec<_>>())
 }

@@ -3,8 +3,8 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::classify::answer::Answer;
+use crate::score::answer_columns::{ERROR, EVIDENCE_METHOD, GROUPS};
 use crate::score::error::{ReadError, RowError};
-use crate::score::layout::ERROR;
 use crate::score::row::{Fields, FinishedRow, Passthrough};
 
 pub fn rows(rows: &[&FinishedRow]) -> Result<Vec<u8>, ReadError> {
@@ -39,12 +39,18 @@ impl Serialize for Line<'_> {
                 return map.end();
             }
         };
-        // The answer's own fields, named in `layout::NESTED_NAMES`.
+        // The answer's own fields, named in `answer_columns::NESTED_NAMES`.
         if let Some(topics) = &answer.topics {
             map.serialize_entry("topics", topics)?;
         }
         if let Some(entities) = &answer.entities {
             map.serialize_entry("entities", entities)?;
+        }
+        if let Some(groups) = &answer.groups {
+            map.serialize_entry(GROUPS, groups)?;
+        }
+        if let Some(method) = answer.evidence_method {
+            map.serialize_entry(EVIDENCE_METHOD, method)?;
         }
         map.serialize_entry("usage", &answer.usage)?;
         map.serialize_entry("models", &answer.models)?;

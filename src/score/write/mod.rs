@@ -18,6 +18,7 @@ use super::format::{Compression, Format};
 use super::job::OutputChoice;
 use super::layout::Layout;
 use super::row::FinishedRow;
+use crate::classify::kinds::Kinds;
 use crate::models::registry::Assignment;
 
 /// Writes chunks of rows in one format.
@@ -53,11 +54,13 @@ impl Encoder {
                     delimiter: choice.delimiter.unwrap_or(usual),
                     has_bom: choice.has_bom,
                     keep_errors,
-                    groups: names::Groups::of(models),
+                    has_groups: layout.has_groups,
+                    has_evidence: layout.has_evidence,
+                    kinds: Kinds::of(models),
                 })
             }
             Format::Parquet | Format::Arrow | Format::ArrowStream => {
-                Kind::Columnar(ColumnarEncoder::new(&passthrough, models, keep_errors)?)
+                Kind::Columnar(ColumnarEncoder::new(&passthrough, models, layout)?)
             }
             Format::Jsonl | Format::Text => Kind::Jsonl,
         };

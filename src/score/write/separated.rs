@@ -3,10 +3,11 @@
 use csv::{Writer, WriterBuilder};
 use serde::Serialize;
 
-use super::names::{Groups, listed};
+use super::names::{listed, of_entities};
 use crate::classify::answer::{Answer, AnswerModel, AnswerTopic};
+use crate::classify::kinds::Kinds;
+use crate::score::answer_columns::{ERROR, EVIDENCE_METHOD, FLAT_NAMES, GROUPS};
 use crate::score::error::ReadError;
-use crate::score::layout::{ERROR, FLAT_NAMES};
 use crate::score::row::{FinishedRow, Passthrough, plain_text};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -17,15 +18,20 @@ pub struct SeparatedEncoder {
     pub delimiter: u8,
     pub has_bom: bool,
     pub keep_errors: bool,
-    pub groups: Groups,
+    pub has_groups: bool,
+    pub has_evidence: bool,
+    pub kinds: Kinds,
 }
 
 impl SeparatedEncoder {
     pub fn header(&self) -> Result<Vec<u8>, ReadError> {
         let mut bytes = if self.has_bom { BYTE_ORDER_MARK.to_vec() } else { Vec::new() };
         let mut writer = self.writer();
-        let error = self.keep_errors.then_some(ERROR);
-        writer.write_record(self.columns.iter().map(String::as_str).chain(FLAT_NAMES).chain(error))?;
+        let (groups, error) = (self.has_groups.then_some(GROUPS), self.keep_errors.then_some(ERROR));
+        let method = self.has_evidence.then_some(EVIDENCE_METHOD);
+        writer.write_record(
+            self.columns.iter().map(String::as_str).chain(FLAT_NAMES).chain(groups).chain(method).chain(error),
+        )?;
         bytes.extend(finished(writer)?);
         Ok(bytes)
     }
@@ -43,8 +49,15 @@ impl SeparatedEncoder {
             });
             let values =
                 row.answer.as_ref().map(|answer| self.values(answer)).unwrap_or_else(|_| Ok(Default::default()))?;
+            let answer = row.answer.as_ref().ok();
+            let groups = answer.map(|answer| json_or_nothing(answer.groups.as_ref())).transpose()?.unwrap_or_default();
+            let groups = self.has_groups.then_some(groups);
+            let method = answer.and_then(|answer| answer.evidence_method).unwrap_or_default().to_owned();
+            let method = self.has_evidence.then_some(method);
             let error = self.keep_errors.then(|| row.answer.as_ref().err().map(|error| error.described()));
-            writer.write_record(passthrough.chain(values).chain(error.map(Option::unwrap_or_default)))?;
+            writer.write_record(
+                passthrough.chain(values).chain(groups).chain(method).chain(error.map(Option::unwrap_or_default)),
+            )?;
         }
         finished(writer)
     }
@@ -59,7 +72,7 @@ impl SeparatedEncoder {
         let model = |model: &Option<AnswerModel>| {
             model.as_ref().map(|model| format!("{}@{}", model.name, model.version)).unwrap_or_default()
         };
-        let [persons, places, organisations] = self.groups.of_entities(answer.entities.as_deref().unwrap_or_default());
+        let [persons, places, organisations] = of_entities(&self.kinds, answer.entities.as_deref().unwrap_or_default());
         Ok([
             label(accepted().next()),
             score(accepted().next())?,
