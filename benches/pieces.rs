@@ -173,6 +173,7 @@ fn answer() -> Answer {
         text: entity.span.slice(&ARTICLE).unwrap_or_default().to_owned(),
         label: entity.label,
         score: entity.score,
+        field: None,
         start: entity.span.start,
         end: entity.span.end,
     };

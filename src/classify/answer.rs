@@ -6,9 +6,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::classify::chosen::{Types, chosen, tags};
+use crate::classify::fields::{Located, Locator};
 use crate::classify::groups::{Group, Labels, groups, title};
 use crate::classify::kinds::Kinds;
-use crate::classify::request::ClassifyOptions;
+use crate::classify::request::{CheckedText, ClassifyOptions};
 use crate::inference::decode::entities::Entity;
 use crate::inference::decode::topics::Topic;
 use crate::inference::evidence::Evidence;
@@ -18,7 +19,7 @@ use crate::manifest::task::Task;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
 use crate::system::budget::Reserved;
-use crate::text::span::{ByteSpan, OffsetConverter, OffsetUnit};
+use crate::text::span::ByteSpan;
 
 /// The answer for one document.
 #[derive(Debug, Serialize)]
@@ -72,6 +73,9 @@ pub struct AnswerTopic {
 /// A passage, and what it adds to the logit of a topic.
 #[derive(Debug, Clone, Serialize)]
 pub struct AnswerPassage {
+    /// Where the document has fields: that in which the offsets count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<&'static str>,
     pub start: usize,
     pub end: usize,
     pub text: String,
@@ -83,6 +87,9 @@ pub struct AnswerEntity {
     pub label: String,
     pub score: f32,
     pub text: String,
+    /// Where the document has fields: that in which the offsets count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<&'static str>,
     pub start: usize,
     pub end: usize,
 }
@@ -95,6 +102,9 @@ pub struct AnswerGroup {
     /// Indices into `entities`.
     pub mentions: Vec<usize>,
     pub count: usize,
+    /// Of the first mention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<&'static str>,
     /// Of the first mention.
     pub start: usize,
     pub salience: f32,
@@ -132,11 +142,17 @@ pub struct AnswerModel {
 
 impl Answer {
     /// The answer for `text`, which `models` predicted. The id is the caller's to set.
-    pub fn new(text: &str, prediction: &Prediction, models: &Assignment, options: &ClassifyOptions) -> Self {
+    pub fn new(
+        document: &CheckedText,
+        prediction: &Prediction,
+        models: &Assignment,
+        options: &ClassifyOptions,
+    ) -> Self {
+        let text = document.as_str();
+        let locator = || Locator::new(text, document.fields(), options.offset_unit);
         let labels = models.topics.as_ref().map_or(&[][..], |model| model.topic_labels());
         let evidence = prediction.evidence.as_ref().filter(|_| options.evidence);
-        let passages =
-            evidence.map(|evidence| answer_passages(text, evidence, options.offset_unit)).unwrap_or_default();
+        let passages = evidence.map(|evidence| answer_passages(locator(), evidence)).unwrap_or_default();
         let topics = prediction.topics.as_ref().map(|topics| {
             let answer = |topic: &Topic| {
                 let evidence = evidence.and_then(|evidence| carrying(&passages, evidence, topic));
@@ -145,8 +161,9 @@ impl Answer {
             topics.iter().take(options.top_k).filter_map(answer).collect()
         });
         let entities = prediction.entities.as_ref().map(|entities| chosen(text, entities, models, options));
-        let groups = entities.as_deref().filter(|_| options.group).map(|entities| groups_of(text, entities, models));
-        let entities = entities.map(|entities| answer_entities(text, &entities, options.offset_unit));
+        let groups =
+            entities.as_deref().filter(|_| options.group).map(|entities| groups_of(document, entities, models));
+        let entities = entities.map(|entities| answer_entities(locator(), &entities));
         Self {
             id: None,
             topics,
@@ -154,7 +171,7 @@ impl Answer {
             entities,
             evidence_method: evidence.map(|evidence| evidence.method.into_str()),
             usage: AnswerUsage {
-                characters: text.chars().count(),
+                characters: document.n_characters(),
                 tokens: prediction.usage.n_tokens,
                 windows: prediction.usage.n_windows,
                 evidence_windows: prediction.usage.n_evidence_windows,
@@ -208,26 +225,20 @@ impl AnswerTopic {
     }
 }
 
-fn answer_entities(text: &str, entities: &[Entity], unit: OffsetUnit) -> Vec<AnswerEntity> {
-    let mut offsets = OffsetConverter::new(text, unit);
-    let answer = |entity: &Entity| AnswerEntity {
-        start: offsets.convert(entity.span.start),
-        end: offsets.convert(entity.span.end),
-        text: entity.span.slice(text).unwrap_or_default().to_owned(),
-        label: entity.label.clone(),
-        score: entity.score,
+fn answer_entities(mut locator: Locator<'_>, entities: &[Entity]) -> Vec<AnswerEntity> {
+    let answer = |entity: &Entity| {
+        let Located { field, start, end, text } = locator.locate(entity.span);
+        let (label, score) = (entity.label.clone(), entity.score);
+        AnswerEntity { label, score, text: text.to_owned(), field, start, end }
     };
     entities.iter().map(answer).collect()
 }
 
 /// The passages of the evidence, without contributions.
-fn answer_passages(text: &str, evidence: &Evidence, unit: OffsetUnit) -> Vec<AnswerPassage> {
-    let mut offsets = OffsetConverter::new(text, unit);
-    let answer = |span: &ByteSpan| AnswerPassage {
-        start: offsets.convert(span.start),
-        end: offsets.convert(span.end),
-        text: span.slice(text).unwrap_or_default().to_owned(),
-        contribution: 0.0,
+fn answer_passages(mut locator: Locator<'_>, evidence: &Evidence) -> Vec<AnswerPassage> {
+    let answer = |span: &ByteSpan| {
+        let Located { field, start, end, text } = locator.locate(*span);
+        AnswerPassage { field, start, end, text: text.to_owned(), contribution: 0.0 }
     };
     evidence.passages.iter().map(answer).collect()
 }
@@ -250,15 +261,22 @@ fn is_zero(n: &usize) -> bool {
     *n == 0
 }
 
-fn groups_of(text: &str, entities: &[Entity], models: &Assignment) -> Vec<Group> {
+fn groups_of(document: &CheckedText, entities: &[Entity], models: &Assignment) -> Vec<Group> {
     let labels = Labels { types: Types::of(tags(models)), kinds: Kinds::of(models) };
-    groups(text, title(text), entities, &labels)
+    let text = document.as_str();
+    let title = match document.fields() {
+        Some(fields) => fields.title(),
+        None => title(text),
+    };
+    groups(text, title, entities, &labels)
 }
 
 fn answer_groups(groups: Vec<Group>, entities: &[AnswerEntity]) -> Vec<AnswerGroup> {
+    let first = |group: &Group| entities.get(*group.mentions.first()?);
     let answer = |group: Group| AnswerGroup {
         count: group.mentions.len(),
-        start: group.mentions.first().and_then(|first| entities.get(*first)).map_or(0, |first| first.start),
+        field: first(&group).and_then(|first| first.field),
+        start: first(&group).map_or(0, |first| first.start),
         name: group.name,
         label: group.label,
         mentions: group.mentions,

@@ -114,7 +114,7 @@ impl Classifier {
             }
         };
         self.show_to_shadow(text, &prediction, options, (!cached).then(|| started.elapsed()));
-        let mut answer = Answer::new(text.as_str(), &prediction, &self.models, &self.options);
+        let mut answer = Answer::new(text, &prediction, &self.models, &self.options);
         answer.usage.cached = cached;
         if let Some(memory) = &mut memory {
             // It is less than before, which always fits.
@@ -151,7 +151,7 @@ impl Classifier {
     ) {
         let Some(shadow) = self.shadow.as_ref().filter(|shadow| shadow.wants_next()).map(Arc::clone) else { return };
         let live = LiveAnswer {
-            text: text.shared(),
+            text: text.joined(),
             prediction: Arc::clone(prediction),
             models: self.models.clone(),
             // The candidate is compared by its answers alone.

@@ -6,6 +6,7 @@ pub mod chosen;
 pub mod classifier;
 pub mod derived;
 pub mod error;
+pub mod fields;
 pub mod groups;
 pub mod kinds;
 pub mod request;

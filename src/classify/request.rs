@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::classify::derived::Derived;
 use crate::classify::error::ClassifyError;
+use crate::classify::fields::Fields;
 use crate::inference::pipeline::Overflow;
 use crate::inference::scheduler::{Admission, Priority, RequestContext, RequestId};
 use crate::manifest::task::AggregationStrategy;
@@ -51,7 +52,10 @@ pub struct ClassifyOptions {
 
 /// A text that passed the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckedText(Arc<str>);
+pub struct CheckedText {
+    text: Arc<str>,
+    fields: Option<Fields>,
+}
 
 impl Default for RequestLimits {
     fn default() -> Self {
@@ -128,25 +132,53 @@ fn label_languages(models: &Assignment) -> BTreeSet<&str> {
 impl CheckedText {
     /// Checks a text. An empty one is allowed: it has no topics and no entities.
     pub fn new(text: Arc<str>, max_characters: usize) -> Result<Self, ClassifyError> {
+        Self { text, fields: None }.checked(max_characters)
+    }
+
+    /// Checks a document of a title, a lead and a text; the limit counts all of them.
+    pub fn of_fields(values: [Option<&str>; 3], max_characters: usize) -> Result<Self, ClassifyError> {
+        let (text, fields) = Fields::join(values);
+        Self { text, fields: Some(fields) }.checked(max_characters)
+    }
+
+    fn checked(self, max_characters: usize) -> Result<Self, ClassifyError> {
         // A character has at least one byte, so most texts need no count.
-        if text.len() > max_characters {
-            let n_characters = text.chars().count();
+        if self.text.len() > max_characters {
+            let n_characters = self.n_characters();
             if n_characters > max_characters {
                 return Err(ClassifyError::TextTooLong { n_characters, max_characters });
             }
         }
-        match text.find('\0') {
-            Some(at) => Err(ClassifyError::Nul { position: text[..at].chars().count() }),
-            None => Ok(Self(text)),
+        match self.text.find('\0') {
+            Some(at) => Err(ClassifyError::Nul { position: self.text[..at].chars().count() }),
+            None => Ok(self),
         }
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Unicode code points of the text, or of all its fields.
+    pub fn n_characters(&self) -> usize {
+        match &self.fields {
+            Some(fields) => fields.n_characters(&self.text),
+            None => self.text.chars().count(),
+        }
+    }
+
+    /// The fields of which the text was made; `None` where it is no such document.
+    pub fn fields(&self) -> Option<&Fields> {
+        self.fields.as_ref()
+    }
+
+    /// The same as one text, in which all offsets count.
+    pub(super) fn joined(&self) -> Self {
+        Self { text: self.shared(), fields: None }
     }
 
     pub(super) fn shared(&self) -> Arc<str> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.text)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use crate::classify::answer::Answer;
-use crate::classify::request::ClassifyOptions;
+use crate::classify::request::{CheckedText, ClassifyOptions};
 use crate::classify::samples::SampleFile;
 use crate::inference::pipeline::{PredictOptions, Prediction};
 use crate::inference::scheduler::{Admission, Priority, RequestContext};
@@ -36,7 +36,7 @@ pub struct Shadow {
 
 /// A document that the live models have classified.
 pub struct LiveAnswer {
-    pub text: Arc<str>,
+    pub text: CheckedText,
     pub prediction: Arc<Prediction>,
     pub models: Assignment,
     pub options: PredictOptions,
@@ -168,7 +168,7 @@ impl Shadow {
         let (priority, admission, deadline) = (Priority::Bulk, Admission::Try, started + TIMEOUT);
         let context = RequestContext { priority, admission, deadline, ..live.options.context };
         let options = PredictOptions { context, ..live.options };
-        let prediction = self.assignment.predict(Arc::clone(&live.text), options).await;
+        let prediction = self.assignment.predict(live.text.shared(), options).await;
         let elapsed = started.elapsed();
         match prediction {
             Err(_) => self.count(|counts| counts.n_failed += 1),
@@ -244,7 +244,7 @@ impl Shadow {
         let Some(samples) = &self.samples else { return };
         let options = ClassifyOptions { top_k: usize::MAX, ..ClassifyOptions::default() };
         let sample = serde_json::json!({
-            "text": &*live.text,
+            "text": live.text.as_str(),
             "live": Answer::new(&live.text, &live.prediction, &live.models, &options),
             "candidate": Answer::new(&live.text, candidate, &self.assignment, &options),
         });

@@ -3,6 +3,8 @@
 //! A request is parsed in two steps: first the body, with its documents still raw, then each document alone. So a bad document
 //! does not fail the others.
 
+use std::borrow::Cow;
+
 use axum::body::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -11,6 +13,7 @@ use super::body::utf8;
 use super::error::{Code, Problem, ProblemBody};
 use super::json::{Expected, Field, FromJson, Object};
 use crate::classify::answer::{Answer, DocumentId};
+use crate::classify::fields::FIELD_NAMES;
 use crate::classify::request::{CheckedText, ClassifyOptions, RequestLimits};
 use crate::inference::scheduler::Priority;
 use crate::manifest::task::{Task, Tasks};
@@ -46,6 +49,8 @@ pub struct ModelNames(ByTask<String>);
 
 /// Every field of a request.
 const FIELDS: &[&str] = &[
+    "title",
+    "lead",
     "text",
     "documents",
     "tasks",
@@ -63,7 +68,7 @@ const FIELDS: &[&str] = &[
     "group",
     "evidence",
 ];
-const DOCUMENT_FIELDS: &[&str] = &["id", "text"];
+const DOCUMENT_FIELDS: &[&str] = &["id", "title", "lead", "text"];
 const TASK_FIELDS: &[&str] = &["topics", "entities"];
 
 const BODY: Expected = Expected { what: "an object", example: r#"{"text": "Angela Merkel in Berlin"}"# };
@@ -97,11 +102,12 @@ impl ClassifyRequest {
         body.check()?;
         let (options, tasks) = (options(&body)?, body.read("tasks", tasks)?);
         let (models, priority) = (body.read("models", ModelNames::from_json)?, body.read("priority", Field::word)?);
-        let input = match (body.get("text"), body.get("documents")) {
-            (Some(text), None) => Input::One(CheckedText::new(text.text(TEXT)?, limits.max_characters)?),
-            (None, Some(documents)) => Input::Many(parse_documents(&documents, bytes, limits)?),
-            (Some(_), Some(_)) => return Err(invalid("both `text` and `documents` are given; give one of them")),
-            (None, None) => {
+        let has_text = FIELD_NAMES.iter().any(|name| body.get(name).is_some());
+        let input = match (has_text, body.get("documents")) {
+            (true, None) => Input::One(checked_text(&body, limits)?),
+            (false, Some(documents)) => Input::Many(parse_documents(&documents, bytes, limits)?),
+            (true, Some(_)) => return Err(invalid("both `text` and `documents` are given; give one of them")),
+            (false, None) => {
                 return Err(invalid(
                     "neither `text` nor `documents` is given; send {\"text\": \"…\"} or {\"documents\": [{\"id\": \"a\", \"text\": \"…\"}]}",
                 ));
@@ -219,7 +225,7 @@ impl InputDocument {
         let fields = self.fields()?;
         fields.read("id", document_id)?;
         fields.check()?;
-        Ok(CheckedText::new(fields.require("text", TEXT)?.text(TEXT)?, limits.max_characters)?)
+        checked_text(&fields, limits)
     }
 
     fn fields(&self) -> Result<Object<'_>, Problem> {
@@ -227,6 +233,17 @@ impl InputDocument {
         let json = std::str::from_utf8(&self.json).unwrap_or_default();
         Field::at(format!("documents[{}]", self.index), json).object(DOCUMENT_FIELDS, DOCUMENT)
     }
+}
+
+/// The text of a document, or its title, lead and text.
+fn checked_text(document: &Object<'_>, limits: &RequestLimits) -> Result<CheckedText, Problem> {
+    let [title, lead, _] = FIELD_NAMES;
+    if document.get(title).is_none() && document.get(lead).is_none() {
+        return Ok(CheckedText::new(document.require("text", TEXT)?.text(TEXT)?, limits.max_characters)?);
+    }
+    let read = |name: &str| document.read(name, |field| field.string(TEXT).map(Cow::into_owned));
+    let values = [read(FIELD_NAMES[0])?, read(FIELD_NAMES[1])?, read(FIELD_NAMES[2])?];
+    Ok(CheckedText::of_fields(values.each_ref().map(Option::as_deref), limits.max_characters)?)
 }
 
 fn document_id(field: &Field<'_>) -> Result<DocumentId, Problem> {

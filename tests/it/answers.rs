@@ -183,3 +183,36 @@ async fn another_head_is_measured_by_leaving_passages_out_and_says_so() {
     texts.sort_unstable();
     assert_eq!(texts, ["Das Spiel war gut.", "Die Wahl kommt.", "Heute regnet es."]);
 }
+
+#[tokio::test]
+async fn offsets_of_a_document_with_fields_count_in_the_field_that_is_named() {
+    let service = service().await;
+    let document = json!({
+        "title": "😀 Angela Merkel in Paris", "lead": "", "text": "Der Bundestag tagt. Merkel reist nach <b>Berlin</b>.",
+    });
+    let options =
+        json!({"group": true, "evidence": true, "threshold": {"topics": 0.0}, "text_rules": {"boundaries": false}});
+    let mut body = document.clone();
+    body.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    let found = answer(&service, body).await;
+    let check = |part: &Value| {
+        let field: Vec<char> = document[part["field"].as_str().unwrap()].as_str().unwrap().chars().collect();
+        let offset = |name: &str| part[name].as_u64().unwrap() as usize;
+        assert_eq!(part["text"], field[offset("start")..offset("end")].iter().collect::<String>(), "{part}");
+    };
+    found["entities"].as_array().unwrap().iter().for_each(check);
+    found["topics"][0]["evidence"].as_array().unwrap().iter().for_each(check);
+    let texts: Vec<String> = names(&found).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, ["Angela Merkel", "Paris", "Bundestag", "Merkel", "Berlin"]);
+    assert_eq!((&found["groups"][0]["field"], &found["groups"][0]["start"]), (&json!("title"), &json!(2)));
+    assert_eq!(found["usage"]["characters"], 24 + 52);
+    let many = answer(&service, json!({"documents": [{"id": 1, "title": "Merkel"}, {"text": "Merkel"}]})).await;
+    assert_eq!(many["results"][0]["entities"][0]["field"], "title");
+    assert!(many["results"][1]["entities"][0].get("field").is_none());
+    let limits = RequestLimits { max_characters: 8, ..RequestLimits::default() };
+    let small = crate::api::service_of(&["lexicon-ner"], limits).await;
+    for (title, status) in [("abcd", 200), ("abcde", 413)] {
+        let body = json!({"title": title, "text": "efgh"}).to_string();
+        assert_eq!(send(&small, post(body)).await.0, status, "{title}");
+    }
+}
