@@ -80,3 +80,6 @@ fi
 
 step 'the same answers on another processor'
 scripts/processors.sh
+
+step 'the page and the HTML report in a browser'
+scripts/page/run.sh

@@ -41,7 +41,7 @@ function python(value) {
   return { true: "True", false: "False", null: "None" }[String(value)] ?? String(value);
 }
 
-const LINE = 100;
+const LINE = 120;
 
 /** JSON with an object in one line where it fits, as the manual prints it. */
 export function prettyJson(value, indent = "") {

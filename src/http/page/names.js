@@ -30,22 +30,18 @@ export function groupRow(group, { colourOf, isChosen, onChoose, onNext }) {
     element("span", { class: `tag colour-${colourOf(group.label)}${isDerived(group.label) ? " derived" : ""}` }, group.label),
     element("span", { class: "count", "aria-hidden": "true" }, count(n)),
     element("span", { class: "hidden" }, `, ${words.mentions(n, count(n))}`));
-  const next = n > 1 && isChosen && element("button", { type: "button", class: "small next", onclick: onNext }, position, element("span", { "aria-hidden": "true" }, " ↓"));
+  const next = n > 1 && isChosen && element("button", { type: "button", class: "small next", onclick: onNext }, position, element("span", { class: "hidden" }, `, ${words.nextMention}`));
   const row = element("li", {}, name, next);
-  row.showPosition = at => {
-    position.textContent = words.mentionOf(count(at), count(n));
-    if (next) next.setAttribute("aria-label", words.nextMention(count(at), count(n)));
-  };
+  row.showPosition = at => (position.textContent = words.mentionOf(count(at), count(n)));
   return row;
 }
 
 /** A label as a row of the legend: a button that shows or hides its names, with its meaning and number. */
 export function legendRow(label, n, { model, colourOf, isShown, onToggle }) {
-  const means = meaning(model, label);
   const tag = element("span", { class: `tag colour-${colourOf(label)}${isDerived(label) ? " derived" : ""}` }, label);
-  return element("li", {},
-    element("button", { type: "button", class: "legend-row", "aria-pressed": String(isShown), onclick: onToggle, "aria-label": `${words.showLabel(label, means)}, ${words.mentions(n, count(n))}` },
-      tag, element("span", { class: "meaning" }, means), element("span", { class: "count" }, count(n))));
+  const number = [element("span", { class: "hidden" }, ", "), element("span", { class: "count" }, count(n))];
+  const row = { type: "button", class: "legend-row", "aria-pressed": String(isShown), onclick: onToggle, title: words.showLabel };
+  return element("li", {}, element("button", row, tag, element("span", { class: "hidden" }, ": "), element("span", { class: "meaning" }, meaning(model, label)), ...number));
 }
 
 /** Labels in the order of the model, those of one kind together, each with its number of entities. */

@@ -91,9 +91,9 @@ export class ResultView {
     const hasEvidence = answer.topics.some(topic => topic.evidence);
     byId("topics-note").textContent = answer.topics.length === 0 ? words.noTopics : hasEvidence ? words.topicsNote : words.topicsNotePlain;
     const n = model?.labels.topics?.length ?? 0;
-    const isAll = answer.topics.length >= n;
+    const isAll = results[0].request.top_k !== undefined;
     const all = byId("all-topics");
-    all.hidden = n <= answer.topics.length && !all.matches("[aria-pressed=true]");
+    all.hidden = !isAll && n <= answer.topics.length;
     all.setAttribute("aria-pressed", String(isAll));
     all.textContent = isAll ? words.someTopics : words.allTopics(count(n));
   }
