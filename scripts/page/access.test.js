@@ -22,7 +22,7 @@ for (const [name, options] of Object.entries({ light: {}, dark, phone, "phone-da
     await look("start");
     await example(page, 0);
     await look("result");
-    for (const topic of await page.locator(".topic button").all()) await topic.click();
+    for (const topic of await page.locator("button.topic-row").all()) await topic.click();
     await page.locator(".group").first().click();
     await page.locator(".legend-row").last().click();
     await page.locator(".entity").first().focus();

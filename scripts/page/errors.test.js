@@ -21,7 +21,7 @@ test("an error replaces the old result and is in the page's language", async () 
   assert.ok(await page.locator("#result").isHidden());
   assert.match(await page.locator("#problem > p").textContent(), /Der Text ist zu lang/);
   assert.match(await page.locator("#problem details").textContent(), /text_too_long: .*6000 characters.*5000/);
-  await page.getByRole("button", { name: "English" }).click();
+  await page.getByRole("button", { name: "English", exact: true }).click();
   assert.match(await page.locator("#problem > p").textContent(), /The text is too long/);
   await example(page, 1);
   assert.equal(await page.locator("#problem").textContent(), "");

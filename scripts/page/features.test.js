@@ -39,7 +39,7 @@ test("the language follows the browser, can be switched, and stays in the tab", 
   assert.equal(await page.locator("html").getAttribute("lang"), "en");
   assert.match(await page.locator(".topic").first().textContent(), /politics and government: 0\.\d\d, accepted, threshold 0\.45/);
   assert.match((await texts(page, "#facts dd"))[2], /^1,\d{3} characters/);
-  await page.getByRole("button", { name: "Deutsch" }).click();
+  await page.getByRole("button", { name: "Deutsch", exact: true }).click();
   await page.waitForFunction(() => document.querySelector(".topic").textContent.includes("Politik: 0,"));
   await page.reload();
   assert.equal(await page.locator("html").getAttribute("lang"), "de");
@@ -102,6 +102,31 @@ test("a group filters the text and goes from mention to mention", async () => {
   // A name in the text chooses its group too.
   await page.locator(".entity", { hasText: "Brüssel" }).click();
   assert.match(await page.locator(".group[aria-pressed=true]").textContent(), /Brüssel/);
+  await check();
+});
+
+test("a click on a topic shows the passages that carry it, in the list and in the text", async () => {
+  const { page, check } = await openPage(browser, server.url);
+  await example(page, 0);
+  const topic = page.locator("button.topic-row").first();
+  await topic.click();
+  assert.equal(await topic.getAttribute("aria-expanded"), "true");
+  const passages = await texts(page, ".passages:not([hidden]) .passage");
+  assert.ok(passages.length > 1 && passages.every(passage => passage.length > 10), passages);
+  assert.match((await texts(page, ".passages:not([hidden]) .contribution"))[0], /^Beitrag \+\d,\d\d$/);
+  const highlighted = () => page.evaluate(() => [...CSS.highlights.values()].flatMap(highlight => [...highlight].map(String)));
+  assert.ok((await highlighted()).join(" ").includes(passages[0]), await highlighted());
+  await page.locator("button.topic-row").nth(1).click();
+  assert.equal(await page.locator(".topic-row[aria-expanded=true]").count(), 1);
+  await page.locator("button.topic-row").nth(1).click();
+  assert.deepEqual(await highlighted(), []);
+  await check();
+});
+
+test("mentions of one entity are one group, under the fullest name", async () => {
+  const { page, check } = await openPage(browser, server.url);
+  await example(page, 0);
+  assert.match(await page.locator(".group", { hasText: "Katharina Brandt" }).textContent(), /3 Fundstellen/);
   await check();
 });
 

@@ -7,18 +7,19 @@ use crate::evaluate::comparison::{Comparison, Disagreement, View};
 use crate::evaluate::document::QuotedSpan;
 
 pub(super) fn disagreement(document: &Disagreement, comparison: &Comparison) -> String {
-    let mut html = format!("<p class=\"pale\">document {}</p><div class=\"side\">", escape(&document.document));
+    let mut html = format!("<article><h4>document {}</h4><div class=\"side\">", escape(&document.document));
     let from = excerpt_start(document);
     for (name, view) in [
         ("gold", &document.gold),
         (comparison.baseline.as_str(), &document.baseline),
         (comparison.candidate.as_str(), &document.candidate),
     ] {
-        let topics = view.topics.as_ref().map(|topics| format!("<br>topics: {}", label_list(topics)));
-        let text = marked(&document.text, view.entities.as_deref().unwrap_or_default(), from);
-        let _ = write!(html, "<div><b>{}</b>{}<br>{text}</div>", escape(name), topics.unwrap_or_default());
+        let topics = view.topics.as_ref().filter(|topics| !topics.is_empty()).map(|topics| label_list(topics));
+        let entities = view.entities.as_deref().unwrap_or_default();
+        let text = marked(&document.text, entities, document.gold.entities.as_deref(), from);
+        let _ = write!(html, "<div><h5>{}</h5>{}<p>{text}</p></div>", escape(name), topics.unwrap_or_default());
     }
-    html + "</div>"
+    html + "</div></article>"
 }
 
 /// Characters of an excerpt.
@@ -38,8 +39,9 @@ fn excerpt_start(document: &Disagreement) -> usize {
     }
 }
 
-/// The text from the character `from` on, with entities marked; of overlapping entities the first.
-fn marked(text: &str, entities: &[QuotedSpan], from: usize) -> String {
+/// The text from the character `from` on, with entities marked, and those that gold labels lack as wrong; of overlapping entities the
+/// first.
+fn marked(text: &str, entities: &[QuotedSpan], gold: Option<&[QuotedSpan]>, from: usize) -> String {
     let end = from + MAX_CHARACTERS;
     let characters: Vec<char> = text.chars().take(end).collect();
     let slice = |start: usize, end: usize| {
@@ -47,10 +49,15 @@ fn marked(text: &str, entities: &[QuotedSpan], from: usize) -> String {
         escape(&characters[start.min(end)..end].iter().collect::<String>())
     };
     let (mut html, mut at) = (String::new(), from);
-    for QuotedSpan { span, .. } in entities.iter().filter(|entity| entity.span.end <= end) {
+    for entity in entities.iter().filter(|entity| entity.span.end <= end) {
+        let span = &entity.span;
         if span.start >= at {
             let (before, name) = (slice(at, span.start), slice(span.start, span.end));
-            let _ = write!(html, "{before}<mark>{name}<sub>{}</sub></mark>", escape(&span.label));
+            let (class, note) = match gold.is_none_or(|gold| gold.contains(entity)) {
+                true => ("", ""),
+                false => (" class=\"wrong\"", " wrong"),
+            };
+            let _ = write!(html, "{before}<mark{class}>{name}<sub>{}{note}</sub></mark>", escape(&span.label));
             at = span.end;
         }
     }
@@ -68,8 +75,10 @@ mod tests {
         let text = "Zoë <b> Köln";
         let quoted = |start, end| QuotedSpan::new(text, &LabelledSpan::new(start, end, "L&C"));
         let expected = "<mark>Zoë<sub>L&amp;C</sub></mark> &lt;b&gt; <mark>Köln<sub>L&amp;C</sub></mark>";
-        assert_eq!(marked(text, &[quoted(0, 3), quoted(1, 3), quoted(8, 12)], 0), expected);
-        assert_eq!(marked(&"ä".repeat(601), &[quoted(599, 601)], 0), "ä".repeat(600) + "…");
+        assert_eq!(marked(text, &[quoted(0, 3), quoted(1, 3), quoted(8, 12)], None, 0), expected);
+        assert_eq!(marked(&"ä".repeat(601), &[quoted(599, 601)], None, 0), "ä".repeat(600) + "…");
+        let wrong = "<mark class=\"wrong\">Zoë<sub>L&amp;C wrong</sub></mark> &lt;b&gt; Köln";
+        assert_eq!(marked(text, &[quoted(0, 3)], Some(&[quoted(8, 12)]), 0), wrong);
     }
 
     #[test]
@@ -81,7 +90,7 @@ mod tests {
         let [gold, baseline, candidate] = [view(&[]), view(&[3, 500]), view(&[3])];
         let document = Disagreement { document: "x".into(), text: text.clone(), n: 1, gold, baseline, candidate };
         assert_eq!(excerpt_start(&document), 300);
-        let shown = marked(&text, &[quoted(3), quoted(500)], 300);
+        let shown = marked(&text, &[quoted(3), quoted(500)], None, 300);
         assert!(
             shown.starts_with(&format!("…{}<mark>öö<sub>LOC", "ö".repeat(200))) && !shown.ends_with('…'),
             "{shown}"

@@ -1,8 +1,10 @@
 //! The outcome of an evaluation: as JSON with stable keys, as text for a terminal, as a page of HTML.
 
+mod difference;
 mod disagreement;
 pub mod html;
 mod markup;
+mod model_section;
 mod reliability;
 mod rows;
 mod terminal;

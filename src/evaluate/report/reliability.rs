@@ -7,12 +7,12 @@ use crate::evaluate::metrics::calibration::ReliabilityBin;
 /// Colours that the page's style has for models.
 pub(super) const N_COLOURS: usize = 6;
 
-/// The share of right labels over the score, with the number of labels in each bin.
-pub(super) fn reliability_svg(bins: &[ReliabilityBin], model: usize) -> String {
+/// The share of right labels over the score, with the number of labels in each bin; `name` says of which labels.
+pub(super) fn reliability_svg(name: &str, bins: &[ReliabilityBin], model: usize) -> String {
     const SIDE: f64 = 240.0;
     let n: u64 = bins.iter().map(|bin| bin.n).sum();
     let mut svg = format!(
-        "<svg viewBox=\"-34 -8 290 290\" width=\"290\" role=\"img\" aria-label=\"reliability diagram\"><rect class=\"frame\" width=\"{SIDE}\" height=\"{SIDE}\"/><line class=\"grid\" x1=\"0\" y1=\"{SIDE}\" x2=\"{SIDE}\" y2=\"0\"/>"
+        "<svg viewBox=\"-34 -8 290 270\" width=\"290\" role=\"img\" aria-label=\"reliability diagram: {name}\"><rect class=\"frame\" width=\"{SIDE}\" height=\"{SIDE}\"/><line class=\"grid\" x1=\"0\" y1=\"{SIDE}\" x2=\"{SIDE}\" y2=\"0\"/>"
     );
     for bin in bins.iter().filter(|bin| bin.n > 0) {
         let (x, width) = (SIDE * bin.lower, SIDE * (bin.upper - bin.lower));
@@ -37,7 +37,7 @@ pub(super) fn reliability_svg(bins: &[ReliabilityBin], model: usize) -> String {
             "<text class=\"tick\" x=\"{x}\" y=\"256\">{text}</text><text class=\"name\" x=\"-6\" y=\"{y}\">{text}</text>"
         );
     }
-    svg + "<text class=\"tick\" x=\"120\" y=\"274\">bars: share of labels; dots: share that is right</text></svg>"
+    svg + "</svg>"
 }
 
 #[cfg(test)]
@@ -47,6 +47,6 @@ mod tests {
     #[test]
     fn empty_bins_have_no_dot() {
         let bin = |n| ReliabilityBin { lower: 0.0, upper: 0.1, n, mean_score: 0.05, share_right: 0.5 };
-        assert_eq!(reliability_svg(&[bin(3), bin(0)], 0).matches("<circle").count(), 1);
+        assert_eq!(reliability_svg("best topic", &[bin(3), bin(0)], 0).matches("<circle").count(), 1);
     }
 }

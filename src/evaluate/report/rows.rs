@@ -20,11 +20,15 @@ pub(super) struct LabelRow<'r> {
 /// Number of gold labels and F1, by label.
 type LabelF1<'r> = BTreeMap<&'r str, (u64, f64)>;
 
-/// Tables of metrics: entities, topics, speed. Rows without a value are left out, and tables without rows.
-pub(super) fn metric_tables(models: &[ModelMetrics]) -> Vec<Vec<Vec<String>>> {
-    let mut tables = vec![entity_rows(models), topic_rows(models), speed_rows(models)];
-    tables.iter_mut().for_each(|rows| rows.retain(|cells| cells[1..].iter().any(|value| value != NO_VALUE)));
-    tables.retain(|rows| !rows.is_empty());
+/// Tables of metrics with their names: entities, topics, speed. Rows without a value are left out, and tables without rows.
+pub(super) fn metric_tables(models: &[ModelMetrics]) -> Vec<(&'static str, Vec<Vec<String>>)> {
+    let mut tables = vec![
+        ("Metrics of entities", entity_rows(models)),
+        ("Metrics of topics", topic_rows(models)),
+        ("Speed and memory", speed_rows(models)),
+    ];
+    tables.iter_mut().for_each(|(_, rows)| rows.retain(|cells| cells[1..].iter().any(|value| value != NO_VALUE)));
+    tables.retain(|(_, rows)| !rows.is_empty());
     tables
 }
 

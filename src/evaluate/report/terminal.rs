@@ -22,7 +22,7 @@ impl fmt::Display for EvaluationReport {
         let head_of = |first: &[&str]| {
             first.iter().copied().chain(self.models.iter().map(|model| &*model.name)).map(str::to_owned).collect()
         };
-        for rows in metric_tables(&self.models) {
+        for (_, rows) in metric_tables(&self.models) {
             writeln!(f, "\n{}", plain_table(head_of(&[""]), rows, 1..))?;
         }
         for (title, rows) in label_tables(&self.models) {

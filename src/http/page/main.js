@@ -22,6 +22,9 @@ function requestFor(name) {
   const request = { text: page.text, threshold: { entities: Number(byId("threshold").value) } };
   if (model) request.models = Object.fromEntries(tasks.map(task => [task, name]));
   if (model && tasks.length < 2) request.tasks = tasks;
+  const asked = request.tasks ?? tasks;
+  if (asked.includes("topics")) request.evidence = true;
+  if (asked.includes("entities")) request.group = true;
   if (page.allTopics && labels.length > 0) request.top_k = labels.length;
   if (labels.some(label => label.names?.[language])) request.label_language = language;
   return request;

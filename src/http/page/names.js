@@ -4,21 +4,10 @@ import { element } from "./dom.js";
 import { baseLabel, isDerived, meaning } from "./labels.js";
 import { count, score, words } from "./words.js";
 
-/** The groups of an answer, each with its entities: the API's, else the mentions of equal text and label. */
+/** The groups of an answer, each with its entities. */
 export function groupsOf(answer) {
   const entities = answer.entities ?? [];
-  if (!answer.groups) {
-    const groups = new Map();
-    for (const entity of entities) {
-      const key = `${entity.label} ${entity.text}`;
-      const group = groups.get(key) ?? { name: entity.text, label: entity.label, entities: [] };
-      group.entities.push(entity);
-      groups.set(key, group);
-    }
-    return [...groups.values()].sort((a, b) => b.entities.length - a.entities.length);
-  }
-  const found = mention => (typeof mention === "number" ? entities[mention] : entities.find(entity => entity.start === mention.start));
-  return answer.groups.map(group => ({ ...group, entities: group.mentions.map(found).filter(Boolean) }));
+  return (answer.groups ?? []).map(group => ({ ...group, entities: group.mentions.map(mention => entities[mention]) }));
 }
 
 /** A group as a row: a button that filters, and while it does one that goes to the next mention. */

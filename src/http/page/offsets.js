@@ -12,15 +12,10 @@ function utf16Positions(text) {
   return positions;
 }
 
-/** The answer with offsets in UTF-16: `entities`, `groups` and the passages in `evidence`. */
+/** The answer with offsets in UTF-16: `entities` and the passages in `evidence`. */
 export function inUtf16(text, answer) {
   const positions = utf16Positions(text);
   const span = of => ({ ...of, start: positions[of.start] ?? text.length, end: positions[of.end] ?? text.length });
   const topics = answer.topics?.map(topic => ({ ...topic, evidence: topic.evidence?.map(span) }));
-  return { ...answer, topics, entities: answer.entities?.map(span), groups: answer.groups?.map(group => groupInUtf16(group, span, positions)) };
-}
-
-function groupInUtf16(group, span, positions) {
-  const mentions = group.mentions?.map(mention => (typeof mention === "object" ? span(mention) : mention));
-  return { ...group, mentions, first: positions[group.first] ?? group.first };
+  return { ...answer, topics, entities: answer.entities?.map(span) };
 }
