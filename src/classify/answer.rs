@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::classify::chosen::{Types, chosen, tags};
 use crate::classify::fields::{Located, Locator};
@@ -22,19 +25,24 @@ use crate::system::budget::Reserved;
 use crate::text::span::ByteSpan;
 
 /// The answer for one document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub id: Option<DocumentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub topics: Option<Vec<AnswerTopic>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub entities: Option<Vec<AnswerEntity>>,
     /// The entities that are one, the most salient first; `None` unless they are requested.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub groups: Option<Vec<AnswerGroup>>,
     /// How the evidence of topics was found; `None` unless it is requested.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub evidence_method: Option<&'static str>,
     pub usage: AnswerUsage,
     pub models: AnswerModels,
@@ -52,12 +60,23 @@ pub enum DocumentId {
     Number(Box<RawValue>),
 }
 
-#[derive(Debug, Serialize)]
+impl PartialSchema for DocumentId {
+    fn schema() -> RefOr<Schema> {
+        let schema = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Number]));
+        Schema::from(schema.description(Some("As it was sent"))).into()
+    }
+}
+
+impl ToSchema for DocumentId {}
+
+#[derive(Debug, Serialize, ToSchema)]
 pub struct AnswerTopic {
     pub label: String,
+    #[schema(minimum = 0, maximum = 1)]
     pub score: f32,
     pub accepted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub code: Option<String>,
     /// Of the label in the model.
     #[serde(skip)]
@@ -67,14 +86,16 @@ pub struct AnswerTopic {
     pub logit: f32,
     /// Of an accepted topic: the passages that carry it, by falling contribution; `None` unless it is requested.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub evidence: Option<Vec<AnswerPassage>>,
 }
 
 /// A passage, and what it adds to the logit of a topic.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AnswerPassage {
     /// Where the document has fields: that in which the offsets count.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub field: Option<&'static str>,
     pub start: usize,
     pub end: usize,
@@ -82,20 +103,22 @@ pub struct AnswerPassage {
     pub contribution: f32,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct AnswerEntity {
     pub label: String,
+    #[schema(minimum = 0, maximum = 1)]
     pub score: f32,
     pub text: String,
     /// Where the document has fields: that in which the offsets count.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub field: Option<&'static str>,
     pub start: usize,
     pub end: usize,
 }
 
 /// Mentions that are one entity.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct AnswerGroup {
     pub name: String,
     pub label: String,
@@ -104,6 +127,7 @@ pub struct AnswerGroup {
     pub count: usize,
     /// Of the first mention.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub field: Option<&'static str>,
     /// Of the first mention.
     pub start: usize,
@@ -113,7 +137,7 @@ pub struct AnswerGroup {
     pub may_be: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct AnswerUsage {
     pub characters: usize,
     pub tokens: usize,
@@ -126,15 +150,17 @@ pub struct AnswerUsage {
     pub cached: bool,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AnswerModels {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub topics: Option<AnswerModel>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub entities: Option<AnswerModel>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AnswerModel {
     pub name: String,
     pub version: String,

@@ -39,6 +39,14 @@ pub struct Classifier {
 pub struct DocumentTask(JoinHandle<Result<Answer, ClassifyError>>);
 
 impl Classifier {
+    /// Classifies one document, once there is memory for it. It waits for the memory here, so that of several documents the
+    /// first has it first.
+    pub async fn start(self: &Arc<Self>, text: CheckedText, context: RequestContext) -> DocumentTask {
+        let memory = self.reserve(&text, context).await;
+        let classifier = Arc::clone(self);
+        DocumentTask(tokio::spawn(async move { classifier.counted_answer(memory, text, context).await }))
+    }
+
     /// Classifies one document.
     pub fn classify(self: &Arc<Self>, text: CheckedText, context: RequestContext) -> DocumentTask {
         let classifier = Arc::clone(self);
@@ -68,12 +76,7 @@ impl Classifier {
             let wait = RequestContext { admission: Admission::Wait, ..context };
             let context = if text.is_ok() { std::mem::replace(&mut next, wait) } else { wait };
             let classifier = Arc::clone(&self);
-            async move {
-                let text = text?;
-                let memory = classifier.reserve(&text, context).await;
-                let answer = async move { classifier.counted_answer(memory, text, context).await };
-                Ok(DocumentTask(tokio::spawn(answer)))
-            }
+            async move { Ok(classifier.start(text?, context).await) }
         };
         let finish = |task: Result<DocumentTask, E>| async { Ok(task?.await?) };
         stream::iter(texts).then(start).map(finish).buffered(n_at_once)

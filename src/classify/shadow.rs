@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 use crate::classify::answer::Answer;
 use crate::classify::request::{CheckedText, ClassifyOptions};
@@ -62,7 +63,7 @@ struct Counts {
 }
 
 /// How often both predicted a label, and how often only one did.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Agreement {
     pub both: u64,
     pub only_live: u64,
@@ -78,7 +79,7 @@ struct Difference {
 }
 
 /// The counts so far, as `GET /v1/shadow` returns them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ShadowReport {
     model: String,
     version: String,
@@ -92,7 +93,7 @@ pub struct ShadowReport {
     latency_ms: Latency,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct DocumentCounts {
     compared: u64,
     disagreeing: u64,
@@ -102,10 +103,11 @@ struct DocumentCounts {
     failed: u64,
     /// Disagreements that are not in the file for samples, because the disk was slow or the file is full.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     samples_lost: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct SkipCounts {
     /// Windows waited for a live model the whole time.
     live_models_busy: u64,
@@ -113,20 +115,20 @@ struct SkipCounts {
     candidate_busy: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ByTaskDifference {
     topics: MeanDifference,
     entities: MeanDifference,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct MeanDifference {
     mean: Option<f64>,
     mean_absolute: Option<f64>,
 }
 
 /// Means over the compared documents; that of the live models without answers from the cache.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Latency {
     live: Option<f64>,
     candidate: Option<f64>,

@@ -10,7 +10,9 @@ use clap::Args;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::request::RequestLimits;
 use ressort::classify::samples::SampleFile;
-use ressort::http::{AdminAccess, ApiKey, App, DEFAULT_REQUEST_MEMORY_MB, ServerSettings, serve};
+use ressort::http::{
+    AdminAccess, ApiKey, App, CorsOrigin, DEFAULT_REQUEST_MEMORY_MB, ServerSettings, cors_layer, serve,
+};
 use ressort::inference::settings::RunSettings;
 use ressort::manifest::task::Task;
 use ressort::models::active_file::PersistedState;
@@ -59,6 +61,9 @@ pub struct ServeArgs {
     /// API key: requests to /v1 and to the routes for other clients must send it as `Authorization: Bearer KEY`
     #[arg(long, env = "RESSORT_API_KEY", hide_env_values = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub api_key: Option<String>,
+    /// Origin of web pages that may call the service, such as https://www.example.com, repeatable; `*` for every one
+    #[arg(long = "cors-origin", value_name = "ORIGIN", env = "RESSORT_CORS_ORIGIN", value_delimiter = ',')]
+    cors_origins: Vec<CorsOrigin>,
     /// File with the admin key, which is required to change models; without a key, only this machine may change them
     #[arg(long, value_name = "FILE", env = "RESSORT_ADMIN_KEY_FILE")]
     pub admin_key_file: Option<PathBuf>,
@@ -179,6 +184,7 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.api_key = args.api_key.as_deref().map(ApiKey::new);
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
     app.memory = MemoryBudget::new(args.request_memory_mb * 1_000_000);
+    app.cors = cors_layer(&args.cors_origins);
     app.admin = admin_access(args)?;
     app.models_dir = Some(args.models_dir());
     let samples = args.shadow_samples.clone().map(SampleFile::start).transpose()?;

@@ -11,9 +11,12 @@ use axum::extract::{FromRequestParts, Path as UrlPath, Query, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::app::App;
 use super::body::JsonBody;
+use super::description::problems::{AdminProblems, RemovalProblems, ShadowProblems};
+use super::description::requests::{ModelNamesBody, ShadowRequest};
 use super::error::{Code, Problem};
 use super::json::{Expected, Field, FromJson};
 use super::models::ActiveBody;
@@ -27,14 +30,14 @@ use crate::models::spec::ModelSpec;
 use crate::system::background::{self, BackgroundError};
 
 /// The result of a change of the active models.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct SwitchBody {
     active: ActiveBody,
     /// Whether the next start restores it.
     saved: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct PutBody {
     model: ModelReport,
     active: ActiveBody,
@@ -89,6 +92,12 @@ pub struct RemoveQuery {
 }
 
 /// `PUT /v1/models/{name}`: loads the folder of this name, or reloads it.
+#[utoipa::path(
+    put, path = "/v1/models/{name}", operation_id = "load_model", tag = "models",
+    summary = "Loads the model folder of this name, or loads it again",
+    params(("name" = String, Path, description = "The name of the model, and of its folder", example = "ressort-mini")),
+    responses((status = 200, description = "The model answers", body = PutBody), AdminProblems)
+)]
 pub async fn put_model(State(app): State<Arc<App>>, ModelName(name): ModelName) -> Result<Json<PutBody>, Problem> {
     to_its_end(async move {
         let (wanted, named) = (Arc::clone(&app), name);
@@ -101,6 +110,12 @@ pub async fn put_model(State(app): State<Arc<App>>, ModelName(name): ModelName) 
 }
 
 /// `PUT /v1/active`: changes the models of both tasks in one step.
+#[utoipa::path(
+    put, path = "/v1/active", operation_id = "activate_models", tag = "models",
+    summary = "Changes the models of both tasks in one step",
+    request_body(content = ModelNamesBody, example = json!({"topics": "ressort", "entities": "ressort"})),
+    responses((status = 200, description = "The models that answer now", body = SwitchBody), AdminProblems)
+)]
 pub async fn activate(
     State(app): State<Arc<App>>,
     JsonBody(names): JsonBody<ModelNames>,
@@ -109,11 +124,25 @@ pub async fn activate(
 }
 
 /// `POST /v1/active/rollback`
+#[utoipa::path(
+    post, path = "/v1/active/rollback", operation_id = "roll_back_models", tag = "models",
+    summary = "Activates the previous models again",
+    responses((status = 200, description = "The models that answer now", body = SwitchBody), RemovalProblems)
+)]
 pub async fn rollback(State(app): State<Arc<App>>) -> Result<Json<SwitchBody>, Problem> {
     to_its_end(async move { Ok(Json(SwitchBody::of(&app.registry.rollback().await?))) }).await
 }
 
 /// `DELETE /v1/models/{name}`
+#[utoipa::path(
+    delete, path = "/v1/models/{name}", operation_id = "unload_model", tag = "models",
+    summary = "Unloads a model that is not in use",
+    params(
+        ("name" = String, Path, description = "The name of the model, and of its folder", example = "ressort-mini"),
+        ("forget_rollback" = Option<bool>, Query, description = "Remove also a model that a rollback would activate", nullable = false),
+    ),
+    responses((status = 204, description = "It is unloaded"), RemovalProblems)
+)]
 pub async fn remove_model(
     State(app): State<Arc<App>>,
     ModelName(name): ModelName,
@@ -137,6 +166,12 @@ pub async fn remove(app: Arc<App>, ModelName(name): ModelName, forget_rollback: 
 }
 
 /// `PUT /v1/shadow`: starts with empty counts.
+#[utoipa::path(
+    put, path = "/v1/shadow", operation_id = "start_shadow", tag = "models",
+    summary = "Starts a shadow model, with empty counts",
+    request_body(content = ShadowRequest, example = json!({"model": "ressort-mini", "share": 0.1})),
+    responses((status = 200, description = "The comparison so far", body = ShadowReport), AdminProblems)
+)]
 pub async fn put_shadow(
     State(app): State<Arc<App>>,
     JsonBody(body): JsonBody<ShadowBody>,
@@ -150,6 +185,11 @@ pub async fn put_shadow(
 }
 
 /// `GET /v1/shadow`
+#[utoipa::path(
+    get, path = "/v1/shadow", operation_id = "get_shadow", tag = "models",
+    summary = "Compares the shadow model with the live models",
+    responses((status = 200, description = "The comparison so far", body = ShadowReport), ShadowProblems)
+)]
 pub async fn get_shadow(State(app): State<Arc<App>>) -> Result<Json<ShadowReport>, Problem> {
     let shadow = app.shadow.load_full();
     let none = || {
@@ -162,6 +202,11 @@ pub async fn get_shadow(State(app): State<Arc<App>>) -> Result<Json<ShadowReport
 }
 
 /// `DELETE /v1/shadow`
+#[utoipa::path(
+    delete, path = "/v1/shadow", operation_id = "end_shadow", tag = "models",
+    summary = "Ends the shadow model",
+    responses((status = 204, description = "There is none now"), ShadowProblems)
+)]
 pub async fn remove_shadow(State(app): State<Arc<App>>) -> StatusCode {
     app.shadow.store(None);
     StatusCode::NO_CONTENT

@@ -2,18 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwapOption;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
+use tower_http::cors::CorsLayer;
 
 use super::keys::{AdminAccess, ApiKey};
 use crate::classify::cache::PredictionCache;
-use crate::classify::request::RequestLimits;
+use crate::classify::classifier::Classifier;
+use crate::classify::error::ClassifyError;
+use crate::classify::request::{ClassifyOptions, RequestLimits};
 use crate::classify::samples::SampleFile;
 use crate::classify::shadow::Shadow;
-use crate::models::registry::Registry;
+use crate::manifest::task::Tasks;
+use crate::models::registry::{ByTask, Registry};
 use crate::system::budget::MemoryBudget;
 
 /// Memory for the requests under way, in MB: four bodies of the largest size, and the documents in them.
@@ -29,6 +32,8 @@ pub struct App {
     pub api_key: Option<ApiKey>,
     /// Predictions for repeated texts; `None`: every text is classified anew.
     pub cache: Option<Arc<PredictionCache>>,
+    /// Which web pages of other origins may call the service; `None`: browsers keep its answers from them.
+    pub cors: Option<CorsLayer>,
     /// Who may change models.
     pub admin: AdminAccess,
     /// The folder from which models are loaded by name.
@@ -39,8 +44,8 @@ pub struct App {
     pub shadow_samples: Option<Arc<SampleFile>>,
     /// When set, `/metrics` is served.
     pub metrics: Option<PrometheusHandle>,
-    /// Set when the server stops accepting requests; `/health/ready` then reports it.
-    pub draining: AtomicBool,
+    /// True once the server accepts no more requests; `/health/ready` then reports it.
+    pub draining: watch::Sender<bool>,
     /// True once the grace period is nearly over.
     pub cutoff: watch::Sender<bool>,
 }
@@ -53,12 +58,13 @@ impl App {
             memory: MemoryBudget::new(DEFAULT_REQUEST_MEMORY_MB * 1_000_000),
             api_key: None,
             cache: None,
+            cors: None,
             admin: AdminAccess::Nobody,
             models_dir: None,
             shadow: ArcSwapOption::empty(),
             shadow_samples: None,
             metrics: None,
-            draining: AtomicBool::new(false),
+            draining: watch::Sender::new(false),
             cutoff: watch::Sender::new(false),
         }
     }
@@ -70,12 +76,47 @@ impl App {
 
     /// Resolves when requests under way must end.
     pub fn cutoff(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut cutoff = self.cutoff.subscribe();
-        async move {
-            if cutoff.wait_for(|is_over| *is_over).await.is_err() {
-                // The server is gone, and with it the signal.
-                std::future::pending::<()>().await;
-            }
+        is_true(&self.cutoff)
+    }
+
+    /// From now on the server accepts no more requests.
+    pub fn start_draining(&self) {
+        self.draining.send_replace(true);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Resolves when the server accepts no more requests.
+    pub fn draining(&self) -> impl Future<Output = ()> + Send + use<> {
+        is_true(&self.draining)
+    }
+
+    /// The classifier of a request: its models, its options, and what all requests share.
+    pub fn classifier(
+        &self,
+        tasks: Option<Tasks>,
+        models: &ByTask<String>,
+        options: ClassifyOptions,
+    ) -> Result<Arc<Classifier>, ClassifyError> {
+        let models = self.registry.assign(tasks, models)?;
+        Ok(Arc::new(Classifier {
+            options: options.for_models(&models)?,
+            models,
+            cache: self.cache.clone(),
+            memory: Some(Arc::clone(&self.memory)),
+            shadow: self.shadow.load_full(),
+        }))
+    }
+}
+
+fn is_true(signal: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + use<> {
+    let mut signal = signal.subscribe();
+    async move {
+        if signal.wait_for(|is_true| *is_true).await.is_err() {
+            // The server is gone, and with it the signal.
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use super::app::App;
 use super::error::{Code, Problem};
 use super::json::{Field, FromJson};
-use super::unpack::{Coding, Unpacking, too_large};
+use super::unpack::{Coding, Step, Unpacking, too_large};
 use crate::classify::error::ClassifyError;
 use crate::inference::pipeline::PredictError;
 use crate::inference::scheduler::{Admission, RequestContext};
@@ -32,13 +32,22 @@ impl<T: FromJson> FromRequest<Arc<App>> for JsonBody<T> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let deadline = Instant::now() + app.limits.timeout;
-        let body = read_body(request, app, RequestContext::new(Admission::Try, deadline)).await?;
+        let body = read_body_of(MediaTypes::Json, request, app, RequestContext::new(Admission::Try, deadline)).await?;
         T::from_json(&Field::body(utf8(&body.bytes)?)).map(Self)
     }
 }
 
+/// What a body holds, by its `content-type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyKind {
+    Json,
+    /// One text.
+    Text,
+}
+
 /// The content of a body, and what it takes of the budget.
 pub struct ReadBody {
+    pub kind: BodyKind,
     pub bytes: Bytes,
     pub memory: Reserved,
 }
@@ -47,16 +56,49 @@ pub struct ReadBody {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MediaTypes {
     Json,
-    /// For clients that name none.
+    JsonOrText,
+    /// JSON from clients that name no type, or another.
     Any,
 }
 
-/// Reads the whole body of a request whose headers announce JSON, and unpacks it. The limits hold before and after.
-pub async fn read_body(request: Request, app: &App, context: RequestContext) -> Result<ReadBody, Problem> {
-    read_body_of(MediaTypes::Json, request, app, context).await
+impl BodyKind {
+    /// The kind that the headers announce, where it is accepted.
+    fn of(headers: &HeaderMap, accepted: MediaTypes) -> Result<Self, Problem> {
+        if accepted == MediaTypes::Any {
+            return Ok(Self::Json);
+        }
+        let accepts_text = accepted == MediaTypes::JsonOrText;
+        let media_type = text_of(headers, &CONTENT_TYPE).unwrap_or_default();
+        let mut parts = media_type.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let essence = parts.next().unwrap_or_default();
+        let kind = match essence.as_str() {
+            "text/plain" => Some(Self::Text),
+            _ if essence == "application/json" || essence.ends_with("+json") => Some(Self::Json),
+            _ => None,
+        };
+        let refuse = |found: String, kinds: &str| {
+            Err(Problem::new(
+                Code::UnsupportedMediaType,
+                format!("{found}; send `content-type: application/json`{kinds}"),
+            ))
+        };
+        let or_text =
+            if accepts_text { ", `application/x-ndjson` for lines, or `text/plain` for one text in UTF-8" } else { "" };
+        match kind.filter(|kind| accepts_text || *kind == Self::Json) {
+            Some(Self::Json) => Ok(Self::Json),
+            Some(Self::Text) => match parts.find_map(|part| part.strip_prefix("charset=").map(str::to_owned)) {
+                Some(charset) if !["utf-8", "utf8", "us-ascii"].contains(&charset.trim_matches('"')) => {
+                    refuse(format!("charset `{}` is not read", shortened(&charset)), or_text)
+                }
+                _ => Ok(Self::Text),
+            },
+            None if media_type.is_empty() => refuse("no content-type is sent that can be read".to_owned(), or_text),
+            None => refuse(format!("content-type `{}` is not read here", shortened(media_type)), or_text),
+        }
+    }
 }
 
-/// Reads the whole body of a request, and unpacks it. The limits hold before and after.
+/// Reads the whole body of a request whose headers announce one of `accepted`, and unpacks it. The limits hold before and after.
 pub async fn read_body_of(
     accepted: MediaTypes,
     request: Request,
@@ -65,47 +107,29 @@ pub async fn read_body_of(
 ) -> Result<ReadBody, Problem> {
     let (head, body) = request.into_parts();
     let mut frames = body.into_data_stream();
-    let checked = match accepted {
-        MediaTypes::Json => check_json(&head.headers),
-        MediaTypes::Any => Ok(()),
-    };
-    let read = match checked {
-        Ok(()) => read_packed(&head.headers, &mut frames, app).await,
-        Err(problem) => Err(problem),
-    };
-    match read {
-        Ok((None, bytes, memory)) => Ok(ReadBody { bytes: bytes.into(), memory }),
-        Ok((Some(coding), bytes, memory)) => unpack(coding, bytes, memory, app.limits.max_body_bytes, context).await,
+    match read_packed(accepted, &head.headers, &mut frames, app).await {
+        Ok((kind, None, bytes, memory)) => Ok(ReadBody { kind, bytes: bytes.into(), memory }),
+        Ok((kind, Some(coding), bytes, memory)) => {
+            let max = app.limits.max_body_bytes;
+            let (bytes, memory) = unpack(coding, bytes, memory, max, context).await?;
+            Ok(ReadBody { kind, bytes, memory })
+        }
         Err(problem) => {
             // A client that waits for `100 Continue` sends no body.
             if !head.headers.contains_key(EXPECT) {
-                discard(&mut frames, DISCARDED_BODIES * app.limits.max_body_bytes).await;
+                discard(&mut frames, app.limits.max_body_bytes).await;
             }
             Err(problem)
         }
     }
 }
 
-fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let media_type = text_of(headers, &CONTENT_TYPE).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence == "application/json" || essence.ends_with("+json") {
-        return Ok(());
-    }
-    let found = match media_type {
-        "" => "no content-type is sent that can be read".to_owned(),
-        media_type => format!("content-type `{}` is not JSON", shortened(media_type)),
-    };
-    let detail = format!("{found}; send `content-type: application/json`");
-    Err(Problem::new(Code::UnsupportedMediaType, detail))
-}
-
 /// Reads what a refused client still sends. A connection that is closed before is reset, and the client never sees why.
-async fn discard(frames: &mut BodyDataStream, max: usize) {
+pub async fn discard(frames: &mut BodyDataStream, max_body_bytes: usize) {
     let mut n_bytes = 0;
     let rest = async {
         while let Some(Ok(frame)) = frames.next().await
-            && n_bytes <= max
+            && n_bytes <= DISCARDED_BODIES * max_body_bytes
         {
             n_bytes += frame.len();
         }
@@ -114,13 +138,14 @@ async fn discard(frames: &mut BodyDataStream, max: usize) {
     let _ = tokio::time::timeout(DISCARD_TIME, rest).await;
 }
 
-/// The body as sent, with its coding and what it takes of the budget.
+/// The body as sent, with its kind and coding and what it takes of the budget.
 async fn read_packed(
+    accepted: MediaTypes,
     headers: &HeaderMap,
     frames: &mut BodyDataStream,
     app: &App,
-) -> Result<(Option<Coding>, Vec<u8>, Reserved), Problem> {
-    let coding = Coding::of(headers)?;
+) -> Result<(BodyKind, Option<Coding>, Vec<u8>, Reserved), Problem> {
+    let (coding, kind) = (Coding::of(headers)?, BodyKind::of(headers, accepted)?);
     let max = app.limits.max_body_bytes;
     let announced = text_of(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
     if announced > max as u64 {
@@ -140,7 +165,7 @@ async fn read_packed(
         memory.resize((bytes.len() + frame.len()) as u64).map_err(overloaded)?;
         bytes.extend_from_slice(&frame);
     }
-    Ok((coding, bytes, memory))
+    Ok((kind, coding, bytes, memory))
 }
 
 /// Unpacks a body in pieces, so that one which takes long delays nobody and ends with its request.
@@ -150,19 +175,19 @@ async fn unpack(
     mut memory: Reserved,
     max: usize,
     context: RequestContext,
-) -> Result<ReadBody, Problem> {
+) -> Result<(Bytes, Reserved), Problem> {
     let n_packed = packed.len();
-    let mut unpacking = Some((Unpacking::start(coding, packed, max)?, memory));
+    let mut unpacking = Some((Unpacking::whole(coding, packed, max)?, memory));
     let context = RequestContext { admission: Admission::Wait, ..context };
     let piece = move || {
         let (unpacking_now, memory) = unpacking.as_mut()?;
-        let step = unpacking_now.step().and_then(|is_whole| {
+        let step = unpacking_now.step().and_then(|step| {
             memory.resize((n_packed + unpacking_now.bytes.len()) as u64).map_err(overloaded)?;
-            Ok(is_whole)
+            Ok(step)
         });
         match step {
-            Ok(false) => None,
-            Ok(true) => unpacking.take().map(Ok),
+            Ok(Step::More | Step::NeedsInput) => None,
+            Ok(Step::Whole) => unpacking.take().map(Ok),
             Err(problem) => Some(Err(problem)),
         }
     };
@@ -170,7 +195,7 @@ async fn unpack(
         workers().run(context, piece).await.map_err(|error| ClassifyError::from(PredictError::from(error)))??;
     memory = held;
     memory.resize(unpacked.bytes.len() as u64).map_err(overloaded)?;
-    Ok(ReadBody { bytes: unpacked.bytes.into(), memory })
+    Ok((unpacked.bytes.into(), memory))
 }
 
 /// Parses a body; a large one on the threads for such work, after the small ones of others.
@@ -197,14 +222,14 @@ pub fn header<'r>(request: &'r Request, name: &HeaderName) -> Option<&'r str> {
     text_of(request.headers(), name)
 }
 
-fn text_of<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+pub fn text_of<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
 /// The text of a body, without the byte order mark that some programs write. Another encoding is refused by its name.
 pub fn utf8(body: &[u8]) -> Result<&str, Problem> {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-    const UTF_8: &str = "send the JSON in UTF-8";
+    const UTF_8: &str = "send it in UTF-8";
     let refuse = |detail: String| Err(Problem::new(Code::InvalidJson, detail));
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     // Other encodings show in their byte order mark, or in the NUL bytes around the first character.

@@ -7,16 +7,19 @@ use std::time::Instant;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
-use serde::Serialize;
 
+use super::accept::{JSON_LINES, accepts_lines};
+use super::answers::{DocumentBodyOut, FailureBody, json};
 use super::app::App;
-use super::body::{ReadBody, parse, read_body};
+use super::body::{BodyKind, MediaTypes, ReadBody, parse, read_body_of};
+use super::description::problems::ClassifyProblems;
+use super::description::requests::{ClassifyAnswer, ClassifyBody, LineAnswer, LineBody};
 use super::error::{Code, Problem};
-use super::schema::{ClassifyRequest, DocumentBodyOut, FailureBody, Input, InputDocument};
+use super::lines::{answer_lines, has_lines};
+use super::schema::{ClassifyRequest, Input, InputDocument};
 use crate::classify::answer::{Answer, AnswerModels, DocumentId};
 use crate::classify::classifier::Classifier;
 use crate::classify::error::{ClassifyError, Scope};
@@ -30,9 +33,43 @@ const MAX_DOCUMENTS_AT_ONCE: usize = 32;
 /// An answer that is this short is sent whole, with its length and a status that covers all of it.
 const HELD_BYTES: usize = 64 * 1024;
 
-const JSON_LINES: &str = "application/x-ndjson";
-
+#[utoipa::path(
+    post, path = "/v1/classify", operation_id = "classify", tag = "classify",
+    summary = "Classifies a text, documents, or lines while they are sent",
+    description = "A body may be packed with `content-encoding: gzip`, `zstd` or `br`. Lines in are answered by lines. `documents` are \
+        answered by lines where `accept` names `application/x-ndjson`.",
+    request_body(content(
+        (
+            ClassifyBody = "application/json",
+            examples(
+                ("text" = (summary = "One text", value = json!({"text": "Angela Merkel sprach in Berlin."}))),
+                ("documents" = (summary = "Documents, with options", value = json!({
+                    "documents": [
+                        {"id": "a", "text": "Angela Merkel sprach in Berlin."},
+                        {"id": 2, "text": "Der FC Bayern hat gewonnen."},
+                    ],
+                    "tasks": ["topics", "entities"], "top_k": 3, "threshold": {"topics": 0.5, "entities": 0.2},
+                    "aggregation": "first", "offset_unit": "utf16", "overflow": "window", "text_rules": {"html": false},
+                    "priority": "bulk", "models": {"entities": "ressort"},
+                }))),
+            )
+        ),
+        (LineBody = "application/x-ndjson", example = json!({"id": 1, "text": "Angela Merkel sprach in Berlin.", "top_k": 1})),
+        (String = "text/plain", example = json!("Angela Merkel sprach in Berlin.")),
+    )),
+    responses(
+        (
+            status = 200,
+            description = "An answer, answers in the order of the documents, or a line for each of them",
+            content((ClassifyAnswer = "application/json"), (LineAnswer = "application/x-ndjson"))
+        ),
+        ClassifyProblems,
+    )
+)]
 pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    if has_lines(&request) {
+        return answer_lines(app, request);
+    }
     let deadline = Instant::now() + app.limits.timeout;
     let (layout, content_type) = match accepts_lines(request.headers()) {
         true => (Layout::Lines, JSON_LINES),
@@ -40,20 +77,17 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
     };
     let work = async {
         let context = RequestContext::new(Admission::Try, deadline);
-        let ReadBody { bytes, memory } = read_body(request, &app, context).await?;
+        let ReadBody { bytes, kind, memory } = read_body_of(MediaTypes::JsonOrText, request, &app, context).await?;
         let trim = TrimAfterLarge::new(bytes.len());
         let limits = app.limits;
-        let request = parse(bytes, context, move |body| ClassifyRequest::parse(body, &limits)).await?;
-        let models = app.registry.assign(request.tasks, &request.models).map_err(ClassifyError::from)?;
-        let classifier = Arc::new(Classifier {
-            options: request.options.for_models(&models)?,
-            models,
-            cache: app.cache.clone(),
-            memory: Some(Arc::clone(&app.memory)),
-            shadow: app.shadow.load_full(),
-        });
-        let context = RequestContext { priority: request.priority, ..context };
-        match request.input {
+        let read = move |body: &Bytes| match kind {
+            BodyKind::Json => ClassifyRequest::parse(body, &limits),
+            BodyKind::Text => ClassifyRequest::of_text(body, &limits),
+        };
+        let ClassifyRequest { input, settings } = parse(bytes, context, read).await?;
+        let classifier = app.classifier(settings.tasks, &settings.models, settings.options)?;
+        let context = RequestContext { priority: settings.priority, ..context };
+        match input {
             Input::One(text) => {
                 // The text is not in the body any more, which is gone.
                 drop(memory);
@@ -83,26 +117,6 @@ pub async fn within<T>(
         );
         Err(Problem::new(Code::DeadlineExceeded, detail))
     })
-}
-
-/// Whether the client names JSON lines, and does not prefer JSON.
-fn accepts_lines(headers: &HeaderMap) -> bool {
-    let ranges =
-        || headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
-    let quality = |media_type: &str| {
-        let named = ranges()
-            .find(|range| range.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(media_type)));
-        named.map_or(0.0, quality_of)
-    };
-    let lines = quality(JSON_LINES);
-    lines > 0.0 && lines >= quality("application/json")
-}
-
-/// The `q` of a range in `accept`; 1 where there is none.
-fn quality_of(range: &str) -> f32 {
-    let parameters = range.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-    let mut qualities = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
-    qualities.next().and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(1.0)
 }
 
 /// A document that cannot be answered.
@@ -259,7 +273,7 @@ fn into_body(answer: DocumentAnswer) -> DocumentBodyOut {
         (index, id, DocumentError::Input(problem)) => (index, id, problem),
         (index, id, DocumentError::Classify(error)) => (index, id, error.into()),
     };
-    DocumentBodyOut::Failure(FailureBody { index, id, error: problem.body() })
+    DocumentBodyOut::Failure(FailureBody::of_document(index, id, &problem))
 }
 
 /// What a document adds to the body.
@@ -269,33 +283,5 @@ fn piece(number: usize, answer: DocumentAnswer, layout: Layout) -> String {
         Layout::Lines => body + "\n",
         Layout::Array if number == 0 => body,
         Layout::Array => format!(",{body}"),
-    }
-}
-
-fn json(value: &impl Serialize) -> String {
-    // Plain structs of strings and numbers: there is nothing that cannot be written.
-    serde_json::to_string(value).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_sent_to_clients_that_name_them_and_do_not_prefer_json() {
-        for (accept, is_lines) in [
-            ("application/x-ndjson", true),
-            ("APPLICATION/X-NDJSON; charset=utf-8", true),
-            ("application/json, application/x-ndjson", true),
-            ("application/json;q=0.1, application/x-ndjson", true),
-            ("application/x-ndjson;q=0.5, application/json", false),
-            ("application/x-ndjson; Q=0", false),
-            ("application/x-ndjson;q=0.0, */*", false),
-            ("*/*", false),
-            ("", false),
-        ] {
-            let headers = HeaderMap::from_iter([(ACCEPT, axum::http::HeaderValue::from_static(accept))]);
-            assert_eq!(accepts_lines(&headers), is_lines, "{accept}");
-        }
     }
 }

@@ -3,6 +3,8 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::classify::error::ClassifyError;
 use crate::models::fit::FitError;
@@ -59,7 +61,7 @@ codes! {
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     TooManyDocuments = "too_many_documents", PAYLOAD_TOO_LARGE, "The request has too many documents";
     TextTooLong = "text_too_long", PAYLOAD_TOO_LARGE, "The text is too long";
-    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body is of a kind that is not read";
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "A field is unknown, missing or has a wrong value";
     InvalidText = "invalid_text", UNPROCESSABLE_ENTITY, "The text contains a character that is not allowed";
     WindowExceeded = "window_exceeded", UNPROCESSABLE_ENTITY, "The text is longer than one window";
@@ -72,13 +74,21 @@ codes! {
 }
 
 /// A problem on the wire (RFC 9457).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct ProblemBody {
     r#type: String,
     title: &'static str,
     status: u16,
+    #[schema(schema_with = codes)]
     code: &'static str,
     detail: String,
+}
+
+fn codes() -> Object {
+    let codes = Code::ALL.iter().map(|code| code.as_str());
+    let codes = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes));
+    codes.description(Some("Stable; docs/api.md explains each")).build()
 }
 
 impl Problem {
@@ -101,7 +111,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         const PROBLEM_JSON: &str = "application/problem+json";
         const RETRY_AFTER_S: &str = "1";
-        const BODY_ENCODINGS: &str = "gzip, zstd, identity";
+        const BODY_ENCODINGS: &str = "gzip, zstd, br, identity";
         let mut response = (self.code.status(), axum::Json(self.body())).into_response();
         // For routes that write it in the shape of another service (`compat::problems`).
         response.extensions_mut().insert(self.clone());

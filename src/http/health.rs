@@ -1,31 +1,33 @@
 //! Liveness and readiness.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::app::App;
+use super::description::problems::PageProblems;
+use super::error::ProblemBody;
 use crate::inference::scheduler::StuckRun;
 use crate::models::load::Model;
 use crate::models::report::PassedOver;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct LiveBody {
     status: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct ReadyBody {
     /// `ready`, `draining` or `unavailable`.
     status: &'static str,
     models: Vec<ReadyModel>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ReadyModel {
     name: String,
     version: String,
@@ -37,10 +39,11 @@ struct ReadyModel {
     alive: bool,
     /// The longest of the runs that take too long.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     stuck_run: Option<StuckBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct StuckBody {
     windows: usize,
     seconds: u64,
@@ -61,15 +64,32 @@ impl ReadyModel {
     }
 }
 
+/// 200 while the process runs.
+#[utoipa::path(
+    get, path = "/health/live", operation_id = "is_live", tag = "service", summary = "Whether the process runs", security(()),
+    responses((status = 200, description = "It runs", body = LiveBody), PageProblems)
+)]
 pub async fn live() -> Json<LiveBody> {
     Json(LiveBody { status: "live" })
 }
 
 /// 200 when every model can answer; 503 when one cannot, or the server is stopping.
+#[utoipa::path(
+    get, path = "/health/ready", operation_id = "is_ready", tag = "service", summary = "Whether every model answers", security(()),
+    responses(
+        PageProblems,
+        (status = 200, description = "Every model answers", body = ReadyBody),
+        (
+            status = 503,
+            description = "A model cannot answer, or the server stops",
+            content((ReadyBody = "application/json"), (ProblemBody = "application/problem+json"))
+        ),
+    )
+)]
 pub async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<ReadyBody>) {
     let models: Vec<ReadyModel> = app.registry.models().iter().map(|model| ReadyModel::new(model)).collect();
     let (code, status) = match models.iter().all(|model| model.alive) {
-        _ if app.draining.load(Ordering::Acquire) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        _ if app.is_draining() => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };

@@ -24,7 +24,12 @@ pub trait FromJson: Sized {
 pub struct Field<'b> {
     path: String,
     raw: &'b str,
+    /// What a field without a path is: the body, or a line of it.
+    whole: &'static str,
 }
+
+const BODY: &str = "the body";
+const LINE: &str = "the line";
 
 /// What a field may hold, for messages.
 #[derive(Debug, Clone, Copy)]
@@ -53,12 +58,17 @@ pub struct List<'b> {
 impl<'b> Field<'b> {
     /// The whole body of a request.
     pub fn body(raw: &'b str) -> Self {
-        Self { path: String::new(), raw }
+        Self { path: String::new(), raw, whole: BODY }
+    }
+
+    /// A line of a body of JSON lines.
+    pub fn line(raw: &'b str) -> Self {
+        Self { path: String::new(), raw, whole: LINE }
     }
 
     /// A value of the request at `path`.
     pub fn at(path: String, raw: &'b str) -> Self {
-        Self { path, raw }
+        Self { path, raw, whole: BODY }
     }
 
     /// The JSON of the value.
@@ -75,7 +85,7 @@ impl<'b> Field<'b> {
         let Expected { what, example } = expected;
         let found = shortened(self.raw.trim());
         let detail = match self.path.as_str() {
-            "" => format!("the body is `{found}`, and {what} is expected; send for example {example}"),
+            "" => format!("{} is `{found}`, and {what} is expected; send for example {example}", self.whole),
             path => format!("`{path}` is `{found}`, and {what} is expected; send for example {example}"),
         };
         Problem::new(Code::InvalidRequest, detail)
@@ -94,7 +104,7 @@ impl<'b> Field<'b> {
     /// Reads an object with the fields `known`. [`Object::check`] refuses it for others.
     pub fn object(&self, known: &'static [&'static str], expected: Expected) -> Result<Object<'b>, Problem> {
         if self.raw.trim().is_empty() {
-            let detail = format!("the body is empty; send for example {}", expected.example);
+            let detail = format!("{} is empty; send for example {}", self.whole, expected.example);
             return Err(Problem::new(Code::InvalidJson, detail));
         }
         if !self.starts_with('{') {
@@ -118,8 +128,11 @@ impl<'b> Field<'b> {
         let mut deserializer = serde_json::Deserializer::from_str(self.raw);
         let (entries, n_entries) =
             deserializer.deserialize_seq(FirstEntries(max)).map_err(|error| self.syntax_problem(&error))?;
-        let entry =
-            |(index, raw): (usize, &'b RawValue)| Field { path: format!("{}[{index}]", self.path), raw: raw.get() };
+        let entry = |(index, raw): (usize, &'b RawValue)| Field {
+            path: format!("{}[{index}]", self.path),
+            raw: raw.get(),
+            whole: BODY,
+        };
         Ok(List { entries: entries.into_iter().enumerate().map(entry).collect(), n_entries })
     }
 
@@ -170,7 +183,7 @@ impl<'b> Field<'b> {
 
     fn syntax_problem(&self, error: &serde_json::Error) -> Problem {
         let detail = match self.path.as_str() {
-            "" => syntax_message(error, self.raw),
+            "" => syntax_message(error, self.raw, self.whole),
             path => format!("a field name of `{path}` has a lone surrogate; send both halves of the pair"),
         };
         Problem::new(Code::InvalidJson, detail)
@@ -224,7 +237,7 @@ impl<'b> Object<'b> {
     fn at(&self, name: &str) -> Option<Field<'b>> {
         let index = self.known.iter().position(|known| *known == name)?;
         let raw = self.values.get(index).copied().flatten()?;
-        Some(Field { path: self.path_of(name), raw })
+        Some(Field { path: self.path_of(name), raw, whole: BODY })
     }
 
     fn path_of(&self, name: &str) -> String {
@@ -277,7 +290,7 @@ impl<'b> Visitor<'b> for FirstEntries {
 }
 
 /// Where the JSON breaks off, in words of JSON.
-fn syntax_message(error: &serde_json::Error, text: &str) -> String {
+fn syntax_message(error: &serde_json::Error, text: &str, whole: &str) -> String {
     const REMEDY: &str = "send valid JSON in UTF-8";
     let position = format!("at line {} column {}", error.line(), error.column());
     if error.is_eof() {
@@ -301,7 +314,9 @@ fn syntax_message(error: &serde_json::Error, text: &str) -> String {
         }
         () if ["True", "False"].iter().any(|word| rest.starts_with(word)) => ("value", "send true or false"),
         () if message.starts_with("trailing comma") => ("comma before the end", REMEDY),
-        () if message.starts_with("trailing characters") => ("text after the end", "send one JSON value per request"),
+        () if message.starts_with("trailing characters") => {
+            ("text after the end", "send one JSON value, or many as lines with `content-type: application/x-ndjson`")
+        }
         () if message.starts_with("key must be") => ("field name", "field names stand in double quotes (\")"),
         () if message.starts_with("control character") => ("control character", "escape it: \\n, \\t or \\u0001"),
         () if message.contains("surrogate") || message.contains("end of hex") || message.contains("code point") => {
@@ -310,5 +325,5 @@ fn syntax_message(error: &serde_json::Error, text: &str) -> String {
         () if message.contains("escape") => ("escape", "a backslash is written \\\\"),
         () => ("text", REMEDY),
     };
-    format!("the body is not JSON {position}: unexpected {why} at `{}`; {remedy}", shortened(&rest))
+    format!("{whole} is not JSON {position}: unexpected {why} at `{}`; {remedy}", shortened(&rest))
 }

@@ -1,32 +1,39 @@
 //! The HTTP API: routes, keys, limits, one log line per request. [`router`] builds the service, [`serve`] runs it.
 
+mod accept;
 mod admin;
+mod answers;
 mod app;
 mod auth;
 mod body;
 mod classify;
 mod compat;
 mod connection;
+mod cross_origin;
+mod description;
 mod error;
 mod health;
 mod json;
 mod keys;
 mod limits;
+mod line_reader;
+mod lines;
 mod models;
 mod observe;
+mod pack;
 mod page;
 mod schema;
 mod server;
 mod unpack;
+mod viewer;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::OriginalUri;
-use axum::http::Method;
-use axum::http::header::CONTENT_TYPE;
-use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::IntoResponse;
+use axum::http::{Method, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePath;
@@ -34,6 +41,7 @@ use tower_http::normalize_path::NormalizePath;
 use crate::system::choice::shortened;
 
 pub use app::{App, DEFAULT_REQUEST_MEMORY_MB};
+pub use cross_origin::{CorsOrigin, cors_layer};
 pub use error::{Code, Problem};
 pub use keys::{AdminAccess, ApiKey};
 pub use limits::ServerSettings;
@@ -60,22 +68,25 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(observe::metrics))
-        .route("/openapi.json", get(openapi))
+        .route("/openapi.json", get(description::description))
+        .route("/docs", get(viewer::page))
+        .route("/docs/start.js", get(viewer::start_script))
+        .route("/docs/swagger-ui-bundle.js", get(viewer::script))
+        .route("/docs/swagger-ui.css", get(viewer::style))
         .merge(page::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(CatchPanicLayer::custom(observe::panic_problem))
         .layer(from_fn_with_state(Arc::clone(&app), observe::end_at_cutoff))
         .layer(from_fn(compat::problems::translate))
+        .layer(from_fn_with_state(Arc::clone(&app), pack::pack_answer))
+        .layer(from_fn_with_state(Arc::clone(&app), cross_origin::answer_other_origins))
         .layer(from_fn(observe::log_request))
         .with_state(app);
     // Before routes are matched: `/v1/classify/` is `/v1/classify`.
-    Router::new().fallback_service(NormalizePath::trim_trailing_slash(service))
-}
-
-/// The OpenAPI description; a test compares it with the routes, options and codes.
-async fn openapi() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
+    Router::new()
+        .fallback_service(NormalizePath::trim_trailing_slash(service))
+        .layer(map_response(cross_origin::list_options))
 }
 
 async fn no_route(OriginalUri(uri): OriginalUri) -> Problem {
@@ -84,7 +95,11 @@ async fn no_route(OriginalUri(uri): OriginalUri) -> Problem {
     Problem::new(Code::NotFound, detail)
 }
 
-async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
+/// For methods without a handler; axum adds the header `allow`.
+async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
     Problem::new(
         Code::MethodNotAllowed,
         format!(
@@ -92,4 +107,5 @@ async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
             shortened(uri.path())
         ),
     )
+    .into_response()
 }

@@ -10,7 +10,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::app::App;
-use super::error::{Code, Problem};
+use super::description::problems::PageProblems;
+use super::error::{Code, Problem, ProblemBody};
 use crate::models::load::Model;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,6 +43,14 @@ pub async fn end_at_cutoff(State(app): State<Arc<App>>, request: Request, next: 
 }
 
 /// `/metrics`, for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "get_metrics", tag = "service", summary = "Metrics for Prometheus", security(()),
+    responses(
+        (status = 200, description = "The text format of Prometheus", body = String, content_type = "text/plain"),
+        (status = 404, description = "`not_found`: This server collects no metrics", body = ProblemBody, content_type = "application/problem+json"),
+        PageProblems,
+    )
+)]
 pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     let Some(handle) = &app.metrics else {
         return Problem::new(Code::NotFound, "this server collects no metrics").into_response();

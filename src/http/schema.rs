@@ -1,18 +1,18 @@
-//! The JSON of requests and responses.
+//! The JSON of requests.
 //!
 //! A request is parsed in two steps: first the body, with its documents still raw, then each document alone. So a bad document
 //! does not fail the others.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use axum::body::Bytes;
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::body::utf8;
-use super::error::{Code, Problem, ProblemBody};
+use super::error::{Code, Problem};
 use super::json::{Expected, Field, FromJson, Object};
-use crate::classify::answer::{Answer, DocumentId};
+use crate::classify::answer::DocumentId;
 use crate::classify::fields::FIELD_NAMES;
 use crate::classify::request::{CheckedText, ClassifyOptions, RequestLimits};
 use crate::inference::scheduler::Priority;
@@ -24,11 +24,24 @@ use crate::models::registry::ByTask;
 #[derive(Debug)]
 pub struct ClassifyRequest {
     pub input: Input,
+    pub settings: Settings,
+}
+
+/// How a text or documents are classified.
+#[derive(Debug, Default)]
+pub struct Settings {
     /// `None`: every task that is served.
     pub tasks: Option<Tasks>,
     pub models: ByTask<String>,
     pub priority: Priority,
     pub options: ClassifyOptions,
+}
+
+/// A line of a body: a document and its settings.
+#[derive(Debug)]
+pub struct LineRequest {
+    pub text: CheckedText,
+    pub settings: Settings,
 }
 
 #[derive(Debug)]
@@ -69,6 +82,11 @@ const FIELDS: &[&str] = &[
     "evidence",
 ];
 const DOCUMENT_FIELDS: &[&str] = &["id", "title", "lead", "text"];
+/// Of a line: those of a document, and the settings.
+static LINE_FIELDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let settings = FIELDS.iter().filter(|field| !FIELD_NAMES.contains(field) && **field != "documents");
+    DOCUMENT_FIELDS.iter().chain(settings).copied().collect()
+});
 const TASK_FIELDS: &[&str] = &["topics", "entities"];
 
 const BODY: Expected = Expected { what: "an object", example: r#"{"text": "Angela Merkel in Berlin"}"# };
@@ -100,8 +118,7 @@ impl ClassifyRequest {
     pub fn parse(bytes: &Bytes, limits: &RequestLimits) -> Result<Self, Problem> {
         let body = Field::body(utf8(bytes)?).object(FIELDS, BODY)?;
         body.check()?;
-        let (options, tasks) = (options(&body)?, body.read("tasks", tasks)?);
-        let (models, priority) = (body.read("models", ModelNames::from_json)?, body.read("priority", Field::word)?);
+        let settings = Settings::of(&body)?;
         let has_text = FIELD_NAMES.iter().any(|name| body.get(name).is_some());
         let input = match (has_text, body.get("documents")) {
             (true, None) => Input::One(checked_text(&body, limits)?),
@@ -113,12 +130,43 @@ impl ClassifyRequest {
                 ));
             }
         };
+        Ok(Self { input, settings })
+    }
+
+    /// A body that is one text, with the default options.
+    pub fn of_text(bytes: &Bytes, limits: &RequestLimits) -> Result<Self, Problem> {
+        let text = utf8(bytes).map_err(|problem| Problem::new(Code::InvalidText, problem.detail))?;
+        let text = CheckedText::new(text.into(), limits.max_characters)?;
+        Ok(Self { input: Input::One(text), settings: Settings::default() })
+    }
+}
+
+impl LineRequest {
+    pub fn parse(line: &[u8], limits: &RequestLimits) -> Result<Self, Problem> {
+        let fields = Self::fields(line)?;
+        fields.read("id", document_id)?;
+        fields.check()?;
+        Ok(Self { text: checked_text(&fields, limits)?, settings: Settings::of(&fields)? })
+    }
+
+    /// Its id, also where the rest of it is not valid: its client finds the problem by it.
+    pub fn id(line: &[u8]) -> Option<DocumentId> {
+        Self::fields(line).ok()?.read("id", document_id).ok()?
+    }
+
+    fn fields(line: &[u8]) -> Result<Object<'_>, Problem> {
+        Field::line(utf8(line)?).object(&LINE_FIELDS, DOCUMENT)
+    }
+}
+
+impl Settings {
+    fn of(body: &Object<'_>) -> Result<Self, Problem> {
+        let models = body.read("models", ModelNames::from_json)?;
         Ok(Self {
-            input,
-            tasks,
+            options: options(body)?,
+            tasks: body.read("tasks", tasks)?,
             models: models.map(Into::into).unwrap_or_default(),
-            priority: priority.unwrap_or_default(),
-            options,
+            priority: body.read("priority", Field::word)?.unwrap_or_default(),
         })
     }
 }
@@ -271,23 +319,6 @@ impl From<ModelNames> for ByTask<String> {
 
 fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(Code::InvalidRequest, detail)
-}
-
-/// The entry of a document that failed.
-#[derive(Debug, Serialize)]
-pub struct FailureBody {
-    /// Of the document in the request, from 0.
-    pub index: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<DocumentId>,
-    pub error: ProblemBody,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum DocumentBodyOut {
-    Result(Box<Answer>),
-    Failure(FailureBody),
 }
 
 #[cfg(test)]

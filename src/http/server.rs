@@ -64,7 +64,7 @@ pub async fn serve(
             break;
         }
     }
-    app.draining.store(true, Ordering::Release);
+    app.start_draining();
     // The system has accepted these for the server already.
     while let Some(Ok((stream, _))) = futures_util::FutureExt::now_or_never(listener.accept()) {
         start(stream);

@@ -1,4 +1,4 @@
-//! Unpacks a body of gzip or zstd data, in steps of bounded input and output.
+//! Unpacks a body of gzip, zstd or br data, in steps of bounded input and output. The packed bytes may come in parts.
 
 use std::io::{self, BufRead, Read};
 
@@ -11,21 +11,36 @@ use crate::system::choice::shortened;
 /// How a body is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
-    Gzip,
     Zstd,
+    Brotli,
+    Gzip,
 }
 
 /// A body that is being unpacked.
 pub struct Unpacking {
     coding: Coding,
     decoder: Decoder,
+    /// What is unpacked; whoever reads a body in parts takes it.
     pub bytes: Vec<u8>,
     max: usize,
+    /// Whether the packed data has come to its end.
+    is_done: bool,
+}
+
+/// What a step has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Another step unpacks more.
+    More,
+    /// The packed bytes so far are read.
+    NeedsInput,
+    Whole,
 }
 
 enum Decoder {
     Gzip(Box<flate2::bufread::MultiGzDecoder<Packed>>),
     Zstd(Box<zstd::Decoder<'static, Packed>>),
+    Brotli(Box<brotli::Decompressor<Packed>>),
 }
 
 /// Packed bytes, of which a step may read [`MAX_IN`]. More are refused until the next step: millions of empty parts unpack to
@@ -34,12 +49,27 @@ struct Packed {
     bytes: Vec<u8>,
     n_read: usize,
     n_left: usize,
+    /// Whether no further bytes come.
+    is_whole: bool,
 }
 
 const MAX_IN: usize = 64 * 1024;
 const MAX_OUT: usize = 1024 * 1024;
+const BUFFER_BYTES: usize = 16 * 1024;
 
 impl Coding {
+    /// Those that cost least first.
+    pub const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
+
+    /// As headers spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        }
+    }
+
     /// The coding that the headers name; `None`: the body is not packed.
     pub fn of(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
         let values = headers.get_all(CONTENT_ENCODING).iter();
@@ -57,10 +87,11 @@ impl Coding {
             [] => Ok(None),
             ["gzip" | "x-gzip"] => Ok(Some(Self::Gzip)),
             ["zstd"] => Ok(Some(Self::Zstd)),
+            ["br"] => Ok(Some(Self::Brotli)),
             _ => {
                 let named = shortened(&named.join(", "));
                 let detail = format!(
-                    "content-encoding `{named}` is not supported; send the JSON with `gzip` or `zstd`, one of them, or uncompressed"
+                    "content-encoding `{named}` is not supported; send the body with `gzip`, `zstd` or `br`, one of them, or uncompressed"
                 );
                 Err(Problem::new(Code::UnsupportedMediaType, detail))
             }
@@ -69,28 +100,60 @@ impl Coding {
 }
 
 impl Unpacking {
-    /// Unpacks at most `max` bytes.
-    pub fn start(coding: Coding, packed: Vec<u8>, max: usize) -> Result<Self, Problem> {
-        let packed = Packed { bytes: packed, n_read: 0, n_left: MAX_IN };
+    /// Unpacks at most `max` bytes of a body that is there.
+    pub fn whole(coding: Coding, packed: Vec<u8>, max: usize) -> Result<Self, Problem> {
+        Self::start(coding, Packed { bytes: packed, n_read: 0, n_left: MAX_IN, is_whole: true }, max)
+    }
+
+    /// Unpacks a body that comes in parts: see [`Self::push`].
+    pub fn in_parts(coding: Coding) -> Result<Self, Problem> {
+        Self::start(coding, Packed { bytes: Vec::new(), n_read: 0, n_left: MAX_IN, is_whole: false }, usize::MAX)
+    }
+
+    fn start(coding: Coding, packed: Packed, max: usize) -> Result<Self, Problem> {
         let decoder = match coding {
             Coding::Gzip => Decoder::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(packed))),
+            Coding::Brotli => Decoder::Brotli(Box::new(brotli::Decompressor::new(packed, BUFFER_BYTES))),
             Coding::Zstd => {
                 Decoder::Zstd(Box::new(zstd::Decoder::with_buffer(packed).map_err(|error| damaged(coding, &error))?))
             }
         };
-        Ok(Self { coding, decoder, bytes: Vec::new(), max })
+        Ok(Self { coding, decoder, bytes: Vec::new(), max, is_done: false })
     }
 
-    /// Unpacks a part; returns whether the body is whole.
-    pub fn step(&mut self) -> Result<bool, Problem> {
+    /// Adds packed bytes; `None`: no more come.
+    pub fn push(&mut self, bytes: Option<&[u8]>) {
+        let packed = self.decoder.packed();
+        packed.bytes.drain(..packed.n_read);
+        packed.n_read = 0;
+        match bytes {
+            Some(bytes) => packed.bytes.extend_from_slice(bytes),
+            None => packed.is_whole = true,
+        }
+    }
+
+    /// Unpacks a part.
+    pub fn step(&mut self) -> Result<Step, Problem> {
+        if self.is_done {
+            return self.end();
+        }
         self.decoder.packed().n_left = MAX_IN;
         let end = self.bytes.len() + MAX_OUT;
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = [0; BUFFER_BYTES];
         while self.bytes.len() < end {
             match self.decoder.read(&mut buffer) {
-                Ok(0) => return Ok(true),
+                Ok(0) => {
+                    self.is_done = true;
+                    if let Decoder::Brotli(decoder) = &mut self.decoder {
+                        // It reports bytes after the end when it is read again.
+                        decoder.read(&mut buffer).map_err(|_| damaged(self.coding, &trailing_bytes()))?;
+                    }
+                    return self.end();
+                }
                 Ok(n) => self.bytes.extend_from_slice(&buffer[..n]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(if self.decoder.packed().needs_input() { Step::NeedsInput } else { Step::More });
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(damaged(self.coding, &error)),
             }
@@ -98,7 +161,17 @@ impl Unpacking {
                 return Err(too_large("the unpacked body", self.max));
             }
         }
-        Ok(false)
+        Ok(Step::More)
+    }
+
+    /// Nothing may follow what is unpacked.
+    fn end(&mut self) -> Result<Step, Problem> {
+        let packed = self.decoder.packed();
+        match (packed.n_read == packed.bytes.len(), packed.is_whole) {
+            (true, true) => Ok(Step::Whole),
+            (true, false) => Ok(Step::NeedsInput),
+            (false, _) => Err(damaged(self.coding, &trailing_bytes())),
+        }
     }
 }
 
@@ -109,8 +182,12 @@ pub fn too_large(what: &str, max: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, detail)
 }
 
+fn trailing_bytes() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "other bytes follow its end")
+}
+
 fn damaged(coding: Coding, error: &io::Error) -> Problem {
-    let name = if coding == Coding::Gzip { "gzip" } else { "zstd" };
+    let name = coding.name();
     let detail =
         format!("the body is not whole {name} data ({error}); pack it again, or send it without content-encoding");
     Problem::new(Code::InvalidJson, detail)
@@ -121,6 +198,7 @@ impl Decoder {
         match self {
             Self::Gzip(decoder) => decoder.get_mut(),
             Self::Zstd(decoder) => decoder.get_mut(),
+            Self::Brotli(decoder) => decoder.get_mut(),
         }
     }
 }
@@ -130,7 +208,14 @@ impl Read for Decoder {
         match self {
             Self::Gzip(decoder) => decoder.read(buffer),
             Self::Zstd(decoder) => decoder.read(buffer),
+            Self::Brotli(decoder) => decoder.read(buffer),
         }
+    }
+}
+
+impl Packed {
+    fn needs_input(&self) -> bool {
+        self.n_read == self.bytes.len() && !self.is_whole
     }
 }
 
@@ -145,7 +230,7 @@ impl Read for Packed {
 impl BufRead for Packed {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let rest = &self.bytes[self.n_read..];
-        if self.n_left == 0 && !rest.is_empty() {
+        if self.needs_input() || self.n_left == 0 && !rest.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(&rest[..rest.len().min(self.n_left)])
@@ -169,11 +254,48 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn pack(coding: Coding, content: &[u8]) -> Vec<u8> {
+        match coding {
+            Coding::Gzip => gzip(content),
+            Coding::Zstd => zstd::encode_all(content, 3).unwrap(),
+            Coding::Brotli => {
+                let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, 5, 20);
+                encoder.write_all(content).unwrap();
+                encoder.into_inner()
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_may_come_in_parts_of_any_size() {
+        let content: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        for coding in Coding::ALL {
+            for n_bytes in [1, 7, 60_000] {
+                let (packed, mut unpacking) = (pack(coding, &content), Unpacking::in_parts(coding).unwrap());
+                let mut unpacked = Vec::new();
+                for part in packed.chunks(n_bytes) {
+                    unpacking.push(Some(part));
+                    while unpacking.step().unwrap() == Step::More {}
+                    unpacked.append(&mut unpacking.bytes);
+                }
+                unpacking.push(None);
+                while unpacking.step().unwrap() != Step::Whole {}
+                unpacked.append(&mut unpacking.bytes);
+                assert!(unpacked == content, "{coding:?} in parts of {n_bytes}");
+            }
+            let mut cut = Unpacking::in_parts(coding).unwrap();
+            cut.push(Some(&pack(coding, &content)[..1_000]));
+            assert_eq!(cut.step().unwrap(), Step::NeedsInput);
+            cut.push(None);
+            assert_eq!(cut.step().unwrap_err().code, Code::InvalidJson, "{coding:?}");
+        }
+    }
+
     /// The content and the number of steps.
     fn unpack(coding: Coding, packed: Vec<u8>) -> Result<(Vec<u8>, usize), Problem> {
-        let mut unpacking = Unpacking::start(coding, packed, 10_000_000)?;
+        let mut unpacking = Unpacking::whole(coding, packed, 10_000_000)?;
         let mut n_steps = 1;
-        while !unpacking.step()? {
+        while unpacking.step()? != Step::Whole {
             n_steps += 1;
         }
         Ok((unpacking.bytes, n_steps))
@@ -184,9 +306,8 @@ mod tests {
         let noise: Vec<u8> = (0..500_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let zeros = vec![0; 5_000_000];
         for content in [&b""[..], b"{}", &noise, &zeros] {
-            for (coding, packed) in
-                [(Coding::Gzip, gzip(content)), (Coding::Zstd, zstd::encode_all(content, 3).unwrap())]
-            {
+            for coding in Coding::ALL {
+                let packed = pack(coding, content);
                 let n_min = (packed.len() / MAX_IN).max(content.len() / (MAX_OUT + 16 * 1024));
                 let (unpacked, n_steps) = unpack(coding, packed).unwrap();
                 assert!(unpacked == content && n_steps > n_min, "{coding:?} of {} bytes", content.len());
@@ -206,10 +327,12 @@ mod tests {
 
     #[test]
     fn a_body_that_is_cut_off_or_too_large_is_refused() {
-        let mut cut = gzip(&[7; 100_000]);
-        cut.truncate(50);
-        assert_eq!(unpack(Coding::Gzip, cut).unwrap_err().code, Code::InvalidJson);
-        let large = zstd::encode_all(&vec![0; 20_000_000][..], 3).unwrap();
-        assert_eq!(unpack(Coding::Zstd, large).unwrap_err().code, Code::BodyTooLarge);
+        for coding in Coding::ALL {
+            let whole = pack(coding, &[7; 100_000]);
+            let cut = whole[..whole.len() - 3].to_vec();
+            assert_eq!(unpack(coding, cut).unwrap_err().code, Code::InvalidJson, "{coding:?}");
+            let large = pack(coding, &vec![0; 20_000_000]);
+            assert_eq!(unpack(coding, large).unwrap_err().code, Code::BodyTooLarge, "{coding:?}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::manifest::tags::entity_labels;
 use crate::manifest::text_rules::ALL_RULES;
@@ -13,11 +14,12 @@ use crate::models::load::Model;
 use crate::text::truecase::Truecaser;
 
 /// A model as it is served.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ModelReport {
     pub name: String,
     pub version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub description: Option<String>,
     pub tasks: Vec<&'static str>,
     pub labels: ModelLabels,
@@ -35,6 +37,7 @@ pub struct ModelReport {
     pub text_rules: BTreeMap<&'static str, bool>,
     /// Words in the list by which texts in capitals or in lower case get their letter case back.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub truecase_words: Option<usize>,
     /// The ONNX file in use.
     pub file: String,
@@ -58,35 +61,39 @@ pub struct ModelReport {
     pub memory: Memory,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ModelLabels {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     topics: Option<Vec<TopicLabelEntry>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     entities: Option<Vec<String>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct TopicLabelEntry {
     label: String,
     threshold: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     code: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     names: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Memory {
     /// Size of the ONNX file with its external data.
     file_bytes: u64,
     /// By how much the process grew when the model was loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     resident_bytes: Option<u64>,
 }
 
 /// A requested execution provider that is not in use.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PassedOver {
     execution_provider: String,
     reason: String,

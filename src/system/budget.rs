@@ -108,6 +108,20 @@ impl Reserved {
     }
 }
 
+impl Reserved {
+    /// Makes the reservation `n_bytes` large as soon as they are left.
+    pub async fn resize_when_free(&mut self, n_bytes: u64) {
+        let budget = Arc::clone(&self.budget);
+        loop {
+            let freed = budget.freed.notified();
+            if self.resize(n_bytes).is_ok() {
+                return;
+            }
+            freed.await;
+        }
+    }
+}
+
 impl Drop for Reserved {
     fn drop(&mut self) {
         // One that was refused frees nothing, and must not wake those that wait, itself among them.

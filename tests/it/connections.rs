@@ -4,7 +4,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -176,7 +175,7 @@ async fn what_is_not_answered_in_the_grace_period_gets_503_and_its_work_ends() {
     let client = served.connect(&classify_request(&json!({"text": "Angela Merkel reiste nach Paris. ".repeat(5_000)})));
     until("the document waits", || served.n_waiting() > 0).await;
     served.stop().await;
-    assert!(app.draining.load(Ordering::Acquire));
+    assert!(app.is_draining());
     let answer = read_all(client);
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\"unavailable\""), "{answer}");
     let n_waiting = || app.registry.models().iter().map(|model| model.pipeline.scheduler.n_waiting()).sum::<usize>();

@@ -39,6 +39,12 @@ pub fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn brotli(body: &[u8]) -> Vec<u8> {
+    let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, 5, 20);
+    encoder.write_all(body).unwrap();
+    encoder.into_inner()
+}
+
 fn zstd(body: &[u8]) -> Vec<u8> {
     zstd::encode_all(body, 1).unwrap()
 }
@@ -222,7 +228,7 @@ async fn a_byte_order_mark_is_read_over_and_another_encoding_is_named() {
     let latin: Vec<u8> = body.chars().map(|char| char as u8).collect();
     let utf32: Vec<u8> = body.chars().flat_map(|char| (char as u32).to_le_bytes()).collect();
     for (body, part) in [
-        (utf16(u16::to_le_bytes, "\u{feff}"), "is UTF-16; send the JSON in UTF-8"),
+        (utf16(u16::to_le_bytes, "\u{feff}"), "is UTF-16; send it in UTF-8"),
         (utf16(u16::to_be_bytes, "\u{feff}"), "is UTF-16"),
         (utf16(u16::to_le_bytes, ""), "is UTF-16"),
         (utf16(u16::to_be_bytes, ""), "is UTF-16"),
@@ -251,6 +257,7 @@ async fn a_packed_body_is_read_within_the_same_limit() {
         ("X-GZip", gzip(&body)),
         ("gzip", halves),
         ("zstd", zstd(&body)),
+        ("br", brotli(&body)),
         ("identity", body.clone()),
         ("identity, zstd", zstd(&body)),
         ("", body.clone()),
@@ -259,24 +266,30 @@ async fn a_packed_body_is_read_within_the_same_limit() {
         assert_eq!(send(&service, packed(coding, body)).await, (StatusCode::OK, expected.clone()), "{coding}");
     }
     let padded = |n: usize| [&body[..], &vec![b' '; n - body.len()]].concat();
-    for (coding, pack) in [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("zstd", zstd)] {
+    for (coding, pack) in [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("zstd", zstd), ("br", brotli)] {
         assert_eq!(send(&service, packed(coding, pack(&padded(MAX)))).await.0, StatusCode::OK);
         for n in [MAX + 1, 50_000_000] {
             let (status, detail) = answer(&service, packed(coding, pack(&padded(n)))).await;
             assert_eq!((status, detail.contains("unpacked body has more than 100000 bytes")), (413, true), "{detail}");
         }
         let whole = pack(&body);
-        for broken in [&whole[..whole.len() - 5], &whole[..3], b"{}", &[&whole[..], b"rubbish"].concat()] {
+        for broken in [
+            &whole[..whole.len() - 5],
+            &whole[..3],
+            b"{}",
+            &[&whole[..], b"rubbish"].concat(),
+            &[&whole[..], &[7; 40_000]].concat(),
+        ] {
             let (status, detail) = answer(&service, packed(coding, broken.to_vec())).await;
             assert_eq!((status, detail.contains("is not whole")), (400, true), "{detail}");
         }
     }
-    for coding in ["br", "deflate", "gzip, zstd", "gzip, gzip", "\u{e4}"] {
+    for coding in ["deflate", "gzip, zstd", "gzip, gzip", "\u{e4}"] {
         let response = service.clone().oneshot(packed(coding, body.clone())).await.unwrap();
         assert_eq!(response.status(), 415, "{coding}");
-        assert_eq!(response.headers()["accept-encoding"], "gzip, zstd, identity");
+        assert_eq!(response.headers()["accept-encoding"], "gzip, zstd, br, identity");
         let (_, detail) = answer(&service, packed(coding, body.clone())).await;
-        assert!(detail.contains("`gzip` or `zstd`"), "{detail}");
+        assert!(detail.contains("`gzip`, `zstd` or `br`"), "{detail}");
     }
 }
 

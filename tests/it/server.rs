@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -98,7 +97,7 @@ impl Stopping {
         client.read_exact(&mut interim).unwrap();
         assert!(interim.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&interim));
         stop.send(()).unwrap();
-        until("the server drains", || app.draining.load(Ordering::Acquire)).await;
+        until("the server drains", || app.is_draining()).await;
         Self { client, server }
     }
 }

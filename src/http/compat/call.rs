@@ -69,7 +69,7 @@ pub async fn answer<S: Send + 'static>(
     let deadline = Instant::now() + app.limits.timeout;
     let work = async {
         let context = RequestContext::new(Admission::Try, deadline);
-        let ReadBody { bytes, memory } = read_body_of(accepted, request, app, context).await?;
+        let ReadBody { bytes, memory, .. } = read_body_of(accepted, request, app, context).await?;
         let _trim = TrimAfterLarge::new(bytes.len());
         let held = Held { n_bytes: bytes.len() as u64, memory };
         let reader = Arc::clone(app);

@@ -1,0 +1,59 @@
+//! The problems that each kind of route answers with, by status.
+
+use std::collections::BTreeMap;
+
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::http::error::{Code, ProblemBody};
+
+/// Declares sets of codes as responses of an operation.
+macro_rules! problem_sets {
+    ($($(#[$doc:meta])* $name:ident = [$($code:ident),+];)+) => {$(
+        $(#[$doc])*
+        pub struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                responses(&[$(Code::$code),+])
+            }
+        }
+    )+};
+}
+
+problem_sets! {
+    /// Of pages without a body and without a key.
+    PageProblems = [Internal, Unavailable];
+    /// Of pages that require the API key.
+    KeyProblems = [Unauthorized, Internal, Unavailable];
+    /// Of requests with texts.
+    ClassifyProblems = [
+        InvalidJson, Unauthorized, UnknownModel, BodyTooLarge, TooManyDocuments, TextTooLong, UnsupportedMediaType, InvalidRequest,
+        InvalidText, WindowExceeded, TokenizerFailed, TaskNotServed, Internal, Overloaded, Unavailable, DeadlineExceeded
+    ];
+    /// Of changes of models.
+    AdminProblems = [
+        InvalidJson, Unauthorized, Forbidden, UnknownModel, Conflict, BodyTooLarge, UnsupportedMediaType, InvalidRequest,
+        ModelRefused, TaskNotServed, Internal, Overloaded, Unavailable, InsufficientMemory
+    ];
+    /// Of removing a model.
+    RemovalProblems = [Unauthorized, Forbidden, UnknownModel, Conflict, InvalidRequest, Internal, Unavailable];
+    /// Of the shadow model, read or ended.
+    ShadowProblems = [Unauthorized, Forbidden, NotFound, Internal, Unavailable];
+}
+
+/// One response for each status, which names its codes.
+fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+    let mut descriptions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for code in codes {
+        let description = format!("`{}`: {}", code.as_str(), code.title());
+        descriptions.entry(code.status().as_u16().to_string()).or_default().push(description);
+    }
+    let response = |(status, descriptions): (String, Vec<String>)| {
+        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemBody::name()))).build();
+        let response =
+            ResponseBuilder::new().description(descriptions.join("; ")).content("application/problem+json", problem);
+        (status, response.build().into())
+    };
+    descriptions.into_iter().map(response).collect()
+}

@@ -1,0 +1,361 @@
+//! The description of the API for machines: every route is in it, its examples run, and real answers are as its schemas say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request, StatusCode};
+use ressort::classify::request::RequestLimits;
+use ressort::http::{AdminAccess, App, Code, router};
+use ressort::models::registry::{ByTask, Registry};
+use ressort::models::spec::ModelSpec;
+use serde_json::{Map, Value, json};
+use tower::ServiceExt;
+
+use crate::api::{get, post, send};
+use crate::support::{models_dir, settings};
+
+/// Pages for people, and the description itself.
+const PAGES: &[&str] = &[
+    "/",
+    "/page/{file}",
+    "/openapi.json",
+    "/docs",
+    "/docs/start.js",
+    "/docs/swagger-ui-bundle.js",
+    "/docs/swagger-ui.css",
+];
+
+const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
+
+/// A service with the models that the examples name.
+async fn service() -> Router {
+    let model = |name: &str| ModelSpec { name: name.to_owned(), path: models_dir().join("two-heads") };
+    let registry =
+        Registry::load(&[model("ressort"), model("ressort-mini")], ByTask::default(), &settings()).await.unwrap();
+    let mut app = App::new(registry, RequestLimits::default());
+    app.admin = AdminAccess::Anyone;
+    router(Arc::new(app))
+}
+
+async fn description(service: &Router) -> Value {
+    let (status, description) = send(service, get("/openapi.json")).await;
+    assert_eq!((status, &description["openapi"]), (StatusCode::OK, &json!("3.1.0")));
+    description
+}
+
+/// The paths of the routes in the code.
+fn routes() -> BTreeSet<String> {
+    let mut routes = BTreeSet::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                // Those of other services are described by the documents of these services.
+                if !path.ends_with("compat") {
+                    folders.push(path);
+                }
+                continue;
+            }
+            let code = std::fs::read_to_string(path).unwrap_or_default();
+            let calls = code.split(".route(").skip(1);
+            routes.extend(calls.filter_map(|call| call.split('"').nth(1)).map(str::to_owned));
+        }
+    }
+    routes
+}
+
+fn operations(description: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
+    let paths = description["paths"].as_object().unwrap();
+    paths.iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().iter().map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+    })
+}
+
+#[tokio::test]
+async fn every_route_and_method_is_described() {
+    let service = service().await;
+    let description = description(&service).await;
+    let paths: BTreeSet<String> = description["paths"].as_object().unwrap().keys().cloned().collect();
+    let routes: BTreeSet<String> = routes().into_iter().filter(|path| !PAGES.contains(&path.as_str())).collect();
+    assert_eq!(paths, routes, "CONTRIBUTING.md, \"Add a route\", says how to describe one");
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for method in METHODS {
+            let is_described = item.get(method.as_str().to_lowercase()).is_some();
+            let request = Request::builder().method(&method).uri(path.replace("{name}", "nobody")).body(Body::empty());
+            let response = service.clone().oneshot(request.unwrap()).await.unwrap();
+            assert_eq!(response.status() != StatusCode::METHOD_NOT_ALLOWED, is_described, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_operation_has_a_name_and_schemas_and_no_object_is_free() {
+    fn objects<'v>(value: &'v Value, found: &mut Vec<&'v Map<String, Value>>) {
+        match value {
+            Value::Object(object) => {
+                found.push(object);
+                object
+                    .iter()
+                    .filter(|(key, _)| *key != "example" && *key != "examples")
+                    .for_each(|(_, value)| objects(value, found));
+            }
+            Value::Array(values) => values.iter().for_each(|value| objects(value, found)),
+            _ => {}
+        }
+    }
+    let description = description(&service().await).await;
+    let mut names = BTreeSet::new();
+    for (path, method, operation) in operations(&description) {
+        let name = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path}"));
+        assert!(names.insert(name), "{name} is the name of two operations");
+        for part in ["summary", "tags"] {
+            assert!(!operation[part].is_null(), "{name} has no {part}");
+        }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let is_described =
+                status == "204" || response["content"].as_object().is_some_and(|content| !content.is_empty());
+            assert!(is_described, "{name}: the answer of status {status} has no schema");
+        }
+    }
+    let mut found = Vec::new();
+    objects(&description, &mut found);
+    for object in found.into_iter().filter(|object| object.get("type") == Some(&json!("object"))) {
+        let additional = object.get("additionalProperties").is_some_and(Value::is_object);
+        assert!(object.contains_key("properties") || additional, "a free object: {object:?}");
+    }
+    let codes = description["components"]["schemas"]["Problem"]["properties"]["code"]["enum"].as_array().unwrap();
+    let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(codes.iter().filter_map(Value::as_str).collect::<Vec<_>>(), known);
+}
+
+#[tokio::test]
+async fn every_field_of_a_request_is_described() {
+    let service = service().await;
+    let description = description(&service).await;
+    // A field that is not known is answered with those that are.
+    let known = async |method: Method, path: &str, body: &str| {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let (_, answer) = send(&service, request.body(Body::from(body.to_owned())).unwrap()).await;
+        let error = if answer["results"].is_null() { &answer } else { &answer["results"][0]["error"] };
+        let (_, known) = error["detail"].as_str().unwrap().split_once("expected one of ").unwrap();
+        let known = known.split_once(';').map_or(known, |(known, _)| known);
+        known.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let described = |name: &str| {
+        let properties = description["components"]["schemas"][name]["properties"].as_object().unwrap();
+        properties.keys().cloned().collect::<BTreeSet<_>>()
+    };
+    let both = known(Method::POST, "/v1/classify", r#"{"text": "a", "nope": 1}"#).await;
+    let without = |name: &str| both.iter().filter(|field| *field != name).cloned().collect::<BTreeSet<_>>();
+    let texts = ["title", "lead", "text"].map(str::to_owned).into();
+    assert_eq!(described("OneText"), without("documents"));
+    assert_eq!(described("Documents"), both.difference(&texts).cloned().collect());
+    let document = known(Method::POST, "/v1/classify", r#"{"documents": [{"nope": 1}]}"#).await;
+    assert_eq!(described("Document"), document);
+    assert_eq!(described("LineBody"), without("documents").union(&document).cloned().collect());
+    assert_eq!(described("ModelNamesBody"), known(Method::PUT, "/v1/active", r#"{"nope": 1}"#).await);
+    assert_eq!(described("ShadowRequest"), known(Method::PUT, "/v1/shadow", r#"{"nope": 1}"#).await);
+}
+
+/// The examples of a content: one, or several by name.
+fn examples(content: &Value) -> Vec<Value> {
+    let named = content["examples"].as_object().into_iter().flatten().map(|(_, example)| example["value"].clone());
+    named.chain(content.get("example").cloned()).collect()
+}
+
+#[tokio::test]
+async fn every_example_runs_and_is_answered_as_described() {
+    let service = service().await;
+    let description = description(&service).await;
+    let mut n_run = 0;
+    for (path, method, operation) in operations(&description) {
+        let Some(content) = operation["requestBody"]["content"].as_object() else { continue };
+        for (media_type, content) in content {
+            let examples = examples(content);
+            assert!(!examples.is_empty(), "{method} {path} has no example of {media_type}");
+            for example in examples {
+                let schema = &content["schema"];
+                check(&description, schema, &example)
+                    .unwrap_or_else(|why| panic!("{path}: {example} is not valid: {why}"));
+                let body = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+                let request = Request::builder().method(method.to_uppercase().as_str()).uri(path);
+                let request = request.header("content-type", media_type).body(Body::from(body)).unwrap();
+                let status = answer_as_described(&service, &description, path, method, request).await;
+                assert_eq!(status, 200, "{method} {path}: {example}");
+                n_run += 1;
+            }
+        }
+    }
+    assert!(n_run >= 6, "{n_run}");
+}
+
+#[tokio::test]
+async fn answers_are_as_described() {
+    let service = service().await;
+    let description = description(&service).await;
+    let with_body = |method: &str, path: &str, body: Value| {
+        let request = Request::builder().method(method.to_uppercase().as_str()).uri(path);
+        request.header("content-type", "application/json").body(Body::from(body.to_string())).unwrap()
+    };
+    let named = |method: &str, path: &str| {
+        Request::builder().method(method.to_uppercase().as_str()).uri(path).body(Body::empty()).unwrap()
+    };
+    for (path, method, request, status) in [
+        (
+            "/v1/classify",
+            "post",
+            post(json!({"text": "Angela Merkel in Berlin", "label_language": "en"}).to_string()),
+            200,
+        ),
+        (
+            "/v1/classify",
+            "post",
+            post(json!({"documents": [{"text": "Berlin"}, {"id": 1e3, "text": 5}]}).to_string()),
+            200,
+        ),
+        ("/v1/classify", "post", post("{"), 400),
+        ("/v1/classify", "post", post(json!({"text": "a", "models": {"topics": "nobody"}}).to_string()), 404),
+        ("/v1/classify", "post", post(json!({"text": 5}).to_string()), 422),
+        ("/v1/classify", "post", named("post", "/v1/classify"), 415),
+        ("/v1/models", "get", get("/v1/models"), 200),
+        ("/v1/models/{name}", "put", named("put", "/v1/models/nobody"), 422),
+        ("/v1/models/{name}", "delete", named("delete", "/v1/models/ressort"), 409),
+        ("/v1/models/{name}", "delete", named("delete", "/v1/models/nobody"), 404),
+        ("/v1/active/rollback", "post", named("post", "/v1/active/rollback"), 409),
+        ("/v1/active", "put", with_body("put", "/v1/active", json!({"topics": "ressort-mini"})), 200),
+        ("/v1/active/rollback", "post", named("post", "/v1/active/rollback"), 200),
+        ("/v1/shadow", "get", get("/v1/shadow"), 404),
+        ("/v1/shadow", "put", with_body("put", "/v1/shadow", json!({"model": "ressort-mini", "share": 1})), 200),
+        ("/v1/shadow", "get", get("/v1/shadow"), 200),
+        ("/v1/shadow", "delete", named("delete", "/v1/shadow"), 204),
+        ("/v1/models/{name}", "delete", named("delete", "/v1/models/ressort-mini?forget_rollback=true"), 204),
+        ("/health/live", "get", get("/health/live"), 200),
+        ("/health/ready", "get", get("/health/ready"), 200),
+        ("/metrics", "get", get("/metrics"), 404),
+    ] {
+        assert_eq!(answer_as_described(&service, &description, path, method, request).await, status, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn the_viewer_is_part_of_the_service_and_loads_nothing_from_others() {
+    let service = service().await;
+    let mut sizes = BTreeMap::new();
+    for path in PAGES.iter().filter(|path| path.starts_with("/docs")) {
+        let response = service.clone().oneshot(get(path)).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let policy = response.headers().get("content-security-policy").cloned();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        sizes.insert(*path, body.len());
+        if *path == "/docs" {
+            let (page, policy) = (String::from_utf8_lossy(&body), policy.unwrap());
+            assert!(
+                !page.contains("//") && policy.to_str().unwrap().starts_with("default-src 'none'"),
+                "{page} {policy:?}"
+            );
+        }
+    }
+    assert!(sizes["/docs/swagger-ui-bundle.js"] > 1_000_000 && sizes["/docs/swagger-ui.css"] > 100_000, "{sizes:?}");
+}
+
+/// Sends a request, holds its answer against the description, and gives its status.
+async fn answer_as_described(
+    service: &Router,
+    description: &Value,
+    path: &str,
+    method: &str,
+    request: Request<Body>,
+) -> u16 {
+    let operation = &description["paths"][path][method];
+    let response = service.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let media_type = response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let described = &operation["responses"][status.to_string()];
+    assert!(described.is_object(), "{method} {path}: status {status} is not described: {body:?}");
+    let Some(media_type) = media_type else { return status };
+    let content = &described["content"][media_type.split(';').next().unwrap()];
+    assert!(content.is_object(), "{method} {path}: {media_type} of status {status} is not described");
+    for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        if let Ok(answer) = serde_json::from_slice::<Value>(line) {
+            check(description, &content["schema"], &answer)
+                .unwrap_or_else(|why| panic!("{method} {path}: {answer}: {why}"));
+        }
+    }
+    status
+}
+
+/// Holds a value against a schema. A keyword that this does not know is an error, so that none is passed over.
+fn check(description: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+    let schema = match schema["$ref"].as_str() {
+        Some(reference) => return check(description, description.pointer(&reference[1..]).ok_or(reference)?, value),
+        None => schema.as_object().ok_or("no schema")?,
+    };
+    let inner = |schema: &Value, value: &Value| check(description, schema, value);
+    let number = value.as_f64();
+    for (keyword, rule) in schema {
+        let holds = match keyword.as_str() {
+            "description" | "default" | "format" | "example" | "examples" | "title" | "pattern" => true,
+            "type" => {
+                rule.as_array().map_or(&[rule.clone()][..], |types| types).iter().any(|name| is_of_type(name, value))
+            }
+            "enum" => rule.as_array().is_some_and(|values| values.contains(value)),
+            "minimum" => number.is_none_or(|number| number >= rule.as_f64().unwrap_or(f64::NAN)),
+            "maximum" => number.is_none_or(|number| number <= rule.as_f64().unwrap_or(f64::NAN)),
+            "exclusiveMinimum" => number.is_none_or(|number| number > rule.as_f64().unwrap_or(f64::NAN)),
+            "minItems" => value.as_array().is_none_or(|items| items.len() as u64 >= rule.as_u64().unwrap_or(u64::MAX)),
+            "maxItems" => value.as_array().is_none_or(|items| items.len() as u64 <= rule.as_u64().unwrap_or(0)),
+            "items" => value.as_array().into_iter().flatten().try_for_each(|item| inner(rule, item)).map(|()| true)?,
+            "required" => {
+                let has = |name: &Value| value.get(name.as_str().unwrap_or_default()).is_some();
+                !value.is_object() || rule.as_array().is_some_and(|names| names.iter().all(has))
+            }
+            "propertyNames" => {
+                let names = value.as_object().into_iter().flat_map(Map::keys);
+                names.map(|name| json!(name)).try_for_each(|name| inner(rule, &name)).map(|()| true)?
+            }
+            "properties" => {
+                let fields = value.as_object().into_iter().flatten();
+                let known = fields.filter_map(|(name, field)| Some((name, rule.get(name)?, field)));
+                for (name, schema, field) in known {
+                    inner(schema, field).map_err(|why| format!("{name}: {why}"))?;
+                }
+                true
+            }
+            "additionalProperties" => {
+                let is_known =
+                    |name: &&String| schema.get("properties").is_none_or(|known| known.get(name.as_str()).is_none());
+                let others: Vec<&String> = value.as_object().into_iter().flat_map(Map::keys).filter(is_known).collect();
+                match rule {
+                    Value::Bool(is_allowed) => *is_allowed || others.is_empty(),
+                    schema => others.iter().try_for_each(|name| inner(schema, &value[name.as_str()])).map(|()| true)?,
+                }
+            }
+            "oneOf" => rule
+                .as_array()
+                .is_some_and(|schemas| schemas.iter().filter(|schema| inner(schema, value).is_ok()).count() == 1),
+            _ => return Err(format!("the keyword {keyword} is not known here")),
+        };
+        if !holds {
+            return Err(format!("{keyword} {rule} is not met by {value}"));
+        }
+    }
+    Ok(())
+}
+
+fn is_of_type(name: &Value, value: &Value) -> bool {
+    match name.as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("null") => value.is_null(),
+        Some("number") => value.is_number(),
+        Some("integer") => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        _ => false,
+    }
+}
