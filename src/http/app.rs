@@ -99,15 +99,15 @@ impl App {
         tasks: Option<Tasks>,
         models: &ByTask<String>,
         options: ClassifyOptions,
-    ) -> Result<Arc<Classifier>, ClassifyError> {
+    ) -> Result<Classifier, ClassifyError> {
         let models = self.registry.assign(tasks, models)?;
-        Ok(Arc::new(Classifier {
+        Ok(Classifier {
             options: options.for_models(&models)?,
             models,
             cache: self.cache.clone(),
             memory: Some(Arc::clone(&self.memory)),
             shadow: self.shadow.load_full(),
-        }))
+        })
     }
 }
 

@@ -69,7 +69,7 @@ async fn start(app: Arc<App>, line: Line, context: RequestContext) -> Started {
     let starting = async {
         let LineRequest { text, settings } = request?;
         let context = RequestContext { priority: settings.priority, ..context };
-        let classifier = app.classifier(settings.tasks, &settings.models, settings.options)?;
+        let classifier = Arc::new(app.classifier(settings.tasks, &settings.models, settings.options)?);
         Ok(classifier.start(text, context).await)
     };
     let task = tokio::select! {

@@ -224,7 +224,8 @@ impl Pipeline {
         let options = PredictOptions { context, text_rules, ..options };
         let row = |text: String| async move {
             let run = self.run(text.into(), options).await?;
-            Ok::<_, PredictError>((self.topic_logits(&run).map(|logits| logits.row), run.ranges.len()))
+            let logits = self.topic_logits(&run, &owners(&run.reading.sentences, &run.ranges));
+            Ok::<_, PredictError>((logits.map(|logits| logits.row), run.ranges.len()))
         };
         let runs: Vec<_> = stream::iter(occlusion.texts()).map(row).buffered(N_AT_ONCE).try_collect().await?;
         let (rows, n_windows): (Vec<_>, Vec<usize>) = runs.into_iter().unzip();
@@ -298,10 +299,11 @@ impl Pipeline {
     /// From the windows' logits to what the document says.
     fn decode(&self, run: &ReadText, options: PredictOptions) -> Decoded {
         let ReadText { reading, ranges, logits } = run;
+        let owners = owners(&reading.sentences, ranges);
         let mut decoded = Decoded::default();
         decoded.prediction.usage = reading.usage;
         if let Some(head) = self.topics.as_ref().filter(|_| options.tasks.topics) {
-            let found = self.topic_logits(run);
+            let found = self.topic_logits(run, &owners);
             let topics = found.as_ref().map(|found| decode_topics(&found.row, head, options.topic_threshold));
             let topics = topics.unwrap_or_default();
             if let Some(found) = found.filter(|_| options.evidence) {
@@ -313,23 +315,22 @@ impl Pipeline {
             let heads =
                 logits.iter().filter_map(|window| Some(to_logits(window.entities.as_ref()?, head.scheme.scores)));
             let heads: Vec<Cow<'_, WindowHead>> = heads.collect();
-            let logits = stitch(&owners(&reading.sentences, ranges), ranges, &heads);
+            let logits = stitch(&owners, ranges, &heads);
             self.decode_entities(head, reading, &logits, options)
         });
         decoded
     }
 
     /// The document's topic logits; `None` for a text without tokens, which is about nothing.
-    fn topic_logits(&self, run: &ReadText) -> Option<TopicLogits> {
-        let ReadText { reading, ranges, logits } = run;
+    fn topic_logits(&self, run: &ReadText, owners: &[usize]) -> Option<TopicLogits> {
+        let ReadText { ranges, logits, .. } = run;
         let head = self.topics.as_ref()?;
         let heads = logits.iter().filter_map(|window| Some(to_logits(window.topics.as_ref()?, head.scores)));
         let heads: Vec<Cow<'_, WindowHead>> = heads.collect();
-        let owners = owners(&reading.sentences, ranges);
         match heads.first()?.as_ref() {
-            WindowHead::Sequence(_) => Some(TopicLogits { row: pool(head.pooling, &owners, &heads), by_token: None }),
+            WindowHead::Sequence(_) => Some(TopicLogits { row: pool(head.pooling, owners, &heads), by_token: None }),
             WindowHead::Token(_) => {
-                let by_token = stitch(&owners, ranges, &heads);
+                let by_token = stitch(owners, ranges, &heads);
                 let row = by_token.mean_axis(Axis(0))?.to_vec();
                 Some(TopicLogits { row, by_token: Some(by_token) })
             }

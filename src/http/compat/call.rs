@@ -105,14 +105,10 @@ struct Held {
 }
 
 async fn answers(app: &App, call: Call, mut held: Held, context: RequestContext) -> Result<Vec<Answer>, Problem> {
-    let models = assign(app, call.tasks, call.model.as_deref())?;
-    let classifier = Arc::new(Classifier {
-        options: call.options.for_models(&models)?,
-        models,
-        cache: app.cache.clone().filter(|_| call.use_cache),
-        memory: Some(Arc::clone(&app.memory)),
-        shadow: app.shadow.load_full(),
-    });
+    let models = by_task(call.tasks, call.model.as_deref());
+    let classifier = app.classifier(Some(call.tasks), &models, call.options)?;
+    let cache = classifier.cache.clone().filter(|_| call.use_cache);
+    let classifier = Arc::new(Classifier { cache, ..classifier });
     let n_texts = call.texts.len();
     let n_at_once = n_at_once(call.texts.iter().map(|text| text.as_str().len()).max());
     let texts = call.texts.into_iter().map(Ok::<_, ClassifyError>);
@@ -132,9 +128,13 @@ async fn answers(app: &App, call: Call, mut held: Held, context: RequestContext)
 
 /// The models that answer.
 pub fn assign(app: &App, tasks: Tasks, model: Option<&str>) -> Result<Assignment, AssignError> {
+    app.registry.assign(Some(tasks), &by_task(tasks, model))
+}
+
+/// The one model that a client names, for each task that it wants.
+fn by_task(tasks: Tasks, model: Option<&str>) -> ByTask<String> {
     let named = |task| model.filter(|_| tasks.contains(task)).map(str::to_owned);
-    let named = ByTask { topics: named(Task::Topics), entities: named(Task::Entities) };
-    app.registry.assign(Some(tasks), &named)
+    ByTask { topics: named(Task::Topics), entities: named(Task::Entities) }
 }
 
 /// The problem of a document, with the input that it is about where there are several.
