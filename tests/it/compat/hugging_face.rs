@@ -1,8 +1,14 @@
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::Request;
+use ressort::classify::cache::PredictionCache;
+use ressort::classify::request::RequestLimits;
+use ressort::http::{App, router};
 use serde_json::{Value, json};
 
 use super::{answer, native, post, send, service, words};
+use crate::api::registry;
 
 const TEXT: &str = "👍 Angela Merkel traf Olaf Scholz in Köln.";
 
@@ -133,7 +139,14 @@ async fn what_makes_no_sense_is_refused_with_a_remedy() {
 
 #[tokio::test]
 async fn an_answer_comes_from_the_cache_unless_the_options_say_no() {
-    let service = service().await;
-    let body = json!({"inputs": "Berlin", "options": {"use_cache": false, "wait_for_model": true}});
-    assert_eq!(answer(&service, "/models/lexicon-ner", body).await[0]["word"], "Berlin");
+    let mut app = App::new(registry(&["lexicon-topics"]).await, RequestLimits::default());
+    app.cache = Some(Arc::new(PredictionCache::new(1_000_000)));
+    let service = router(Arc::new(app));
+    // What `/v1/classify` says of the same text shows what the route left in the cache.
+    for (use_cache, text) in [(false, "Das Spiel gestern"), (true, "Das Spiel heute")] {
+        let body = json!({"inputs": text, "options": {"use_cache": use_cache, "wait_for_model": true}});
+        answer(&service, "/models/lexicon-topics", body).await;
+        let same = native(&service, json!({"text": text})).await;
+        assert_eq!(same["usage"]["cached"], use_cache, "{text}");
+    }
 }
