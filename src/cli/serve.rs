@@ -96,6 +96,9 @@ struct ConnectionArgs {
     /// Maximum time in which a client reads nothing of its answer, in seconds
     #[arg(long, default_value_t = ServerSettings::default().stall_timeout.as_secs(), env = "RESSORT_STALL_TIMEOUT_S", value_parser = seconds(1))]
     stall_timeout_s: u64,
+    /// Maximum time in which the server waits for a client to read one answer, all pauses together, in seconds
+    #[arg(long, default_value_t = ServerSettings::default().read_timeout.as_secs(), env = "RESSORT_READ_TIMEOUT_S", value_parser = seconds(1))]
+    read_timeout_s: u64,
     /// Maximum time from SIGTERM to the end of the process, in seconds
     #[arg(long, default_value_t = ServerSettings::default().grace_period.as_secs(), env = "RESSORT_GRACE_PERIOD_S", value_parser = seconds(0))]
     grace_period_s: u64,
@@ -119,6 +122,7 @@ impl ConnectionArgs {
             head_timeout: Duration::from_secs(self.head_timeout_s),
             idle_timeout: Duration::from_secs(self.idle_timeout_s),
             stall_timeout: Duration::from_secs(self.stall_timeout_s),
+            read_timeout: Duration::from_secs(self.read_timeout_s),
             grace_period: Duration::from_secs(self.grace_period_s),
         }
     }

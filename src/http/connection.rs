@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::{Sleep, sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
 use super::limits::ServerSettings;
 
@@ -32,10 +32,26 @@ struct Progress {
     phase: Phase,
     /// Whether bytes of the current answer are sent.
     answer_started: bool,
-    /// Whether the socket takes no more bytes.
-    blocked: bool,
+    /// The time for which the server waits for the client to read the current answer.
+    waiting: Waiting,
     /// Bytes of the answer that are sent already.
     n_sent_early: usize,
+}
+
+/// The time in which a socket takes no more bytes of an answer. One that takes some in between is blocked again and again.
+#[derive(Debug, Clone, Copy, Default)]
+struct Waiting {
+    /// Since when it takes none.
+    blocked_since: Option<Instant>,
+    /// In all, without the time since then.
+    before: Duration,
+}
+
+/// Why a client that reads too little is disconnected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReadLimit {
+    Stall,
+    Total,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +79,8 @@ pub struct Socket {
 
 impl Connection {
     pub fn new(stream: TcpStream) -> Self {
-        let progress =
-            Progress { phase: Phase::Head(Instant::now()), answer_started: false, blocked: false, n_sent_early: 0 };
+        let phase = Phase::Head(Instant::now());
+        let progress = Progress { phase, answer_started: false, waiting: Waiting::default(), n_sent_early: 0 };
         Self { stream, progress: Mutex::new(progress), request_started: Notify::new(), close: Notify::new() }
     }
 
@@ -81,6 +97,7 @@ impl Connection {
         let mut progress = self.lock();
         progress.phase = Phase::Request;
         progress.answer_started = false;
+        progress.waiting.before = Duration::ZERO;
         drop(progress);
         self.request_started.notify_one();
         UnderWay { connection: Arc::clone(self), idle: Arc::clone(idle) }
@@ -126,7 +143,9 @@ impl Connection {
 
     fn send_first_bytes(&self) {
         let mut progress = self.lock();
-        let is_waiting = matches!(progress.phase, Phase::Request) && !progress.answer_started && !progress.blocked;
+        let is_waiting = matches!(progress.phase, Phase::Request)
+            && !progress.answer_started
+            && progress.waiting.blocked_since.is_none();
         if is_waiting && progress.n_sent_early == 0 {
             // A failure shows in `failed`.
             progress.n_sent_early = self.stream.try_write(FIRST_BYTES).unwrap_or_default();
@@ -167,19 +186,27 @@ impl Socket {
         Poll::Ready(Err(timed_out("the client sent no whole request head in time")))
     }
 
-    /// What an attempt to write gives; the attempts fail when none succeeds for too long.
+    /// What an attempt to write gives; the attempts fail when the client reads nothing, or too slowly, for too long.
     fn after_write(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.connection.lock().blocked = result.is_pending();
+        let now = Instant::now();
         if result.is_ready() {
+            self.connection.lock().waiting.took_bytes(now);
             self.write_timer = None;
             return result;
         }
-        let timeout: Duration = self.settings.stall_timeout;
-        let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        let (deadline, limit) = self.connection.lock().waiting.deadline(now, &self.settings);
+        let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+        if timer.deadline() != deadline.into() {
+            timer.as_mut().reset(deadline.into());
+        }
         ready!(timer.as_mut().poll(cx));
-        tracing::warn!(?timeout, "a client that reads no answer is disconnected");
+        let (timeout, what) = match limit {
+            ReadLimit::Stall => (self.settings.stall_timeout, "the client reads no answer"),
+            ReadLimit::Total => (self.settings.read_timeout, "the client reads its answer too slowly"),
+        };
+        tracing::warn!(?timeout, "a client is disconnected: {what}");
         metrics::counter!("ressort_stalled_connections_total").increment(1);
-        Poll::Ready(Err(timed_out("the client reads no answer")))
+        Poll::Ready(Err(timed_out(what)))
     }
 
     /// How many bytes of `buf` are sent already; hyper writes them again.
@@ -209,6 +236,24 @@ impl Socket {
             }
         };
         self.after_write(cx, result)
+    }
+}
+
+impl Waiting {
+    /// The socket takes no bytes: when the client must have read some, and the limit that says so.
+    fn deadline(&mut self, now: Instant, settings: &ServerSettings) -> (Instant, ReadLimit) {
+        let since = *self.blocked_since.get_or_insert(now);
+        let left = settings.read_timeout.saturating_sub(self.before);
+        match left < settings.stall_timeout {
+            true => (since + left, ReadLimit::Total),
+            false => (since + settings.stall_timeout, ReadLimit::Stall),
+        }
+    }
+
+    fn took_bytes(&mut self, now: Instant) {
+        if let Some(since) = self.blocked_since.take() {
+            self.before += now.saturating_duration_since(since);
+        }
     }
 }
 
@@ -273,5 +318,37 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The socket closes when its last holder is gone, right after this.
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_of_one_answer_add_up_and_no_pause_is_longer_than_a_stall() {
+        let seconds = Duration::from_secs;
+        let settings =
+            ServerSettings { stall_timeout: seconds(30), read_timeout: seconds(100), ..ServerSettings::default() };
+        let (start, mut waiting) = (Instant::now(), Waiting::default());
+        // It reads a little every 20 seconds.
+        let deadlines = (0..5).map(|n| {
+            let now = start + seconds(20 * n);
+            waiting.took_bytes(now);
+            let (deadline, limit) = waiting.deadline(now, &settings);
+            assert_eq!(waiting.deadline(now + seconds(7), &settings), (deadline, limit), "a wake-up is no progress");
+            ((deadline - start).as_secs(), limit)
+        });
+        let expected = [
+            (30, ReadLimit::Stall),
+            (50, ReadLimit::Stall),
+            (70, ReadLimit::Stall),
+            (90, ReadLimit::Stall),
+            (100, ReadLimit::Total),
+        ];
+        assert_eq!(deadlines.collect::<Vec<_>>(), expected);
+        // Time in which the server makes the answer does not count.
+        waiting.took_bytes(start + seconds(90));
+        assert_eq!(waiting.deadline(start + seconds(500), &settings).0, start + seconds(510));
     }
 }

@@ -18,6 +18,8 @@ pub struct ServerSettings {
     pub idle_timeout: Duration,
     /// How long a client may read nothing of an answer.
     pub stall_timeout: Duration,
+    /// How long the server waits, in all, for a client to read one answer.
+    pub read_timeout: Duration,
     /// From the signal to stop to the end of the last connection.
     pub grace_period: Duration,
 }
@@ -36,6 +38,7 @@ impl Default for ServerSettings {
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(30),
+            read_timeout: Duration::from_secs(300),
             grace_period: Duration::from_secs(30),
         }
     }

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -31,6 +32,7 @@ const PATIENT: ServerSettings = ServerSettings {
     head_timeout: Duration::from_secs(600),
     idle_timeout: Duration::from_secs(600),
     stall_timeout: Duration::from_secs(600),
+    read_timeout: Duration::from_secs(600),
     grace_period: Duration::from_secs(600),
 };
 
@@ -166,6 +168,32 @@ async fn a_client_that_reads_nothing_is_disconnected() {
     let _ = client.read_to_end(&mut answers);
     let n_answers = String::from_utf8_lossy(&answers).matches("HTTP/1.1 200").count();
     assert!(n_answers < N_REQUESTS, "{n_answers} answers");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_slowly_but_steadily_is_disconnected() {
+    let served = Served::new("lexicon-ner", ServerSettings { read_timeout: SHORT, ..PATIENT }).await;
+    // The answer has more bytes than the buffers of both ends hold.
+    let documents = vec![json!({"text": "Berlin ".repeat(400)}); 1_000];
+    let mut client = served.connect(&classify_request(&json!({"documents": documents})));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (address, is_read) = (served.address, Arc::clone(&is_over));
+    let reader = std::thread::spawn(move || {
+        let mut n_read = 0;
+        // A few bytes for each answer to another client: more would come at once.
+        while !is_read.load(Ordering::Acquire) {
+            n_read += client.read(&mut [0; 100]).unwrap();
+            let mut other = TcpStream::connect(address).unwrap();
+            other.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+            assert!(read_all(other).starts_with("HTTP/1.1 200"));
+        }
+        n_read
+    });
+    until("the request holds memory", || served.app.memory.n_used() > 0).await;
+    until("its memory is free", || served.app.memory.n_used() == 0).await;
+    is_over.store(true, Ordering::Release);
+    let n_read = reader.join().unwrap();
+    assert!(n_read < 1_000_000, "{n_read} bytes were read before the server gave up");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
