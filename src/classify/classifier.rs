@@ -135,7 +135,7 @@ impl Classifier {
         let n_bytes = COST * text.as_str().len() as u64;
         if context.admission == Admission::Try {
             let reserved = budget.try_reserve(n_bytes, MemoryUse::Document);
-            return reserved.map(Some).map_err(|error| ClassifyError::Overloaded(error.to_string()));
+            return Ok(Some(reserved?));
         }
         let reserved = tokio::time::timeout_at(context.deadline.into(), budget.reserve(n_bytes, MemoryUse::Document));
         reserved.await.map(Some).map_err(|_| {

@@ -6,6 +6,7 @@ use crate::inference::pipeline::PredictError;
 use crate::inference::scheduler::ScheduleError;
 use crate::inference::tokenize::TokenizeError;
 use crate::models::registry::AssignError;
+use crate::system::budget::BudgetExceeded;
 use crate::system::choice::{shortened, suggestion};
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -41,7 +42,10 @@ pub enum ClassifyError {
     #[error("{0}")]
     WindowExceeded(String),
     #[error("{0}")]
-    Overloaded(String),
+    QueueFull(String),
+    /// The requests under way take all the memory that they may.
+    #[error(transparent)]
+    MemoryFull(#[from] BudgetExceeded),
     #[error("{0}")]
     DeadlineExceeded(String),
     #[error("{0}")]
@@ -80,7 +84,7 @@ impl ClassifyError {
             Self::Assign(AssignError::Unknown { .. }) => "unknown_model",
             Self::Assign(AssignError::Unable { .. } | AssignError::NotServed { .. }) => "task_not_served",
             Self::WindowExceeded(_) => "window_exceeded",
-            Self::Overloaded(_) => "overloaded",
+            Self::QueueFull(_) | Self::MemoryFull(_) => "overloaded",
             Self::DeadlineExceeded(_) => "deadline_exceeded",
             Self::Unavailable(_) => "unavailable",
             Self::Tokenizer(_) => "tokenizer_failed",
@@ -109,7 +113,8 @@ impl ClassifyError {
             | Self::EntityLabel { .. }
             | Self::GroupOfTokens
             | Self::Assign(_)
-            | Self::Overloaded(_)
+            | Self::QueueFull(_)
+            | Self::MemoryFull(_)
             | Self::DeadlineExceeded(_)
             | Self::Unavailable(_) => Scope::Request,
         }
@@ -132,7 +137,7 @@ impl From<PredictError> for ClassifyError {
         let message = error.to_string();
         match error {
             PredictError::Overflow { .. } => Self::WindowExceeded(message),
-            PredictError::Schedule(ScheduleError::Busy { .. }) => Self::Overloaded(message),
+            PredictError::Schedule(ScheduleError::Busy { .. }) => Self::QueueFull(message),
             PredictError::Schedule(ScheduleError::DeadlineExceeded) => Self::DeadlineExceeded(message),
             PredictError::Schedule(ScheduleError::NoWorker) => Self::Unavailable(message),
             PredictError::Tokenize(TokenizeError::Expands { .. }) => Self::TextExpands(message),

@@ -214,7 +214,7 @@ pub async fn parse<T: Send + 'static>(
 }
 
 pub fn overloaded(error: BudgetExceeded) -> Problem {
-    Problem::new(Code::Overloaded, error.to_string())
+    ClassifyError::from(error).into()
 }
 
 /// The value of a header, when it is present and text.

@@ -15,6 +15,8 @@ use crate::models::registry::{AssignError, RegistryError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub code: Code,
+    /// What went wrong, in a few words.
+    pub title: &'static str,
     pub detail: String,
 }
 
@@ -68,7 +70,7 @@ codes! {
     TokenizerFailed = "tokenizer_failed", UNPROCESSABLE_ENTITY, "The model's tokenizer fails on the text";
     TaskNotServed = "task_not_served", UNPROCESSABLE_ENTITY, "The model does not give this task";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The service failed";
-    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The queue is full";
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The service is overloaded";
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service cannot answer";
     DeadlineExceeded = "deadline_exceeded", GATEWAY_TIMEOUT, "The answer took too long";
 }
@@ -93,13 +95,13 @@ fn codes() -> Object {
 
 impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, title: code.title(), detail: detail.into() }
     }
 
     pub fn body(&self) -> ProblemBody {
         ProblemBody {
             r#type: format!("urn:ressort:problem:{}", self.code.as_str()),
-            title: self.code.title(),
+            title: self.title,
             status: self.code.status().as_u16(),
             code: self.code.as_str(),
             detail: self.detail.clone(),
@@ -133,7 +135,12 @@ impl IntoResponse for Problem {
 impl From<ClassifyError> for Problem {
     fn from(error: ClassifyError) -> Self {
         // A test holds that every code of the core is in the table.
-        Self::new(Code::of(error.code()).unwrap_or(Code::Internal), error.to_string())
+        let problem = Self::new(Code::of(error.code()).unwrap_or(Code::Internal), error.to_string());
+        match error {
+            ClassifyError::QueueFull(_) => Self { title: "The queue is full", ..problem },
+            ClassifyError::MemoryFull(_) => Self { title: "The memory for requests is full", ..problem },
+            _ => problem,
+        }
     }
 }
 
@@ -172,6 +179,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inference::pipeline::PredictError;
+    use crate::inference::scheduler::ScheduleError;
+    use crate::system::budget::{MemoryBudget, MemoryUse};
 
     #[test]
     fn the_manual_lists_every_code_with_its_status() {
@@ -191,6 +201,23 @@ mod tests {
         assert!(codes.len() > 8, "{codes:?}");
         for code in codes {
             assert!(Code::of(code).is_some(), "{code} has no status");
+        }
+    }
+
+    #[test]
+    fn an_overload_names_its_cause_and_what_helps() {
+        let full = ScheduleError::Busy { max_queued_windows: 8 };
+        let queue: ClassifyError = PredictError::Schedule(full).into();
+        let budget = MemoryBudget::new(80_000_000);
+        let _held = budget.try_reserve(40_000_000, MemoryUse::Body).unwrap();
+        let memory: ClassifyError = budget.try_reserve(1_000_000, MemoryUse::Body).unwrap_err().into();
+        for (error, title, parts) in [
+            (queue, "The queue is full", ["8 windows", "--max-queued-windows"]),
+            (memory, "The memory for requests is full", ["80 MB", "--request-memory-mb"]),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.code, problem.title), (Code::Overloaded, title));
+            assert!(parts.iter().all(|part| problem.detail.contains(part)), "{}", problem.detail);
         }
     }
 

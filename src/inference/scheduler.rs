@@ -75,7 +75,9 @@ pub struct SchedulerSettings {
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ScheduleError {
-    #[error("the queue is full (it has {max_queued_windows} permits); try again shortly")]
+    #[error(
+        "the queue is full: {max_queued_windows} windows may wait; try again shortly, or start the server with a higher --max-queued-windows"
+    )]
     Busy { max_queued_windows: usize },
     #[error("the deadline passed before the text could be read")]
     DeadlineExceeded,

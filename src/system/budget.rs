@@ -33,7 +33,7 @@ pub struct Reserved {
 /// The budget has no such part left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the requests under way take the {} MB that --request-memory-mb allows; try again shortly, or send less text at once",
+    "the requests under way take the {} MB that --request-memory-mb allows; try again shortly, send less text at once, or start the server with a higher --request-memory-mb",
     .max / 1_000_000
 )]
 pub struct BudgetExceeded {
