@@ -4,7 +4,8 @@ import asyncio
 import dataclasses
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -55,18 +56,45 @@ async def _client(port: int, texts: Iterator[str], load: Load) -> None:
     connection[1].close()
 
 
+async def at_rate(rate: float, seconds: float, start: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+    """Starts `rate` requests a second, each when it is due, even if the server does not keep up; waits for all."""
+    running, started, number = set(), time.perf_counter(), 0
+    while (due := number / rate) < seconds:
+        await asyncio.sleep(max(started + due - time.perf_counter(), 0))
+        task = asyncio.create_task(start(number))
+        running.add(task)
+        task.add_done_callback(running.discard)
+        number += 1
+    await asyncio.gather(*running)
+
+
 async def request(
     connection: Connection, method: str, path: str, body: dict | None
 ) -> tuple[int, dict[str, str], dict]:
     """One request over an open connection; gives status, headers by their names in lower case, and answer."""
-    reader, writer = connection
+    connection[1].write(request_bytes(method, path, body))
+    status, headers, answer = await read_answer(connection[0])
+    return status, headers, json.loads(answer) if answer else {}
+
+
+def request_bytes(method: str, path: str, body: dict | None, *headers: str) -> bytes:
     payload = json.dumps(body).encode() if body is not None else b""
-    headers = f"host: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(payload)}"
-    writer.write(f"{method} {path} HTTP/1.1\r\n{headers}\r\n\r\n".encode() + payload)
+    fields = ["host: localhost", "content-type: application/json", f"content-length: {len(payload)}", *headers]
+    return "\r\n".join([f"{method} {path} HTTP/1.1", *fields, "", ""]).encode() + payload
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers by their names in lower case, and body."""
     status = int((await reader.readline()).split()[1])
-    received = {}
+    headers = {}
     while (line := await reader.readline()) != b"\r\n":
         name, _, value = line.decode().partition(":")
-        received[name.lower()] = value.strip()
-    answer = await reader.readexactly(int(received.get("content-length", 0)))
-    return status, received, json.loads(answer) if answer else {}
+        headers[name.lower()] = value.strip()
+    if headers.get("transfer-encoding") != "chunked":
+        return status, headers, await reader.readexactly(int(headers.get("content-length", 0)))
+    body = bytearray()
+    while n_bytes := int(await reader.readline(), 16):
+        body += await reader.readexactly(n_bytes)
+        await reader.readline()
+    await reader.readline()
+    return status, headers, bytes(body)

@@ -13,7 +13,6 @@ not earlier ones are answered. Ends with 1 in these cases:
 
 import argparse
 import asyncio
-import itertools
 import pathlib
 import subprocess
 import sys
@@ -80,20 +79,16 @@ class _Overload:
 
     async def run(self, rate: float, seconds: float, process: subprocess.Popen) -> list[int]:
         """Gives resident memory, once a second."""
-        memory, running = [server.resident_bytes(process)], set()
-        started = time.perf_counter()
-        for number in itertools.count():
-            due = number / rate
-            if due >= seconds:
-                break
-            # A request starts when it is due, even if the server does not keep up.
-            await asyncio.sleep(max(started + due - time.perf_counter(), 0))
-            task = asyncio.create_task(self._send(self.documents[number % len(self.documents)]))
-            running.add(task)
-            task.add_done_callback(running.discard)
-            if time.perf_counter() - started >= len(memory):
+        memory = [server.resident_bytes(process)]
+
+        async def watch() -> None:
+            while True:
+                await asyncio.sleep(1)
                 memory.append(server.resident_bytes(process))
-        await asyncio.gather(*running)
+
+        watching = asyncio.create_task(watch())
+        await load.at_rate(rate, seconds, lambda number: self._send(self.documents[number % len(self.documents)]))
+        watching.cancel()
         return [*memory, server.resident_bytes(process)]
 
     async def _send(self, text: str) -> None:

@@ -8,16 +8,17 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from typing import IO
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @contextlib.contextmanager
-def serving(*flags: str) -> Iterator[tuple[int, subprocess.Popen]]:
-    """A ready server on a free port, with the cache off; gives (port, process)."""
+def serving(*flags: str, log: IO[str] | None = None) -> Iterator[tuple[int, subprocess.Popen]]:
+    """A ready server on a free port, with the cache off; gives (port, process). `log` gets what it logs."""
     binary = ROOT / "target/release/ressort"
     command = [str(binary), "serve", "--port", "0", "--cache-mb", "0", "--providers", "cpu", *flags]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log or subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     try:
         # The server prints its port once its models answer.
@@ -50,6 +51,14 @@ def cpu_seconds(process: subprocess.Popen) -> float:
     """Processor time of the process, on all cores."""
     fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def n_threads(process: subprocess.Popen) -> int:
+    return len(os.listdir(f"/proc/{process.pid}/task"))
+
+
+def n_descriptors(process: subprocess.Popen) -> int:
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
 
 
 def seconds_to_ready(model: pathlib.Path) -> float:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from scripts.bench.server import n_descriptors, status_bytes
+
 MAX_MEMORY_MB = 600
 HALF_HEAD = b"GET /health/live HTTP/1.1\r\nhost: x\r\n"
 
@@ -55,8 +57,7 @@ class Server:
         return response.status, end
 
     def memory_mb(self, key: str) -> int:
-        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) // 1000 for line in lines if line.startswith(key))
+        return status_bytes(self.process, key) // 1_000_000
 
     def n_logged(self, message: str) -> int:
         return self.log.read_text().count(message)
@@ -77,8 +78,7 @@ def half_heads(binary: str) -> None:
 
 def files_run_out(binary: str) -> None:
     server = Server(binary, "lexicon-ner")
-    n_open = len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
-    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (n_open + 10, 4096))
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (n_descriptors(server.process) + 10, 4096))
     clients = server.half_heads(100)
     assert server.is_live(), "a server without descriptors keeps a client out"
     assert server.n_logged("a connection cannot be accepted") >= 1

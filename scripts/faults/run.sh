@@ -10,5 +10,5 @@ if [ -z "$binary" ]; then
     cargo build --release --locked --quiet
     binary=target/release/ressort
 fi
-python3 scripts/faults/connections.py "$binary"
-python3 scripts/faults/texts.py "$binary"
+python3 -m scripts.faults.connections "$binary"
+python3 -m scripts.faults.texts "$binary"

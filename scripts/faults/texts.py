@@ -9,7 +9,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from connections import MAX_MEMORY_MB, Server
+from scripts.bench.server import cpu_seconds
+
+from .connections import MAX_MEMORY_MB, Server
 
 MODEL = "../../models/ressort"
 LINE = json.dumps({"text": "Angela Merkel sprach am Montag in Berlin."}).encode()
@@ -71,9 +73,9 @@ def others_do_not_notice(binary: str, attack: Callable[[Server], list[threading.
         time.sleep(PAUSE_S)
     busy, bound = p99(durations), 2 * quiet + PIECE_S
     time.sleep(SETTLE_S)
-    cpu = cpu_seconds(server)
+    cpu = cpu_seconds(server.process)
     time.sleep(WATCH_S)
-    idle = cpu_seconds(server) - cpu
+    idle = cpu_seconds(server.process) - cpu
     peak, after = server.memory_mb("VmHWM"), server.memory_mb("VmRSS")
     print(
         f"  one line: p99 {quiet:.3f} s quiet, {busy:.3f} s busy (of {len(durations)}), {max(durations):.3f} s at most;"
@@ -130,12 +132,6 @@ def empty_parts(binary: str) -> None:
         return [threading.Thread(target=send) for _ in range(4)]
 
     others_do_not_notice(binary, attack)
-
-
-def cpu_seconds(server: Server) -> float:
-    with open(f"/proc/{server.process.pid}/stat", encoding="utf-8") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 SCENES: list[Callable[[str], None]] = [clients_that_leave, bulk_jobs, characters_that_expand, empty_parts]
