@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tokenizers::ModelWrapper;
 
 use crate::inference::cuts::can_cut;
+use crate::system::panics::caught;
 use crate::text::span::ByteSpan;
 
 /// A model's tokenizer, with what it puts around a sequence.
@@ -83,7 +84,7 @@ impl Tokenizer {
             return Ok(known);
         }
         // Without the lock, since it takes a while; where two read the same at once, each has its own.
-        let tokenizer = Arc::new(Self::from_json(json).map_err(|source| unreadable(path, source))?);
+        let tokenizer = Arc::new(Self::parse(json).map_err(|source| unreadable(path, source))?);
         let mut in_use = in_use();
         in_use.retain(|_, tokenizer| tokenizer.strong_count() > 0);
         in_use.insert(key, Arc::downgrade(&tokenizer));
@@ -92,7 +93,12 @@ impl Tokenizer {
 
     /// Reads a `tokenizer.json` and finds out what it puts around a sequence.
     pub fn from_file(path: &Path) -> Result<Self, TokenizeError> {
-        Self::from_json(&read(path)?).map_err(|source| unreadable(path, source))
+        Self::parse(&read(path)?).map_err(|source| unreadable(path, source))
+    }
+
+    fn parse(json: &[u8]) -> tokenizers::Result<Self> {
+        const REMEDY: &str = "; copy the checkpoint's own tokenizer.json here";
+        without_panic(|| Self::from_json(json)).map_err(|error| format!("{error}{REMEDY}").into())
     }
 
     fn from_json(json: &[u8]) -> tokenizers::Result<Self> {
@@ -140,7 +146,7 @@ impl Tokenizer {
 
     /// The tokens of the whole of `text`, however long it is, with spans in bytes of `text`.
     pub fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
-        let encoding = self.inner.encode(text, false).map_err(TokenizeError::Failed)?;
+        let encoding = without_panic(|| self.inner.encode(text, false)).map_err(TokenizeError::Failed)?;
         // Byte-level tokens may hold part of a character; their span is the whole of it.
         let widened = |&(start, end): &(usize, usize)| {
             ByteSpan::new(text.floor_char_boundary(start), text.ceil_char_boundary(end))
@@ -177,6 +183,11 @@ impl Window {
     pub fn is_empty(&self) -> bool {
         self.input_ids.is_empty()
     }
+}
+
+/// `tokenizers` 0.23 panics at some damaged files, and at texts that such a file does not fit, where it should give an error.
+fn without_panic<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    caught(work).unwrap_or_else(|message| Err(format!("the tokenizer is damaged: {message}").into()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TokenizeError> {
@@ -222,6 +233,15 @@ mod tests {
         drop(a);
         assert!(gone.upgrade().is_none(), "a tokenizer that nobody uses is kept");
         shared(&json);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_where_its_library_panics() {
+        let original = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models/xlmr-ner/tokenizer.json");
+        let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(original).unwrap()).unwrap();
+        json["normalizer"] = serde_json::json!({"type": "Precompiled", "precompiled_charsmap": "[["});
+        let error = Tokenizer::parse(json.to_string().as_bytes()).err().unwrap().to_string();
+        assert!(error.contains("damaged") && error.contains("checkpoint's own"), "{error}");
     }
 
     #[test]

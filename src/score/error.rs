@@ -73,6 +73,9 @@ pub enum ReadError {
         "one JSON document, and not JSON lines (one object a line); convert it, for instance with `jq -c {0} FILE > FILE.jsonl`"
     )]
     JsonDocument(&'static str),
+    /// A library panicked at the file.
+    #[error("the file is damaged ({0}); copy or write it again")]
+    Damaged(String),
     #[error("{0} of the rows that the checkpoint counts are not there")]
     TooFewRows(u64),
     #[error("line {line}, which names the columns: {error}")]

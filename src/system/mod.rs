@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod file_start;
 pub mod memory;
 pub mod memory_limits;
+pub mod panics;
 pub mod printable;
 pub mod private_file;
 pub mod progress;

@@ -21,6 +21,7 @@ use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::json_rows::json_lines;
 use crate::score::layout::{Columns, Layout, is_binary};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition};
+use crate::system::panics::caught;
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + Send>;
 
@@ -150,9 +151,13 @@ impl Reader for ColumnarReader {
     }
 
     fn next(&mut self, layout: &Layout) -> Result<Option<Record>, ScoreError> {
-        self.fill(layout).map_err(|error| ScoreError::Read { name: self.name.to_string(), source: error })?;
-        let Some(batch) = &mut self.current else { return Ok(None) };
-        let (text, passthrough) = batch.take(layout);
+        let taken = caught(|| {
+            self.fill(layout)?;
+            Ok(self.current.as_mut().map(|batch| batch.take(layout)))
+        });
+        let taken = taken.unwrap_or_else(|message| Err(ReadError::Damaged(message)));
+        let failed = |source| ScoreError::Read { name: self.name.to_string(), source };
+        let Some((text, passthrough)) = taken.map_err(failed)? else { return Ok(None) };
         self.n_read += 1;
         let origin = Origin { file: Arc::clone(&self.name), position: RowPosition::Row(self.n_read) };
         Ok(Some(Record { origin, text, passthrough }))

@@ -14,6 +14,7 @@ use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::format::{Compression, Format};
 use crate::score::inputs::{Location, Source};
 use crate::system::file_start::{N_POINTER, refuse_pointer};
+use crate::system::panics::caught;
 
 /// Opens `source`, whose bytes are counted in `count`.
 pub fn open(source: &Source, settings: ReadSettings, count: &ByteCount) -> Result<Box<dyn Reader>, ScoreError> {
@@ -23,14 +24,15 @@ pub fn open(source: &Source, settings: ReadSettings, count: &ByteCount) -> Resul
         Location::Stdin => None,
         Location::File(path) | Location::Pipe(path) => Some(path.as_path()),
     };
-    let opened = match path {
+    let open = || match path {
         None => read_as(source, io::stdin(), settings, count),
         Some(path) => File::open(path).map_err(ReadError::from).and_then(|file| match source.format {
             Format::Parquet => parquet(file, source, count, settings.max_row_bytes),
             _ => read_as(source, file, settings, count),
         }),
     };
-    opened.map_err(|error| match error {
+    // The libraries of typed columns panic at some damaged files.
+    caught(open).unwrap_or_else(|message| Err(ReadError::Damaged(message))).map_err(|error| match error {
         ReadError::Header { error: RowError::NotUtf8(_), line } => {
             ScoreError::NotUtf8 { origin: format!("{}, line {line}", source.name) }
         }
@@ -124,4 +126,47 @@ fn read_as(
         }
         Format::Parquet | Format::Text => unreachable!("these are opened by path"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, RecordBatch, StringArray};
+    use arrow::ipc::writer::StreamWriter;
+
+    use super::*;
+    use crate::score::layout::{ColumnChoice, Layout, SourceColumns};
+
+    fn read_all(path: &std::path::Path) -> Result<usize, ScoreError> {
+        let location = Location::File(path.to_owned());
+        let source = Source { name: "a.arrows".into(), format: Format::ArrowStream, location };
+        let mut reader = open(&source, ReadSettings::default(), &ByteCount::default())?;
+        let columns = SourceColumns { name: source.name.clone(), columns: reader.columns() };
+        let layout = Layout::new(&[columns], &ColumnChoice::default(), Format::Jsonl)?;
+        let mut n_rows = 0;
+        while reader.next(&layout)?.is_some() {
+            n_rows += 1;
+        }
+        Ok(n_rows)
+    }
+
+    #[test]
+    fn a_damaged_stream_of_columns_is_an_error_where_its_library_panics() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["Köln", "Ulm"]));
+        let batch = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes).unwrap();
+        assert_eq!(read_all(file.path()).unwrap(), 2);
+        // The offset of a buffer in its batch, 1,024 bytes further.
+        let offsets = bytes.windows(8).rposition(|window| window == 64_u64.to_le_bytes()).expect("the last buffer");
+        bytes[offsets + 1] = 4;
+        std::fs::write(file.path(), &bytes).unwrap();
+        let error = read_all(file.path()).unwrap_err();
+        assert!(matches!(error, ScoreError::Read { source: ReadError::Damaged(_), .. }), "{error:?}");
+    }
 }
