@@ -16,7 +16,7 @@ use ressort::http::{
 use ressort::inference::settings::RunSettings;
 use ressort::manifest::task::Task;
 use ressort::models::active_file::PersistedState;
-use ressort::models::registry::{ByTask, Registry, RegistryError};
+use ressort::models::registry::{ByTask, Registry, RegistryError, StartingModel};
 use ressort::models::spec::ModelSpec;
 use ressort::system::budget::MemoryBudget;
 use ressort::system::printable::printable;
@@ -179,7 +179,7 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {}:{}; choose another with --host and --port", args.host, args.port)
     })?;
-    let (mut registry, previous) = tokio::select! {
+    let Loaded { mut registry, starting, previous } = tokio::select! {
         loaded = load_registry(args) => loaded?,
         () = &mut stop => return Ok(()),
     };
@@ -198,29 +198,39 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     println!("{}", printable(&listening_line(&listener, &app.registry)?));
     let app = Arc::new(app);
     tokio::spawn(reload_on_hangup(Arc::clone(&app), hangup));
-    if let Some(previous) = previous {
-        tokio::spawn(remember_previous(Arc::clone(&app), previous));
-    }
+    tokio::spawn(complete(Arc::clone(&app), starting, previous));
     tokio::spawn(keep_metrics_small(metrics));
     serve(listener, app, stop, args.connections.settings()).await;
     Ok(())
 }
 
-/// Loads the models of the flags or of the state file, and returns what a rollback activates. With a state file that is of no
-/// use the server starts on its flags: a service that runs on its default is better than none.
-async fn load_registry(args: &ServeArgs) -> anyhow::Result<(Registry, Option<PersistedState>)> {
+/// Models that answer, and what is left to load.
+struct Loaded {
+    registry: Registry,
+    starting: Vec<StartingModel>,
+    /// What a rollback activates.
+    previous: Option<PersistedState>,
+}
+
+/// Loads the models of the flags or of the state file. With a state file that is of no use the server starts on its flags: a
+/// service that runs on its default is better than none.
+async fn load_registry(args: &ServeArgs) -> anyhow::Result<Loaded> {
     let settings = args.run_settings();
     let load = |persisted: Option<PersistedState>| {
         let (specs, active) = (args.models(persisted.as_ref()), args.active(persisted.as_ref()));
         let settings = settings.clone();
-        async move { Registry::load(&specs, active, &settings).await }
+        async move {
+            let previous = persisted.and_then(|persisted| persisted.previous).map(|previous| *previous);
+            let (registry, starting) = Registry::start(&specs, active, &settings).await?;
+            Ok::<_, RegistryError>(Loaded { registry, starting, previous })
+        }
     };
     let unusable = match PersistedState::read(&args.state_file()) {
-        Ok(None) => return Ok((load(None).await?, None)),
+        Ok(None) => return Ok(load(None).await?),
         // The flags name models, so that the file decides nothing.
-        Ok(Some(_)) if !args.models.is_default() => return Ok((load(None).await?, None)),
-        Ok(Some(persisted)) => match load(Some(persisted.clone())).await {
-            Ok(registry) => return Ok((registry, persisted.previous.map(|previous| *previous))),
+        Ok(Some(_)) if !args.models.is_default() => return Ok(load(None).await?),
+        Ok(Some(persisted)) => match load(Some(persisted)).await {
+            Ok(loaded) => return Ok(loaded),
             Err(error) => chain(error),
         },
         Err(error) => chain(error),
@@ -236,7 +246,7 @@ async fn load_registry(args: &ServeArgs) -> anyhow::Result<(Registry, Option<Per
             "the active models of the last run cannot be restored, and their file cannot be renamed; starting on the flags"
         ),
     }
-    Ok((load(None).await?, None))
+    Ok(load(None).await?)
 }
 
 /// On SIGHUP, reloads the model folders that changed. When a new version cannot be loaded, the old one stays in use.
@@ -258,7 +268,24 @@ async fn reload_on_hangup(app: Arc<App>, mut hangup: Signal) {
     }
 }
 
-/// Loads the models that a rollback activates, while the others already serve.
+/// Opens the other sessions of the models, and then loads those that a rollback activates, while the first sessions answer.
+async fn complete(app: Arc<App>, starting: Vec<StartingModel>, previous: Option<PersistedState>) {
+    for model in starting {
+        let name = model.model.name.clone();
+        if let Err(error) = model.complete().await {
+            tracing::error!(
+                model = name,
+                error = chain(error),
+                "only one session could be opened; windows run one by one"
+            );
+        }
+    }
+    if let Some(previous) = previous {
+        remember_previous(app, previous).await;
+    }
+}
+
+/// Loads the models that a rollback activates.
 async fn remember_previous(app: Arc<App>, previous: PersistedState) {
     if let Err(error) = app.registry.remember(&previous.specs(), &previous.active()).await {
         tracing::warn!(

@@ -111,6 +111,17 @@ pub struct BatchLimits {
     pub max_padding: f32,
 }
 
+impl BatchLimits {
+    /// Each window runs alone.
+    pub const ALONE: Self = Self { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self::ALONE
+    }
+}
+
 impl Padding {
     /// Fills up shorter windows with `id`.
     pub fn with(id: u32) -> Self {

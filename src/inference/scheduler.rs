@@ -13,27 +13,28 @@
 mod context;
 mod progress;
 mod queue;
+mod worker;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
-use crate::inference::batch::{Batch, BatchLimits, Padding, Run, RunError, WindowLogits};
+use crate::inference::batch::{BatchLimits, Padding, Run, RunError, WindowLogits};
 use crate::inference::tokenize::Window;
 use crate::system::memory::TrimOnDrop;
 pub use context::{Admission, Priority, RequestContext, RequestId};
 pub use progress::{Health, StuckRun};
 pub use queue::MAX_NEW_IN_A_ROW;
 use queue::{Job, QUANTUM, Queue};
+use worker::{LateStream, Shared};
 
 /// Makes a session.
-pub type MakeRun = Box<dyn Fn() -> Result<Box<dyn Run>, RunError> + Send + Sync>;
+pub type MakeRun = Arc<dyn Fn() -> Result<Box<dyn Run>, RunError> + Send + Sync>;
 
-/// The sessions of one model.
+/// The sessions of one model that are open when its scheduler starts: at least one. [`Scheduler::add_stream`] takes others.
 pub struct Sessions {
     /// Each computes on one thread, and gets a worker.
     pub streams: Vec<Box<dyn Run>>,
@@ -45,6 +46,8 @@ pub struct Sessions {
 
 pub struct Scheduler {
     shared: Arc<Shared>,
+    /// Where the first worker finds its stream, if it started without one.
+    late_stream: Mutex<Option<Arc<Mutex<Option<Box<dyn Run>>>>>>,
     normal_permits: LanePermits,
     /// Separate, so that bulk work does not keep other work out.
     bulk_permits: LanePermits,
@@ -91,44 +94,56 @@ pub enum ScheduleError {
     Run(#[from] RunError),
 }
 
-struct Shared {
-    queue: Mutex<Queue>,
-    wake: Condvar,
-    settings: SchedulerSettings,
-    make_stream: MakeRun,
-    /// The session that computes on all cores. Poisoned, and then left alone, when a run of it panics.
-    all_cores: Option<Mutex<Box<dyn Run>>>,
-    n_alive: AtomicUsize,
-    n_panics: AtomicUsize,
-    n_failed_batches: AtomicUsize,
-    /// Last, so that it is dropped after the sessions' weights.
-    _trim_on_drop: TrimOnDrop,
-}
-
 impl Scheduler {
-    /// Starts a worker for each stream.
+    /// Starts a worker for each stream. Without a stream, one worker uses the session that computes on all cores.
     pub fn start(settings: SchedulerSettings, sessions: Sessions) -> std::io::Result<Self> {
         let n_permits = settings.max_queued_windows.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let Sessions { streams, all_cores, make_stream } = sessions;
         let shared = Arc::new(Shared {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue::new(settings.limits)),
             wake: Condvar::new(),
-            settings,
-            make_stream: sessions.make_stream,
-            all_cores: sessions.all_cores.map(Mutex::new),
-            n_alive: AtomicUsize::new(sessions.streams.len()),
+            padding: settings.padding,
+            make_stream,
+            all_cores: all_cores.map(|session| Arc::new(Mutex::new(session))),
+            n_alive: AtomicUsize::new(0),
             n_panics: AtomicUsize::new(0),
             n_failed_batches: AtomicUsize::new(0),
             _trim_on_drop: TrimOnDrop,
         });
-        for (number, session) in sessions.streams.into_iter().enumerate() {
-            let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name(format!("run-{number}")).spawn(move || shared.work(session))?;
-        }
+        let late_stream = match &shared.all_cores {
+            Some(all_cores) if streams.is_empty() => {
+                let opened = Arc::default();
+                let (all_cores, make_stream) = (Arc::clone(all_cores), Arc::clone(&shared.make_stream));
+                let late = LateStream { all_cores, opened: Arc::clone(&opened), stream: None, make_stream };
+                shared.start_worker(Box::new(late))?;
+                Some(opened)
+            }
+            _ => None,
+        };
+        streams.into_iter().try_for_each(|stream| shared.start_worker(stream))?;
         let permits = || LanePermits {
             all: Arc::new(Semaphore::new(n_permits)),
             follow_up: Semaphore::new(n_follow_up_permits(n_permits)),
         };
-        Ok(Self { shared, normal_permits: permits(), bulk_permits: permits(), n_permits })
+        let late_stream = Mutex::new(late_stream);
+        Ok(Self { shared, late_stream, normal_permits: permits(), bulk_permits: permits(), n_permits })
+    }
+
+    /// Adds a stream that was opened after the scheduler started.
+    pub fn add_stream(&self, stream: Box<dyn Run>) -> std::io::Result<()> {
+        let late = self.late_stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match late {
+            Some(late) => {
+                *late.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+                Ok(())
+            }
+            None => self.shared.start_worker(stream),
+        }
+    }
+
+    /// Changes which windows share a run, from the next run on.
+    pub fn set_limits(&self, limits: BatchLimits) {
+        self.shared.lock().limits = limits;
     }
 
     /// Admits a document of about `n_windows`, before any work is done on it.
@@ -274,120 +289,6 @@ impl Drop for Scheduler {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.wake.notify_all();
-    }
-}
-
-impl Shared {
-    fn enqueue(&self, context: RequestContext, jobs: Vec<Job>) {
-        let mut queue = self.lock();
-        // The last worker may have gone since the caller was admitted; then the jobs are dropped, which answers them.
-        if self.n_alive.load(Ordering::Acquire) > 0 {
-            queue.push(context, jobs);
-        }
-        drop(queue);
-        self.wake.notify_all();
-    }
-
-    /// A worker's life: take, run, answer, until the queue is closed and empty.
-    fn work(&self, mut stream: Box<dyn Run>) {
-        while let Some((jobs, running)) = self.take() {
-            let on_all_cores = running.all_cores.is_some();
-            let run = catch_unwind(AssertUnwindSafe(|| self.run_jobs(stream.as_mut(), jobs, running)));
-            if run.is_ok() {
-                continue;
-            }
-            self.n_panics.fetch_add(1, Ordering::Relaxed);
-            if on_all_cores {
-                tracing::error!("the session for single runs panicked; they are computed on one thread from now on");
-                continue;
-            }
-            tracing::error!("a session panicked; it is replaced");
-            match (self.make_stream)() {
-                Ok(fresh) => stream = fresh,
-                Err(error) => {
-                    tracing::error!(%error, "a session cannot be replaced; its worker stops");
-                    break;
-                }
-            }
-        }
-        if self.n_alive.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.lock().clear();
-        }
-    }
-
-    /// The next windows to run together; `None` when there will be no more.
-    fn take(&self) -> Option<(Vec<Job>, Running<'_>)> {
-        let mut queue = self.lock();
-        loop {
-            queue.drop_lost(Instant::now());
-            let jobs = queue.take(self.settings.limits);
-            if !jobs.is_empty() {
-                let running = self.start_running(&mut queue, jobs.len());
-                return Some((jobs, running));
-            }
-            if queue.closed {
-                return None;
-            }
-            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Counts a run that is about to begin; a single run gets the all-cores session.
-    fn start_running(&self, queue: &mut Queue, n_windows: usize) -> Running<'_> {
-        let alone = queue.progress.is_idle() && queue.is_empty();
-        let number = queue.progress.start(n_windows, Instant::now());
-        let all_cores = self.all_cores.as_ref().filter(|_| alone).and_then(|session| session.try_lock().ok());
-        Running { shared: self, number, all_cores }
-    }
-
-    fn run_jobs(&self, stream: &mut dyn Run, jobs: Vec<Job>, mut running: Running<'_>) {
-        let windows: Vec<&Window> = jobs.iter().map(|job| &job.window).collect();
-        let batch = Batch::new(&windows, self.settings.padding);
-        let result = match &mut running.all_cores {
-            Some(session) => session.run(&batch),
-            None => stream.run(&batch),
-        };
-        if let Some(error) = result.as_ref().err().filter(|_| jobs.len() > 1) {
-            self.n_failed_batches.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(n_windows = jobs.len(), %error, "a batch failed; its windows run one by one");
-            // One bad input fails alone: each window gets a separate run.
-            drop(running);
-            for job in jobs.into_iter().filter(|job| job.is_wanted(Instant::now())) {
-                let running = self.start_running(&mut self.lock(), 1);
-                self.run_jobs(stream, vec![job], running);
-            }
-            return;
-        }
-        // Before the callers are answered, who may send their next window at once.
-        drop(running);
-        for (row, job) in jobs.into_iter().enumerate() {
-            let answer = result
-                .as_ref()
-                .map(|outputs| outputs.of_window(row, &job.window))
-                .map_err(|error| error.clone().into());
-            // A caller that has gone needs no answer.
-            let _ = job.reply.send(answer);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A run under way, counted in the queue for as long as this lives.
-struct Running<'s> {
-    shared: &'s Shared,
-    number: u64,
-    /// The session that computes on all cores, where this run is alone.
-    all_cores: Option<MutexGuard<'s, Box<dyn Run>>>,
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        // First, so that the next run that is alone finds it free.
-        self.all_cores = None;
-        self.shared.lock().progress.end(self.number, Instant::now());
     }
 }
 

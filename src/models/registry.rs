@@ -17,7 +17,7 @@ use crate::manifest::{ManifestError, content_hash};
 use crate::models::active_file::PersistedState;
 use crate::models::assignment::check_able;
 pub use crate::models::assignment::{AssignError, Assignment, ByTask};
-use crate::models::load::{LoadError, Model};
+use crate::models::load::{Incomplete, LoadError, Model};
 use crate::models::spec::ModelSpec;
 use crate::system::background::{self, BackgroundError};
 
@@ -28,6 +28,12 @@ pub struct Registry {
     settings: RunSettings,
     /// The file that keeps the active models for the next start.
     pub state_file: Option<PathBuf>,
+}
+
+/// A model that answers, with its other sessions left to open.
+pub struct StartingModel {
+    pub model: Arc<Model>,
+    incomplete: Incomplete,
 }
 
 /// Under which conditions a model is removed.
@@ -80,18 +86,37 @@ pub enum RegistryError {
 }
 
 impl Registry {
-    /// Loads every model of `specs`, one after the other. For a task that `active` leaves open, the first that gives it.
+    /// Loads every model of `specs` with all its sessions, one after the other. For a task that `active` leaves open, the first
+    /// that gives it.
     pub async fn load(
         specs: &[ModelSpec],
         active: ByTask<String>,
         settings: &RunSettings,
     ) -> Result<Self, RegistryError> {
-        let mut models: Vec<Arc<Model>> = Vec::new();
+        let (registry, starting) = Self::start(specs, active, settings).await?;
+        for model in starting {
+            let name = model.model.name.clone();
+            model.complete().await.map_err(|source| RegistryError::Load { name, source: Box::new(source) })?;
+        }
+        Ok(registry)
+    }
+
+    /// Like [`Registry::load`], but each model so far only that it answers. The caller completes them.
+    pub async fn start(
+        specs: &[ModelSpec],
+        active: ByTask<String>,
+        settings: &RunSettings,
+    ) -> Result<(Self, Vec<StartingModel>), RegistryError> {
+        let (mut models, mut starting): (Vec<Arc<Model>>, _) = (Vec::new(), Vec::new());
         for spec in specs {
             if models.iter().any(|model| model.name == spec.name) {
                 return Err(RegistryError::Duplicate(spec.name.clone()));
             }
-            models.push(load_model(spec, settings).await?);
+            let load = |source| RegistryError::Load { name: spec.name.clone(), source: Box::new(source) };
+            let (model, incomplete) = Model::start(spec, settings).await.map_err(load)?;
+            let model = Arc::new(model);
+            starting.push(StartingModel { model: Arc::clone(&model), incomplete });
+            models.push(model);
         }
         let first_for = |task| models.iter().find(|model| model.answers(task)).map(|model| model.name.clone());
         let active = ByTask {
@@ -101,12 +126,13 @@ impl Registry {
         let models = models.into_iter().map(|model| (model.name.clone(), model)).collect();
         let mut state = State { models, ..State::default() };
         state.active = state.assign(None, &active)?;
-        Ok(Self {
+        let registry = Self {
             state: ArcSwap::from_pointee(state),
             changing: Mutex::default(),
             settings: settings.clone(),
             state_file: None,
-        })
+        };
+        Ok((registry, starting))
     }
 
     /// All models by name. After a rollback an active model may have the name of a newer version; the active one comes first.
@@ -290,6 +316,13 @@ impl Registry {
         let freed = tokio::task::spawn_blocking(move || drop(before)).await;
         freed.map_err(|_| BackgroundError::Broken)?;
         Ok(())
+    }
+}
+
+impl StartingModel {
+    /// Opens the other sessions.
+    pub async fn complete(self) -> Result<(), LoadError> {
+        self.incomplete.complete(&self.model).await
     }
 }
 

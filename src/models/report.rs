@@ -132,9 +132,9 @@ impl ModelReport {
             arithmetic_reason: model.arithmetic.reason(),
             passed_over: PassedOver::of(model),
             streams: model.n_streams,
-            max_batch_windows: model.batch_limits.max_windows,
-            notes: model.notes.clone(),
-            memory: Memory { file_bytes: manifest.graph.n_bytes, resident_bytes: model.resident_bytes },
+            max_batch_windows: model.batch_limits().max_windows,
+            notes: model.notes(),
+            memory: Memory { file_bytes: manifest.graph.n_bytes, resident_bytes: model.resident_bytes() },
         }
     }
 }

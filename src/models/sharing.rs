@@ -2,7 +2,7 @@
 //!
 //! A graph may read padding as text: it has no `attention_mask`, or pools the last token that is not a padding id of its
 //! own. Its answers would depend on what else is in the queue, and the cache would keep them. So windows are run alone and
-//! together before the first request, and compared.
+//! together when a model is loaded, and compared. Until then each window runs alone.
 
 use crate::inference::batch::{Batch, BatchLimits, Outputs, Padding, Run, WindowHead, WindowLogits};
 use crate::inference::settings::{Batching, Provider};
@@ -26,9 +26,6 @@ pub struct TrialSource<'m> {
     pub provider: Provider,
 }
 
-/// Each window runs alone.
-pub const ALONE: BatchLimits = BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
-
 /// Models whose runs read fewer bytes of weights are tried with more windows.
 const SMALL_BYTES: u64 = 64_000_000;
 
@@ -36,7 +33,7 @@ const SMALL_BYTES: u64 = 64_000_000;
 /// so that only short windows of nearly one length meet; a GPU wants them large.
 pub fn limits(manifest: &Manifest, provider: Provider, batching: Batching) -> BatchLimits {
     if manifest.graph.precision.depends_on_batch() || batching == Batching::Alone {
-        return ALONE;
+        return BatchLimits::ALONE;
     }
     let limits = match provider.is_gpu() {
         true => BatchLimits { max_windows: 64, max_tokens: 16_384, max_padding: 0.2 },
@@ -48,17 +45,17 @@ pub fn limits(manifest: &Manifest, provider: Provider, batching: Batching) -> Ba
 
 impl Sharing {
     /// `limits`, unless windows that share a run get other logits than alone.
-    pub fn find(source: TrialSource<'_>, limits: BatchLimits, streams: &mut [Box<dyn Run>]) -> Self {
-        let Some(session) = streams.first_mut().filter(|_| limits.max_windows > 1) else {
+    pub fn find(source: TrialSource<'_>, limits: BatchLimits, session: &mut dyn Run) -> Self {
+        if limits.max_windows <= 1 {
             return Self { limits, reason: None };
-        };
+        }
         let reason = match source.pad_id() {
             None => Some("no padding token is known: config.json and tokenizer_config.json name none".to_owned()),
-            Some(_) => fault(source, limits, session.as_mut()),
+            Some(_) => fault(source, limits, session),
         };
         match reason {
             None => Self { limits, reason },
-            Some(_) => Self { limits: ALONE, reason },
+            Some(_) => Self { limits: BatchLimits::ALONE, reason },
         }
     }
 }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use crate::inference::batch::{Batch, HeadOutput, Outputs, Run, RunError};
 use crate::inference::decode::entities::TagScheme;
 use crate::inference::pipeline::EntityTags;
-use crate::inference::scheduler::Sessions;
-use crate::inference::tokenize::{TokenizeError, Tokens, Window};
+use crate::inference::tokenize::{TokenizeError, Tokens};
 use crate::manifest::tags::rename_tags;
 use crate::manifest::task::{GraphScores, Pooling, ProblemType, Task};
 use crate::manifest::{EntityHead, Manifest, TopicHead, default_label, export_task};
@@ -28,30 +27,12 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Runs every session on a short window and one also on the longest, so that a position table that is too short shows
-    /// here. The all-cores session is the fastest.
-    pub fn run(source: TrialSource<'_>, sessions: &mut Sessions) -> Result<Self, TrialError> {
+    /// Runs the first session on a short window and on the longest, so that a position table that is too short shows here.
+    pub fn run(source: TrialSource<'_>, session: &mut dyn Run) -> Result<Self, TrialError> {
         // Enough to find a wrong position table, without a minute's wait for a model of 8,192 tokens.
         const LONGEST: usize = 1024;
-        let TrialSource { manifest, tokenizer, windowing, .. } = source;
-        let tokens = tokenizer.tokenize("Das ist ein Satz. ")?;
-        let of_length = |n: usize| {
-            let ids = tokens.ids.iter().copied().cycle().take(n).collect();
-            tokenizer.window(&Tokens { ids, ..Default::default() }, 0..n)
-        };
-        let padding = source.padding();
-        let run = |session: &mut Box<dyn Run>, window: Window| {
-            let batch = Batch::new(&[&window], padding);
-            session.run(&batch).map_err(|source| TrialError::Run { path: manifest.onnx_file.clone(), source })
-        };
-        let short = of_length(tokens.ids.len().min(windowing.capacity()));
-        let mut outputs = Vec::new();
-        for session in sessions.streams.iter_mut().chain(&mut sessions.all_cores) {
-            outputs.push(run(session, short.clone())?);
-        }
-        if let Some(session) = sessions.all_cores.as_mut().or(sessions.streams.first_mut()) {
-            outputs.push(run(session, of_length(windowing.capacity().min(LONGEST)))?);
-        }
+        let lengths = [short(source)?, source.windowing.capacity().min(LONGEST)];
+        let outputs = lengths.into_iter().map(|n| run(source, session, n)).collect::<Result<_, _>>()?;
         Ok(Self { outputs })
     }
 
@@ -114,6 +95,26 @@ impl Trial {
         let scheme = TagScheme::of(&head.tags).with_scores(head.scores);
         Ok(EntityTags { scheme, aggregation: head.aggregation })
     }
+}
+
+/// Runs a further session once.
+pub fn check_session(source: TrialSource<'_>, session: &mut dyn Run) -> Result<(), TrialError> {
+    run(source, session, short(source)?).map(drop)
+}
+
+const TEXT: &str = "Das ist ein Satz. ";
+
+/// Tokens of a short window.
+fn short(source: TrialSource<'_>) -> Result<usize, TrialError> {
+    Ok(source.tokenizer.tokenize(TEXT)?.ids.len().min(source.windowing.capacity()))
+}
+
+/// Runs a window of `n` tokens.
+fn run(source: TrialSource<'_>, session: &mut dyn Run, n: usize) -> Result<Outputs, TrialError> {
+    let ids = source.tokenizer.tokenize(TEXT)?.ids.into_iter().cycle().take(n).collect();
+    let window = source.tokenizer.window(&Tokens { ids, ..Default::default() }, 0..n);
+    let batch = Batch::new(&[&window], source.padding());
+    session.run(&batch).map_err(|error| TrialError::Run { path: source.manifest.onnx_file.clone(), source: error })
 }
 
 /// What the graph has made of an output's logits: as its last operator says, or as rows show that sum to one.

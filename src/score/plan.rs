@@ -76,7 +76,7 @@ fn model_fingerprint(model: &Model) -> Value {
         "version": model.version,
         "provider": model.placement.provider.to_string(),
         "arithmetic": model.arithmetic.as_str(),
-        "windows of a run": model.batch_limits.max_windows,
+        "windows of a run": model.batch_limits().max_windows,
     })
 }
 

@@ -1,4 +1,5 @@
-//! Runs work that takes seconds on a separate thread of low priority, so that it does not slow live traffic.
+//! Runs work that takes seconds on a separate thread: at low priority, so that it does not slow live traffic, or at that of
+//! the process, where there is no traffic yet.
 #![allow(unsafe_code, reason = "docs/architecture.md explains it")]
 
 use tokio::sync::oneshot;
@@ -14,10 +15,18 @@ pub enum BackgroundError {
 
 /// Runs `work` at low priority and returns its result. Threads that `work` starts have the same low priority.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BackgroundError> {
+    let at_low_priority = || {
+        lower_priority();
+        work()
+    };
+    on_thread(at_low_priority).await
+}
+
+/// Runs `work` on a thread and returns its result.
+pub async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, BackgroundError> {
     let (send, receive) = oneshot::channel();
     let thread = std::thread::Builder::new().name("background".to_owned());
     thread.spawn(move || {
-        lower_priority();
         // A caller that has gone needs no answer.
         let _ = send.send(work());
     })?;

@@ -144,7 +144,7 @@ fn check_same(a: &Prediction, b: &Prediction) -> Result<(), TestCaseError> {
 async fn a_model_with_dynamic_activations_gives_the_same_in_company() {
     for name in ["bert-cased-ner-int8", "xlmr-cls-int8"] {
         let model = load(name).await;
-        assert_eq!(model.batch_limits.max_windows, 1, "{name}");
+        assert_eq!(model.batch_limits().max_windows, 1, "{name}");
         let texts = ["Berlin", "Angela Merkel sprach", "Am Montag in München", "Ulm"];
         let run = |text: &str| model.pipeline.predict(text.into(), options());
         let (a, b, c, d) = tokio::join!(run(texts[0]), run(texts[1]), run(texts[2]), run(texts[3]));

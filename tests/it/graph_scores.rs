@@ -117,7 +117,7 @@ async fn entities(operator: &str) -> Vec<(String, usize, f32)> {
     let folder = folder(graph.output("logits", FLOAT32, &[0, 0, 3]), &["O", "B-PER", "I-PER"]);
     as_tagger(&folder);
     let model = load(&folder).await;
-    assert_eq!(model.notes.len(), usize::from(operator != "Identity"), "{:?}", model.notes);
+    assert_eq!(model.notes().len(), usize::from(operator != "Identity"), "{:?}", model.notes());
     let mut found = Vec::new();
     for strategy in [AggregationStrategy::None, AggregationStrategy::Average, AggregationStrategy::Viterbi] {
         let text = TEXTS[2].repeat(4);

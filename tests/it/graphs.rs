@@ -87,7 +87,7 @@ pub async fn load(folder: &TempDir) -> Model {
 
 /// Checks that a note of the model's report says `part`.
 pub fn with_note(model: &Model, part: &str) {
-    assert!(model.notes.iter().any(|note| note.contains(part)), "{part:?} is missing in {:?}", model.notes);
+    assert!(model.notes().iter().any(|note| note.contains(part)), "{part:?} is missing in {:?}", model.notes());
 }
 
 /// The scores of a text in the order of the labels.
@@ -110,7 +110,7 @@ pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, context: &s
 #[tokio::test]
 async fn inputs_of_other_kinds_names_and_shapes_give_the_same_answers() {
     let usual = load(&folder(classifier(&USUAL, 3), &LABELS)).await;
-    assert_eq!((usual.batch_limits.max_windows, usual.notes.len()), (8, 0));
+    assert_eq!((usual.batch_limits().max_windows, usual.notes().len()), (8, 0));
     let model_inputs = "[model.inputs]\ninput_ids = \"a\"\nattention_mask = \"b\"\n";
     for (names, toml, note) in [
         (Names { ids: ("input_ids", INT32), mask: ("attention_mask", INT32), ..USUAL }, "", "is given as int32"),
@@ -251,7 +251,7 @@ async fn where_padding_changes_answers_windows_run_alone() {
     for (graph, context) in padding_sensitive() {
         let folder = folder(graph, &LABELS);
         let model = Arc::new(load(&folder).await);
-        assert_eq!(model.batch_limits.max_windows, 1, "{context}");
+        assert_eq!(model.batch_limits().max_windows, 1, "{context}");
         with_note(&model, "padding or other windows change");
         // In one request, each text gets the answer that it gets alone.
         let mut alone = Vec::new();
@@ -276,7 +276,7 @@ async fn the_padding_id_of_the_config_goes_before_the_tokenizers() {
         config.insert("pad_token_id".into(), 3.into());
     });
     let model = load(&folder).await;
-    assert_eq!((model.batch_limits.max_windows, &model.notes[..]), (8, &[][..]));
+    assert_eq!((model.batch_limits().max_windows, &model.notes()[..]), (8, &[][..]));
 }
 
 #[tokio::test]
@@ -290,8 +290,8 @@ async fn a_model_without_a_padding_token_runs_one_window_at_a_time() {
     let text = std::fs::read_to_string(&path).unwrap().replace("[PAD]", "[PDD]");
     std::fs::write(&path, text).unwrap();
     let model = load(&folder).await;
-    assert_eq!(model.batch_limits.max_windows, 1);
-    assert!(model.notes[0].contains("no padding token is known"), "{:?}", model.notes);
+    assert_eq!(model.batch_limits().max_windows, 1);
+    assert!(model.notes()[0].contains("no padding token is known"), "{:?}", model.notes());
 }
 
 #[tokio::test]
@@ -300,6 +300,6 @@ async fn a_tagger_without_a_mask_reads_each_token() {
     let folder = folder(graph.output("output", FLOAT32, &[0, 0, 3]), &["O", "PER", "LOC"]);
     as_tagger(&folder);
     let model = load(&folder).await;
-    assert_eq!(model.batch_limits.max_windows, 8, "padding is not read by other tokens");
+    assert_eq!(model.batch_limits().max_windows, 8, "padding is not read by other tokens");
     assert!(predict(&model, TEXTS[2], options()).await.entities.is_some_and(|entities| !entities.is_empty()));
 }

@@ -222,6 +222,6 @@ async fn a_window_that_is_to_run_alone_has_no_company() {
     let of = |batching| RunSettings { batching, ..settings() };
     for (batching, is_alone) in [(Batching::Alone, true), (Batching::Shared, false)] {
         let model = Model::load(&spec("two-heads"), &of(batching)).await.unwrap();
-        assert_eq!(model.batch_limits.max_windows == 1, is_alone, "{batching:?}");
+        assert_eq!(model.batch_limits().max_windows == 1, is_alone, "{batching:?}");
     }
 }

@@ -28,6 +28,8 @@ pub struct Queue {
     /// Served while the other lane is empty.
     bulk: Lane,
     pub progress: Progress,
+    /// Which windows share a run.
+    pub limits: BatchLimits,
     /// Set when the scheduler is dropped: workers finish what waits, and stop.
     pub closed: bool,
 }
@@ -67,6 +69,10 @@ struct Waiting {
 }
 
 impl Queue {
+    pub fn new(limits: BatchLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// Adds the windows of a document. That of a follow-up document had a share before.
     pub fn push(&mut self, context: RequestContext, jobs: Vec<Job>) {
         if self.is_empty() {
@@ -94,9 +100,9 @@ impl Queue {
     }
 
     /// The windows that run next, together; none when none wait.
-    pub fn take(&mut self, limits: BatchLimits) -> Vec<Job> {
+    pub fn take(&mut self) -> Vec<Job> {
         let lane = if self.normal.requests.is_empty() { &mut self.bulk } else { &mut self.normal };
-        lane.take(limits)
+        lane.take(self.limits)
     }
 
     fn lane(&mut self, priority: Priority) -> &mut Lane {

@@ -1,10 +1,11 @@
 //! Rules of the queue and its workers, over fake sessions.
 
 use super::*;
-use crate::inference::batch::{HeadOutput, Outputs, WindowHead};
+use crate::inference::batch::{Batch, HeadOutput, Outputs, WindowHead};
 use ndarray::Array3;
 use std::time::Duration;
 
+mod late;
 mod order;
 
 /// A session that gives each token's id as its logit, after `before` has seen the batch.
@@ -26,7 +27,7 @@ where
     let limits = BatchLimits { max_windows: 4, max_tokens: 64, max_padding: 0.5 };
     let settings = SchedulerSettings { max_queued_windows, limits, padding: Padding::default() };
     let streams: Vec<Box<dyn Run>> = vec![Box::new(Fake(before()))];
-    let make_stream: MakeRun = Box::new(move || Ok(Box::new(Fake(before()))));
+    let make_stream: MakeRun = Arc::new(move || Ok(Box::new(Fake(before()))));
     Scheduler::start(settings, Sessions { streams, all_cores: None, make_stream }).unwrap()
 }
 
@@ -158,7 +159,7 @@ async fn a_long_document_needs_one_free_permit_and_takes_the_others_as_they_come
 
 #[tokio::test]
 async fn neither_a_long_document_nor_many_follow_up_documents_keep_others_out() {
-    let limits = BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
+    let limits = BatchLimits::ALONE;
     let settings = SchedulerSettings { max_queued_windows: 20, limits, padding: Padding::default() };
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let held = move |_: &Batch| {
@@ -166,7 +167,7 @@ async fn neither_a_long_document_nor_many_follow_up_documents_keep_others_out() 
         Ok(())
     };
     let sessions =
-        Sessions { streams: vec![Box::new(Fake(held))], all_cores: None, make_stream: Box::new(|| Err(failed())) };
+        Sessions { streams: vec![Box::new(Fake(held))], all_cores: None, make_stream: Arc::new(|| Err(failed())) };
     let scheduler = Scheduler::start(settings, sessions).unwrap();
     let n_free = || scheduler.normal_permits.all.available_permits();
     let request = request_context(Admission::Try);
@@ -324,9 +325,9 @@ fn with_all_cores_session() -> (Scheduler, Arc<AtomicUsize>, std::sync::mpsc::Se
         Ok(())
     };
     let (streams, all_cores) = (vec![stream(), stream()], Some(Box::new(Fake(all_cores)) as Box<dyn Run>));
-    let limits = BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
+    let limits = BatchLimits::ALONE;
     let settings = SchedulerSettings { max_queued_windows: 100, limits, padding: Padding::default() };
-    let sessions = Sessions { streams, all_cores, make_stream: Box::new(|| Err(failed())) };
+    let sessions = Sessions { streams, all_cores, make_stream: Arc::new(|| Err(failed())) };
     (Scheduler::start(settings, sessions).unwrap(), n_single, release)
 }
 

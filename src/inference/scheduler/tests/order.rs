@@ -8,7 +8,7 @@ async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<Vec<u32>>)>) -> 
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let runs = Arc::new(Mutex::new(Vec::new()));
     let (wait, seen) = (Arc::new(Mutex::new(wait)), Arc::clone(&runs));
-    let limits = BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
+    let limits = BatchLimits::ALONE;
     let settings = SchedulerSettings { max_queued_windows: 100, limits, padding: Padding::default() };
     let fake = move |batch: &Batch| {
         seen.lock().unwrap().push(batch.input_ids[[0, 0]] as u32);
@@ -16,7 +16,7 @@ async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<Vec<u32>>)>) -> 
         Ok(())
     };
     let sessions =
-        Sessions { streams: vec![Box::new(Fake(fake))], all_cores: None, make_stream: Box::new(|| Err(failed())) };
+        Sessions { streams: vec![Box::new(Fake(fake))], all_cores: None, make_stream: Arc::new(|| Err(failed())) };
     let scheduler = Arc::new(Scheduler::start(settings, sessions).unwrap());
     let ask = |context, ids: Vec<u32>| {
         let scheduler = Arc::clone(&scheduler);
@@ -81,7 +81,7 @@ async fn a_new_request_waits_for_no_quantum_of_those_that_had_one() {
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let runs = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&runs);
-    let limits = BatchLimits { max_windows: 1, max_tokens: 0, max_padding: 0.0 };
+    let limits = BatchLimits::ALONE;
     let settings = SchedulerSettings { max_queued_windows: 100, limits, padding: Padding::default() };
     let fake = move |batch: &Batch| {
         seen.lock().unwrap().push(batch.input_ids[[0, 0]] as u32);
@@ -89,7 +89,7 @@ async fn a_new_request_waits_for_no_quantum_of_those_that_had_one() {
         Ok(())
     };
     let sessions =
-        Sessions { streams: vec![Box::new(Fake(fake))], all_cores: None, make_stream: Box::new(|| Err(failed())) };
+        Sessions { streams: vec![Box::new(Fake(fake))], all_cores: None, make_stream: Arc::new(|| Err(failed())) };
     let scheduler = Scheduler::start(settings, sessions).unwrap();
     let ask = |ids: std::ops::Range<u32>, admission| {
         Box::pin(scheduler.run(ids.map(window).collect(), request_context(admission)))

@@ -1,0 +1,181 @@
+//! The worker threads: each takes the windows that are next, runs them on its session, and answers each.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::queue::{Job, Queue};
+use super::{MakeRun, RequestContext};
+use crate::inference::batch::{Batch, Outputs, Padding, Run, RunError};
+use crate::inference::tokenize::Window;
+use crate::system::memory::TrimOnDrop;
+
+/// What a scheduler and its workers share.
+pub struct Shared {
+    pub queue: Mutex<Queue>,
+    pub wake: Condvar,
+    pub padding: Padding,
+    pub make_stream: MakeRun,
+    /// The session that computes on all cores. Poisoned, and then left alone, when a run of it panics.
+    pub all_cores: Option<AllCores>,
+    pub n_alive: AtomicUsize,
+    pub n_panics: AtomicUsize,
+    pub n_failed_batches: AtomicUsize,
+    /// Last, so that it is dropped after the sessions' weights.
+    pub _trim_on_drop: TrimOnDrop,
+}
+
+pub type AllCores = Arc<Mutex<Box<dyn Run>>>;
+
+/// The stream of the first worker of a model whose streams are opened after the session that computes on all cores.
+pub struct LateStream {
+    /// Takes the runs until then.
+    pub all_cores: AllCores,
+    pub opened: Arc<Mutex<Option<Box<dyn Run>>>>,
+    pub stream: Option<Box<dyn Run>>,
+    pub make_stream: MakeRun,
+}
+
+impl Shared {
+    pub fn enqueue(&self, context: RequestContext, jobs: Vec<Job>) {
+        let mut queue = self.lock();
+        // The last worker may have gone since the caller was admitted; then the jobs are dropped, which answers them.
+        if self.n_alive.load(Ordering::Acquire) > 0 {
+            queue.push(context, jobs);
+        }
+        drop(queue);
+        self.wake.notify_all();
+    }
+
+    /// Starts a worker, which owns `stream`.
+    pub fn start_worker(self: &Arc<Self>, stream: Box<dyn Run>) -> std::io::Result<()> {
+        let number = self.n_alive.fetch_add(1, Ordering::AcqRel);
+        let shared = Arc::clone(self);
+        let thread = std::thread::Builder::new().name(format!("run-{number}"));
+        let started = thread.spawn(move || shared.work(stream)).map(drop);
+        if started.is_err() {
+            self.n_alive.fetch_sub(1, Ordering::AcqRel);
+        }
+        started
+    }
+
+    /// A worker's life: take, run, answer, until the queue is closed and empty.
+    fn work(&self, mut stream: Box<dyn Run>) {
+        while let Some((jobs, running)) = self.take() {
+            let on_all_cores = running.all_cores.is_some();
+            let run = catch_unwind(AssertUnwindSafe(|| self.run_jobs(stream.as_mut(), jobs, running)));
+            if run.is_ok() {
+                continue;
+            }
+            self.n_panics.fetch_add(1, Ordering::Relaxed);
+            if on_all_cores {
+                tracing::error!("the session for single runs panicked; they are computed on one thread from now on");
+                continue;
+            }
+            tracing::error!("a session panicked; it is replaced");
+            match (self.make_stream)() {
+                Ok(fresh) => stream = fresh,
+                Err(error) => {
+                    tracing::error!(%error, "a session cannot be replaced; its worker stops");
+                    break;
+                }
+            }
+        }
+        if self.n_alive.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.lock().clear();
+        }
+    }
+
+    /// The next windows to run together; `None` when there will be no more.
+    fn take(&self) -> Option<(Vec<Job>, Running<'_>)> {
+        let mut queue = self.lock();
+        loop {
+            queue.drop_lost(Instant::now());
+            let jobs = queue.take();
+            if !jobs.is_empty() {
+                let running = self.start_running(&mut queue, jobs.len());
+                return Some((jobs, running));
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Counts a run that is about to begin; a single run gets the all-cores session.
+    fn start_running(&self, queue: &mut Queue, n_windows: usize) -> Running<'_> {
+        let alone = queue.progress.is_idle() && queue.is_empty();
+        let number = queue.progress.start(n_windows, Instant::now());
+        let all_cores = self.all_cores.as_ref().filter(|_| alone).and_then(|session| session.try_lock().ok());
+        Running { shared: self, number, all_cores }
+    }
+
+    fn run_jobs(&self, stream: &mut dyn Run, jobs: Vec<Job>, mut running: Running<'_>) {
+        let windows: Vec<&Window> = jobs.iter().map(|job| &job.window).collect();
+        let batch = Batch::new(&windows, self.padding);
+        let result = match &mut running.all_cores {
+            Some(session) => session.run(&batch),
+            None => stream.run(&batch),
+        };
+        if let Some(error) = result.as_ref().err().filter(|_| jobs.len() > 1) {
+            self.n_failed_batches.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(n_windows = jobs.len(), %error, "a batch failed; its windows run one by one");
+            // One bad input fails alone: each window gets a separate run.
+            drop(running);
+            for job in jobs.into_iter().filter(|job| job.is_wanted(Instant::now())) {
+                let running = self.start_running(&mut self.lock(), 1);
+                self.run_jobs(stream, vec![job], running);
+            }
+            return;
+        }
+        // Before the callers are answered, who may send their next window at once.
+        drop(running);
+        for (row, job) in jobs.into_iter().enumerate() {
+            let answer = result
+                .as_ref()
+                .map(|outputs| outputs.of_window(row, &job.window))
+                .map_err(|error| error.clone().into());
+            // A caller that has gone needs no answer.
+            let _ = job.reply.send(answer);
+        }
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A run under way, counted in the queue for as long as this lives.
+struct Running<'s> {
+    shared: &'s Shared,
+    number: u64,
+    /// The session that computes on all cores, where this run is alone.
+    all_cores: Option<MutexGuard<'s, Box<dyn Run>>>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        // First, so that the next run that is alone finds it free.
+        self.all_cores = None;
+        self.shared.lock().progress.end(self.number, Instant::now());
+    }
+}
+
+impl Run for LateStream {
+    fn run(&mut self, batch: &Batch) -> Result<Outputs, RunError> {
+        if self.stream.is_none() {
+            self.stream = self.opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        if self.stream.is_none() {
+            if let Ok(mut all_cores) = self.all_cores.lock() {
+                return all_cores.run(batch);
+            }
+        }
+        match &mut self.stream {
+            Some(stream) => stream.run(batch),
+            None => self.stream.insert((self.make_stream)()?).run(batch),
+        }
+    }
+}
