@@ -311,3 +311,56 @@ fn answer_groups(groups: Vec<Group>, entities: &[AnswerEntity]) -> Vec<AnswerGro
     };
     groups.into_iter().map(answer).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(topics: Option<usize>, texts: Option<&[&str]>) -> Answer {
+        let topic = |index| AnswerTopic {
+            label: "t".into(),
+            score: 1.0,
+            accepted: true,
+            code: None,
+            index,
+            logit: 1.0,
+            evidence: None,
+        };
+        let entity = |text: &&str| AnswerEntity {
+            label: "PER".into(),
+            score: 1.0,
+            text: (*text).to_owned(),
+            field: None,
+            start: 0,
+            end: 1,
+        };
+        Answer {
+            id: None,
+            topics: topics.map(|n| (0..n).map(topic).collect()),
+            entities: texts.map(|texts| texts.iter().map(entity).collect()),
+            groups: None,
+            evidence_method: None,
+            usage: AnswerUsage {
+                characters: 1,
+                tokens: 1,
+                windows: 1,
+                evidence_windows: 0,
+                truncated: false,
+                cached: false,
+            },
+            models: AnswerModels { topics: None, entities: None },
+            memory: None,
+        }
+    }
+
+    #[test]
+    fn an_answer_takes_the_memory_of_its_topics_its_entities_and_their_texts() {
+        let empty = answer(None, None).n_bytes_about();
+        assert_eq!(empty, size_of::<Answer>() as u64);
+        let of_topics = answer(Some(3), None).n_bytes_about() - empty;
+        assert_eq!(of_topics, 3 * (size_of::<AnswerTopic>() + 64) as u64);
+        let of_entities = answer(None, Some(&["Ulm", "Köln"])).n_bytes_about() - empty;
+        assert_eq!(of_entities, 2 * (size_of::<AnswerEntity>() + 64) as u64 + 8);
+        assert_eq!(answer(Some(3), Some(&["Ulm", "Köln"])).n_bytes_about(), empty + of_topics + of_entities);
+    }
+}

@@ -73,6 +73,7 @@ fn size(prediction: &Prediction) -> u32 {
 mod tests {
     use super::*;
     use crate::inference::decode::entities::Entity;
+    use crate::inference::decode::topics::Topic;
     use crate::inference::pipeline::Overflow;
     use crate::inference::scheduler::Priority;
     use crate::inference::scheduler::{Admission, RequestContext, RequestId};
@@ -126,6 +127,19 @@ mod tests {
         let prediction = Arc::new(Prediction::default());
         cache.insert(key, Arc::clone(&prediction));
         assert!(cache.get(&key).is_some_and(|found| Arc::ptr_eq(&found, &prediction)));
+    }
+
+    #[test]
+    fn a_prediction_weighs_what_its_topics_and_entities_take() {
+        let topic = Topic { index: 0, logit: 1.0, score: 1.0, accepted: true };
+        let entity = |label: &str| Entity { label: label.to_owned(), span: ByteSpan::new(0, 1), score: 1.0 };
+        let (empty, (a_topic, an_entity)) = (size(&Prediction::default()), (size_of::<Topic>(), size_of::<Entity>()));
+        let topics = Prediction { topics: Some(vec![topic; 3]), ..Prediction::default() };
+        assert_eq!(size(&topics), empty + 3 * a_topic as u32);
+        let entities = Prediction { entities: Some(vec![entity("PER"), entity("PERSON")]), ..Prediction::default() };
+        assert_eq!(size(&entities), empty + 2 * an_entity as u32 + 9);
+        let both = Prediction { topics: topics.topics, ..entities };
+        assert_eq!(size(&both), empty + 3 * a_topic as u32 + 2 * an_entity as u32 + 9);
     }
 
     #[test]

@@ -219,9 +219,19 @@ mod tests {
         let options = ClassifyOptions { label_language: Some("en".into()), ..ClassifyOptions::default() };
         let error = options.clone().with_known_language(&ByTask::default()).unwrap_err();
         assert_eq!((error.code(), error.to_string().contains("`en`")), ("invalid_request", true));
-        assert_eq!(options.with_language_or_labels(&ByTask::default()).label_language, None);
+        let others = ClassifyOptions { top_k: 7, ..options };
+        let expected = ClassifyOptions { label_language: None, ..others.clone() };
+        assert_eq!(others.with_language_or_labels(&ByTask::default()), expected);
         let none = ClassifyOptions::default();
         assert_eq!(none.clone().with_known_language(&ByTask::default()), Ok(none));
+    }
+
+    #[test]
+    fn a_batch_job_waits_for_a_week() {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        let (context, now) = (batch_context(), Instant::now());
+        assert!(context.deadline > now + 6 * DAY && context.deadline <= now + 7 * DAY);
+        assert_eq!((context.priority, context.admission), (Priority::Bulk, Admission::Wait));
     }
 
     #[test]

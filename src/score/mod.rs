@@ -141,3 +141,51 @@ fn finish(
         errors_file,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classify::request::ClassifyOptions;
+
+    fn job(folder: &Path, inputs: &[&str]) -> Job {
+        Job {
+            inputs: inputs.iter().map(|name| folder.join(name).display().to_string()).collect(),
+            input_format: None,
+            reading: ReadSettings::default(),
+            columns: ColumnChoice::default(),
+            target: Target::File { path: folder.join("out.jsonl"), overwrite: false },
+            summary_file: None,
+            output: OutputChoice::default(),
+            options: ClassifyOptions::default(),
+            max_characters: 100,
+            max_errors: None,
+            limit: None,
+            dry_run: false,
+            look_ahead: 1,
+        }
+    }
+
+    #[test]
+    fn progress_is_measured_by_the_bytes_of_all_inputs() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in [("a.jsonl", "{\"text\": \"Ulm\"}\n"), ("b.jsonl", "{\"text\": \"Bad Aibling\"}\n")] {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
+        let prepared = prepare(job(folder.path(), &["a.jsonl", "b.jsonl"])).unwrap();
+        assert_eq!(prepared.n_bytes().unwrap(), Some(16 + 24));
+    }
+
+    #[test]
+    fn the_errors_file_is_named_where_rows_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("errors.jsonl");
+        for (n_errors, expected) in
+            [(0, None), (1, Some(path.display().to_string())), (2, Some(path.display().to_string()))]
+        {
+            let pipe = Pipe::of_counts(Counts { errors: n_errors, ..Counts::default() });
+            let target = Target::Stdout { errors_file: Some(path.clone()) };
+            let summary = finish(Sink::Pipe(pipe), b"", &target, Format::Jsonl, 0).unwrap();
+            assert_eq!(summary.errors_file, expected, "{n_errors} errors");
+        }
+    }
+}

@@ -151,6 +151,12 @@ impl Pipe {
         Ok(Self { errors: errors_file.map(create).transpose()?, checkpoint: Checkpoint::default() })
     }
 
+    /// One through which a run with these counts went.
+    #[cfg(test)]
+    pub fn of_counts(counts: Counts) -> Self {
+        Self { errors: None, checkpoint: Checkpoint { counts, ..Checkpoint::default() } }
+    }
+
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), ScoreError> {
         let mut stdout = io::stdout().lock();
         let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
