@@ -1,6 +1,6 @@
 //! The pieces of the data path but for the model's run, on one article: `cargo bench`, or `cargo bench -- words`.
 //!
-//! Beside a run of the shipped model, several milliseconds a window, they are small; here they must stay so.
+//! They are small next to a run of the shipped model, which takes several milliseconds a window. They must stay so.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -76,7 +76,8 @@ fn source() -> Source<'static> {
 }
 
 fn entities() -> Vec<Entity> {
-    decode_entities(source(), entity_logits(TOKENS.ids.len()).view(), &SCHEME, AggregationStrategy::First)
+    let logits = entity_logits(TOKENS.ids.len());
+    decode_entities(source(), |token| logits.row(token), &SCHEME, AggregationStrategy::First)
 }
 
 #[divan::bench]
@@ -121,7 +122,7 @@ fn making_batches(bencher: Bencher) {
 #[divan::bench]
 fn stitching(bencher: Bencher) {
     let ranges: Vec<_> = WINDOWS.iter().map(|window| window.tokens.clone()).collect();
-    let heads: Vec<_> = ranges.iter().map(|range| WindowHead::Token(entity_logits(range.len()))).collect();
+    let heads: Vec<_> = ranges.iter().map(|range| WindowHead::Token(entity_logits(range.len()).into())).collect();
     let heads: Vec<_> = heads.iter().collect();
     bencher.counter(ItemsCount::new(TOKENS.ids.len())).bench(|| {
         let owners = owners(black_box(&SENTENCES), &ranges);
@@ -133,7 +134,7 @@ fn stitching(bencher: Bencher) {
 fn decoding_entities(bencher: Bencher, strategy: &AggregationStrategy) {
     let logits = entity_logits(TOKENS.ids.len());
     let counted = bencher.counter(ItemsCount::new(TOKENS.ids.len()));
-    counted.bench(|| decode_entities(source(), black_box(logits.view()), &SCHEME, *strategy));
+    counted.bench(|| decode_entities(source(), |token| black_box(&logits).row(token), &SCHEME, *strategy));
 }
 
 #[divan::bench]

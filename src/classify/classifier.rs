@@ -16,6 +16,7 @@ use crate::classify::cache::{CacheKey, PredictionCache};
 use crate::classify::error::ClassifyError;
 use crate::classify::request::{CheckedText, ClassifyOptions};
 use crate::classify::shadow::{LiveAnswer, Shadow};
+use crate::inference::encoded::Document;
 use crate::inference::pipeline::{PredictOptions, Prediction};
 use crate::inference::scheduler::{Admission, RequestContext};
 use crate::manifest::task::Tasks;
@@ -106,17 +107,18 @@ impl Classifier {
         let key = self.cache.as_ref().map(|cache| (cache, CacheKey::new(text.as_str(), &self.models, &options)));
         let known = key.as_ref().and_then(|(cache, key)| cache.get(key));
         let cached = known.is_some();
+        let document = Document::new(text.shared());
         let prediction = match known {
             Some(prediction) => prediction,
             None => {
-                let prediction = Arc::new(self.models.predict(text.shared(), options).await?);
+                let prediction = Arc::new(self.models.predict(document.clone(), options).await?);
                 if let Some((cache, key)) = key {
                     cache.insert(key, Arc::clone(&prediction));
                 }
                 prediction
             }
         };
-        self.show_to_shadow(text, &prediction, options, (!cached).then(|| started.elapsed()));
+        self.show_to_shadow(text, &document, &prediction, options, (!cached).then(|| started.elapsed()));
         let mut answer = Answer::new(text, &prediction, &self.models, &self.options);
         answer.usage.cached = cached;
         if let Some(memory) = &mut memory {
@@ -148,6 +150,7 @@ impl Classifier {
     fn show_to_shadow(
         &self,
         text: &CheckedText,
+        document: &Document,
         prediction: &Arc<Prediction>,
         options: PredictOptions,
         elapsed: Option<Duration>,
@@ -155,6 +158,7 @@ impl Classifier {
         let Some(shadow) = self.shadow.as_ref().filter(|shadow| shadow.wants_next()).map(Arc::clone) else { return };
         let live = LiveAnswer {
             text: text.joined(),
+            document: document.for_later(),
             prediction: Arc::clone(prediction),
             models: self.models.clone(),
             // The candidate is compared by its answers alone.

@@ -13,8 +13,9 @@ use utoipa::ToSchema;
 use crate::classify::answer::Answer;
 use crate::classify::request::{CheckedText, ClassifyOptions};
 use crate::classify::samples::SampleFile;
+use crate::inference::encoded::Document;
 use crate::inference::pipeline::{PredictOptions, Prediction};
-use crate::inference::scheduler::{Admission, Priority, RequestContext};
+use crate::inference::scheduler::{Admission, Priority, RequestContext, RequestId};
 use crate::manifest::task::Task;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
@@ -38,6 +39,7 @@ pub struct Shadow {
 /// A document that the live models have classified.
 pub struct LiveAnswer {
     pub text: CheckedText,
+    pub document: Document,
     pub prediction: Arc<Prediction>,
     pub models: Assignment,
     pub options: PredictOptions,
@@ -137,6 +139,9 @@ struct Latency {
 /// Time that a candidate may take for one document.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Time that a document waits for a moment without live work.
+const MAX_QUIET_WAIT: Duration = Duration::from_secs(5);
+
 impl Shadow {
     pub fn new(model: Arc<Model>, share: f64, samples: Option<Arc<SampleFile>>) -> Self {
         /// Documents that may wait for the candidate.
@@ -148,9 +153,7 @@ impl Shadow {
 
     /// Whether the next document belongs to the share, which is taken at even distances.
     pub fn wants_next(&self) -> bool {
-        let n = self.n_seen.fetch_add(1, Ordering::Relaxed);
-        let due = |n: u64| (n as f64 * self.share).floor();
-        due(n + 1) > due(n)
+        is_due(self.n_seen.fetch_add(1, Ordering::Relaxed), self.share)
     }
 
     /// Classifies the document with the candidate and counts how the two compare. It waits for a moment in which no window waits
@@ -162,15 +165,14 @@ impl Shadow {
         };
         // It is never closed.
         let Ok(_reading) = self.reading.acquire().await else { return };
-        if !quiet_moment(&live.models).await {
+        let is_busy = || live.models.iter().any(|model| model.pipeline.scheduler.n_waiting() > 0);
+        if !quiet_moment(is_busy, MAX_QUIET_WAIT).await {
             self.count(|counts| counts.n_live_busy += 1);
             return;
         }
         let started = Instant::now();
-        let (priority, admission, deadline) = (Priority::Bulk, Admission::Try, started + TIMEOUT);
-        let context = RequestContext { priority, admission, deadline, ..live.options.context };
-        let options = PredictOptions { context, ..live.options };
-        let prediction = self.assignment.predict(live.text.shared(), options).await;
+        let options = PredictOptions { context: context_of(live.options.context.request, started), ..live.options };
+        let prediction = self.assignment.predict(live.document.clone(), options).await;
         let elapsed = started.elapsed();
         match prediction {
             Err(_) => self.count(|counts| counts.n_failed += 1),
@@ -256,12 +258,22 @@ impl Shadow {
     }
 }
 
-/// Waits until no window waits for one of `models`; false where that does not happen in time.
-async fn quiet_moment(models: &Assignment) -> bool {
+/// Whether document `n` belongs to the share.
+fn is_due(n: u64, share: f64) -> bool {
+    let due = |n: u64| (n as f64 * share).floor();
+    due(n + 1) > due(n)
+}
+
+/// The context in which the candidate reads a document of `request`: live documents come first.
+fn context_of(request: RequestId, started: Instant) -> RequestContext {
+    RequestContext { request, priority: Priority::Bulk, admission: Admission::Try, deadline: started + TIMEOUT }
+}
+
+/// Waits until no window waits for a live model; false where that does not happen in time.
+async fn quiet_moment(is_busy: impl Fn() -> bool, max_wait: Duration) -> bool {
     const LOOK_EVERY: Duration = Duration::from_millis(2);
-    const MAX_WAIT: Duration = Duration::from_secs(5);
-    let until = Instant::now() + MAX_WAIT;
-    while models.iter().any(|model| model.pipeline.scheduler.n_waiting() > 0) {
+    let until = Instant::now() + max_wait;
+    while is_busy() {
         if Instant::now() >= until {
             return false;
         }
@@ -320,6 +332,40 @@ fn tally<K: Ord>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_taken_at_even_distances() {
+        let due = |share| (0..12).filter(|&n| is_due(n, share)).collect::<Vec<_>>();
+        assert_eq!(due(0.25), [3, 7, 11]);
+        assert_eq!(due(1.0), (0..12).collect::<Vec<_>>());
+        assert_eq!(due(0.0), [0; 0]);
+    }
+
+    #[test]
+    fn live_documents_come_before_those_of_the_candidate() {
+        let (request, now) = (RequestId::next(), Instant::now());
+        let RequestContext { request: of, priority, admission, deadline } = context_of(request, now);
+        assert!(of == request && deadline == now + TIMEOUT);
+        assert_eq!((priority, admission), (Priority::Bulk, Admission::Try));
+    }
+
+    #[tokio::test]
+    async fn a_busy_model_is_waited_for_up_to_a_limit() {
+        assert!(quiet_moment(|| false, Duration::ZERO).await);
+        assert!(!quiet_moment(|| true, Duration::ZERO).await);
+        let n_looks = std::cell::Cell::new(0);
+        let busy_for_three_looks = || n_looks.replace(n_looks.get() + 1) < 3;
+        assert!(quiet_moment(busy_for_three_looks, TIMEOUT).await);
+    }
+
+    #[test]
+    fn differences_have_a_mean_and_a_mean_distance() {
+        let mut difference = Difference::default();
+        assert!(difference.mean().mean.is_none() && difference.mean().mean_absolute.is_none());
+        [0.5, -0.25, -0.25].into_iter().for_each(|value| difference.add(value));
+        assert_eq!(difference.mean().mean, Some(0.0));
+        assert_eq!(difference.mean().mean_absolute, Some(1.0 / 3.0));
+    }
 
     #[test]
     fn agreement_is_counted_by_label() {

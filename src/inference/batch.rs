@@ -21,7 +21,7 @@
 
 use std::time::Duration;
 
-use ndarray::{Array2, Array3, ArrayView2, Axis, s};
+use ndarray::{ArcArray, ArcArray2, Array2, Array3, ArrayView2, Axis, Ix3, s};
 
 use crate::inference::tokenize::Window;
 
@@ -95,9 +95,9 @@ pub struct WindowLogits {
 #[derive(Debug, Clone, PartialEq)]
 pub enum WindowHead {
     /// `[1, L]`: one row for the window.
-    Sequence(Array2<f32>),
+    Sequence(ArcArray2<f32>),
     /// `[N, L]`: one row for each of the text's tokens in the window.
-    Token(Array2<f32>),
+    Token(ArcArray2<f32>),
 }
 
 /// Which windows may share a run.
@@ -153,24 +153,47 @@ impl Batch {
 }
 
 impl Outputs {
-    /// The logits of `window`, which is row `row` of the batch.
-    pub fn of_window(&self, row: usize, window: &Window) -> WindowLogits {
-        let of = |head: &Option<HeadOutput>| head.as_ref().map(|head| head.of_window(row, window));
-        WindowLogits { topics: of(&self.topics), entities: of(&self.entities) }
+    /// The logits of each window, given the windows by the rows of the batch. They share the memory of the outputs.
+    pub fn into_windows<'w>(
+        self,
+        windows: impl IntoIterator<Item = &'w Window, IntoIter: ExactSizeIterator>,
+    ) -> Vec<WindowLogits> {
+        let (topics, entities) = (self.topics.map(SharedHead::from), self.entities.map(SharedHead::from));
+        let of = |head: &Option<SharedHead>, row, window| head.as_ref().map(|head| head.of_window(row, window));
+        let window =
+            |(row, window)| WindowLogits { topics: of(&topics, row, window), entities: of(&entities, row, window) };
+        windows.into_iter().enumerate().map(window).collect()
+    }
+}
+
+/// An output that the windows of a batch share.
+enum SharedHead {
+    Sequence(ArcArray2<f32>),
+    Token(ArcArray<f32, Ix3>),
+}
+
+impl From<HeadOutput> for SharedHead {
+    fn from(output: HeadOutput) -> Self {
+        match output {
+            HeadOutput::Sequence(logits) => Self::Sequence(logits.into()),
+            HeadOutput::Token(logits) => Self::Token(logits.into()),
+        }
+    }
+}
+
+impl SharedHead {
+    fn of_window(&self, row: usize, window: &Window) -> WindowHead {
+        match self {
+            Self::Sequence(logits) => WindowHead::Sequence(logits.clone().slice_move(s![row..row + 1, ..])),
+            Self::Token(logits) => {
+                let tokens = window.n_prefix..window.n_prefix + window.tokens.len();
+                WindowHead::Token(logits.clone().slice_move(s![row, tokens, ..]))
+            }
+        }
     }
 }
 
 impl HeadOutput {
-    fn of_window(&self, row: usize, window: &Window) -> WindowHead {
-        match self {
-            Self::Sequence(logits) => WindowHead::Sequence(logits.slice(s![row..row + 1, ..]).to_owned()),
-            Self::Token(logits) => {
-                let tokens = window.n_prefix..window.n_prefix + window.tokens.len();
-                WindowHead::Token(logits.slice(s![row, tokens, ..]).to_owned())
-            }
-        }
-    }
-
     /// One row of numbers for each window, or for each of its tokens.
     pub fn rows(&self) -> Vec<Vec<f32>> {
         match self {
@@ -192,8 +215,8 @@ impl WindowHead {
     /// The head with each number changed.
     pub fn map(&self, change: impl Fn(f32) -> f32) -> Self {
         match self {
-            Self::Sequence(numbers) => Self::Sequence(numbers.mapv(change)),
-            Self::Token(numbers) => Self::Token(numbers.mapv(change)),
+            Self::Sequence(numbers) => Self::Sequence(numbers.mapv(change).into()),
+            Self::Token(numbers) => Self::Token(numbers.mapv(change).into()),
         }
     }
 
@@ -228,6 +251,7 @@ pub fn select(lengths: impl IntoIterator<Item = usize>, limits: BatchLimits) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::memory::held;
 
     fn window(ids: &[u32]) -> Window {
         Window { tokens: 0..ids.len() - 2, input_ids: ids.to_vec(), n_prefix: 1 }
@@ -252,11 +276,30 @@ mod tests {
     #[test]
     fn a_window_gets_its_rows_without_special_tokens() {
         let logits = Array3::from_shape_fn((2, 4, 1), |(b, t, _)| (10 * b + t) as f32);
+        let topics = ndarray::array![[1.0, 2.0], [3.0, 4.0]];
+        let outputs = Outputs { topics: Some(HeadOutput::Sequence(topics)), entities: Some(HeadOutput::Token(logits)) };
+        let windows = outputs.into_windows([&window(&[1, 7, 2]), &window(&[1, 8, 9, 2])]);
+        let expected = [
+            (ndarray::array![[1.0, 2.0]], ndarray::array![[1.0]]),
+            (ndarray::array![[3.0, 4.0]], ndarray::array![[11.0], [12.0]]),
+        ];
+        let expected = expected.map(|(topics, entities)| WindowLogits {
+            topics: Some(WindowHead::Sequence(topics.into())),
+            entities: Some(WindowHead::Token(entities.into())),
+        });
+        assert_eq!(windows, expected);
+    }
+
+    #[test]
+    fn the_windows_of_a_batch_share_its_logits() {
+        let windows: Vec<Window> = (0..8).map(|_| window(&[7; 128])).collect();
+        let logits = Array3::zeros((8, 128, 9));
+        let (before, n_bytes) = (held::taken(), logits.len() * size_of::<f32>());
         let outputs = Outputs { topics: None, entities: Some(HeadOutput::Token(logits)) };
-        let short = outputs.of_window(0, &window(&[1, 7, 2]));
-        assert_eq!(short.entities, Some(WindowHead::Token(ndarray::array![[1.0]])));
-        let long = outputs.of_window(1, &window(&[1, 8, 9, 2]));
-        assert_eq!(long.entities, Some(WindowHead::Token(ndarray::array![[11.0], [12.0]])));
+        let logits = outputs.into_windows(&windows);
+        let taken = held::taken() - before;
+        assert_eq!(logits.len(), 8);
+        assert!(taken < n_bytes / 8, "{taken} bytes for {n_bytes} bytes of logits");
     }
 
     #[test]

@@ -11,7 +11,6 @@ use ndarray::ArrayView2;
 use crate::inference::tokenize::Tokens;
 use crate::text::sentences::{StartKind, starts};
 use crate::text::span::ByteSpan;
-use crate::text::view::View;
 
 /// What the passages of a document contribute to its accepted topics.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,18 +41,18 @@ pub struct Passage {
 }
 
 /// The sentences of `text`, as `view` shows it, in which `tokens` lie. Each token is in one of them.
-pub fn passages(text: &str, view: &View<'_>, tokens: &Tokens) -> Vec<Passage> {
-    let sentences = starts(&view.text).into_iter().filter(|start| start.kind == StartKind::Sentence);
+pub fn passages(text: &str, seen: &str, to_received: impl Fn(ByteSpan) -> ByteSpan, tokens: &Tokens) -> Vec<Passage> {
+    let sentences = starts(seen).into_iter().filter(|start| start.kind == StartKind::Sentence);
     let limits: Vec<usize> =
-        std::iter::once(0).chain(sentences.map(|start| start.offset)).chain([view.text.len()]).collect();
+        std::iter::once(0).chain(sentences.map(|start| start.offset)).chain([seen.len()]).collect();
     let mut first = 0;
     let passage = |limits: &[usize]| {
-        let is_last = limits[1] == view.text.len();
+        let is_last = limits[1] == seen.len();
         let n_tokens = tokens.spans[first..].iter().take_while(|span| is_last || span.start < limits[1]).count();
         let tokens = first..first + n_tokens;
         first = tokens.end;
-        let in_view = ByteSpan::new(limits[0], limits[1]).trim(&view.text);
-        let received = view.to_received(in_view).trim(text);
+        let in_view = ByteSpan::new(limits[0], limits[1]).trim(seen);
+        let received = to_received(in_view).trim(text);
         (!tokens.is_empty()).then_some(Passage { in_view, received, tokens })
     };
     limits.windows(2).filter_map(passage).collect()
@@ -138,7 +137,7 @@ fn merge(passages: &[Passage]) -> Option<Passage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::view::ViewRules;
+    use crate::text::view::{View, ViewRules};
     use ndarray::Array2;
     use proptest::prelude::*;
 
@@ -154,7 +153,7 @@ mod tests {
     fn of(text: &str) -> (Vec<Passage>, Tokens) {
         let view = View::of(text, ViewRules { html: true, hyphens: true });
         let tokens = tokens(&view);
-        (passages(text, &view, &tokens), tokens)
+        (passages(text, &view.text, |span| view.to_received(span), &tokens), tokens)
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod arithmetic;
 pub mod batch;
 pub mod cuts;
 pub mod decode;
+pub mod encoded;
 pub mod evidence;
 pub mod pieces;
 pub mod pipeline;

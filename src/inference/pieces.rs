@@ -17,31 +17,32 @@ const FREE_CHARACTERS: usize = 10_000;
 /// The most characters that a normalizer may make of one character of a text, on average.
 const MAX_EXPANSION: usize = 4;
 
-/// A text that is being tokenized.
+/// The tokens of a text that is being tokenized.
 pub struct PiecewiseTokens {
-    text: String,
     /// Bytes of the text that are tokenized.
     n_done: usize,
     tokens: Tokens,
     piece_bytes: usize,
 }
 
-impl PiecewiseTokens {
-    pub fn new(text: String) -> Self {
-        Self { text, n_done: 0, tokens: Tokens::default(), piece_bytes: PIECE_BYTES }
+impl Default for PiecewiseTokens {
+    fn default() -> Self {
+        Self { n_done: 0, tokens: Tokens::default(), piece_bytes: PIECE_BYTES }
     }
+}
 
-    /// Tokenizes the next piece. After the last one it gives the tokens of the whole text.
-    pub fn step(&mut self, tokenizer: &Tokenizer) -> Result<Option<Tokens>, TokenizeError> {
+impl PiecewiseTokens {
+    /// Tokenizes the next piece of `text`, the same at each step. After the last one it gives the tokens of the whole.
+    pub fn step(&mut self, tokenizer: &Tokenizer, text: &str) -> Result<Option<Tokens>, TokenizeError> {
         if self.n_done == 0 {
-            check_expansion(tokenizer.normalizer(), &self.text)?;
+            check_expansion(tokenizer.normalizer(), text)?;
         }
-        let rest = &self.text[self.n_done..];
+        let rest = &text[self.n_done..];
         let n_bytes = if tokenizer.is_cuttable() { next_cut(rest, self.piece_bytes) } else { rest.len() };
         let piece = tokenizer.tokenize(&rest[..n_bytes])?;
         append(&mut self.tokens, piece, self.n_done);
         self.n_done += n_bytes;
-        Ok((self.n_done == self.text.len()).then(|| std::mem::take(&mut self.tokens)))
+        Ok((self.n_done == text.len()).then(|| std::mem::take(&mut self.tokens)))
     }
 }
 
@@ -104,10 +105,10 @@ mod tests {
     }
 
     fn in_pieces(tokenizer: &Tokenizer, text: &str, piece_bytes: usize) -> (Tokens, usize) {
-        let mut pieces = PiecewiseTokens { piece_bytes, ..PiecewiseTokens::new(text.to_owned()) };
+        let mut pieces = PiecewiseTokens { piece_bytes, ..PiecewiseTokens::default() };
         let mut n_pieces = 1;
         loop {
-            match pieces.step(tokenizer).unwrap() {
+            match pieces.step(tokenizer, text).unwrap() {
                 Some(tokens) => return (tokens, n_pieces),
                 None => n_pieces += 1,
             }
@@ -182,12 +183,12 @@ mod tests {
     #[test]
     fn a_text_that_normalization_multiplies_is_refused() {
         let tokenizer = tokenizer("xlmr-ner");
-        let error = PiecewiseTokens::new("\u{fdfa}".repeat(20_000)).step(&tokenizer).unwrap_err().to_string();
+        let error = PiecewiseTokens::default().step(&tokenizer, &"\u{fdfa}".repeat(20_000)).unwrap_err().to_string();
         for part in ["20000 characters", "360000", "80000", "U+FDFA", "18"] {
             assert!(error.contains(part), "{part}: {error}");
         }
         for text in ["\u{fdfa}".repeat(500), "Köln ½ ﬁn ".repeat(3000)] {
-            assert!(PiecewiseTokens::new(text).step(&tokenizer).is_ok());
+            assert!(PiecewiseTokens::default().step(&tokenizer, &text).is_ok());
         }
     }
 }

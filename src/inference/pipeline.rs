@@ -15,10 +15,10 @@ use crate::inference::decode::entities::{Entity, Source, TagScheme, decode_entit
 use crate::inference::decode::received::in_received_text;
 use crate::inference::decode::scores::to_logits;
 use crate::inference::decode::topics::{Topic, decode_topics};
+use crate::inference::encoded::{Document, Encoded, Encoding, EncodingKey};
 use crate::inference::evidence::{Evidence, Occlusion, exact, passages};
-use crate::inference::pieces::PiecewiseTokens;
 use crate::inference::scheduler::{Admission, RequestContext, ScheduleError, Scheduler};
-use crate::inference::stitch::{owners, pool, stitch};
+use crate::inference::stitch::{TokenRows, owners, pool, stitch};
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window};
 use crate::inference::windows::{Sentences, Windowing};
 use crate::inference::workers::workers;
@@ -28,7 +28,7 @@ use crate::manifest::text_rules::{TextRule, TextRules, TextSwitch};
 use crate::system::choice::UnknownWord;
 use crate::text::gaps::{GapRules, gaps};
 use crate::text::truecase::Truecaser;
-use crate::text::view::{View, ViewRules};
+use crate::text::view::ViewRules;
 
 /// A model, ready to read documents.
 pub struct Pipeline {
@@ -132,11 +132,9 @@ pub enum PredictError {
 
 /// A document as its model reads it.
 struct Reading {
-    /// As received.
-    text: Arc<str>,
-    view: View<'static>,
+    encoded: Arc<Encoded>,
     /// Those in `windows`.
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     sentences: Sentences,
     windows: Vec<Window>,
     usage: Usage,
@@ -184,10 +182,10 @@ impl Pipeline {
     /// Reads one document: the whole data path.
     pub async fn predict(
         self: &Arc<Self>,
-        text: Arc<str>,
+        document: impl Into<Document>,
         options: PredictOptions,
     ) -> Result<Prediction, PredictError> {
-        let run = self.run(text, options).await?;
+        let run = self.run(document.into(), options).await?;
         let pipeline = Arc::clone(self);
         let decode = move || pipeline.decode(&run, options);
         let Decoded { mut prediction, occlusion } = workers().run_once(options.context, decode).await?;
@@ -200,9 +198,9 @@ impl Pipeline {
     }
 
     /// From a text to the logits of its windows.
-    async fn run(self: &Arc<Self>, text: Arc<str>, options: PredictOptions) -> Result<ReadText, PredictError> {
-        let admitted = self.scheduler.admit(self.windowing.n_windows_about(&text), options.context).await?;
-        let mut reading = self.prepare(text, options).await?;
+    async fn run(self: &Arc<Self>, document: Document, options: PredictOptions) -> Result<ReadText, PredictError> {
+        let admitted = self.scheduler.admit(self.windowing.n_windows_about(&document.text), options.context).await?;
+        let mut reading = self.prepare(document, options).await?;
         let windows = std::mem::take(&mut reading.windows);
         let ranges = windows.iter().map(|window| window.tokens.clone()).collect();
         let logits = self.scheduler.run_admitted(windows, admitted, options.context).await?;
@@ -223,7 +221,7 @@ impl Pipeline {
         let text_rules = done.into_iter().collect::<TextRules>().or(options.text_rules);
         let options = PredictOptions { context, text_rules, ..options };
         let row = |text: String| async move {
-            let run = self.run(text.into(), options).await?;
+            let run = self.run(Document::new(text.into()), options).await?;
             let logits = self.topic_logits(&run, &owners(&run.reading.sentences, &run.ranges));
             Ok::<_, PredictError>((logits.map(|logits| logits.row), run.ranges.len()))
         };
@@ -232,58 +230,66 @@ impl Pipeline {
         Ok((occlusion.evidence(&rows), n_windows.iter().sum()))
     }
 
-    /// From a text to windows, in pieces.
-    async fn prepare(self: &Arc<Self>, text: Arc<str>, options: PredictOptions) -> Result<Reading, PredictError> {
-        let (pipeline, mut under_way) = (Arc::clone(self), None);
-        let piece = move || -> Result<Option<Reading>, PredictError> {
-            let Some((view, mut tokens)) = under_way.take() else {
-                under_way = Some(pipeline.view(&text, options));
-                return Ok(None);
-            };
-            match PiecewiseTokens::step(&mut tokens, &pipeline.tokenizer)? {
-                Some(tokens) => pipeline.read(Arc::clone(&text), view, tokens, options).map(Some),
-                None => {
-                    under_way = Some((view, tokens));
-                    Ok(None)
-                }
-            }
+    /// From a text to windows. The tokens may be those that another model has made.
+    async fn prepare(self: &Arc<Self>, document: Document, options: PredictOptions) -> Result<Reading, PredictError> {
+        let mut first = None;
+        let encoding = document.encoding(self.encoding_key(options));
+        let encode = async {
+            let (encoded, reading) = self.encode(document.text, options).await?;
+            first = Some(reading);
+            Ok::<_, PredictError>(encoded)
         };
-        workers().run(options.context, transposed(piece)).await?
+        let encoded = Arc::clone(encoding.get_or_try_init(|| encode).await?);
+        match first {
+            Some(reading) => reading,
+            None => {
+                let pipeline = Arc::clone(self);
+                workers().run_once(options.context, move || pipeline.read(encoded, options)).await?
+            }
+        }
     }
 
-    /// The text as the tokenizer sees it, and its tokens to come. Restoring the letter case does not move them.
-    fn view(&self, text: &str, options: PredictOptions) -> (View<'static>, PiecewiseTokens) {
-        let view = View::of(text, view_rules(options.text_rules.or(self.text_rules))).into_owned();
-        let text = match &self.truecaser {
-            Some(truecaser) => truecaser.restore(&view.text).into_owned(),
-            None => view.text.clone().into_owned(),
+    /// From a text to its tokens, in pieces, and in the last piece to its windows.
+    async fn encode(
+        self: &Arc<Self>,
+        text: Arc<str>,
+        options: PredictOptions,
+    ) -> Result<(Arc<Encoded>, Result<Reading, PredictError>), PredictError> {
+        let (pipeline, mut under_way) = (Arc::clone(self), None);
+        let rules = view_rules(options.text_rules.or(self.text_rules));
+        let mut piece = move || -> Result<Option<_>, PredictError> {
+            let Some(encoding) = &mut under_way else {
+                under_way = Some(Encoding::begin(Arc::clone(&text), rules, pipeline.truecaser.as_ref()));
+                return Ok(None);
+            };
+            let encoded = encoding.step(&pipeline.tokenizer)?.map(Arc::new);
+            Ok(encoded.map(|encoded| (Arc::clone(&encoded), pipeline.read(encoded, options))))
         };
-        (view, PiecewiseTokens::new(text))
+        workers().run(options.context, move || piece().transpose()).await?
+    }
+
+    fn encoding_key(&self, options: PredictOptions) -> EncodingKey {
+        EncodingKey {
+            tokenizer: Arc::clone(&self.tokenizer),
+            truecase_digest: self.truecaser.as_ref().map(Truecaser::digest),
+            rules: view_rules(options.text_rules.or(self.text_rules)),
+        }
     }
 
     /// From tokens to windows.
-    fn read(
-        &self,
-        text: Arc<str>,
-        view: View<'static>,
-        mut tokens: Tokens,
-        options: PredictOptions,
-    ) -> Result<Reading, PredictError> {
+    fn read(&self, encoded: Arc<Encoded>, options: PredictOptions) -> Result<Reading, PredictError> {
         let (overflow, rules) = (options.overflow, options.text_rules.or(self.text_rules));
-        if tokens.spans.iter().all(|span| span.is_empty()) {
-            // Some tokenizers make a token of white space, which says nothing.
-            tokens = Tokens::default();
-        }
+        let mut tokens = Arc::clone(&encoded.tokens);
         let (n_tokens, capacity) = (tokens.ids.len(), self.windowing.capacity());
         let overflows = n_tokens > capacity;
         match overflow {
             Overflow::Error if overflows => return Err(PredictError::Overflow { n_tokens, capacity }),
-            Overflow::Truncate => tokens.truncate(capacity),
-            Overflow::Error | Overflow::Window => {}
+            Overflow::Truncate if overflows => Arc::make_mut(&mut tokens).truncate(capacity),
+            Overflow::Error | Overflow::Window | Overflow::Truncate => {}
         }
         let sentences = match tokens.ids.len() {
             n_tokens if n_tokens <= capacity || !rules.is_on(TextRule::Sentences) => Sentences::unknown(n_tokens),
-            _ => Sentences::find(&view.text, &tokens, capacity),
+            _ => Sentences::find(encoded.seen(), &tokens, capacity),
         };
         let ranges = self.windowing.cut(&sentences).into_iter();
         let windows: Vec<Window> = ranges.map(|range| self.tokenizer.window(&tokens, range)).collect();
@@ -293,7 +299,7 @@ impl Pipeline {
             n_evidence_windows: 0,
             truncated: overflows && overflow == Overflow::Truncate,
         };
-        Ok(Reading { text, view, tokens, sentences, windows, usage })
+        Ok(Reading { encoded, tokens, sentences, windows, usage })
     }
 
     /// From the windows' logits to what the document says.
@@ -315,8 +321,8 @@ impl Pipeline {
             let heads =
                 logits.iter().filter_map(|window| Some(to_logits(window.entities.as_ref()?, head.scheme.scores)));
             let heads: Vec<Cow<'_, WindowHead>> = heads.collect();
-            let logits = stitch(&owners, ranges, &heads);
-            self.decode_entities(head, reading, &logits, options)
+            let rows = TokenRows { owners: &owners, windows: ranges, heads: &heads };
+            self.decode_entities(head, reading, rows, options)
         });
         decoded
     }
@@ -347,13 +353,14 @@ impl Pipeline {
         decoded: &mut Decoded,
     ) {
         let accepted: Vec<usize> = topics.iter().filter(|topic| topic.accepted).map(|topic| topic.index).collect();
-        let passages = passages(&reading.text, &reading.view, &reading.tokens);
+        let encoded = &reading.encoded;
+        let passages = passages(encoded.received(), encoded.seen(), |span| encoded.to_received(span), &reading.tokens);
         match found.by_token {
             Some(by_token) => {
                 decoded.prediction.evidence = Some(exact(&passages, by_token.view(), &accepted, head.temperature));
             }
             None => {
-                let view = &reading.view.text;
+                let view = reading.encoded.seen();
                 decoded.occlusion = Some(Occlusion::new(view, passages, found.row, accepted, head.temperature));
             }
         }
@@ -364,17 +371,17 @@ impl Pipeline {
         &self,
         head: &EntityTags,
         reading: &Reading,
-        logits: &Array2<f32>,
+        rows: TokenRows<'_, Cow<'_, WindowHead>>,
         options: PredictOptions,
     ) -> Vec<Entity> {
         let strategy = options.aggregation.unwrap_or(head.aggregation);
-        let text = &reading.view.text;
+        let (encoded, text) = (&reading.encoded, reading.encoded.seen());
         let gaps = gaps(text, gap_rules(options.text_rules.or(self.text_rules)));
         let source = Source { text, tokens: &reading.tokens, gaps: &gaps };
-        let entities = decode_entities(source, logits.view(), &head.scheme, strategy);
+        let entities = decode_entities(source, |token| rows.row(token), &head.scheme, strategy);
         let kept = entities.into_iter().filter(|entity| entity.score >= options.entity_threshold).collect();
         // A composed character may replace white space and a character; the span must not include the white space.
-        in_received_text(kept, |span| reading.view.to_received(span).trim(&reading.text))
+        in_received_text(kept, |span| encoded.to_received(span).trim(encoded.received()))
     }
 }
 
@@ -390,9 +397,4 @@ fn gap_rules(rules: TextRules) -> GapRules {
 /// The rules that the view of a text follows.
 fn view_rules(rules: TextRules) -> ViewRules {
     ViewRules { html: rules.is_on(TextRule::Html), hyphens: rules.is_on(TextRule::Hyphens) }
-}
-
-/// A piece that ends at its first error.
-fn transposed<T, E>(mut piece: impl FnMut() -> Result<Option<T>, E>) -> impl FnMut() -> Option<Result<T, E>> {
-    move || piece().transpose()
 }

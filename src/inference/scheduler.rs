@@ -29,7 +29,7 @@ pub use context::{Admission, Priority, RequestContext, RequestId};
 pub use progress::{Health, StuckRun};
 pub use queue::MAX_NEW_IN_A_ROW;
 use queue::{Job, QUANTUM, Queue};
-use worker::{LateStream, Shared};
+use worker::{LateStream, Shared, Slot};
 
 /// Makes a session.
 pub type MakeRun = Arc<dyn Fn() -> Result<Box<dyn Run>, RunError> + Send + Sync>;
@@ -47,7 +47,7 @@ pub struct Sessions {
 pub struct Scheduler {
     shared: Arc<Shared>,
     /// Where the first worker finds its stream, if it started without one.
-    late_stream: Mutex<Option<Arc<Mutex<Option<Box<dyn Run>>>>>>,
+    late_stream: Mutex<Option<Slot>>,
     normal_permits: LanePermits,
     /// Separate, so that bulk work does not keep other work out.
     bulk_permits: LanePermits,

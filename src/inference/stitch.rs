@@ -4,7 +4,7 @@
 use std::borrow::Borrow;
 use std::ops::Range;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1, Axis};
 
 use crate::inference::batch::WindowHead;
 use crate::inference::windows::Sentences;
@@ -44,13 +44,37 @@ fn owner(span: &Range<usize>, n_tokens: usize, windows: &[Range<usize>]) -> Opti
     (first..last).rev().max_by_key(|&index| context(&windows[index]))
 }
 
+/// The logits of a document's tokens, which stay in those of its windows.
+#[derive(Debug)]
+pub struct TokenRows<'d, H> {
+    pub owners: &'d [usize],
+    pub windows: &'d [Range<usize>],
+    pub heads: &'d [H],
+}
+
+impl<H> Clone for TokenRows<'_, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for TokenRows<'_, H> {}
+
+impl<'d, H: Borrow<WindowHead>> TokenRows<'d, H> {
+    /// The logits of one token.
+    pub fn row(self, token: usize) -> ArrayView1<'d, f32> {
+        let owner = self.owners[token];
+        self.heads[owner].borrow().rows().index_axis_move(Axis(0), token - self.windows[owner].start)
+    }
+}
+
 /// Logits `[N, L]` of a document's tokens out of those of its windows; `[0, 0]` for a document without tokens.
-pub fn stitch(owners: &[usize], windows: &[Range<usize>], heads: &[impl Borrow<WindowHead>]) -> Array2<f32> {
+pub fn stitch<H: Borrow<WindowHead>>(owners: &[usize], windows: &[Range<usize>], heads: &[H]) -> Array2<f32> {
     let n_labels = heads.first().map_or(0, |head| head.borrow().rows().ncols());
     let mut logits = Array2::zeros((owners.len(), n_labels));
-    for (token, &owner) in owners.iter().enumerate() {
-        let row = token - windows[owner].start;
-        logits.row_mut(token).assign(&heads[owner].borrow().rows().row(row));
+    let rows = TokenRows { owners, windows, heads };
+    for token in 0..owners.len() {
+        logits.row_mut(token).assign(&rows.row(token));
     }
     logits
 }
@@ -96,8 +120,8 @@ mod tests {
     #[test]
     fn stitched_logits_are_those_of_the_owner() {
         let (a, b) = (
-            WindowHead::Token(array![[0.0], [1.0], [2.0], [3.0]]),
-            WindowHead::Token(array![[12.0], [13.0], [14.0], [15.0]]),
+            WindowHead::Token(array![[0.0], [1.0], [2.0], [3.0]].into()),
+            WindowHead::Token(array![[12.0], [13.0], [14.0], [15.0]].into()),
         );
         let windows = [0..4, 2..6];
         let owners = owners(&Sentences::unknown(6), &windows);
@@ -106,7 +130,7 @@ mod tests {
 
     #[test]
     fn pooling_follows_its_rule() {
-        let (a, b) = (WindowHead::Sequence(array![[0.0, 4.0]]), WindowHead::Sequence(array![[8.0, 0.0]]));
+        let (a, b) = (WindowHead::Sequence(array![[0.0, 4.0]].into()), WindowHead::Sequence(array![[8.0, 0.0]].into()));
         let owners = [0, 0, 0, 1];
         for (pooling, row) in [(Pooling::First, [0.0, 4.0]), (Pooling::Max, [8.0, 4.0]), (Pooling::Mean, [2.0, 3.0])] {
             assert_eq!(pool(pooling, &owners, &[&a, &b]), row, "{pooling}");

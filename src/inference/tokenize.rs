@@ -22,6 +22,9 @@ pub struct Tokenizer {
     special: SpecialTokens,
     largest_id: u32,
     is_cuttable: bool,
+    /// Texts and pieces of texts that were tokenized.
+    #[cfg(test)]
+    pub(crate) n_calls: std::sync::atomic::AtomicUsize,
 }
 
 /// The tokens that the model expects before and after a sequence (`[CLS] … [SEP]`, `<s> … </s>`).
@@ -113,7 +116,14 @@ impl Tokenizer {
         let special = probe_special_tokens(&inner)?;
         let largest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
         let is_cuttable = can_cut(&inner);
-        Ok(Self { inner, special, largest_id, is_cuttable })
+        Ok(Self {
+            inner,
+            special,
+            largest_id,
+            is_cuttable,
+            #[cfg(test)]
+            n_calls: std::sync::atomic::AtomicUsize::new(0),
+        })
     }
 
     pub fn special(&self) -> &SpecialTokens {
@@ -146,6 +156,8 @@ impl Tokenizer {
 
     /// The tokens of the whole of `text`, however long it is, with spans in bytes of `text`.
     pub fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
+        #[cfg(test)]
+        self.n_calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let encoding = without_panic(|| self.inner.encode(text, false)).map_err(TokenizeError::Failed)?;
         // Byte-level tokens may hold part of a character; their span is the whole of it.
         let widened = |&(start, end): &(usize, usize)| {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::inference::encoded::Document;
 use crate::inference::pipeline::{PredictError, PredictOptions, Prediction, Usage};
 use crate::manifest::task::{Task, Tasks};
 use crate::models::load::Model;
@@ -79,12 +80,13 @@ impl Assignment {
 
     /// Reads one document: once where one model gives both tasks, else with each of the two, side by side.
     ///
-    /// The usage of two models is added up.
-    pub async fn predict(&self, text: Arc<str>, options: PredictOptions) -> Result<Prediction, PredictError> {
+    /// The usage of two models is added up, also where they share the tokens.
+    pub async fn predict(&self, document: Document, options: PredictOptions) -> Result<Prediction, PredictError> {
         let both = |model: &Arc<Model>, topics, entities| {
             let pipeline = Arc::clone(&model.pipeline);
-            let (text, options) = (Arc::clone(&text), PredictOptions { tasks: Tasks { topics, entities }, ..options });
-            async move { pipeline.predict(text, options).await }
+            let (document, options) =
+                (document.clone(), PredictOptions { tasks: Tasks { topics, entities }, ..options });
+            async move { pipeline.predict(document, options).await }
         };
         match (&self.topics, &self.entities) {
             (None, None) => Ok(Prediction::default()),
@@ -122,4 +124,62 @@ pub(super) fn check_able(model: &Model, task: Task) -> Result<(), AssignError> {
     }
     let gives = model.manifest.tasks().into_iter().map(|task| task.into_str()).collect::<Vec<_>>().join(" and ");
     Err(AssignError::Unable { name: model.name.clone(), task, gives })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::Ordering;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::inference::scheduler::{Admission, Priority, RequestContext, RequestId};
+    use crate::inference::settings::{Provider, RunSettings};
+    use crate::manifest::text_rules::{TextRule, TextSwitch};
+    use crate::models::spec::ModelSpec;
+
+    /// A copy of a model of the tests, with a tokenizer that no other test uses.
+    async fn load(folder: &Path, name: &str) -> Arc<Model> {
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name);
+        let path = folder.join(name);
+        std::fs::create_dir(&path).unwrap();
+        for file in std::fs::read_dir(original).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), path.join(file.file_name())).unwrap();
+        }
+        let tokenizer = path.join("tokenizer.json");
+        std::fs::write(&tokenizer, std::fs::read_to_string(&tokenizer).unwrap() + "\n\n").unwrap();
+        let settings = RunSettings { providers: vec![Provider::Cpu], n_streams: 1, ..RunSettings::default() };
+        Arc::new(Model::load(&ModelSpec { name: name.to_owned(), path }, &settings).await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn models_that_share_a_tokenizer_tokenize_a_text_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (topics, entities) =
+            (load(folder.path(), "bert-cased-cls").await, load(folder.path(), "bert-cased-ner").await);
+        let tokenizer = Arc::clone(&topics.pipeline.tokenizer);
+        let n_before = tokenizer.n_calls.load(Ordering::Relaxed);
+        let n_calls = || tokenizer.n_calls.load(Ordering::Relaxed) - n_before;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let options = PredictOptions::new(RequestContext {
+            request: RequestId::next(),
+            priority: Priority::Normal,
+            admission: Admission::Try,
+            deadline,
+        });
+        let both = Assignment { topics: Some(topics), entities: Some(Arc::clone(&entities)) };
+        let document = Document::from("Angela Merkel (CDU) sprach in Ulm.");
+        let together = both.predict(document.clone(), options).await.unwrap();
+        assert_eq!(n_calls(), 1);
+        // A shadow model that reads the text after the answer.
+        let alone = Assignment::of(&entities);
+        let later = alone.predict(document.for_later(), options).await.unwrap();
+        assert_eq!((n_calls(), &later.entities), (1, &together.entities));
+        let without_html = [TextSwitch { rule: TextRule::Html, is_on: false }].into_iter().collect();
+        alone.predict(document, PredictOptions { text_rules: without_html, ..options }).await.unwrap();
+        assert_eq!(n_calls(), 2);
+        let fresh = alone.predict(Document::from("Angela Merkel (CDU) sprach in Ulm."), options).await.unwrap();
+        assert_eq!((n_calls(), fresh.entities), (3, together.entities));
+    }
 }

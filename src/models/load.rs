@@ -188,8 +188,7 @@ impl Model {
         let deadline = Instant::now() + TIMEOUT;
         let (request, priority, admission) = (RequestId::next(), Priority::Normal, Admission::Wait);
         let options = PredictOptions::new(RequestContext { request, priority, admission, deadline });
-        let text: Arc<str> = example.text.as_str().into();
-        let answer = self.pipeline.predict(Arc::clone(&text), options).await;
+        let answer = self.pipeline.predict(example.text.as_str(), options).await;
         let fault = match answer {
             Ok(prediction) => self.golden_fault(example, &prediction),
             Err(error) => Some(PredictError::to_string(&error)),

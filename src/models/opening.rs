@@ -56,10 +56,13 @@ pub struct Rest {
     pub sharing: Sharing,
 }
 
+/// Opens a session of as many threads.
+type Open = dyn Fn(usize) -> Result<Box<dyn Run>, SessionError> + Send + Sync;
+
 /// Opens sessions of one model.
 #[derive(Clone)]
 struct Opener {
-    open: Arc<dyn Fn(usize) -> Result<Box<dyn Run>, SessionError> + Send + Sync>,
+    open: Arc<Open>,
     model: SharedModel,
 }
 

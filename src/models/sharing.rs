@@ -117,10 +117,10 @@ fn fault(source: TrialSource<'_>, limits: BatchLimits, session: &mut dyn Run) ->
             Ok(outputs) => outputs,
             Err(error) => return Some(format!("it cannot run {} windows together: {error}", together.len())),
         };
-        for (row, window) in together.iter().enumerate() {
+        for (window, shared) in together.iter().zip(shared.into_windows(together.iter().copied())) {
             // A window that fails alone fails in a request too, and is answered there.
             let alone = session.run(&Batch::new(&[window], padding)).unwrap_or_else(|_| Outputs::default());
-            difference.add(&alone.of_window(0, window), &shared.of_window(row, window));
+            alone.into_windows([*window]).iter().for_each(|alone| difference.add(alone, &shared));
         }
     }
     tracing::debug!(?difference, "windows alone and together");

@@ -52,6 +52,7 @@ pub(crate) mod held {
 
     thread_local! {
         static BYTES: Cell<isize> = const { Cell::new(0) };
+        static TAKEN: Cell<usize> = const { Cell::new(0) };
     }
 
     /// Bytes that this thread has taken, less those that it has freed.
@@ -59,10 +60,16 @@ pub(crate) mod held {
         BYTES.get()
     }
 
+    /// Bytes that this thread has ever taken.
+    pub(crate) fn taken() -> usize {
+        TAKEN.get()
+    }
+
     // SAFETY: the system's allocator does the work; counting takes no memory.
     unsafe impl GlobalAlloc for Counting {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             BYTES.set(BYTES.get() + layout.size() as isize);
+            TAKEN.set(TAKEN.get() + layout.size());
             // SAFETY: the caller keeps the contract of `alloc`.
             unsafe { System.alloc(layout) }
         }

@@ -19,7 +19,7 @@
 //!
 //! # What always holds
 //!
-//! A character is replaced by one of as many bytes, or stays: every place in the restored text is the same place in the
+//! A character is replaced by one of as many bytes, or stays: every offset in the restored text is the same offset in the
 //! text that was given.
 
 use std::borrow::Cow;
@@ -27,6 +27,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::Utf8Error;
 
+use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
@@ -41,6 +42,8 @@ const LONG_WORD: usize = 5;
 /// Searched where it was read: a map of 50,000 words would take ten times the memory, and few texts need it.
 pub struct Truecaser {
     list: Box<str>,
+    /// SHA-256 of the list.
+    digest: [u8; 32],
     /// Where the words begin in `list`, in the order of their [`search_key`]s, of which no two are equal.
     starts: Vec<u32>,
 }
@@ -96,12 +99,18 @@ impl Truecaser {
         starts.sort_by_cached_key(|start| key(start).collect::<String>());
         starts.dedup_by(|later, earlier| key(later).eq(key(earlier)));
         starts.shrink_to_fit();
-        Ok(Self { list, starts })
+        let digest = Sha256::digest(list.as_bytes()).into();
+        Ok(Self { list, digest, starts })
     }
 
     /// How many words the list has.
     pub fn n_words(&self) -> usize {
         self.starts.len()
+    }
+
+    /// The digest of the list: lists of one digest restore texts alike.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
     }
 
     /// The text with the words that have lost their case in their usual one; borrowed where there are none, as in most

@@ -49,9 +49,12 @@ impl<'t> View<'t> {
         true
     }
 
-    /// The same, with an owned text.
-    pub fn into_owned(self) -> View<'static> {
-        View { text: Cow::Owned(self.text.into_owned()), alignments: self.alignments }
+    /// The same, with the text that the changes made; `None` where there was nothing to change.
+    pub fn into_changed(self) -> Option<View<'static>> {
+        match self.text {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => Some(View { text: Cow::Owned(text), alignments: self.alignments }),
+        }
     }
 
     /// The span in the text as received of a span of the view.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
+use ressort::inference::encoded::Document;
 use ressort::inference::pipeline::Overflow;
 use ressort::inference::pipeline::{PredictError, PredictOptions, Prediction};
 use ressort::inference::windows::Sentences;
@@ -146,7 +147,7 @@ async fn a_model_with_dynamic_activations_gives_the_same_in_company() {
         let model = load(name).await;
         assert_eq!(model.batch_limits().max_windows, 1, "{name}");
         let texts = ["Berlin", "Angela Merkel sprach", "Am Montag in München", "Ulm"];
-        let run = |text: &str| model.pipeline.predict(text.into(), options());
+        let run = |text: &str| model.pipeline.predict(Document::from(text), options());
         let (a, b, c, d) = tokio::join!(run(texts[0]), run(texts[1]), run(texts[2]), run(texts[3]));
         for (text, together) in texts.into_iter().zip([a, b, c, d]) {
             assert_eq!(predict(&model, text, options()).await, together.unwrap(), "{name}: {text}");
@@ -210,8 +211,8 @@ async fn a_text_longer_than_a_window_is_refused_where_the_caller_wants_it() {
     let model = load("lexicon-ner").await;
     let options = PredictOptions { overflow: Overflow::Error, ..options() };
     let capacity = model.pipeline.windowing.capacity();
-    assert!(model.pipeline.predict("dann ".repeat(capacity).into(), options).await.is_ok());
-    let error = model.pipeline.predict("dann ".repeat(capacity + 1).into(), options).await.unwrap_err();
+    assert!(model.pipeline.predict("dann ".repeat(capacity).as_str(), options).await.is_ok());
+    let error = model.pipeline.predict("dann ".repeat(capacity + 1).as_str(), options).await.unwrap_err();
     assert!(matches!(error, PredictError::Overflow { n_tokens, .. } if n_tokens == capacity + 1), "{error}");
 }
 

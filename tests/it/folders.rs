@@ -259,6 +259,22 @@ async fn what_ressort_toml_says_must_fit_the_model() {
     }
 }
 
+#[tokio::test]
+async fn a_model_answers_before_its_other_sessions_are_open() {
+    for name in ["bert-cased-ner", "two-heads"] {
+        let complete = load(name).await;
+        let (model, incomplete) = Model::start(&spec(name), &settings()).await.unwrap();
+        let text = "Bundeskanzlerin Angela Merkel (CDU) reiste am Montag nach „Paris“. ".repeat(12);
+        let expected = format!("{:?}", predict(&complete, &text, options()).await);
+        assert_eq!((model.batch_limits().max_windows, model.resident_bytes()), (1, None), "{name}");
+        assert!(model.notes().iter().any(|note| note.contains("still being checked")), "{:?}", model.notes());
+        assert_eq!(format!("{:?}", predict(&model, &text, options()).await), expected, "{name}");
+        incomplete.complete(&model).await.unwrap();
+        assert_eq!((model.batch_limits(), model.notes()), (complete.batch_limits(), complete.notes()), "{name}");
+        assert_eq!(format!("{:?}", predict(&model, &text, options()).await), expected, "{name}");
+    }
+}
+
 /// A run of the model that ships reads 29 MB of weights. A stream that shares them takes 5 to 6 MB.
 #[test]
 #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 //! The strategies are those of `transformers`' `TokenClassificationPipeline`, and [`super::viterbi`]; words are those of
 //! [`super::words`], where the reference needs spaces.
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::ArrayView1;
 
 use crate::inference::decode::bare::bare;
 use crate::inference::decode::stretches::stretches;
@@ -72,15 +72,15 @@ pub struct Source<'s> {
 
 /// The entities of `source` in the order of its text. None reaches into a gap or across it.
 ///
-/// `logits` is `[N, L]`: a row for each token, a column for each tag of `scheme`.
-pub fn decode_entities(
+/// `row` gives the logits of each token, one for each tag of `scheme`.
+pub fn decode_entities<'l>(
     source: Source<'_>,
-    logits: ArrayView2<'_, f32>,
+    row: impl Fn(usize) -> ArrayView1<'l, f32> + Copy,
     scheme: &TagScheme,
     strategy: AggregationStrategy,
 ) -> Vec<Entity> {
     let Source { text, tokens, gaps } = source;
-    let tokens_by_stretch = || stretches(tagged_tokens(tokens, logits, scheme), gaps, |token| token.span).into_iter();
+    let tokens_by_stretch = || stretches(tagged_tokens(tokens, row, scheme), gaps, |token| token.span).into_iter();
     let words_by_stretch = || stretches(words_of_tokens(text, tokens), gaps, |word| word.span);
     let entities: Vec<Entity> = match strategy {
         // Tokens as the model tagged them, punctuation too.
@@ -89,15 +89,13 @@ pub fn decode_entities(
         }
         // Tokens of white space take part, as in the reference, but no entity begins with them or is nothing else.
         AggregationStrategy::Simple => tokens_by_stretch().flat_map(|tokens| join(text, tokens)).collect(),
-        AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => words_by_stretch()
-            .iter()
-            .flat_map(|words| join(text, tagged_words(words, logits, scheme, strategy)))
-            .collect(),
+        AggregationStrategy::First | AggregationStrategy::Average | AggregationStrategy::Max => {
+            words_by_stretch().iter().flat_map(|words| join(text, tagged_words(words, row, scheme, strategy))).collect()
+        }
         AggregationStrategy::Viterbi => {
             let stretches = words_by_stretch();
             let ends = |index| Ends { is_begin_cut: index > 0, is_end_cut: index + 1 < stretches.len() };
-            let tagged =
-                |(index, words): (usize, &Vec<Word>)| words_by_valid_sequence(words, logits, scheme, ends(index));
+            let tagged = |(index, words): (usize, &Vec<Word>)| words_by_valid_sequence(words, row, scheme, ends(index));
             stretches.iter().enumerate().flat_map(|stretch| join(text, tagged(stretch))).collect()
         }
     };
@@ -113,22 +111,26 @@ fn raw_entity(tagged: Tagged<'_>) -> Entity {
 }
 
 /// Tokens with their own best tags, those that are only white space among them.
-fn tagged_tokens<'m>(tokens: &Tokens, logits: ArrayView2<'_, f32>, scheme: &'m TagScheme) -> Vec<Tagged<'m>> {
-    let tagged = |(&span, row): (&ByteSpan, ArrayView1<'_, f32>)| {
-        let (index, score) = argmax(&scheme.scores(row));
+fn tagged_tokens<'m, 'l>(
+    tokens: &Tokens,
+    row: impl Fn(usize) -> ArrayView1<'l, f32>,
+    scheme: &'m TagScheme,
+) -> Vec<Tagged<'m>> {
+    let tagged = |(token, &span): (usize, &ByteSpan)| {
+        let (index, score) = argmax(&scheme.scores(row(token)));
         Tagged { tag: &scheme.tags[index], score, span }
     };
-    tokens.spans.iter().zip(logits.outer_iter()).map(tagged).collect()
+    tokens.spans.iter().enumerate().map(tagged).collect()
 }
 
 /// Words with the tags that `strategy` takes from their tokens.
-fn tagged_words<'m>(
+fn tagged_words<'m, 'l>(
     words: &[Word],
-    logits: ArrayView2<'_, f32>,
+    row: impl Fn(usize) -> ArrayView1<'l, f32>,
     scheme: &'m TagScheme,
     strategy: AggregationStrategy,
 ) -> Vec<Tagged<'m>> {
-    let scores_of = |&token: &usize| scheme.scores(logits.row(token));
+    let scores_of = |&token: &usize| scheme.scores(row(token));
     let tagged = |word: &Word| {
         let (index, score) = match strategy {
             AggregationStrategy::Average => argmax(&mean(word.tokens.iter().map(scores_of))),
@@ -141,13 +143,13 @@ fn tagged_words<'m>(
 }
 
 /// Words with the tags of their likeliest valid tag sequence, each by the scores of its first token.
-fn words_by_valid_sequence<'m>(
+fn words_by_valid_sequence<'m, 'l>(
     words: &[Word],
-    logits: ArrayView2<'_, f32>,
+    row: impl Fn(usize) -> ArrayView1<'l, f32>,
     scheme: &'m TagScheme,
     ends: Ends,
 ) -> Vec<Tagged<'m>> {
-    let first_scores = |word: &Word| word.tokens.first().map(|&token| scheme.scores(logits.row(token)));
+    let first_scores = |word: &Word| word.tokens.first().map(|&token| scheme.scores(row(token)));
     let (spans, scores): (Vec<ByteSpan>, Vec<Vec<f32>>) =
         words.iter().filter_map(|word| Some((word.span, first_scores(word)?))).unzip();
     let sequence = scheme.transitions.best_sequence(&scores, ends);
@@ -268,7 +270,7 @@ mod tests {
         }
         let round = |score: f32| (score * 1000.0).round() / 1000.0;
         let source = Source { text, tokens: &tokens, gaps };
-        let entities = decode_entities(source, logits.view(), &TagScheme::of(&tags), strategy);
+        let entities = decode_entities(source, |token| logits.row(token), &TagScheme::of(&tags), strategy);
         entities
             .into_iter()
             .map(|entity| (entity.label, entity.span.slice(text).unwrap().to_owned(), round(entity.score)))
@@ -326,7 +328,7 @@ mod tests {
         let logits = ndarray::array![[0.01, 0.9, 0.03, 0.03, 0.03], [0.05, 0.05, 0.4, 0.05, 0.45]].mapv(f32::ln);
         let decode = |strategy| {
             let source = Source { text, tokens: &tokens, gaps: &[] };
-            let entities = decode_entities(source, logits.view(), &TagScheme::of(&tags), strategy);
+            let entities = decode_entities(source, |token| logits.row(token), &TagScheme::of(&tags), strategy);
             entities.into_iter().map(|e| (e.label, e.span.slice(text).unwrap().to_owned(), e.score)).collect::<Vec<_>>()
         };
         assert_eq!(decode(AggregationStrategy::First).len(), 2);
@@ -390,7 +392,7 @@ mod tests {
         let decode = |word_ids| {
             let tokens = Tokens { ids: vec![0, 1], spans: vec![ByteSpan::new(1, 1), ByteSpan::new(1, 4)], word_ids };
             let source = Source { text, tokens: &tokens, gaps: &[] };
-            decode_entities(source, logits.view(), &scheme, AggregationStrategy::First).len()
+            decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::First).len()
         };
         assert_eq!(decode(vec![Some(0), Some(0)]), 1);
         assert_eq!(decode(vec![Some(0), Some(1)]), 0);

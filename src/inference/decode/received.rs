@@ -84,7 +84,7 @@ mod tests {
             let scheme = TagScheme::of(&TAGS.map(str::to_owned));
             let gaps = gaps(&view.text, GapRules { addresses: true, boundaries: true, slugs: true });
             let source = Source { text: &view.text, tokens: &tokens, gaps: &gaps };
-            let entities = decode_entities(source, rows.view(), &scheme, strategy);
+            let entities = decode_entities(source, |token| rows.row(token), &scheme, strategy);
             let entities = in_received_text(entities, |span| view.to_received(span).trim(&text));
             for unit in [OffsetUnit::Byte, OffsetUnit::Codepoint, OffsetUnit::Utf16] {
                 let mut converter = OffsetConverter::new(&text, unit);

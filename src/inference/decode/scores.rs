@@ -28,7 +28,7 @@ mod tests {
 
     fn logits(scores: &[f32], kind: GraphScores) -> Vec<f32> {
         let row = ndarray::Array2::from_shape_vec((1, scores.len()), scores.to_vec()).unwrap();
-        to_logits(&WindowHead::Sequence(row), Some(kind)).rows().row(0).to_vec()
+        to_logits(&WindowHead::Sequence(row.into()), Some(kind)).rows().row(0).to_vec()
     }
 
     #[test]
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn logits_stay_as_they_are() {
-        let head = WindowHead::Token(array![[3.0, -2.0]]);
+        let head = WindowHead::Token(array![[3.0, -2.0]].into());
         for scores in [None, Some(GraphScores::LogSoftmax)] {
             assert_eq!(*to_logits(&head, scores), head);
         }

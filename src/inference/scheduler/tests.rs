@@ -36,7 +36,7 @@ fn window(id: u32) -> Window {
 }
 
 fn logits(id: u32) -> WindowLogits {
-    WindowLogits { topics: None, entities: Some(WindowHead::Token(ndarray::array![[id as f32]])) }
+    WindowLogits { topics: None, entities: Some(WindowHead::Token(ndarray::array![[id as f32]].into())) }
 }
 
 fn request_context(admission: Admission) -> RequestContext {

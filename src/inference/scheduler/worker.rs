@@ -28,11 +28,14 @@ pub struct Shared {
 
 pub type AllCores = Arc<Mutex<Box<dyn Run>>>;
 
+/// Where a worker finds a stream once it is open.
+pub type Slot = Arc<Mutex<Option<Box<dyn Run>>>>;
+
 /// The stream of the first worker of a model whose streams are opened after the session that computes on all cores.
 pub struct LateStream {
     /// Takes the runs until then.
     pub all_cores: AllCores,
-    pub opened: Arc<Mutex<Option<Box<dyn Run>>>>,
+    pub opened: Slot,
     pub stream: Option<Box<dyn Run>>,
     pub make_stream: MakeRun,
 }
@@ -132,13 +135,11 @@ impl Shared {
         }
         // Before the callers are answered, who may send their next window at once.
         drop(running);
-        for (row, job) in jobs.into_iter().enumerate() {
-            let answer = result
-                .as_ref()
-                .map(|outputs| outputs.of_window(row, &job.window))
-                .map_err(|error| error.clone().into());
-            // A caller that has gone needs no answer.
-            let _ = job.reply.send(answer);
+        let logits = result.map(|outputs| outputs.into_windows(jobs.iter().map(|job| &job.window)));
+        // A caller that has gone needs no answer.
+        match logits {
+            Ok(logits) => jobs.into_iter().zip(logits).for_each(|(job, logits)| drop(job.reply.send(Ok(logits)))),
+            Err(error) => jobs.into_iter().for_each(|job| drop(job.reply.send(Err(error.clone().into())))),
         }
     }
 
@@ -168,10 +169,10 @@ impl Run for LateStream {
         if self.stream.is_none() {
             self.stream = self.opened.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
-        if self.stream.is_none() {
-            if let Ok(mut all_cores) = self.all_cores.lock() {
-                return all_cores.run(batch);
-            }
+        if self.stream.is_none()
+            && let Ok(mut all_cores) = self.all_cores.lock()
+        {
+            return all_cores.run(batch);
         }
         match &mut self.stream {
             Some(stream) => stream.run(batch),

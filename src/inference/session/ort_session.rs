@@ -9,7 +9,7 @@ use ndarray::{Array2, Axis, Ix2, Ix3};
 use ort::ep::{self, ExecutionProvider as _};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{RunOptions, SessionInputValue};
-use ort::value::{DynValue, Tensor, TensorElementType};
+use ort::value::{DynValue, Tensor, TensorElementType, TensorRef};
 
 use super::runtime::{Runtime, SessionError};
 use super::shared_model::SharedModel;
@@ -89,7 +89,7 @@ impl Run for OrtSession {
         let failed = |error: ort::Error| RunError::Failed { shape, message: error.to_string() };
         let filled = self.inputs.iter().map(|input| {
             let numbers = numbers(input.role, batch, self.first_position);
-            Ok((Cow::Owned(input.name.clone()), tensor(&numbers, input.kind)?))
+            Ok((Cow::Borrowed(input.name.as_str()), tensor(numbers, input.kind)?))
         });
         let inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = filled.collect::<ort::Result<_>>().map_err(failed)?;
         let (options, started) = (Arc::new(RunOptions::new().map_err(failed)?), Instant::now());
@@ -129,10 +129,13 @@ fn numbers(role: InputRole, batch: &Batch, first_position: u32) -> Cow<'_, Array
     }
 }
 
-/// A copy of `numbers` in the kind that the graph takes.
-fn tensor(numbers: &Array2<i64>, kind: InputKind) -> ort::Result<SessionInputValue<'static>> {
+/// `numbers` in the kind that the graph takes.
+fn tensor(numbers: Cow<'_, Array2<i64>>, kind: InputKind) -> ort::Result<SessionInputValue<'_>> {
     Ok(match kind {
-        InputKind::Int64 => Tensor::from_array(numbers.clone())?.into(),
+        InputKind::Int64 => match numbers {
+            Cow::Borrowed(numbers) => TensorRef::from_array_view(numbers)?.into(),
+            Cow::Owned(numbers) => Tensor::from_array(numbers)?.into(),
+        },
         // Ids, positions and flags are far below the largest of these kinds.
         InputKind::Int32 => Tensor::from_array(numbers.mapv(|number| number as i32))?.into(),
         InputKind::Float32 => Tensor::from_array(numbers.mapv(|number| number as f32))?.into(),
