@@ -1,7 +1,6 @@
 //! A model folder made ready to serve: read, opened on the first execution provider that works, run once, and held to its
 //! golden examples. What is wrong with a folder is found here and not by the first request.
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -9,19 +8,17 @@ use crate::inference::arithmetic::ModelArithmetic;
 use crate::inference::batch::BatchLimits;
 use crate::inference::pipeline::{Pipeline, PredictError, PredictOptions, Prediction};
 use crate::inference::scheduler::{Admission, Priority, RequestContext, RequestId, Scheduler, SchedulerSettings};
-use crate::inference::session::{Placement, SessionError};
+use crate::inference::session::Placement;
 use crate::inference::settings::RunSettings;
-use crate::inference::tokenize::TokenizeError;
 use crate::manifest::task::Task;
-use crate::manifest::{GoldenExample, Manifest, ManifestError, TopicLabel};
-use crate::models::fit::FitError;
+use crate::manifest::{GoldenExample, Manifest, TopicLabel};
+pub use crate::models::load_error::LoadError;
 use crate::models::opening::{Opened, Remaining, Rest, n_streams};
 use crate::models::sharing::{self, TrialSource};
 use crate::models::spec::ModelSpec;
-use crate::models::trial::{TrialError, scores_notes};
+use crate::models::trial::scores_notes;
 use crate::system::background::{self, BackgroundError};
 use crate::system::memory::trim_memory;
-use crate::text::truecase::TruecaseError;
 
 /// A model that answers.
 pub struct Model {
@@ -54,30 +51,6 @@ pub struct Incomplete {
     remaining: Remaining,
     /// What the process held before the model was read.
     resident_before: Option<u64>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error(transparent)]
-    Fit(#[from] FitError),
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizeError),
-    #[error(transparent)]
-    Truecase(#[from] TruecaseError),
-    #[error(transparent)]
-    Session(#[from] SessionError),
-    #[error(transparent)]
-    Trial(#[from] TrialError),
-    #[error("{path}: {message}", path = path.display())]
-    Unfit { path: PathBuf, message: String },
-    #[error("{path}: golden example {text:?}: {message}; the model is not what it was, or the example is wrong", path = path.display())]
-    Golden { path: PathBuf, text: String, message: String },
-    #[error("a worker thread cannot be started")]
-    Thread(#[from] std::io::Error),
-    #[error("loading broke down")]
-    Background(#[from] BackgroundError),
 }
 
 impl Model {

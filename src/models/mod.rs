@@ -4,6 +4,7 @@ pub mod active_file;
 pub mod assignment;
 pub mod fit;
 pub mod load;
+mod load_error;
 mod opening;
 pub mod registry;
 pub mod report;

@@ -15,7 +15,7 @@ use crate::inference::tokenize::Tokenizer;
 use crate::inference::windows::Windowing;
 use crate::manifest::{FolderFiles, Manifest, check_expansion};
 use crate::models::fit;
-use crate::models::load::LoadError;
+use crate::models::load_error::LoadError;
 use crate::models::sharing::{self, Sharing, TrialSource};
 use crate::models::spec::ModelSpec;
 use crate::models::trial::{Trial, check_session};
