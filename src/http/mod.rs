@@ -12,6 +12,8 @@ mod connection;
 mod cross_origin;
 mod description;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod health;
 mod json;
 mod keys;

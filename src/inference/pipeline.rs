@@ -3,6 +3,8 @@
 //!
 //! [`Pipeline::predict`] is the path; its options are in [`PredictOptions`].
 
+mod fuzz;
+
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;

@@ -11,6 +11,8 @@ mod dry_run;
 mod error;
 mod flow;
 mod format;
+#[doc(hidden)]
+pub mod fuzz;
 mod inputs;
 mod job;
 mod json_rows;

@@ -30,6 +30,9 @@ scripts/score.sh() { here scripts/score.sh; without_gpu score "$@"; }
 scripts/evaluate.sh() { here scripts/evaluate.sh; ressort evaluate --model "$1" --data "$2" "${@:3}"; }
 scripts/onnxruntime.sh() { here scripts/onnxruntime.sh; flags_in scripts/onnxruntime.sh "$@"; }
 scripts/test.sh() { here scripts/test.sh; flags_in scripts/test.sh "$@"; }
+scripts/faults/run.sh() { here scripts/faults/run.sh; }
+scripts/soak.sh() { here scripts/soak.sh; }
+scripts/fuzz.sh() { here scripts/fuzz.sh; here "fuzz/targets/$1.rs"; }
 bash() { here "$1"; flags_in "$1" "${@:2}"; }
 
 python() {
