@@ -4,12 +4,12 @@
 //! [`Pipeline::predict`] is the path; its options are in [`PredictOptions`].
 
 mod fuzz;
+mod measure;
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 use ndarray::{Array2, Axis};
 
 use crate::inference::batch::{WindowHead, WindowLogits};
@@ -19,14 +19,14 @@ use crate::inference::decode::scores::to_logits;
 use crate::inference::decode::topics::{Topic, decode_topics};
 use crate::inference::encoded::{Document, Encoded, Encoding, EncodingKey};
 use crate::inference::evidence::{Evidence, Occlusion, exact, passages};
-use crate::inference::scheduler::{Admission, RequestContext, ScheduleError, Scheduler};
+use crate::inference::scheduler::{RequestContext, ScheduleError, Scheduler};
 use crate::inference::stitch::{TokenRows, owners, pool, stitch};
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window};
 use crate::inference::windows::{Sentences, Windowing};
 use crate::inference::workers::workers;
 use crate::manifest::TopicHead;
 use crate::manifest::task::{AggregationStrategy, Tasks};
-use crate::manifest::text_rules::{TextRule, TextRules, TextSwitch};
+use crate::manifest::text_rules::{TextRule, TextRules};
 use crate::system::choice::UnknownWord;
 use crate::text::gaps::{GapRules, gaps};
 use crate::text::truecase::Truecaser;
@@ -207,29 +207,6 @@ impl Pipeline {
         let ranges = windows.iter().map(|window| window.tokens.clone()).collect();
         let logits = self.scheduler.run_admitted(windows, admitted, options.context).await?;
         Ok(ReadText { reading, ranges, logits })
-    }
-
-    /// Reads the text again without each of its passages; returns the evidence and the number of windows that were run.
-    async fn measure(
-        self: &Arc<Self>,
-        occlusion: &Occlusion,
-        options: PredictOptions,
-    ) -> Result<(Evidence, usize), PredictError> {
-        /// Texts that are read at the same time.
-        const N_AT_ONCE: usize = 4;
-        let context = RequestContext { admission: Admission::Wait, ..options.context };
-        // The view has no markup and no hyphens at line ends any more.
-        let done = [TextRule::Html, TextRule::Hyphens].map(|rule| TextSwitch { rule, is_on: false });
-        let text_rules = done.into_iter().collect::<TextRules>().or(options.text_rules);
-        let options = PredictOptions { context, text_rules, ..options };
-        let row = |text: String| async move {
-            let run = self.run(Document::new(text.into()), options).await?;
-            let logits = self.topic_logits(&run, &owners(&run.reading.sentences, &run.ranges));
-            Ok::<_, PredictError>((logits.map(|logits| logits.row), run.ranges.len()))
-        };
-        let runs: Vec<_> = stream::iter(occlusion.texts()).map(row).buffered(N_AT_ONCE).try_collect().await?;
-        let (rows, n_windows): (Vec<_>, Vec<usize>) = runs.into_iter().unzip();
-        Ok((occlusion.evidence(&rows), n_windows.iter().sum()))
     }
 
     /// From a text to windows. The tokens may be those that another model has made.
