@@ -2,17 +2,18 @@
 
 mod cli;
 
-use std::process::ExitCode;
+use std::io::Write;
 
 use clap::Parser;
 use ressort::inference::settings::usable_cores;
+use ressort::system::background::end_process;
 use ressort::system::memory::configure_allocator;
 use ressort::system::printable::printable;
 use ressort::system::telemetry::start_logging;
 
 use crate::cli::{Cli, exit_code_of};
 
-fn main() -> ExitCode {
+fn main() {
     configure_allocator();
     let cli = Cli::parse();
     start_logging(cli.log_format.into(), cli.command.verbosity());
@@ -22,13 +23,13 @@ fn main() -> ExitCode {
         runtime.shutdown_background();
         result
     });
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("{}", printable(&format!("ressort: {error:#}")));
-            exit_code_of(&error)
-        }
-    }
+    let code = result.unwrap_or_else(|error| {
+        eprintln!("{}", printable(&format!("ressort: {error:#}")));
+        exit_code_of(&error)
+    });
+    // A reader that has gone needs nothing more.
+    let _ = std::io::stdout().flush();
+    end_process(code)
 }
 
 /// Blocking threads write files and release models. Documents are prepared by `inference::workers`. More threads would only take

@@ -2,7 +2,6 @@
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
@@ -20,7 +19,7 @@ use ressort::models::spec::ModelSpec;
 use ressort::system::printable::printable;
 use ressort::text::encoding::TextEncoding;
 
-use super::{REQUIREMENT_NOT_MET, RunArgs};
+use super::{REQUIREMENT_NOT_MET, RunArgs, SUCCESS};
 
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
@@ -124,7 +123,7 @@ impl EvaluateArgs {
     }
 }
 
-pub async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitCode> {
+pub async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<u8> {
     let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
     let report = evaluate(&args.settings(scratch.path())?).await?;
     let html = args.html.as_ref().map(|file| (file, page(&report)));
@@ -140,7 +139,7 @@ pub async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitCode> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error).context("cannot print the report"),
         _ => {}
     }
-    Ok(if report.meets_requirements() { ExitCode::SUCCESS } else { ExitCode::from(REQUIREMENT_NOT_MET) })
+    Ok(if report.meets_requirements() { SUCCESS } else { REQUIREMENT_NOT_MET })
 }
 
 fn write_report(file: &Path, text: &str) -> anyhow::Result<()> {

@@ -10,7 +10,6 @@ mod score;
 mod serve;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -22,14 +21,16 @@ use ressort::models::spec::ModelSpec;
 use ressort::score::ScoreError;
 use ressort::system::telemetry::{LogFormat, Verbosity};
 
-/// The code that `clap` uses too.
-const BAD_USAGE: u8 = 2;
 /// The model that is loaded where none is named.
 const SHIPPED: &str = "ressort";
 const DEFAULT_MODELS_DIR: &str = "models";
 /// From `target/release/ressort` to the project's folder.
 const MAX_FOLDERS_ABOVE: usize = 3;
 
+const SUCCESS: u8 = 0;
+const FAILURE: u8 = 1;
+/// The code that `clap` uses too.
+const BAD_USAGE: u8 = 2;
 const SOME_ROWS_FAILED: u8 = 3;
 const REQUIREMENT_NOT_MET: u8 = 4;
 /// As shells number the end by SIGINT.
@@ -61,7 +62,7 @@ pub enum Command {
 }
 
 impl Command {
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
+    pub async fn run(self) -> anyhow::Result<u8> {
         match self {
             Self::Serve(args) => serve::run_serve(&args).await?,
             Self::Score(args) => return score::run_score(&args).await,
@@ -69,7 +70,7 @@ impl Command {
             Self::Models(args) => models::run_models(&args)?,
             Self::Evaluate(args) => return evaluate::run_evaluate(&args).await,
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(SUCCESS)
     }
 
     /// How much is logged.
@@ -82,10 +83,10 @@ impl Command {
 }
 
 /// The exit code of a run that ended with `error`.
-pub fn exit_code_of(error: &anyhow::Error) -> ExitCode {
+pub fn exit_code_of(error: &anyhow::Error) -> u8 {
     let is_usage = error.downcast_ref::<ScoreError>().is_some_and(ScoreError::is_usage)
         || error.downcast_ref::<EvaluateError>().is_some_and(EvaluateError::is_usage);
-    if is_usage { BAD_USAGE.into() } else { ExitCode::FAILURE }
+    if is_usage { BAD_USAGE } else { FAILURE }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -3,7 +3,6 @@
 mod interrupt;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -18,12 +17,13 @@ use ressort::manifest::text_rules::TextSwitch;
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use ressort::score::{ColumnChoice, Format, Job, OutputChoice, ReadSettings, ScoreError, Target, prepare};
+use ressort::system::background::end_process;
 use ressort::system::printable::printable;
 use ressort::system::progress::Progress;
 use ressort::text::encoding::TextEncoding;
 use ressort::text::span::OffsetUnit;
 
-use super::{INTERRUPTED, ModelArgs, RunArgs, SOME_ROWS_FAILED, positive};
+use super::{INTERRUPTED, ModelArgs, RunArgs, SOME_ROWS_FAILED, SUCCESS, positive};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -260,7 +260,7 @@ impl ScoreArgs {
 }
 
 /// Scores until the end, or until Ctrl-C. Rows that are saved by then are kept, so that the process may end at any moment.
-pub async fn run_score(args: &ScoreArgs) -> anyhow::Result<ExitCode> {
+pub async fn run_score(args: &ScoreArgs) -> anyhow::Result<u8> {
     let progress = Arc::new(if args.quiet { Progress::hidden() } else { Progress::start(None) });
     tokio::select! {
         ended = score_files(args, &progress) => ended,
@@ -268,12 +268,13 @@ pub async fn run_score(args: &ScoreArgs) -> anyhow::Result<ExitCode> {
             interrupted.context("Ctrl-C cannot be handled")?;
             progress.finish();
             eprintln!("{}", interrupt::message(args));
-            Ok(INTERRUPTED.into())
+            // The writer may be waiting for a reader of standard output.
+            end_process(INTERRUPTED)
         }
     }
 }
 
-async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Result<ExitCode> {
+async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Result<u8> {
     // Before the models, so that errors of the files show at once. In a thread, so that Ctrl-C ends it.
     progress.stage("reading the columns of the input");
     if args.output != "-" && args.errors.is_some() {
@@ -308,8 +309,8 @@ async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Resu
     Ok(exit_code(summary.counts.errors))
 }
 
-fn exit_code(n_errors: u64) -> ExitCode {
-    if n_errors > 0 { SOME_ROWS_FAILED.into() } else { ExitCode::SUCCESS }
+fn exit_code(n_errors: u64) -> u8 {
+    if n_errors > 0 { SOME_ROWS_FAILED } else { SUCCESS }
 }
 
 impl FromStr for Threshold {

@@ -1,5 +1,5 @@
 //! Runs work that takes seconds on a separate thread: at low priority, so that it does not slow live traffic, or at that of
-//! the process, where there is no traffic yet.
+//! the process, where there is no traffic yet. Ends the process while such work may be under way.
 #![allow(unsafe_code, reason = "docs/architecture.md explains it")]
 
 use tokio::sync::oneshot;
@@ -31,6 +31,13 @@ pub async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
         let _ = send.send(work());
     })?;
     receive.await.map_err(|_| BackgroundError::Broken)
+}
+
+/// Ends the process at once. The usual way first runs the destructors of C++ libraries, and ONNX Runtime crashes where a thread
+/// in the background still opens or runs a session.
+pub fn end_process(code: u8) -> ! {
+    // SAFETY: `_exit` takes no pointers and does not return.
+    unsafe { libc::_exit(code.into()) }
 }
 
 /// Linux has priorities for threads. Elsewhere the thread keeps the priority of the process.

@@ -109,6 +109,14 @@ fn which_model_answers_for_what_can_be_chosen() {
 }
 
 #[test]
+fn a_server_that_is_stopped_while_it_opens_sessions_ends_as_usual() {
+    for _ in 0..4 {
+        let server = Server::start(&["--model", &model("two-heads"), "--streams", "16", "--providers", "cpu"]);
+        assert_eq!(server.stop(), 0);
+    }
+}
+
+#[test]
 fn inspect_says_whether_and_how_a_folder_would_be_served() {
     let good = run(&["inspect", &model("bert-cased-ner-int8")]);
     assert!(good.status.success());
