@@ -18,7 +18,7 @@ AVX-512 and AVX-512 VNNI).
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ LARGEST = 127
 LARGEST_PAIR = 128  # 255 * 128 = 32,640 fits into 16 bits, 255 * 129 = 32,895 does not
 N_SCALES = 24
 DAMPING = 0.01
+SMOOTHING = 0.7  # the share of the range that moves from the inputs to the weights
 CALIBRATION_LENGTH = 128
 FIRST_OPSET = 13  # before it, Softmax and ReduceSum had other forms
 LAST_AXIS = "portable_softmax/last_axis"
@@ -44,13 +45,18 @@ def quantise(
     kept_nodes: Iterable[str] = (),
     calibration: Sequence[Feed] = (),
     external_data: bool = False,
+    smoothed_nodes: Iterable[str] = (),
 ) -> None:
     """Writes the fp32 graph at `source` with int8 weights per channel to `target`. The nodes named in `kept_nodes` stay
-    as they are. `calibration` holds inputs of the graph, by which rounding errors are balanced."""
+    as they are. `calibration` holds inputs of the graph, by which rounding errors are balanced. The matrix products
+    named in `smoothed_nodes` get their inputs on one scale first (smooth_inputs)."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    floats = onnx.load(source)
+    if smoothed := list(smoothed_nodes):
+        smooth_inputs(floats, smoothed, calibration)
     quantize_dynamic(
-        source,
+        floats,
         target,
         per_channel=True,
         weight_type=QuantType.QInt8,
@@ -58,7 +64,7 @@ def quantise(
         use_external_data_format=external_data,
     )
     model = onnx.load(target)
-    avoid_saturation(model, {tensor.name: tensor for tensor in onnx.load(source).graph.initializer}, calibration)
+    avoid_saturation(model, {tensor.name: tensor for tensor in floats.graph.initializer}, calibration)
     decompose_softmax(model)
     if external_data:
         data = target.name + "_data"
@@ -66,6 +72,35 @@ def quantise(
         onnx.save(model, target, save_as_external_data=True, location=data)
     else:
         onnx.save(model, target)
+
+
+def smooth_inputs(model: ModelProto, names: Iterable[str], calibration: Sequence[Feed]) -> None:
+    """Divides the inputs of these matrix products by a factor for each channel, and multiplies their weights by it, as
+    SmoothQuant does (Xiao et al., 2023). A channel that is a hundred times larger than the others would otherwise leave
+    them a hundredth of the steps."""
+    graph, chosen = model.graph, set(names)
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    products = [node for node in graph.node if node.name in chosen and node.input[1] in tensors]
+    largest = _largest_inputs(model, [product.input[0] for product in products], calibration)
+    for product in products:
+        source, name = product.input
+        weights = numpy_helper.to_array(tensors[name])
+        factors = smoothing_factors(largest[source], np.abs(weights).max(1))
+        tensors[name].CopyFrom(numpy_helper.from_array(weights * factors[:, None], name))
+        inverse = f"{product.name}/smoothing"
+        graph.initializer.append(numpy_helper.from_array((1 / factors).astype(np.float32), inverse))
+        smooth = onnx.helper.make_node("Mul", [source, inverse], [f"{inverse}/output"], f"{inverse}/Mul")
+        graph.node.insert(list(graph.node).index(product), smooth)
+        product.input[0] = smooth.output[0]
+
+
+def smoothing_factors(largest_inputs: NDArray, largest_weights: NDArray) -> NDArray[np.float32]:
+    """For each channel: large where its inputs are larger than its weights, with a mean of 1 in the logarithm."""
+    tiny = 1e-5
+    logarithms = SMOOTHING * np.log(np.maximum(largest_inputs, tiny)) - (1 - SMOOTHING) * np.log(
+        np.maximum(largest_weights, tiny)
+    )
+    return np.exp(logarithms - logarithms.mean()).astype(np.float32)
 
 
 def avoid_saturation(
@@ -259,10 +294,29 @@ def _float_inputs(model: ModelProto, tensors: dict[str, TensorProto]) -> dict[st
     return found
 
 
+def _largest_inputs(model: ModelProto, names: list[str], calibration: Sequence[Feed]) -> dict[str, NDArray]:
+    """For each activation of `names` the largest magnitude of each channel `[K]`."""
+    largest: dict[str, NDArray] = {}
+    for values in _activations(model, names, calibration):
+        for name, rows in values.items():
+            largest[name] = np.maximum(largest.get(name, 0), np.abs(rows).max(0))
+    return largest
+
+
 def _second_moments(model: ModelProto, names: list[str], calibration: Sequence[Feed]) -> dict[str, NDArray]:
     """For each activation of `names` the mean of `x x^T` `[K, K]` over all positions of `calibration`."""
+    sums: dict[str, NDArray] = {}
+    for values in _activations(model, names, calibration):
+        for name, rows in values.items():
+            sums[name] = sums.get(name, 0) + rows.T @ rows
+    n_positions = sum(feed["input_ids"].size for feed in calibration)
+    return {name: total / n_positions for name, total in sums.items()}
+
+
+def _activations(model: ModelProto, names: list[str], calibration: Sequence[Feed]) -> Iterator[dict[str, NDArray]]:
+    """For each feed of `calibration` the activations of `names`, `[positions, K]`."""
     if not calibration:
-        return {}
+        return
     import onnxruntime
 
     watched = ModelProto()
@@ -272,14 +326,9 @@ def _second_moments(model: ModelProto, names: list[str], calibration: Sequence[F
         onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names if name not in known
     )
     session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
-    sums: dict[str, NDArray] = {}
-    n_positions = 0
     for feed in calibration:
-        for name, values in zip(names, session.run(names, feed), strict=True):
-            rows = values.reshape(-1, values.shape[-1]).astype(np.float32)
-            sums[name] = sums.get(name, 0) + rows.T @ rows
-        n_positions += feed["input_ids"].size
-    return {name: total / n_positions for name, total in sums.items()}
+        found = zip(names, session.run(names, feed), strict=True)
+        yield {name: values.reshape(-1, values.shape[-1]).astype(np.float32) for name, values in found}
 
 
 def feeds(texts: Iterable[str], tokenizer: Tokenizer, input_names: Iterable[str]) -> list[Feed]:

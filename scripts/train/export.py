@@ -14,9 +14,9 @@ from tokenizers import Tokenizer
 
 from scripts import int8
 
-from .config import Config, parse_arguments
+from .config import Config, Export, parse_arguments
 from .manifest import Manifest
-from .model import TwoHeads, trained_model
+from .model import TwoHeads, mean_weights, trained_model
 from .records import read_training_records
 
 TOLERANCE = 1e-4
@@ -43,7 +43,7 @@ def main() -> None:
         for name in ("entities/germeval2014.train", "topics/denews.de.train")
         for record in read_training_records(config.paths.data, name)[:N_CALIBRATION_TEXTS]
     ]
-    quantise(full_precision, config.paths.model / "model.onnx", config.export.full_precision, tokenizer, texts)
+    quantise(full_precision, config.paths.model / "model.onnx", config.export, tokenizer, texts)
     write_folder(model, config)
     report_sizes(config.paths.model)
 
@@ -55,10 +55,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def load_trained(config: Config, sources: list[Path]) -> TwoHeads:
-    """The model of a training, or of the mean of several trainings' weights, which must have begun as the same."""
-    states = [torch.load(source, weights_only=False, map_location="cpu") for source in sources]
-    states = [state.get("model", state) for state in states]
-    return trained_model(config, {name: sum(state[name] for state in states) / len(states) for name in states[0]})
+    """The model of a training, or of the mean of several trainings' weights."""
+    return trained_model(config, mean_weights(sources))
 
 
 def export_graph(model: TwoHeads, file: Path, opset: int) -> None:
@@ -96,13 +94,16 @@ def check_logits(model: TwoHeads, tokenizer: Tokenizer, file: Path) -> None:
         raise SystemExit(f"the export differs by {worst}, more than {TOLERANCE}")
 
 
-def quantise(source: Path, target: Path, kept_pattern: str, tokenizer: Tokenizer, texts: list[str]) -> None:
+def quantise(source: Path, target: Path, settings: Export, tokenizer: Tokenizer, texts: list[str]) -> None:
     """int8 weights per channel, embeddings too, fitted to the activations on `texts`. Left as they are: the two heads
-    (small, and they decide) and the matrix products whose names match `kept_pattern`."""
-    kept = re.compile(f"_head|{kept_pattern}" if kept_pattern else "_head")
+    (small, and they decide) and the matrix products that the configuration names."""
+    kept = re.compile(f"_head|{settings.full_precision}" if settings.full_precision else "_head")
     graph = load_onnx(source).graph
     names = [node.name for node in graph.node if kept.search(node.name)]
-    int8.quantise(source, target, names, int8.feeds(texts, tokenizer, [given.name for given in graph.input]))
+    products = [node.name for node in graph.node if node.op_type == "MatMul" and node.name not in names]
+    smoothed = [name for name in products if settings.smoothed and re.search(settings.smoothed, name)]
+    feeds = int8.feeds(texts, tokenizer, [given.name for given in graph.input])
+    int8.quantise(source, target, names, feeds, smoothed_nodes=smoothed)
 
 
 def write_folder(model: TwoHeads, config: Config) -> None:
