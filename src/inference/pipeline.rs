@@ -13,9 +13,10 @@ use std::sync::Arc;
 use ndarray::{Array2, Axis};
 
 use crate::inference::batch::{WindowHead, WindowLogits};
-use crate::inference::decode::entities::{Entity, Source, TagScheme, decode_entities};
+use crate::inference::decode::entities::{Entity, Source, decode_entities};
 use crate::inference::decode::received::in_received_text;
 use crate::inference::decode::scores::to_logits;
+use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::topics::{Topic, decode_topics};
 use crate::inference::encoded::{Document, Encoded, Encoding, EncodingKey};
 use crate::inference::evidence::{Evidence, Occlusion, exact, passages};

@@ -119,6 +119,8 @@ pub struct EntityHead {
     pub rename: BTreeMap<String, String>,
     /// What is done where a caller names no strategy.
     pub aggregation: AggregationStrategy,
+    /// Logits are divided by it before softmax; above 0. It changes scores, and no entity.
+    pub temperature: f32,
 }
 
 /// What labels of topics and entities mean, by label and language tag.

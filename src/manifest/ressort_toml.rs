@@ -81,6 +81,7 @@ pub struct EntitiesSection {
     rename: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "word")]
     aggregation: Option<AggregationStrategy>,
+    temperature: Option<f32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -168,12 +169,7 @@ impl RessortToml {
     ) -> Result<TopicHead, ManifestError> {
         let none = TopicsSection::default();
         let section = self.topics.as_ref().unwrap_or(&none);
-        let temperature = section.temperature.unwrap_or(1.0);
-        if !(temperature.is_finite() && temperature > 0.0) {
-            return Err(
-                self.invalid(format!("temperature {temperature} must be above 0; 1.0 leaves scores as they are"))
-            );
-        }
+        let temperature = self.temperature(section.temperature)?;
         let n_labels = section.labels.as_ref().map_or(labels.len(), Vec::len);
         let output = graph.head_output(section.output.as_deref(), Task::Topics, n_labels)?;
         let labels = &*or_default(labels, graph, &output);
@@ -247,6 +243,7 @@ impl RessortToml {
             tags,
             rename: section.rename.clone(),
             aggregation: section.aggregation.unwrap_or(AggregationStrategy::First),
+            temperature: self.temperature(section.temperature)?,
         })
     }
 
@@ -265,6 +262,15 @@ impl RessortToml {
         self.all_known("descriptions", self.descriptions.keys(), |name| {
             is_open || is_topic(name) || types.contains(&name.as_str())
         })
+    }
+
+    fn temperature(&self, given: Option<f32>) -> Result<f32, ManifestError> {
+        match given.unwrap_or(1.0) {
+            temperature if temperature.is_finite() && temperature > 0.0 => Ok(temperature),
+            temperature => {
+                Err(self.invalid(format!("temperature {temperature} must be above 0; 1.0 leaves scores as they are")))
+            }
+        }
     }
 
     fn unknown(&self, key: &str, name: &str, known: &[String]) -> ManifestError {

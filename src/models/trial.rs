@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::inference::batch::{Batch, HeadOutput, Outputs, Run, RunError};
-use crate::inference::decode::entities::TagScheme;
+use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::pipeline::EntityTags;
 use crate::inference::tokenize::{TokenizeError, Tokens};
 use crate::manifest::tags::rename_tags;
@@ -92,7 +92,7 @@ impl Trial {
             check_width(manifest, &head.output, head.tags.len(), output.n_labels())?;
             head.scores = scores(manifest, &head.output, &outputs)?;
         }
-        let scheme = TagScheme::of(&head.tags).with_scores(head.scores);
+        let scheme = TagScheme::of(&head.tags).with_scores(head.scores).with_temperature(head.temperature);
         Ok(EntityTags { scheme, aggregation: head.aggregation })
     }
 }

@@ -5,14 +5,15 @@
 
 use ndarray::ArrayView1;
 
+use crate::inference::decode::argmax;
 use crate::inference::decode::bare::bare;
 use crate::inference::decode::stretches::stretches;
-use crate::inference::decode::viterbi::{Ends, Transitions};
+use crate::inference::decode::tag_scheme::TagScheme;
+use crate::inference::decode::viterbi::Ends;
 use crate::inference::decode::word_tokens::{Word, words_of_tokens};
-use crate::inference::decode::{argmax, sigmoid, softmax};
 use crate::inference::tokenize::Tokens;
-use crate::manifest::tags::{Position, Tag, parse_tags};
-use crate::manifest::task::{AggregationStrategy, GraphScores};
+use crate::manifest::tags::{Position, Tag};
+use crate::manifest::task::AggregationStrategy;
 use crate::text::span::ByteSpan;
 
 /// A name found in a text.
@@ -31,34 +32,6 @@ struct Tagged<'m> {
     tag: &'m Tag,
     score: f32,
     span: ByteSpan,
-}
-
-/// The tags of a token classifier, in the order of its logits, and which may follow which: told once for each model.
-pub struct TagScheme {
-    pub tags: Vec<Tag>,
-    /// What the graph has made of the logits; `None` where it gives logits.
-    pub scores: Option<GraphScores>,
-    transitions: Transitions,
-}
-
-impl TagScheme {
-    pub fn of(raw: &[String]) -> Self {
-        let tags = parse_tags(raw);
-        Self { transitions: Transitions::of(&tags), scores: None, tags }
-    }
-
-    /// The same tags, for logits that come from scores of a graph.
-    pub fn with_scores(self, scores: Option<GraphScores>) -> Self {
-        Self { scores, ..self }
-    }
-
-    /// The scores of one token's tags: by softmax, or by sigmoid where the graph took one.
-    fn scores(&self, logits: ArrayView1<'_, f32>) -> Vec<f32> {
-        match self.scores {
-            Some(GraphScores::Sigmoid) => logits.iter().copied().map(sigmoid).collect(),
-            _ => softmax(logits.iter().copied()),
-        }
-    }
 }
 
 /// A text as the model read it.

@@ -6,6 +6,7 @@ pub mod entities;
 pub mod received;
 pub mod scores;
 pub mod stretches;
+pub mod tag_scheme;
 pub mod topics;
 pub mod viterbi;
 pub mod word_tokens;

@@ -24,7 +24,8 @@ pub fn in_received_text(entities: Vec<Entity>, to_received: impl Fn(ByteSpan) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::decode::entities::{Source, TagScheme, decode_entities};
+    use crate::inference::decode::entities::{Source, decode_entities};
+    use crate::inference::decode::tag_scheme::TagScheme;
     use crate::inference::tokenize::Tokens;
     use crate::manifest::task::AggregationStrategy;
     use crate::text::gaps::{GapRules, gaps};

@@ -1,0 +1,68 @@
+//! The tags of a model, and what its logits say of them.
+
+use ndarray::ArrayView1;
+
+use crate::inference::decode::viterbi::Transitions;
+use crate::inference::decode::{sigmoid, softmax};
+use crate::manifest::tags::{Tag, parse_tags};
+use crate::manifest::task::GraphScores;
+
+/// The tags of a token classifier, in the order of its logits, and which may follow which: told once for each model.
+pub struct TagScheme {
+    pub tags: Vec<Tag>,
+    /// What the graph has made of the logits; `None` where it gives logits.
+    pub scores: Option<GraphScores>,
+    /// Logits are divided by it. No likeliest sequence changes, since every sequence of tags loses the same.
+    temperature: f32,
+    pub(super) transitions: Transitions,
+}
+
+impl TagScheme {
+    pub fn of(raw: &[String]) -> Self {
+        let tags = parse_tags(raw);
+        Self { transitions: Transitions::of(&tags), scores: None, temperature: 1.0, tags }
+    }
+
+    /// The same tags, for logits that come from scores of a graph.
+    pub fn with_scores(self, scores: Option<GraphScores>) -> Self {
+        Self { scores, ..self }
+    }
+
+    /// The same tags, with scores that are less sure (above 1) or surer.
+    pub fn with_temperature(self, temperature: f32) -> Self {
+        Self { temperature, ..self }
+    }
+
+    /// The scores of one token's tags: by softmax, or by sigmoid where the graph took one.
+    pub(super) fn scores(&self, logits: ArrayView1<'_, f32>) -> Vec<f32> {
+        let scaled = logits.iter().map(|logit| logit / self.temperature);
+        match self.scores {
+            Some(GraphScores::Sigmoid) => scaled.map(sigmoid).collect(),
+            _ => softmax(scaled),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inference::decode::viterbi::Ends;
+    use ndarray::array;
+
+    #[test]
+    fn a_temperature_makes_scores_less_sure_and_keeps_the_sequence() {
+        let tags = ["O", "B-PER", "I-PER"].map(str::to_owned);
+        let logits = array![[0.2, 3.0, 1.0], [1.2, 0.3, 1.1], [4.0, 0.1, 0.3]];
+        let decoded = |temperature| {
+            let scheme = TagScheme::of(&tags).with_temperature(temperature);
+            let scores: Vec<Vec<f32>> = logits.outer_iter().map(|row| scheme.scores(row)).collect();
+            (scheme.transitions.best_sequence(&scores, Ends::default()), scores)
+        };
+        let (sequence, scores) = decoded(1.0);
+        for temperature in [0.5, 1.5, 3.0] {
+            let (same, others) = decoded(temperature);
+            assert_eq!(same, sequence);
+            assert_eq!(others[0][1] < scores[0][1], temperature > 1.0, "{others:?} at {temperature}");
+        }
+    }
+}
