@@ -57,6 +57,8 @@ class Batch:
         }
         if "tags" in own.flat:
             tensors["tags"] = own.padded("tags", self.indices, UNLABELLED)
+        if "allowed" in own.flat:
+            tensors["allowed"] = own.padded("allowed", self.indices, 0)
         if "soft" in own.flat:
             tensors["soft"] = own.padded("soft", self.indices, 0)
         for name, array in own.whole.items():

@@ -1,4 +1,4 @@
-"""Step 8: the temperature and the thresholds, chosen on dev sets and written to the folder's `ressort.toml`.
+"""Step 8: the temperatures and the thresholds, chosen on dev sets and written to the folder's `ressort.toml`.
 
 The configuration weights the sets. A rare label's threshold leans on the common one."""
 
@@ -6,23 +6,32 @@ import numpy as np
 
 from .config import Config, parse_arguments
 from .decode import scores
-from .devsets import document_logits, topic_set
+from .devsets import document_logits, news_topics, topic_set
+from .entities import TaggedText, tag_pieces, tag_words
 from .inference import Predictor
-from .labels import TOPICS
+from .labels import ENTITY_INDEX, TOPICS
+from .markup import read_news
 from .metrics import TopicMetrics, topic_metrics
-from .thresholds import choose_temperature, choose_thresholds, held_out_thresholds
+from .records import read_records
+from .thresholds import (
+    choose_softmax_temperature,
+    choose_temperature,
+    choose_thresholds,
+    held_out_thresholds,
+)
 
 
 def main() -> None:
     config, _ = parse_arguments(__doc__)
-    predictor = Predictor(config.paths.model)
+    predictor = Predictor.load(config.paths.model)
     targets, logits, weights = calibration_sets(config, predictor)
     temperature = choose_temperature(targets, logits, weights)
     thresholds = choose_thresholds(targets, scores(logits, temperature), weights)
     predictor.manifest.temperature = round(temperature, 3)
     predictor.manifest.thresholds = [round(float(threshold), 2) for threshold in thresholds]
+    predictor.manifest.entity_temperature = round(choose_entity_temperature(config, predictor), 3)
     predictor.manifest.write(config.paths.model)
-    print(f"temperature {temperature:.3f}")
+    print(f"temperature {temperature:.3f}, of entities {predictor.manifest.entity_temperature:.3f}")
     for topic, threshold, n in zip(TOPICS, thresholds, (targets * weights[:, None]).sum(0), strict=True):
         print(f"{topic.slug:16} threshold {threshold:.2f} ({n:.0f} weighted positives)")
     print(f"denews.de.dev held out, 5 folds: {held_out_metrics(config, predictor)}")
@@ -40,8 +49,32 @@ def calibration_sets(config: Config, predictor: Predictor) -> tuple[np.ndarray, 
     for name, limit, weight in sets:
         texts, targets = topic_set(config, name, limit)
         parts.append((targets, document_logits(predictor, texts), np.full(len(texts), weight)))
+    texts, targets = news_topics()
+    parts.append((targets, document_logits(predictor, texts), np.full(len(texts), weights["news"])))
     targets, logits, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return targets, logits, weights
+
+
+def choose_entity_temperature(config: Config, predictor: Predictor) -> float:
+    """The temperature at which the tags of words are likeliest, half by news and half by GermEval's sentences."""
+    news = [tag_words(news.record()) for news in read_news(part="dev")]
+    germeval = read_records(config.paths.data, "entities/germeval2014.dev")[:: config.calibration.every_sentence]
+    parts = [tag_logits(predictor, texts) for texts in (news, [tag_words(record) for record in germeval])]
+    targets, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    weights = np.concatenate([np.full(len(tags), 1 / len(tags)) for tags, _ in parts])
+    return choose_softmax_temperature(targets, logits, weights)
+
+
+def tag_logits(predictor: Predictor, texts: list[TaggedText]) -> tuple[np.ndarray, np.ndarray]:
+    """Of every word that has a piece: the gold tag, `[words, tags]` with one 1, and the logits."""
+    targets, rows = [], []
+    for text in texts:
+        logits = predictor.token_logits(text.text)
+        for piece, tag in enumerate(tag_pieces(logits.encoding, text)):
+            if tag is not None:
+                targets.append(ENTITY_INDEX[tag])
+                rows.append(logits.entities[piece])
+    return np.eye(len(ENTITY_INDEX))[targets], np.array(rows)
 
 
 def held_out_metrics(config: Config, predictor: Predictor) -> TopicMetrics:

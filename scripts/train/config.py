@@ -47,6 +47,10 @@ class Paths:
     def trained_by(self, name: str) -> Path:
         return self.work / name / "trained.pt"
 
+    @property
+    def corpus(self) -> Path:
+        return self.work / "corpus.npz"
+
 
 @dataclass(frozen=True)
 class Base:
@@ -72,6 +76,7 @@ class Entities:
     window_sentences: list[int]
     alteration_share: float
     news_passes: int
+    open_sentences: int
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ class Labelling:
 
 @dataclass(frozen=True)
 class Encoder:
-    start: str
+    start: list[str]
     layers: list[int]
 
 
@@ -114,6 +119,17 @@ class Optimisation:
     clip_norm: float
     checkpoint_minutes: float
     threads: int
+
+
+@dataclass(frozen=True)
+class Pretraining(Optimisation):
+    bundestag_speeches: int
+    window_tokens: int
+    epochs: int
+    batch_tokens: int
+    dropout: float
+    masked_share: float
+    time_budget_minutes: float
 
 
 @dataclass(frozen=True)
@@ -136,11 +152,13 @@ class Export:
     max_length: int
     stride: int
     full_precision: str
+    smoothed: str
 
 
 @dataclass(frozen=True)
 class Calibration:
     dip_documents: int
+    every_sentence: int
     weights: dict[str, float]
 
 
@@ -154,6 +172,7 @@ class Config:
     topics: Topics
     labelling: Labelling
     encoder: Encoder
+    pretraining: Pretraining
     training: Training
     export: Export
     calibration: Calibration

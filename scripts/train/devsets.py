@@ -7,6 +7,7 @@ import numpy as np
 from .config import Config
 from .inference import Predictor
 from .labels import SIB200_TOPICS, TOPIC_INDEX, TOPICS
+from .markup import read_news
 from .records import read_records
 
 
@@ -21,6 +22,13 @@ def topic_set(config: Config, name: str, limit: int | None = None) -> tuple[list
         topics = record["iptc"] if "iptc" in record else SIB200_TOPICS[record["topics"][0]]
         row[[TOPIC_INDEX[topic] for topic in topics]] = 1
     return [_with_title(record) for record in records], targets
+
+
+def news_topics() -> tuple[list[str], np.ndarray]:
+    """Texts and `[documents, topics]` targets of the dev part of our own news."""
+    every = read_news(part="dev")
+    targets = np.array([[topic.slug in news.topics for topic in TOPICS] for news in every], np.float32)
+    return [news.text for news in every], targets
 
 
 def document_logits(predictor: Predictor, texts: list[str]) -> np.ndarray:

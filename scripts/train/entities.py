@@ -46,17 +46,16 @@ class Encoder:
 
 
 def entity_examples(encoder: Encoder, config: Config, rng: random.Random) -> list[EntityExample]:
-    """`passes` copies of the training set in sequence, each cut and altered differently."""
+    """One copy of the training set in sequence, cut and altered by chance."""
     settings = config.entities
     records = read_training_records(config.paths.data, "entities/germeval2014.train")
     sentences = [tag_words(without_eras(record)) for record in records]
     examples = []
-    for _ in range(settings.passes):
-        for group in group_sentences(sentences, settings.single_share, settings.window_sentences, rng):
-            tagged = join(group, rng)
-            if rng.random() < settings.alteration_share:
-                tagged = alter_tagged(tagged, draw_alteration(rng), rng)
-            examples.append(encode_tagged(tagged, encoder))
+    for group in group_sentences(sentences, settings.single_share, settings.window_sentences, rng):
+        tagged = join(group, rng)
+        if rng.random() < settings.alteration_share:
+            tagged = alter_tagged(tagged, draw_alteration(rng), rng)
+        examples.append(encode_tagged(tagged, encoder))
     return examples
 
 

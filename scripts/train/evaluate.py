@@ -9,12 +9,13 @@ import numpy as np
 from .alter import ALTERATIONS, alter
 from .config import Config, parse_arguments
 from .decode import scores
-from .devsets import document_logits, topic_set
+from .devsets import document_logits, news_topics, topic_set
 from .entities import TaggedText, alter_tagged, join_with, tag_words
 from .inference import Predictor
 from .labels import ENTITY_CLASSES, TOPICS
 from .manifest import GOLDEN
-from .metrics import METRICS_HEAD, label_f1, span_f1, topic_metrics
+from .markup import read_news
+from .metrics import METRICS_HEAD, TopicMetrics, label_f1, span_f1, topic_metrics
 from .records import read_records
 
 SIB200_LANGUAGES = ("ces", "dan", "deu", "eng", "fra", "ita", "nld", "pol", "por", "spa", "swe", "tur")
@@ -30,11 +31,14 @@ TEST_TOPIC_SETS: dict[str, int | None] = {"dip.test": 2000}
 
 def main() -> None:
     config, arguments = parse_arguments(__doc__, _add_options)
-    predictor = Predictor(config.paths.model, arguments.file)
+    predictor = Predictor.load(config.paths.model, arguments.file)
     begin = time.monotonic()
     part = "test" if arguments.test else "dev"
     if arguments.task != "topics":
         evaluate_entities(config, predictor, part, arguments.clean_only)
+        if not arguments.test:
+            print("\n| own news, dev part | micro F1 |\n|---|---|")
+            print("\n".join(f"| {genre} | {f1:.2f} |" for genre, f1 in measure_news(predictor).items()), flush=True)
     if arguments.task != "entities":
         evaluate_topics(config, predictor, TEST_TOPIC_SETS if arguments.test else DEV_TOPIC_SETS)
         if not (arguments.test or arguments.clean_only):
@@ -71,6 +75,20 @@ def measure_entities(predictor: Predictor, sentences: list[TaggedText]) -> dict[
     return span_f1([sentence.tags for sentence in sentences], predicted)
 
 
+def measure_news(predictor: Predictor) -> dict[str, float]:
+    """Micro F1 on the dev part of our own news, by genre and under `all`."""
+    genres: dict[str, list[TaggedText]] = {}
+    for news in read_news(part="dev"):
+        genres.setdefault(news.genre, []).append(tag_words(news.record()))
+    every = [text for texts in genres.values() for text in texts]
+    return {name: measure_entities(predictor, texts)["micro"] for name, texts in [("all", every), *genres.items()]}
+
+
+def topic_metrics_of(predictor: Predictor, texts: list[str], targets: np.ndarray) -> TopicMetrics:
+    score = scores(document_logits(predictor, texts), predictor.manifest.temperature)
+    return topic_metrics(targets, score, np.array(predictor.manifest.thresholds))
+
+
 def measure_windows(predictor: Predictor, sentences: list[TaggedText], size: int = 5) -> dict[str, float]:
     """Neighbouring sentences joined, as in an article."""
     groups = [sentences[begin : begin + size] for begin in range(0, len(sentences), size)]
@@ -87,6 +105,8 @@ def evaluate_topics(config: Config, predictor: Predictor, sets: dict[str, int | 
         print(f"| {name} | {topic_metrics(targets, score, thresholds)} |", flush=True)
         if name == "denews.de.dev":
             german_news = targets, score
+    if sets is DEV_TOPIC_SETS:
+        print(f"| own news, dev part | {topic_metrics_of(predictor, *news_topics())} |", flush=True)
     if german_news:
         print_labels(*german_news, thresholds)
 

@@ -1,5 +1,6 @@
 """Runs a model folder's ONNX file as the service does: one text at a time, long ones in windows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from tokenizers import Encoding, Tokenizer
 from .decode import TagDecoder, scores, spans
 from .entities import WORD, TaggedText
 from .labels import ENTITY_TAGS
-from .manifest import read_manifest
-from .truecase import read_truecaser
+from .manifest import Manifest, read_manifest
+from .truecase import Truecaser, read_truecaser
 from .windows import Sentences, Window, stitch
 
 GERMEVAL = TagDecoder(ENTITY_TAGS)
+Run = Callable[[np.ndarray], list[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,18 @@ class TokenLogits:
 
 
 class Predictor:
-    """A loaded model folder; `file` may be another graph with the same outputs, such as the one in full precision."""
+    """Reads texts as the service does. `run` takes the ids of one window and returns its entity and topic logits."""
 
-    def __init__(self, folder: Path, file: Path | None = None):
-        self.manifest = read_manifest(folder)
-        self.truecaser = read_truecaser(folder / "truecase.txt")
+    def __init__(self, manifest: Manifest, truecaser: Truecaser, tokenizer: Tokenizer, run: Run):
+        self.manifest, self.truecaser = manifest, truecaser
+        self.reader = WindowReader(run, tokenizer, Window(manifest.max_length, manifest.stride))
+
+    @classmethod
+    def load(cls, folder: Path, file: Path | None = None) -> "Predictor":
+        """A model folder; `file` may be another graph with the same outputs, such as the one in full precision."""
+        run = GraphRun(file or folder / "model.onnx", ["entity_logits", "topic_logits"])
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        window = Window(self.manifest.max_length, self.manifest.stride)
-        self.reader = GraphReader(file or folder / "model.onnx", ["entity_logits", "topic_logits"], tokenizer, window)
+        return cls(read_manifest(folder), read_truecaser(folder / "truecase.txt"), tokenizer, run)
 
     def token_logits(self, text: str) -> TokenLogits:
         encoding, (entities, topics) = self.reader.read(self.truecaser.restore(text))
@@ -59,25 +65,34 @@ class Predictor:
         return [(text[words[first][0] : words[last][1]], label) for first, last, label in spans(tags)]
 
 
-class GraphReader:
-    """An ONNX graph with these outputs, each a row of logits for every token; reads texts of any length."""
+class GraphRun:
+    """An ONNX graph with these outputs, each a row of logits for every token."""
 
-    def __init__(self, file: Path, outputs: list[str], tokenizer: Tokenizer, window: Window):
-        self._outputs, self._tokenizer, self._window = outputs, tokenizer, window
-        self._begin, self._end = tokenizer.encode("").ids
+    def __init__(self, file: Path, outputs: list[str]):
+        self._outputs = outputs
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # a run over one text is too short for several
         self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, ids: np.ndarray) -> list[np.ndarray]:
+        return self._session.run(self._outputs, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+
+
+class WindowReader:
+    """Reads texts of any length, in windows; `run` takes the ids `[1, tokens]` of each."""
+
+    def __init__(self, run: Run, tokenizer: Tokenizer, window: Window):
+        self._run, self._tokenizer, self._window = run, tokenizer, window
+        self._begin, self._end = tokenizer.encode("").ids
 
     def read(self, text: str) -> tuple[Encoding, list[np.ndarray]]:
         """The text's tokens without specials, and each output for them, `[tokens, labels]`."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         sentences = Sentences.find(text, encoding.offsets, self._window.capacity)
         windows = self._window.cut(sentences)
-        by_window = [self._run(encoding.ids[window.start : window.stop]) for window in windows]
+        by_window = [self._run(self._framed(encoding.ids[window.start : window.stop])) for window in windows]
         by_output = zip(*by_window, strict=True)
         return encoding, [stitch(sentences, windows, [rows[0, 1:-1] for rows in output]) for output in by_output]
 
-    def _run(self, ids: list[int]) -> list[np.ndarray]:
-        row = np.array([[self._begin, *ids, self._end]], np.int64)
-        return self._session.run(self._outputs, {"input_ids": row, "attention_mask": np.ones_like(row)})
+    def _framed(self, ids: list[int]) -> np.ndarray:
+        return np.array([[self._begin, *ids, self._end]], np.int64)

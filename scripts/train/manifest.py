@@ -39,6 +39,7 @@ class Manifest:
     stride: int
     temperature: float = 1.0
     thresholds: list[float] = field(default_factory=lambda: [0.5] * len(TOPICS))
+    entity_temperature: float = 1.0
 
     def write(self, folder: Path) -> None:
         (folder / "ressort.toml").write_text(self.to_toml())
@@ -54,6 +55,7 @@ class Manifest:
             max_length=self.max_length,
             stride=self.stride,
             temperature=self.temperature,
+            entity_temperature=self.entity_temperature,
             topics=topics,
             tags=", ".join(map(_string, ENTITY_TAGS)),
             descriptions=DESCRIPTIONS.read_text(encoding="utf-8"),
@@ -70,6 +72,7 @@ def read_manifest(folder: Path) -> Manifest:
         stride=raw["model"]["stride"],
         temperature=topics["temperature"],
         thresholds=[label["threshold"] for label in topics["labels"]],
+        entity_temperature=raw["entities"].get("temperature", 1.0),
     )
 
 
@@ -94,6 +97,7 @@ labels = [              # in the order of the logits; the threshold is on the sc
 [entities]
 output = "entity_logits"
 aggregation = "viterbi"
+temperature = {entity_temperature:.3f}     # logit / temperature before the softmax
 labels = [{tags}]
 
 {descriptions}{golden}"""

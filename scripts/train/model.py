@@ -44,7 +44,7 @@ class EncoderOptions:
     dropout: float = 0.1
     attention_dropout: float = 0.0
     # On short texts plain matrix products train a fifth faster on CPU than PyTorch's fused attention.
-    attention: str = "eager"
+    attention: str = "sdpa" if torch.cuda.is_available() else "eager"
 
 
 def load_encoder(folder: Path, options: EncoderOptions = EncoderOptions()) -> BertModel:
@@ -59,11 +59,11 @@ def load_encoder(folder: Path, options: EncoderOptions = EncoderOptions()) -> Be
 
 
 def starting_model(config: Config, dropout: float) -> TwoHeads:
-    """What a training starts from: the pruned base with fresh heads, or the weights of another training; of either, the
-    chosen layers."""
+    """What a training starts from: the pruned base with fresh heads, or the mean weights of other trainings; of either,
+    the chosen layers."""
     model = TwoHeads(load_encoder(config.paths.pruned, EncoderOptions(dropout)), dropout)
-    if config.encoder.start != "pruned":
-        load_weights(model, torch.load(config.paths.trained_by(config.encoder.start)))
+    if config.encoder.start:
+        load_weights(model, mean_weights([config.paths.trained_by(name) for name in config.encoder.start]))
     keep_layers(model, config.encoder.layers)
     return model
 
@@ -73,6 +73,13 @@ def trained_model(config: Config, state: dict) -> TwoHeads:
     model = TwoHeads(load_encoder(config.paths.pruned, EncoderOptions(dropout=0.0)))
     load_weights(model, state)
     return model.eval()
+
+
+def mean_weights(files: list[Path]) -> dict:
+    """The mean of several trainings' weights; they must have begun as the same."""
+    states = [torch.load(file, weights_only=False, map_location="cpu") for file in files]
+    states = [state.get("model", state) for state in states]
+    return {name: torch.stack([state[name].float() for state in states]).mean(0) for name in states[0]}
 
 
 def load_weights(model: TwoHeads, state: dict) -> None:

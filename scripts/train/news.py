@@ -13,14 +13,13 @@ SENTENCE_END = re.compile(r"(?<=\w\w[.!?])[“\"»]?\s+(?=[A-ZÄÖÜ„»\"])|\n
 
 
 def news_examples(encoder: Encoder, config: Config, rng: random.Random) -> list[EntityExample]:
-    """`news_passes` copies of all texts, each cut and altered differently."""
+    """One copy of all texts, cut and altered by chance."""
     settings, examples = config.entities, []
-    for _ in range(settings.news_passes):
-        for news in read_news(part="train"):
-            for group in news_groups(news, settings.window_sentences, rng):
-                is_altered = rng.random() < settings.alteration_share
-                tagged = alter_tagged(group, draw_alteration(rng), rng) if is_altered else group
-                examples.append(encode_tagged(tagged, encoder))
+    for news in read_news(part="train"):
+        for group in news_groups(news, settings.window_sentences, rng):
+            is_altered = rng.random() < settings.alteration_share
+            tagged = alter_tagged(group, draw_alteration(rng), rng) if is_altered else group
+            examples.append(encode_tagged(tagged, encoder))
     return examples
 
 

@@ -1,6 +1,6 @@
 """A trainable checkpoint from a model folder that `export` wrote, for when the checkpoints are gone.
 
-    python -m scripts.train.restore --config scripts/train/news.toml
+    python -m scripts.train.restore --config scripts/train/german.toml
 
 Reads the folder `paths.model`. Writes `pruned` (encoder and tokenizer), the list of letter case, and the `trained.pt`
 of the training that `encoder.start` names. int8 weights become floats; what rounding took is gone."""
@@ -25,8 +25,8 @@ MIN_COSINE = 0.99  # of the logits; the served graph also rounds activations
 
 def main() -> None:
     config, _ = parse_arguments(__doc__)
-    if config.encoder.start == "pruned":
-        raise SystemExit('encoder.start is "pruned"; name the training that is to be restored')
+    if len(config.encoder.start) != 1:
+        raise SystemExit(f"encoder.start names {config.encoder.start}; name the one training that is to be restored")
     model = restore(config.paths.model)
     check(model, config.paths.model)
     write(model, config)
@@ -68,7 +68,7 @@ def write(model: TwoHeads, config: Config) -> None:
     model.encoder.save_pretrained(paths.pruned)
     shutil.copy(paths.model / "tokenizer.json", paths.pruned / "tokenizer.json")
     shutil.copy(paths.model / "truecase.txt", paths.truecase)
-    trained = paths.trained_by(config.encoder.start)
+    trained = paths.trained_by(config.encoder.start[0])
     trained.parent.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), trained)
     print(trained)

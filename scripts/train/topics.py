@@ -37,7 +37,8 @@ class TopicExample:
     weights: np.ndarray  # [n_topics], of each label in the loss
 
 
-def topic_examples(encoder: Encoder, config: Config, rng: random.Random) -> list[TopicExample]:
+def topic_items(config: Config, rng: random.Random) -> list[TopicItem]:
+    """The items of all sets, mixed."""
     settings = config.topics
     items = [
         *denews_items(config, rng),
@@ -51,6 +52,12 @@ def topic_examples(encoder: Encoder, config: Config, rng: random.Random) -> list
     items = join_short_items(items, settings.joined_share, rng)
     items += wiki_items(config, rng) + news_items(config, rng)
     rng.shuffle(items)
+    return items
+
+
+def topic_examples(items: list[TopicItem], encoder: Encoder, config: Config, rng: random.Random) -> list[TopicExample]:
+    """The items as examples, some altered."""
+    settings = config.topics
     return [
         encode_item(alter_item(item, settings.alteration_share, rng), encoder, settings.max_tokens) for item in items
     ]

@@ -26,7 +26,7 @@ Precision = MixedPrecision | FullPrecision
 
 
 def main() -> None:
-    config, arguments = parse_arguments(__doc__, _add_options)
+    config, arguments = parse_arguments(__doc__, add_options)
     torch.manual_seed(config.seed)
     run = start_run(config, arguments.minutes)
     if arguments.restart:
@@ -37,7 +37,7 @@ def main() -> None:
     config.paths.trained.with_name("training.json").write_text(json.dumps(run.summary(), indent=1))
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="instead of training.time_budget_minutes")
     parser.add_argument("--restart", action="store_true", help="ignore an existing checkpoint")
 
@@ -60,7 +60,7 @@ class Run:
     step: int = 0
     elapsed_s: float = 0.0
     n_tokens: int = 0
-    losses: dict[str, float] = field(default_factory=dict)
+    losses: dict[str, Tensor] = field(default_factory=dict)  # smoothed, on the device, so that no step waits for it
 
     @property
     def progress(self) -> float:
@@ -89,7 +89,8 @@ class Run:
         print(f"resumed at step {self.step}", flush=True)
 
     def summary(self) -> dict:
-        return {**self._counters(), "planned_steps": len(self.plan)}
+        losses = {task: float(loss) for task, loss in self.losses.items()}
+        return {**self._counters(), "losses": losses, "planned_steps": len(self.plan)}
 
     def _counters(self) -> dict:
         return {name: getattr(self, name) for name in ("step", "elapsed_s", "n_tokens", "losses")}
@@ -104,8 +105,8 @@ def start_run(config: Config, minutes: float | None) -> Run:
     model = starting_model(config, training.dropout).to(device)
     pool_dropout(model, device)
     model.encoder.embeddings.word_embeddings.weight.requires_grad = not training.frozen_embeddings
-    for task, head in (("entities", model.entity_head), ("topics", model.topic_head)):
-        head.requires_grad_(task in training.tasks)
+    model.entity_head.requires_grad_(not {"entities", "open"}.isdisjoint(training.tasks))
+    model.topic_head.requires_grad_("topics" in training.tasks)
     precision = MixedPrecision(model, model.encoder.embeddings)
     optimizer = torch.optim.AdamW(parameter_groups(precision, training), betas=(0.9, 0.98), eps=1e-6, fused=True)
     budget_s = 60 * (training.time_budget_minutes if minutes is None else minutes)
@@ -162,7 +163,9 @@ def set_rate(optimizer: torch.optim.Optimizer, progress: float, warmup: float) -
 
 
 def take_step(run: Run, batch: Batch) -> None:
-    tensors = {name: tensor.to(run.device) for name, tensor in batch.load(run.examples).items()}
+    tensors = batch.load(run.examples)
+    run.n_tokens += int(tensors["attention_mask"].sum())
+    tensors = {name: tensor.to(run.device) for name, tensor in tensors.items()}
     loss = run.batch_loss(batch.task, tensors)
     loss.backward()
     run.precision.hand_over_gradients()
@@ -171,8 +174,7 @@ def take_step(run: Run, batch: Batch) -> None:
     run.optimizer.zero_grad(set_to_none=True)
     run.precision.take_over_weights()
     run.step += 1
-    run.n_tokens += int(tensors["attention_mask"].sum())
-    now = float(loss)
+    now = loss.detach()
     run.losses[batch.task] = 0.98 * run.losses.get(batch.task, now) + 0.02 * now
 
 
@@ -183,6 +185,8 @@ def batch_loss(model: TwoHeads, task: str, tensors: dict[str, Tensor], training:
     if task == "entities":
         logits = model.entity_head(states).float()
         return F.cross_entropy(logits.flatten(0, 1), tensors["tags"].flatten(), ignore_index=UNLABELLED)
+    if task == "open":
+        return open_loss(model.entity_head(states).float(), tensors["allowed"])
     logits = model.topic_head(mean_of_text(states, tensors["attention_mask"])).float()
     losses = F.binary_cross_entropy_with_logits(logits, tensors["targets"], tensors["weights"], reduction="none")
     loss = training.topic_loss_weight * losses.sum(1).mean()
@@ -190,6 +194,14 @@ def batch_loss(model: TwoHeads, task: str, tensors: dict[str, Tensor], training:
         labelled = tensors["soft"].sum(-1) > 0
         loss = loss + F.cross_entropy(model.entity_head(states[labelled]).float(), tensors["soft"][labelled])
     return loss
+
+
+def open_loss(logits: Tensor, allowed: Tensor) -> Tensor:
+    """Minus the logarithm of the probability that the tag is an allowed one; `allowed` has a bit for each."""
+    logits, allowed = logits[allowed > 0], allowed[allowed > 0]
+    bits = torch.arange(logits.shape[-1], device=logits.device)
+    forbidden = (allowed.unsqueeze(-1) >> bits & 1) == 0
+    return (logits.logsumexp(-1) - logits.masked_fill(forbidden, -1e4).logsumexp(-1)).mean()
 
 
 def report(run: Run) -> None:

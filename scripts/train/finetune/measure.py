@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..decode import TagDecoder, found_tags, scores, softmax
-from ..inference import GraphReader
+from ..inference import GraphRun, WindowReader
 from ..metrics import METRICS_HEAD, TopicMetrics, label_f1, span_f1, topic_metrics
 from ..thresholds import choose_softmax_temperature, choose_temperature, choose_thresholds, held_out_thresholds
 from ..windows import Window
@@ -38,7 +38,8 @@ class Calibrated:
 def read_dev(graph: Path, settings: Settings, base: Base, labels: Labels, dev: list[Document]) -> Answers:
     """One text a run: with dynamic int8 a result depends on the rest of the batch."""
     names = output_names(labels)
-    reader = GraphReader(graph, names, base.tokenizer, Window(settings.training.max_length, settings.export.stride))
+    window = Window(settings.training.max_length, settings.export.stride)
+    reader = WindowReader(GraphRun(graph, names), base.tokenizer, window)
     decoder = TagDecoder(labels.tags)
     gold, found, targets, logits = [], [], [], []
     for document in dev:
