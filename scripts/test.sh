@@ -78,6 +78,13 @@ else
   skip 'the database of advisories cannot be reached'
 fi
 
+step 'clients of other services'
+if command -v node > /dev/null && command -v npm > /dev/null; then
+  scripts/clients/run.sh "${CARGO_TARGET_DIR:-target}/debug/ressort"
+else
+  skip 'needs Node.js and npm'
+fi
+
 step 'the same answers on another processor'
 scripts/processors.sh
 

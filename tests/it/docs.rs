@@ -7,6 +7,7 @@
 //! | `sh run` | run by bash in a temporary folder, with a server at the address that the manual names |
 //! | `json output`, `text output` | compared with what the block above it printed |
 //! | `sh` | each command and flag must exist; nothing runs |
+//! | `python FILE`, `js FILE` | it is this file, which `scripts/clients/run.sh` runs |
 //! | `json`, `toml` | must parse; a `toml` block is a `ressort.toml` that the service reads |
 //!
 //! `RESSORT_UPDATE_DOCS=1 cargo test --test it docs::` writes the answers anew.
@@ -18,7 +19,7 @@ mod shell;
 use std::path::Path;
 
 use self::answer::Kind;
-use self::manual::{Page, pages, root, terms};
+use self::manual::{Block, Page, pages, root, terms};
 use self::shell::Shell;
 use crate::support::copy_of;
 
@@ -94,10 +95,17 @@ fn data_in_the_manual_parses() {
                 "json" => drop(serde_json::from_str::<serde_json::Value>(&block.text).expect(&at)),
                 "toml" => settings_are_known(&block.text, &at),
                 "sh" | "sh run" | "text" | "json output" | "text output" => {}
+                other if other.starts_with("python ") || other.starts_with("js ") => is_file(&block, &at),
                 other => panic!("{at}: no rule for blocks tagged `{other}`"),
             }
         }
     }
+}
+
+/// The tag names the file that the block shows.
+fn is_file(block: &Block, at: &str) {
+    let (_, file) = block.tag.split_once(' ').unwrap();
+    assert_eq!(block.text, Page::read(file).text, "{at}: the block is not the file {file}");
 }
 
 /// A model folder with this `ressort.toml` may lack its labels, but no key is unknown or of a wrong type.
