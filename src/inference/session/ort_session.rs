@@ -75,7 +75,10 @@ fn builder(runtime: &Runtime, options: SessionOptions) -> ort::Result<SessionBui
         builder = builder.with_config_entry("session.x64quantprecision", "1")?;
     }
     match options.provider {
-        Provider::Cpu => Ok(builder),
+        // The fused operator copies its sum on the CPU, and is slower there than an addition and a normalisation.
+        Provider::Cpu => {
+            Ok(builder.with_config_entry("optimization.disable_specified_optimizers", "SkipLayerNormFusion")?)
+        }
         Provider::Cuda if ep::CUDA::is_available()? => {
             Ok(builder.with_execution_providers([ep::CUDA::default().build().error_on_failure()])?)
         }
