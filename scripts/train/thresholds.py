@@ -12,6 +12,8 @@ TEMPERATURES = np.arange(0.5, 2.51, 0.02)
 LEANING = 8.0
 # The gain in F1 that a threshold needs to differ from the common one: this times the square of the difference.
 STEADINESS = 0.5
+# The least threshold: below it, F1 on dev gains by labels that most readers would call wrong.
+FLOOR = 0.25
 
 
 def choose_temperature(targets: np.ndarray, logits: np.ndarray, weights: np.ndarray) -> float:
@@ -40,7 +42,7 @@ def _least(loss: Callable[[float], float]) -> float:
 
 
 def choose_thresholds(targets: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """For each label the threshold with the best F1, pulled towards the one that is best for all labels together."""
+    """For each label the threshold with the best F1, pulled towards the one that is best for all labels together, at least `FLOOR`."""
 
     def best(columns: slice, near: float | None = None) -> float:
         f1 = np.array([_weighted_f1(targets[:, columns], score[:, columns] >= t, weights) for t in GRID])
@@ -52,7 +54,7 @@ def choose_thresholds(targets: np.ndarray, score: np.ndarray, weights: np.ndarra
     common = best(slice(None))
     n = (targets * weights[:, None]).sum(0)
     own = np.array([best(slice(i, i + 1), common) if n[i] else common for i in range(targets.shape[1])])
-    return (own * n + common * LEANING) / (n + LEANING)
+    return np.maximum((own * n + common * LEANING) / (n + LEANING), FLOOR)
 
 
 def _weighted_f1(targets: np.ndarray, accepted: np.ndarray, weights: np.ndarray) -> float:
