@@ -25,6 +25,12 @@ impl PredictionCache {
         Self { predictions: moka::sync::Cache::builder().max_capacity(max_bytes).weigher(weigh).build() }
     }
 
+    /// Bytes of the predictions that are kept, about.
+    pub fn n_bytes(&self) -> u64 {
+        self.predictions.run_pending_tasks();
+        self.predictions.weighted_size()
+    }
+
     pub fn get(&self, key: &CacheKey) -> Option<Arc<Prediction>> {
         self.predictions.get(key)
     }

@@ -19,9 +19,10 @@ use crate::classify::shadow::{LiveAnswer, Shadow};
 use crate::inference::encoded::Document;
 use crate::inference::pipeline::{PredictOptions, Prediction};
 use crate::inference::scheduler::{Admission, RequestContext};
-use crate::manifest::task::Tasks;
+use crate::manifest::task::{Task, Tasks};
 use crate::models::registry::Assignment;
 use crate::system::budget::{MemoryBudget, MemoryUse, Reserved};
+use crate::system::metric_names::{DOCUMENTS, DOCUMENTS_CACHED, TOKENS, WINDOWS};
 
 /// The models and options of one request, or of one run over files.
 pub struct Classifier {
@@ -118,6 +119,7 @@ impl Classifier {
                 prediction
             }
         };
+        self.count_by_model(&prediction);
         self.show_to_shadow(text, &document, &prediction, options, (!cached).then(|| started.elapsed()));
         let mut answer = Answer::new(text, &prediction, &self.models, &self.options);
         answer.usage.cached = cached;
@@ -127,6 +129,19 @@ impl Classifier {
         }
         answer.memory = memory;
         Ok(answer)
+    }
+
+    /// Counts the document for each model that answered.
+    fn count_by_model(&self, prediction: &Prediction) {
+        match (&self.models.topics, &self.models.entities) {
+            (Some(topics), Some(entities)) if Arc::ptr_eq(topics, entities) => {
+                topics.traffic.count(prediction, &[Task::Topics, Task::Entities]);
+            }
+            (topics, entities) => {
+                topics.iter().for_each(|model| model.traffic.count(prediction, &[Task::Topics]));
+                entities.iter().for_each(|model| model.traffic.count(prediction, &[Task::Entities]));
+            }
+        }
     }
 
     /// The memory for a document, from its text to its answer. Like permits, it is refused or waited for.
@@ -204,12 +219,12 @@ impl Drop for DocumentTask {
 
 fn count_document(answer: &Result<Answer, ClassifyError>) {
     let outcome = answer.as_ref().map_or_else(ClassifyError::code, |_| "ok");
-    metrics::counter!("ressort_documents_total", "outcome" => outcome).increment(1);
+    metrics::counter!(DOCUMENTS.name, "outcome" => outcome).increment(1);
     let Ok(Answer { usage, .. }) = answer else { return };
     if usage.cached {
-        metrics::counter!("ressort_documents_cached_total").increment(1);
+        metrics::counter!(DOCUMENTS_CACHED.name).increment(1);
         return;
     }
-    metrics::counter!("ressort_tokens_total").increment(usage.tokens as u64);
-    metrics::counter!("ressort_windows_total").increment((usage.windows + usage.evidence_windows) as u64);
+    metrics::counter!(TOKENS.name).increment(usage.tokens as u64);
+    metrics::counter!(WINDOWS.name).increment((usage.windows + usage.evidence_windows) as u64);
 }

@@ -185,6 +185,17 @@ impl Shadow {
         }
     }
 
+    /// Documents by what became of them.
+    pub fn outcomes(&self) -> [(&'static str, u64); 4] {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        [
+            ("agreed", counts.n_compared - counts.n_disagreeing),
+            ("disagreed", counts.n_disagreeing),
+            ("skipped", counts.n_live_busy + counts.n_candidate_busy),
+            ("failed", counts.n_failed),
+        ]
+    }
+
     pub fn report(&self) -> ShadowReport {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mean_ms = |sum: Duration, n: u64| (n > 0).then(|| sum.as_secs_f64() * 1e3 / n as f64);

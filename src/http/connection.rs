@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep_until};
 
 use super::limits::ServerSettings;
+use crate::system::metric_names::{IN_FLIGHT_REQUESTS, STALLED_CONNECTIONS};
 
 /// How every answer of this server begins.
 const FIRST_BYTES: &[u8] = b"HTTP/1.";
@@ -100,6 +101,7 @@ impl Connection {
         progress.waiting.before = Duration::ZERO;
         drop(progress);
         self.request_started.notify_one();
+        metrics::gauge!(IN_FLIGHT_REQUESTS.name).increment(1);
         UnderWay { connection: Arc::clone(self), idle: Arc::clone(idle) }
     }
 
@@ -159,6 +161,7 @@ impl Connection {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
+        metrics::gauge!(IN_FLIGHT_REQUESTS.name).decrement(1);
         self.connection.lock().phase = Phase::Idle(Instant::now());
         self.idle.notify_one();
     }
@@ -205,7 +208,7 @@ impl Socket {
             ReadLimit::Total => (self.settings.read_timeout, "the client reads its answer too slowly"),
         };
         tracing::warn!(?timeout, "a client is disconnected: {what}");
-        metrics::counter!("ressort_stalled_connections_total").increment(1);
+        metrics::counter!(STALLED_CONNECTIONS.name).increment(1);
         Poll::Ready(Err(timed_out(what)))
     }
 

@@ -20,6 +20,7 @@ mod keys;
 mod limits;
 mod line_reader;
 mod lines;
+mod metrics_page;
 mod models;
 mod observe;
 mod pack;
@@ -69,7 +70,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(compat::open())
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
-        .route("/metrics", get(observe::metrics))
+        .route("/metrics", get(metrics_page::metrics))
         .route("/openapi.json", get(description::description))
         .route("/docs", get(viewer::page))
         .route("/docs/start.js", get(viewer::start_script))

@@ -27,6 +27,7 @@ use super::app::App;
 use super::connection::{Connection, Socket, UnderWay};
 use super::limits::ServerSettings;
 use super::router;
+use crate::system::metric_names::OPEN_CONNECTIONS;
 
 /// Serves until `shutdown` resolves. Then it accepts no new connection. Requests under way have the grace period to finish; just
 /// before its end, those that are not answered get 503.
@@ -174,6 +175,7 @@ impl Connections {
         let number = open.n_opened;
         open.n_opened += 1;
         open.by_number.insert(number, Arc::clone(&connection));
+        metrics::gauge!(OPEN_CONNECTIONS.name).set(open.by_number.len() as f64);
         drop(open);
         let entry = Entry { connections: Arc::clone(self), number };
         tokio::spawn(async move {
@@ -190,6 +192,7 @@ impl Connections {
     fn closed(&self, number: u64) {
         let mut open = self.lock();
         let connection = open.by_number.remove(&number);
+        metrics::gauge!(OPEN_CONNECTIONS.name).set(open.by_number.len() as f64);
         // Well below the limit, so that a server that stays near it does not log each connection.
         let (n, max) = (open.by_number.len(), self.settings.max_connections);
         let is_over = n == 0 || n + 1 + max / 8 < max;

@@ -9,6 +9,7 @@ mod measure;
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ndarray::{Array2, Axis};
 
@@ -19,8 +20,10 @@ use crate::inference::decode::scores::to_logits;
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::topics::{Topic, decode_topics};
 use crate::inference::encoded::{Document, Encoded, Encoding, EncodingKey};
-use crate::inference::evidence::{Evidence, Occlusion, exact, passages};
+use crate::inference::evidence::{Occlusion, exact, passages};
+pub use crate::inference::prediction::{Prediction, TokenCounts, Usage};
 use crate::inference::scheduler::{RequestContext, ScheduleError, Scheduler};
+use crate::inference::stats::Stage;
 use crate::inference::stitch::{TokenRows, owners, pool, stitch};
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window};
 use crate::inference::windows::{Sentences, Windowing};
@@ -97,30 +100,6 @@ pub struct PredictOptions {
     pub context: RequestContext,
 }
 
-/// What was read in a document.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Prediction {
-    /// All topics of the model by falling score; empty for a text without tokens; `None` if the task was not requested.
-    pub topics: Option<Vec<Topic>>,
-    /// In the order of the text, with spans in the text as received; `None` if the task was not requested.
-    pub entities: Option<Vec<Entity>>,
-    /// Of the accepted topics; `None` if it was not requested, and for a text without tokens.
-    pub evidence: Option<Evidence>,
-    pub usage: Usage,
-}
-
-/// What a document took to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// Tokens of the text that were read, special tokens not counted.
-    pub n_tokens: usize,
-    pub n_windows: usize,
-    /// Windows that were read again, without one passage each, to measure evidence.
-    pub n_evidence_windows: usize,
-    /// Whether tokens were left out because of [`Overflow::Truncate`].
-    pub truncated: bool,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
     #[error(
@@ -191,7 +170,9 @@ impl Pipeline {
         let run = self.run(document.into(), options).await?;
         let pipeline = Arc::clone(self);
         let decode = move || pipeline.decode(&run, options);
+        let started = Instant::now();
         let Decoded { mut prediction, occlusion } = workers().run_once(options.context, decode).await?;
+        self.scheduler.stats().observe(Stage::Decode, started);
         if let Some(occlusion) = occlusion {
             let (evidence, n_windows) = self.measure(&occlusion, options).await?;
             prediction.evidence = Some(evidence);
@@ -203,7 +184,9 @@ impl Pipeline {
     /// From a text to the logits of its windows.
     async fn run(self: &Arc<Self>, document: Document, options: PredictOptions) -> Result<ReadText, PredictError> {
         let admitted = self.scheduler.admit(self.windowing.n_windows_about(&document.text), options.context).await?;
+        let started = Instant::now();
         let mut reading = self.prepare(document, options).await?;
+        self.scheduler.stats().observe(Stage::Prepare, started);
         let windows = std::mem::take(&mut reading.windows);
         let ranges = windows.iter().map(|window| window.tokens.clone()).collect();
         let logits = self.scheduler.run_admitted(windows, admitted, options.context).await?;
@@ -288,6 +271,8 @@ impl Pipeline {
         let owners = owners(&reading.sentences, ranges);
         let mut decoded = Decoded::default();
         decoded.prediction.usage = reading.usage;
+        let tokens = TokenCounts { n: reading.tokens.ids.len(), n_unknown: self.tokenizer.n_unknown(&reading.tokens) };
+        (decoded.prediction.topic_tokens, decoded.prediction.entity_tokens) = (tokens, tokens);
         if let Some(head) = self.topics.as_ref().filter(|_| options.tasks.topics) {
             let found = self.topic_logits(run, &owners);
             let topics = found.as_ref().map(|found| decode_topics(&found.row, head, options.topic_threshold));

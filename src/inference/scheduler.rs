@@ -11,6 +11,7 @@
 //! (`tests/it/parity.rs`) and shares the weights. Only large models have one (`uses_all_cores`, where a model is loaded).
 
 mod context;
+mod error;
 mod progress;
 mod queue;
 mod worker;
@@ -23,9 +24,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
 use crate::inference::batch::{BatchLimits, Padding, Run, RunError, WindowLogits};
+use crate::inference::stats::{RunStats, Stage};
 use crate::inference::tokenize::Window;
 use crate::system::memory::TrimOnDrop;
 pub use context::{Admission, Priority, RequestContext, RequestId};
+pub use error::ScheduleError;
 pub use progress::{Health, StuckRun};
 pub use queue::MAX_NEW_IN_A_ROW;
 use queue::{Job, QUANTUM, Queue};
@@ -76,24 +79,6 @@ pub struct SchedulerSettings {
     pub padding: Padding,
 }
 
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ScheduleError {
-    #[error(
-        "the queue is full: {max_queued_windows} windows may wait; try again shortly, or start the server with a higher --max-queued-windows"
-    )]
-    Busy { max_queued_windows: usize },
-    #[error("the deadline passed before the text could be read")]
-    DeadlineExceeded,
-    #[error("the model's session broke down on this batch and was replaced; try again")]
-    Panicked,
-    #[error("a step of the data path broke down on this text; see the server's log, and report it")]
-    Broken,
-    #[error("the model's last worker is gone; restart the server, and see its log for the cause")]
-    NoWorker,
-    #[error(transparent)]
-    Run(#[from] RunError),
-}
-
 impl Scheduler {
     /// Starts a worker for each stream. Without a stream, one worker uses the session that computes on all cores.
     pub fn start(settings: SchedulerSettings, sessions: Sessions) -> std::io::Result<Self> {
@@ -108,6 +93,7 @@ impl Scheduler {
             n_alive: AtomicUsize::new(0),
             n_panics: AtomicUsize::new(0),
             n_failed_batches: AtomicUsize::new(0),
+            stats: RunStats::default(),
             _trim_on_drop: TrimOnDrop,
         });
         let late_stream = match &shared.all_cores {
@@ -150,8 +136,11 @@ impl Scheduler {
     ///
     /// One free permit admits a whole document, so that a full queue does not refuse long documents sooner than short ones.
     pub async fn admit(&self, n_windows: usize, context: RequestContext) -> Result<Admitted<'_>, ScheduleError> {
+        let started = Instant::now();
         let follow_up = self.wait_among_follow_ups(n_windows.clamp(1, QUANTUM), context).await?;
-        Ok(Admitted { permit: Arc::new(self.first_permit(context).await?), _follow_up: follow_up })
+        let permit = Arc::new(self.first_permit(context).await?);
+        self.stats().observe(Stage::Admit, started);
+        Ok(Admitted { permit, _follow_up: follow_up })
     }
 
     /// Runs `windows` and gives their logits in the same order.
@@ -176,9 +165,10 @@ impl Scheduler {
         let n_taken = windows.len().min(QUANTUM);
         let n_outstanding = n_taken.min(self.n_permits) as u32 - 1;
         let outstanding = self.permits(context.priority).all.acquire_many(n_outstanding);
+        let queued = Instant::now();
         let job = |window| {
             let (reply, receive) = oneshot::channel();
-            (Job { window, deadline: context.deadline, reply, permit: Arc::clone(&permit) }, receive)
+            (Job { window, deadline: context.deadline, queued, reply, permit: Arc::clone(&permit) }, receive)
         };
         let (jobs, replies): (Vec<_>, Vec<_>) = windows.into_iter().map(job).unzip();
         drop(permit);
@@ -212,6 +202,15 @@ impl Scheduler {
     pub fn health(&self, stuck_after: Duration) -> Health {
         let (queue, n_workers) = (self.shared.lock(), self.shared.n_alive.load(Ordering::Acquire));
         queue.progress.health(n_workers, !queue.is_empty(), stuck_after, Instant::now())
+    }
+
+    /// Batches that are being run.
+    pub fn n_running(&self) -> usize {
+        self.shared.lock().progress.n_running()
+    }
+
+    pub fn stats(&self) -> &RunStats {
+        &self.shared.stats
     }
 
     /// Sessions that panicked and were replaced.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sha2::{Digest, Sha256};
-use tokenizers::ModelWrapper;
+use tokenizers::{Model, ModelWrapper};
 
 use crate::inference::cuts::can_cut;
 use crate::system::panics::caught;
@@ -21,6 +21,7 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     special: SpecialTokens,
     largest_id: u32,
+    unknown_id: Option<u32>,
     is_cuttable: bool,
     /// Texts and pieces of texts that were tokenized.
     #[cfg(test)]
@@ -116,10 +117,12 @@ impl Tokenizer {
         let special = probe_special_tokens(&inner)?;
         let largest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
         let is_cuttable = can_cut(&inner);
+        let unknown_id = unknown_id(&inner);
         Ok(Self {
             inner,
             special,
             largest_id,
+            unknown_id,
             is_cuttable,
             #[cfg(test)]
             n_calls: std::sync::atomic::AtomicUsize::new(0),
@@ -133,6 +136,16 @@ impl Tokenizer {
     /// The largest id that this tokenizer can give.
     pub fn largest_id(&self) -> u32 {
         self.largest_id
+    }
+
+    /// How many of `tokens` stand for text that the tokenizer does not know.
+    pub fn n_unknown(&self, tokens: &Tokens) -> usize {
+        self.unknown_id.map_or(0, |unknown| tokens.ids.iter().filter(|&&id| id == unknown).count())
+    }
+
+    /// Whether there is a token for text that the tokenizer does not know. Some tokenizers know every byte.
+    pub fn has_unknown(&self) -> bool {
+        self.unknown_id.is_some()
     }
 
     /// The id of a token by its exact name, for instance `<pad>`.
@@ -216,6 +229,16 @@ fn without_word_cache(model: &ModelWrapper) -> ModelWrapper {
     let mut model = model.clone();
     model.resize_cache(0);
     model
+}
+
+/// The id of the token for text that the model does not know: what it makes of a character that no text has. A model that falls
+/// back to bytes makes several tokens of it.
+fn unknown_id(tokenizer: &tokenizers::Tokenizer) -> Option<u32> {
+    const NO_CHARACTER: &str = "\u{10ffff}";
+    let tokens = tokenizer.get_model().tokenize(NO_CHARACTER).ok()?;
+    let [token] = tokens.as_slice() else { return None };
+    let name = tokenizer.id_to_token(token.id)?;
+    (!name.contains(NO_CHARACTER)).then_some(token.id)
 }
 
 /// What the post-processor adds around one ordinary token. A post-processor that adds nothing leaves both sides empty.

@@ -100,6 +100,8 @@ impl Assignment {
                     entities: entities.entities,
                     evidence: topics.evidence,
                     usage: topics.usage.plus(entities.usage),
+                    topic_tokens: topics.topic_tokens,
+                    entity_tokens: entities.entity_tokens,
                 })
             }
         }

@@ -16,9 +16,11 @@ pub use crate::models::load_error::LoadError;
 use crate::models::opening::{Opened, Remaining, Rest, n_streams};
 use crate::models::sharing::{self, TrialSource};
 use crate::models::spec::ModelSpec;
+use crate::models::traffic::Traffic;
 use crate::models::trial::scores_notes;
 use crate::system::background::{self, BackgroundError};
 use crate::system::memory::trim_memory;
+use crate::system::process;
 
 /// A model that answers.
 pub struct Model {
@@ -32,6 +34,7 @@ pub struct Model {
     /// Runs of more than this time count as stuck.
     pub stuck_after: Duration,
     pub pipeline: Arc<Pipeline>,
+    pub traffic: Traffic,
     /// What is special about its scores.
     scores_notes: Vec<String>,
     /// Set once all sessions are open.
@@ -121,6 +124,7 @@ impl Model {
             manifest,
             placement,
             arithmetic: opened.arithmetic,
+            traffic: Traffic::of(&pipeline),
             pipeline: Arc::new(pipeline),
             scores_notes,
             complete: OnceLock::new(),
@@ -217,7 +221,5 @@ impl Incomplete {
 
 /// Bytes of memory that the process holds, where `/proc` says it.
 pub(crate) fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+    process::resident_bytes(&std::fs::read_to_string("/proc/self/status").ok()?)
 }

@@ -10,4 +10,5 @@ pub mod registry;
 pub mod report;
 mod sharing;
 pub mod spec;
+pub mod traffic;
 mod trial;

@@ -20,6 +20,7 @@ pub use crate::models::assignment::{AssignError, Assignment, ByTask};
 use crate::models::load::{Incomplete, LoadError, Model};
 use crate::models::spec::ModelSpec;
 use crate::system::background::{self, BackgroundError};
+use crate::system::metric_names::MODEL_CHANGES;
 
 pub struct Registry {
     state: ArcSwap<State>,
@@ -118,6 +119,7 @@ impl Registry {
             starting.push(StartingModel { model: Arc::clone(&model), incomplete });
             models.push(model);
         }
+        declare_changes();
         let first_for = |task| models.iter().find(|model| model.answers(task)).map(|model| model.name.clone());
         let active = ByTask {
             topics: active.topics.or_else(|| first_for(Task::Topics)),
@@ -173,7 +175,7 @@ impl Registry {
     /// one becomes active. If it cannot be loaded, everything stays as it is.
     pub async fn put(&self, spec: &ModelSpec) -> Result<(Arc<Model>, Change), RegistryError> {
         let _changing = self.changing.lock().await;
-        let model = self.load_and_insert(spec).await?;
+        let model = counted("load", self.load_and_insert(spec).await)?;
         Ok((model, self.save().await))
     }
 
@@ -200,7 +202,7 @@ impl Registry {
                 Ok(version) if version == model.version => {}
                 Ok(_) => {
                     let _changing = self.changing.lock().await;
-                    results.push((spec.name.clone(), self.load_and_insert(&spec).await));
+                    results.push((spec.name.clone(), counted("reload", self.load_and_insert(&spec).await)));
                 }
                 Err(error) => results.push((spec.name, Err(error))),
             }
@@ -234,12 +236,12 @@ impl Registry {
     /// Makes models active, both at once; a task that `names` leaves open keeps its model.
     pub async fn activate(&self, names: &ByTask<String>) -> Result<Change, RegistryError> {
         let _changing = self.changing.lock().await;
-        self.change(|state| {
+        let activate = |state: &mut State| {
             let active = state.assign(None, names)?;
             state.switch(active);
             Ok(())
-        })
-        .await?;
+        };
+        counted("activate", self.change(activate).await)?;
         Ok(self.save().await)
     }
 
@@ -247,7 +249,7 @@ impl Registry {
     /// name, and was never active, keeps the name.
     pub async fn rollback(&self) -> Result<Change, RegistryError> {
         let _changing = self.changing.lock().await;
-        self.change(|state| {
+        let roll_back = |state: &mut State| {
             let previous = state.previous.take().ok_or(RegistryError::NothingBefore)?;
             for model in previous.iter() {
                 let named = state.models.get(&model.name);
@@ -257,8 +259,8 @@ impl Registry {
             }
             state.previous = Some(std::mem::replace(&mut state.active, previous));
             Ok(())
-        })
-        .await?;
+        };
+        counted("rollback", self.change(roll_back).await)?;
         Ok(self.save().await)
     }
 
@@ -271,7 +273,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let _changing = self.changing.lock().await;
         let in_use = |by| Err(RegistryError::InUse { name: name.to_owned(), by });
-        self.change(|state| {
+        let remove = |state: &mut State| {
             let model = state.named(name)?;
             let by_rollback = state.previous.as_ref().is_some_and(|previous| previous.uses(&model));
             match () {
@@ -288,8 +290,8 @@ impl Registry {
             let active = state.active.iter().find(|active| active.name == name).map(Arc::clone);
             state.models.extend(active.map(|active| (name.to_owned(), active)));
             Ok(())
-        })
-        .await?;
+        };
+        counted("remove", self.change(remove).await)?;
         self.save().await;
         Ok(())
     }
@@ -360,6 +362,22 @@ impl State {
             self.previous = Some(std::mem::replace(&mut self.active, active));
         }
     }
+}
+
+/// Puts the counters of changes on the page before there is one, so that an alert sees the first.
+fn declare_changes() {
+    for change in ["load", "reload", "activate", "rollback", "remove"] {
+        for outcome in ["ok", "refused"] {
+            metrics::counter!(MODEL_CHANGES.name, "change" => change, "outcome" => outcome).increment(0);
+        }
+    }
+}
+
+/// Counts a change of the models; `result` is what became of it.
+fn counted<T>(change: &'static str, result: Result<T, RegistryError>) -> Result<T, RegistryError> {
+    let outcome = if result.is_ok() { "ok" } else { "refused" };
+    metrics::counter!(MODEL_CHANGES.name, "change" => change, "outcome" => outcome).increment(1);
+    result
 }
 
 fn spec_of(model: &Model) -> ModelSpec {

@@ -65,6 +65,11 @@ impl MemoryBudget {
         }
     }
 
+    /// Bytes that may be reserved.
+    pub fn max(&self) -> u64 {
+        self.max
+    }
+
     /// Bytes that are reserved now.
     pub fn n_used(&self) -> u64 {
         *self.lock()

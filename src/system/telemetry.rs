@@ -1,10 +1,18 @@
 //! Logs to standard error, metrics for `/metrics`. Texts are never part of either.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+
+use super::histogram::DURATION_BUCKETS;
+use super::metric_names::{
+    ALL, DOCUMENTS, DOCUMENTS_CACHED, IN_FLIGHT_REQUESTS, Kind, Metric, OPEN_CONNECTIONS, STALLED_CONNECTIONS, TOKENS,
+    WINDOWS,
+};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +34,6 @@ const DEFAULT_FILTER: &str = "info,ort=error";
 
 const QUIET_FILTER: &str = "warn,ort=error";
 
-/// Seconds; from a short text on an idle machine to a long one in a full queue.
-const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-
 /// Sends log lines to standard error, filtered by `RUST_LOG`.
 pub fn start_logging(format: LogFormat, verbosity: Verbosity) {
     let default = if verbosity == Verbosity::Quiet { QUIET_FILTER } else { DEFAULT_FILTER };
@@ -39,6 +44,24 @@ pub fn start_logging(format: LogFormat, verbosity: Verbosity) {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Logs where a thread panicked. A message that was put together may quote a text, so that only fixed messages are logged.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload().downcast_ref::<&'static str>().copied();
+    let location = panic.location().map(ToString::to_string);
+    let thread = std::thread::current();
+    // Empty unless RUST_BACKTRACE is set.
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(
+        location,
+        thread = thread.name(),
+        message = message.unwrap_or("withheld, since it may quote a text"),
+        backtrace,
+        "a thread panicked"
+    );
 }
 
 /// Sums up what was recorded, at intervals, for as long as it is polled. The recorder keeps each duration until then.
@@ -56,9 +79,25 @@ pub async fn keep_metrics_small(metrics: PrometheusHandle) {
 /// # Errors
 /// When metrics are collected already.
 pub fn start_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
-    PrometheusBuilder::new()
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)?
-        .install_recorder()
+        .install_recorder()?;
+    for Metric { name, kind, help } in ALL {
+        match kind {
+            Kind::Counter => metrics::describe_counter!(*name, *help),
+            Kind::Gauge => metrics::describe_gauge!(*name, *help),
+            Kind::Histogram => metrics::describe_histogram!(*name, *help),
+        }
+    }
+    // They are on the page before there is anything to count, so that a rate over them sees the first event.
+    for counter in [STALLED_CONNECTIONS, DOCUMENTS_CACHED, TOKENS, WINDOWS] {
+        metrics::counter!(counter.name).increment(0);
+    }
+    for gauge in [IN_FLIGHT_REQUESTS, OPEN_CONNECTIONS] {
+        metrics::gauge!(gauge.name).set(0.0);
+    }
+    metrics::counter!(DOCUMENTS.name, "outcome" => "ok").increment(0);
+    Ok(handle)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 //! `RESSORT_UPDATE_DOCS=1 cargo test --test it docs::` writes the answers anew.
 
 mod answer;
-mod manual;
+pub mod manual;
 mod shell;
 
 use std::path::Path;

@@ -24,6 +24,7 @@ mod groups;
 mod json_lines;
 mod labels;
 mod layers;
+mod metrics;
 mod parity;
 mod request_memory;
 mod requests;

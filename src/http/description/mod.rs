@@ -13,7 +13,7 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{admin, classify, health, models, observe};
+use super::{admin, classify, health, metrics_page, models};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,7 +41,7 @@ use super::{admin, classify, health, models, observe};
         admin::remove_shadow,
         health::live,
         health::ready,
-        observe::metrics,
+        metrics_page::metrics,
     ),
     security((), ("key" = [])),
     modifiers(&Key),

@@ -37,6 +37,10 @@ impl Progress {
         self.running.is_empty()
     }
 
+    pub fn n_running(&self) -> usize {
+        self.running.len()
+    }
+
     /// Counts a run; returns its number.
     pub fn start(&mut self, n_windows: usize, now: Instant) -> u64 {
         self.n_started += 1;

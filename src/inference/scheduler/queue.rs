@@ -38,6 +38,8 @@ pub struct Queue {
 pub struct Job {
     pub window: Window,
     pub deadline: Instant,
+    /// When it came to the queue.
+    pub queued: Instant,
     /// Closed by a caller that has gone.
     pub reply: oneshot::Sender<Result<WindowLogits, ScheduleError>>,
     /// The document's first permit, shared by its windows and released when the last of them is answered.
@@ -212,7 +214,7 @@ mod tests {
                 receivers.push(receive);
                 let window = Window { tokens: 0..1, input_ids: vec![seconds], n_prefix: 0 };
                 let deadline = now + Duration::from_secs(seconds.into());
-                Job { window, deadline, reply, permit: Arc::clone(&permit) }
+                Job { window, deadline, queued: now, reply, permit: Arc::clone(&permit) }
             });
             let (request, admission, deadline) = (RequestId::next(), Admission::Try, now + Duration::from_secs(60));
             queue.push(RequestContext { request, priority, admission, deadline }, jobs.into());

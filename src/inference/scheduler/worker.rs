@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::queue::{Job, Queue};
 use super::{MakeRun, RequestContext};
 use crate::inference::batch::{Batch, Outputs, Padding, Run, RunError};
+use crate::inference::stats::{RunStats, Stage};
 use crate::inference::tokenize::Window;
 use crate::system::memory::TrimOnDrop;
 
@@ -22,6 +23,7 @@ pub struct Shared {
     pub n_alive: AtomicUsize,
     pub n_panics: AtomicUsize,
     pub n_failed_batches: AtomicUsize,
+    pub stats: RunStats,
     /// Last, so that it is dropped after the sessions' weights.
     pub _trim_on_drop: TrimOnDrop,
 }
@@ -97,6 +99,7 @@ impl Shared {
             queue.drop_lost(Instant::now());
             let jobs = queue.take();
             if !jobs.is_empty() {
+                jobs.iter().for_each(|job| self.stats.observe(Stage::Queue, job.queued));
                 let running = self.start_running(&mut queue, jobs.len());
                 return Some((jobs, running));
             }
@@ -118,16 +121,20 @@ impl Shared {
     fn run_jobs(&self, stream: &mut dyn Run, jobs: Vec<Job>, mut running: Running<'_>) {
         let windows: Vec<&Window> = jobs.iter().map(|job| &job.window).collect();
         let batch = Batch::new(&windows, self.padding);
+        self.stats.count_batch(&batch, &windows);
+        let started = Instant::now();
         let result = match &mut running.all_cores {
             Some(session) => session.run(&batch),
             None => stream.run(&batch),
         };
+        self.stats.observe(Stage::Run, started);
         if let Some(error) = result.as_ref().err().filter(|_| jobs.len() > 1) {
             self.n_failed_batches.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(n_windows = jobs.len(), %error, "a batch failed; its windows run one by one");
             // One bad input fails alone: each window gets a separate run.
             drop(running);
             for job in jobs.into_iter().filter(|job| job.is_wanted(Instant::now())) {
+                self.stats.n_rerun_windows.fetch_add(1, Ordering::Relaxed);
                 let running = self.start_running(&mut self.lock(), 1);
                 self.run_jobs(stream, vec![job], running);
             }
