@@ -4,18 +4,21 @@ mod cli;
 
 use std::io::Write;
 
-use clap::Parser;
 use ressort::inference::settings::usable_cores;
 use ressort::system::background::end_process;
 use ressort::system::memory::configure_allocator;
 use ressort::system::printable::printable;
 use ressort::system::telemetry::start_logging;
 
-use crate::cli::{Cli, exit_code_of};
+use crate::cli::{ParseError, exit_code_of, parse};
 
 fn main() {
     configure_allocator();
-    let cli = Cli::parse();
+    let cli = match parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(ParseError::Usage(error)) => error.exit(),
+        Err(ParseError::Config(error)) => end_process(report(&error.into())),
+    };
     start_logging(cli.log_format.into(), cli.command.verbosity());
     let result = start_runtime().and_then(|runtime| {
         let result = runtime.block_on(cli.command.run());
@@ -23,13 +26,16 @@ fn main() {
         runtime.shutdown_background();
         result
     });
-    let code = result.unwrap_or_else(|error| {
-        eprintln!("{}", printable(&format!("ressort: {error:#}")));
-        exit_code_of(&error)
-    });
+    let code = result.unwrap_or_else(|error| report(&error));
     // A reader that has gone needs nothing more.
     let _ = std::io::stdout().flush();
     end_process(code)
+}
+
+/// Prints why the program failed, and gives its exit code.
+fn report(error: &anyhow::Error) -> u8 {
+    eprintln!("{}", printable(&format!("ressort: {error:#}")));
+    exit_code_of(error)
 }
 
 /// Blocking threads write files and release models. Documents are prepared by `inference::workers`. More threads would only take

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 bad usage, 3 some rows could not be scored, 4 a requirement of `evaluate` is not met, 130
 //! stopped by Ctrl-C.
 
+mod config;
 mod evaluate;
 mod inspect;
 mod models;
@@ -12,7 +13,7 @@ mod serve;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use ressort::evaluate::settings::EvaluateError;
 use ressort::inference::arithmetic::Arithmetic;
 use ressort::inference::settings::{Provider, RunSettings};
@@ -20,6 +21,8 @@ use ressort::models::registry::ByTask;
 use ressort::models::spec::ModelSpec;
 use ressort::score::ScoreError;
 use ressort::system::telemetry::{LogFormat, Verbosity};
+
+pub use config::{ParseError, parse};
 
 /// The model that is loaded where none is named.
 const SHIPPED: &str = "ressort";
@@ -85,7 +88,8 @@ impl Command {
 /// The exit code of a run that ended with `error`.
 pub fn exit_code_of(error: &anyhow::Error) -> u8 {
     let is_usage = error.downcast_ref::<ScoreError>().is_some_and(ScoreError::is_usage)
-        || error.downcast_ref::<EvaluateError>().is_some_and(EvaluateError::is_usage);
+        || error.downcast_ref::<EvaluateError>().is_some_and(EvaluateError::is_usage)
+        || error.is::<config::ConfigError>();
     if is_usage { BAD_USAGE } else { FAILURE }
 }
 
@@ -99,16 +103,16 @@ pub enum LogFormatArg {
 #[derive(Debug, Args)]
 struct ModelArgs {
     /// A model folder to load, repeatable; without any, the model `ressort` of --models-dir
-    #[arg(long = "model", value_name = "[NAME=]PATH")]
+    #[arg(long = "model", value_name = "[NAME=]PATH", env = "RESSORT_MODEL")]
     models: Vec<ModelSpec>,
     /// Folder of the models that ship; default: `models` in the working folder, else next to the program or above it
     #[arg(long, default_value = DEFAULT_MODELS_DIR, hide_default_value = true, env = "RESSORT_MODELS_DIR", value_name = "DIR")]
     models_dir: PathBuf,
     /// The model that answers topics; default: the first that can
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = "RESSORT_TOPICS")]
     topics: Option<String>,
     /// The model that answers entities; default: the first that can
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = "RESSORT_ENTITIES")]
     entities: Option<String>,
 }
 
@@ -118,11 +122,11 @@ struct RunArgs {
     #[arg(long, value_delimiter = ',', default_value = "cuda,cpu", env = "RESSORT_PROVIDERS", value_name = "LIST")]
     providers: Vec<Provider>,
     /// Fail to start rather than run on the CPU
-    #[arg(long, env = "RESSORT_REQUIRE_GPU")]
+    #[arg(long, env = "RESSORT_REQUIRE_GPU", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set, hide_default_value = true, hide_possible_values = true, value_name = "true|false")]
     require_gpu: bool,
     /// Parallel runs of one model on the CPU, one thread each; default: the cores that this process may use
-    #[arg(long, env = "RESSORT_STREAMS", value_parser = positive)]
-    streams: Option<usize>,
+    #[arg(long, env = "RESSORT_STREAMS", default_value_t = RunSettings::default().n_streams, hide_default_value = true, value_parser = positive)]
+    streams: usize,
     /// Windows that may wait for a run before requests are refused
     #[arg(long, default_value_t = RunSettings::default().max_queued_windows, env = "RESSORT_MAX_QUEUED_WINDOWS", value_parser = positive)]
     max_queued_windows: usize,
@@ -170,7 +174,7 @@ impl RunArgs {
         RunSettings {
             providers: self.providers.clone(),
             require_gpu: self.require_gpu,
-            n_streams: self.streams.unwrap_or(RunSettings::default().n_streams),
+            n_streams: self.streams,
             max_queued_windows: self.max_queued_windows,
             run_timeout: Duration::from_secs(self.run_timeout_s),
             arithmetic: self.arithmetic,

@@ -9,6 +9,7 @@
 //! | `sh` | each command and flag must exist; nothing runs |
 //! | `python FILE`, `js FILE` | it is this file, which `scripts/clients/run.sh` runs |
 //! | `json`, `toml` | must parse; a `toml` block is a `ressort.toml` that the service reads |
+//! | `toml config` | a configuration file of `ressort serve` |
 //!
 //! `RESSORT_UPDATE_DOCS=1 cargo test --test it docs::` writes the answers anew.
 
@@ -94,6 +95,7 @@ fn data_in_the_manual_parses() {
             match block.tag.as_str() {
                 "json" => drop(serde_json::from_str::<serde_json::Value>(&block.text).expect(&at)),
                 "toml" => settings_are_known(&block.text, &at),
+                "toml config" => configuration_is_known(&block.text, &at),
                 "sh" | "sh run" | "text" | "json output" | "text output" => {}
                 other if other.starts_with("python ") || other.starts_with("js ") => is_file(&block, &at),
                 other => panic!("{at}: no rule for blocks tagged `{other}`"),
@@ -114,6 +116,14 @@ fn settings_are_known(toml: &str, at: &str) {
     std::fs::write(folder.path().join("ressort.toml"), toml).unwrap();
     let report = shell::ressort(&["inspect", "--json", &format!("example={}", folder.path().display())]);
     assert!(report.contains("\"servable\"") && !report.contains("TOML parse error"), "{at}: {report}");
+}
+
+/// Every key of a configuration file is known and its value allowed.
+fn configuration_is_known(toml: &str, at: &str) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), toml).unwrap();
+    let settings = shell::ressort(&["serve", "--config", &file.path().to_string_lossy(), "--print-config"]);
+    assert!(settings.starts_with("# Settings"), "{at}: {settings}");
 }
 
 #[test]

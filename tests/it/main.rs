@@ -10,6 +10,7 @@ mod checkpoints;
 mod classify;
 mod cli;
 mod compat;
+mod configuration;
 mod connections;
 mod description;
 mod docs;

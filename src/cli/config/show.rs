@@ -1,0 +1,76 @@
+//! The settings of a server as TOML, with the origin of each value.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command};
+
+use super::file::{ConfigFile, Setting};
+use super::keys::{Kind, configurable, id_of, is_secret, key_of, variable};
+
+/// The settings of a server; [`fmt::Display`] writes them as a configuration file.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The configuration file, if one was read.
+    pub file: Option<PathBuf>,
+    values: Vec<Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Value {
+    key: String,
+    /// As TOML; `None` where nothing is set.
+    value: Option<String>,
+    is_secret: bool,
+    origin: String,
+}
+
+impl Settings {
+    /// `set` are the settings of `file` that hold.
+    pub fn new(root: &Command, matches: &ArgMatches, set: &[&Setting], file: Option<&ConfigFile>) -> Self {
+        let path = file.map(|file| file.path.as_path());
+        let value = |arg: &Arg| {
+            let raw = matches.get_raw(id_of(arg)).into_iter().flatten();
+            let values: Vec<String> = raw.map(|value| value.to_string_lossy().into_owned()).collect();
+            let line = set.iter().find(|setting| setting.id == id_of(arg)).map(|setting| setting.line);
+            let source = matches.value_source(id_of(arg));
+            Value {
+                key: key_of(arg),
+                value: (source.is_some() || line.is_some()).then(|| Kind::of(arg).write(&values)),
+                is_secret: is_secret(arg),
+                origin: origin(arg, source, path.zip(line)),
+            }
+        };
+        Self { file: path.map(Path::to_owned), values: configurable(root).into_iter().map(value).collect() }
+    }
+}
+
+fn origin(arg: &Arg, source: Option<ValueSource>, line: Option<(&Path, usize)>) -> String {
+    match (source, line) {
+        (Some(ValueSource::CommandLine), _) => format!("flag --{}", arg.get_long().unwrap_or_default()),
+        (Some(ValueSource::EnvVariable), _) => format!("environment variable {}", variable(arg).unwrap_or_default()),
+        (_, Some((path, line))) => format!("{}:{line}", path.display()),
+        (Some(_), None) => "default".to_owned(),
+        (None, None) => "not set".to_owned(),
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some(file) => writeln!(f, "# Settings of `ressort serve`, with {} read.", file.display())?,
+            None => writeln!(f, "# Settings of `ressort serve`, without a configuration file.")?,
+        }
+        for Value { key, value, is_secret, origin } in &self.values {
+            let line = match value {
+                None => format!("# {key} ="),
+                // Not as a value, which would replace the secret where the output is used as a file.
+                Some(_) if *is_secret => format!("# {key} = (hidden)"),
+                Some(value) => format!("{key} = {value}"),
+            };
+            writeln!(f, "{line:<40} # {origin}")?;
+        }
+        Ok(())
+    }
+}

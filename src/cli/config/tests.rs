@@ -1,0 +1,158 @@
+//! Tests of the layers of settings, of the file's errors, and of the table of keys in the manual.
+
+use super::*;
+
+fn parsed(file: &Path, flags: &[&str]) -> Result<Cli, ParseError> {
+    let file = file.to_string_lossy();
+    let args = ["ressort", "serve", "--config", &file].into_iter().chain(flags.iter().copied());
+    parse(args.map(OsString::from))
+}
+
+/// What a file and flags lead to: the settings as text, or the message of the error without the name of the file.
+fn outcome(text: &str, flags: &[&str]) -> Result<String, String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    match parsed(file.path(), flags) {
+        Ok(Cli { command: Command::Serve(args), .. }) => Ok(args.settings.to_string()),
+        Ok(_) => panic!("another command"),
+        Err(ParseError::Config(error)) => Err(error.to_string().replace(file.path().to_str().unwrap(), "FILE")),
+        Err(ParseError::Usage(error)) => Err(error.to_string()),
+    }
+}
+
+/// The line of a key, with its spaces made one.
+fn line(settings: &str, key: &str) -> String {
+    let line = settings.lines().find(|line| line.trim_start_matches("# ").starts_with(&format!("{key} =")));
+    let line = line.unwrap_or_else(|| panic!("{key} is missing in {settings}"));
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_flag_has_a_key_and_a_variable_of_its_name() {
+    let root = Cli::command();
+    let args = configurable(&root);
+    assert!(args.len() > 25, "{}", args.len());
+    for arg in args {
+        let variable = keys::variable(arg);
+        assert_eq!(variable, Some(format!("{}{}", keys::PREFIX, keys::key_of(arg).to_uppercase())), "{arg}");
+    }
+}
+
+#[test]
+fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+    let text = "port = 9000\nmax_characters = 0x10\nrequire_gpu = true\nproviders = [\"cpu\"]\nlog_format = \"json\"\n";
+    let settings = outcome(text, &["--port", "9001", "--require-gpu=false"]).unwrap();
+    for (key, expected) in [
+        ("port", "port = 9001 # flag --port"),
+        ("require_gpu", "require_gpu = false # flag --require-gpu"),
+        ("max_documents", "max_documents = 1000 # default"),
+        ("admin_key_file", "# admin_key_file = # not set"),
+    ] {
+        assert_eq!(line(&settings, key), expected);
+    }
+    for (key, value, n) in [("max_characters", "16", 2), ("providers", "[\"cpu\"]", 4), ("log_format", "\"json\"", 5)] {
+        let line = line(&settings, key);
+        assert!(line.starts_with(&format!("{key} = {value} # /")) && line.ends_with(&format!(":{n}")), "{line}");
+    }
+}
+
+#[test]
+fn the_settings_shown_are_a_file_with_the_same_settings() {
+    let text = "host = \"::1\"\nmodel = [\"a=/x\", \"b=/y \\\"z\\\"\"]\ntimeout_s = 7\nallow_anonymous = true\n";
+    let shown = outcome(text, &[]).unwrap();
+    let again = outcome(&shown, &[]).unwrap();
+    let values = |shown: &str| -> Vec<String> {
+        shown.lines().skip(1).map(|line| line.rsplit_once(" # ").unwrap().0.trim().to_owned()).collect()
+    };
+    assert_eq!(values(&again), values(&shown));
+    assert!(shown.contains("model = [\"a=/x\", "), "{shown}");
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let settings = outcome("admin_key = \"geheim-1\"\n", &["--api-key", "geheim-2"]).unwrap();
+    assert!(!settings.contains("geheim"), "{settings}");
+    assert_eq!(line(&settings, "api_key"), "# api_key = (hidden) # flag --api-key");
+    for text in ["api_key = 471147114711\n", "api_key = [\"geheim\"]\n", "api_key = \"\"\n"] {
+        let error = outcome(text, &[]).unwrap_err();
+        assert!(error.starts_with("FILE:1: `api_key`"), "{error}");
+        assert!(!error.contains("4711") && !error.contains("geheim"), "{error}");
+    }
+}
+
+#[test]
+fn a_flag_replaces_what_it_excludes_in_the_file() {
+    let settings = outcome("admin_key_file = \"/x\"\n", &["--admin-key", "k"]).unwrap();
+    assert_eq!(line(&settings, "admin_key_file"), "# admin_key_file = # not set");
+    let error = outcome("admin_key = \"k\"\nadmin_key_file = \"/x\"\n", &[]).unwrap_err();
+    assert_eq!(error, "FILE:2: `admin_key_file` and `admin_key` exclude each other; remove one of them");
+}
+
+#[test]
+fn what_is_wrong_in_the_file_is_named_with_its_line() {
+    for (text, expected) in [
+        ("\nmax_charcters = 5\n", "FILE:2: the key `max_charcters` is unknown; did you mean `max_characters`?"),
+        ("max-characters = 5\n", "FILE:1: the key `max-characters` is unknown; did you mean `max_characters`?"),
+        ("xyz = 1\n", "FILE:1: the key `xyz` is unknown; `ressort serve --print-config` lists all keys"),
+        ("config = \"x\"\n", "FILE:1: the key `config` is unknown"),
+        ("[server]\nport = 1\n", "FILE:1: the key `server` is unknown; keys are written without sections"),
+        ("port = \"8080\"\n", "FILE:1: `port`: expected an integer, such as 8080; found the string \"8080\""),
+        ("\n\nport = 70000\n", "FILE:3: `port` = 70000: 70000 is not in 0..=65535; expected an integer, such as 8080"),
+        ("max_documents = 0\n", "FILE:1: `max_documents` = 0: must be at least 1; expected an integer, such as 1000"),
+        ("max_documents = -1\n", "FILE:1: `max_documents` = -1: invalid digit found in string"),
+        ("timeout_s = 1.5\n", "FILE:1: `timeout_s`: expected an integer, such as 60; found the float 1.5"),
+        (
+            "require_gpu = \"yes\"\n",
+            "FILE:1: `require_gpu`: expected true or false, such as false; found the string \"yes\"",
+        ),
+        (
+            "host = \"localhost\"\n",
+            "FILE:1: `host` = localhost: invalid IP address syntax; expected a string, such as \"127.0.0.1\"",
+        ),
+        ("model = [\"a\",\n 5]\n", "FILE:2: `model`: expected a string or an array of strings; found the integer 5"),
+        ("providers = [\"tpu\"]\n", "FILE:1: `providers` = tpu: `tpu` is not one of `cuda`, `cpu`"),
+        ("log_format = \"jsn\"\n", "FILE:1: `log_format` = jsn: it is not one of `text`, `json`; did you mean `json`?"),
+        ("port = 1\nport = 2\n", "FILE:2: this is not TOML: duplicate key"),
+        ("port = \n", "FILE:1: this is not TOML: "),
+    ] {
+        let error = outcome(text, &[]).expect_err(text);
+        assert!(error.starts_with(expected), "{text:?} gives {error}");
+    }
+    let Err(ParseError::Config(error)) = parsed(Path::new("/nowhere/r.toml"), &[]) else { panic!("no file") };
+    assert!(
+        error.to_string().starts_with("/nowhere/r.toml: the configuration file cannot be read: No such file"),
+        "{error}"
+    );
+}
+
+/// The rows of the table of keys in the manual.
+fn rows() -> Vec<String> {
+    let root = Cli::command();
+    let row = |arg: &Arg| {
+        let default: Vec<String> =
+            arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
+        let kind = keys::Kind::of(arg);
+        let default = match default.is_empty() || arg.is_hide_default_value_set() && kind != keys::Kind::Boolean {
+            true => String::new(),
+            false => format!("`{}`", kind.write(&default)),
+        };
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default().replace('\n', " ").replace('|', "\\|");
+        format!("| `{}` | {default} | {help} |", keys::key_of(arg))
+    };
+    configurable(&root).into_iter().map(row).collect()
+}
+
+#[test]
+fn the_manual_lists_every_key_with_its_default() {
+    const START: &str = "| key | default | meaning |\n|---|---|---|\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let manual = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = manual.split_once(START).expect("docs/configuration.md has the table of keys");
+    let (table, after) = rest.split_once("\n\n").unwrap();
+    let expected = rows().join("\n");
+    if std::env::var_os("RESSORT_UPDATE_DOCS").is_some() {
+        std::fs::write(&path, format!("{before}{START}{expected}\n\n{after}")).unwrap();
+    } else {
+        assert_eq!(table, expected, "RESSORT_UPDATE_DOCS=1 cargo test the_manual_lists_every_key writes it anew");
+    }
+}
