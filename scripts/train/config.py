@@ -151,6 +151,7 @@ class Export:
     description: str
     max_length: int
     stride: int
+    consistency: float
     full_precision: str
     smoothed: str
 

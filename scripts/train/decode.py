@@ -25,17 +25,34 @@ class TagDecoder:
 
     def __init__(self, tags: Sequence[str]):
         self.tags = tags
+        labels = [tag if tag == "O" else tag[2:] for tag in tags]
+        self._labels = np.array([labels.index(label) for label in labels])
         self._outside = np.array([0.0 if tag == "O" else -1e4 for tag in tags])
         # 0 where a tag may come first, or (column) follow another (row); far below zero elsewhere.
         self._first = np.array([0.0 if _may_follow("O", tag) else -1e9 for tag in tags])
         self._follows = np.array([[0.0 if _may_follow(before, tag) else -1e9 for tag in tags] for before in tags])
 
-    def word_tags(self, encoding: "Encoding", logits: np.ndarray, words: TaggedText) -> list[str]:
+    def word_tags(
+        self,
+        encoding: "Encoding",
+        logits: np.ndarray,
+        words: TaggedText,
+        temperature: float = 1.0,
+        consistency: float = 0.0,
+    ) -> list[str]:
         """One tag for each word, by its first piece: the likeliest valid IOB2 sequence. A word without a first piece is
         outside of every entity."""
+        rows = self.word_rows(encoding, logits, words, temperature, consistency)
+        return [self.tags[tag] for tag in self.best_sequence(rows)] if len(rows) else []
+
+    def word_rows(
+        self, encoding: "Encoding", logits: np.ndarray, words: TaggedText, temperature: float, consistency: float
+    ) -> np.ndarray:
+        """The logarithms of each word's scores, `[words, tags]`."""
         pieces = first_pieces(encoding, words)
-        rows = [self._outside if piece is None else _log_softmax(logits[piece]) for piece in pieces]
-        return [self.tags[tag] for tag in self.best_sequence(np.array(rows))] if rows else []
+        own = [self._outside if piece is None else _log_softmax(logits[piece] / temperature) for piece in pieces]
+        rows = np.array(own).reshape(len(own), len(self.tags))
+        return share_repeats(rows, [words.text[a:b] for a, b in words.words], self._labels, consistency)
 
     def best_sequence(self, rows: np.ndarray) -> list[int]:
         """Constrained Viterbi: the valid tag sequence with the largest sum over `[words, tags]`."""
@@ -49,6 +66,35 @@ class TagDecoder:
         for origin in reversed(origins):
             sequence.append(int(origin[sequence[-1]]))
         return sequence[::-1]
+
+
+LEAST_SCORE = 1e-6  # of a label that others are compared with
+
+
+def share_repeats(rows: np.ndarray, words: list[str], labels: np.ndarray, weight: float) -> np.ndarray:
+    """`rows` of log scores, those of a capitalised word brought nearer to the mean of its label scores over all its
+    occurrences. `labels` has a number for each tag's label. The service does the same (decode/repeats.rs)."""
+    indices: dict[str, list[int]] = {}
+    for index, word in enumerate(words):
+        if _may_be_name(word):
+            indices.setdefault(word, []).append(index)
+    for word in sorted(indices):
+        base = word[:-1]
+        if word[-1] in "s'’" and len(base) > 2 and base in indices:
+            indices[base] += indices.pop(word)
+    of_label = np.eye(labels.max() + 1)[labels]  # [tags, labels]
+    shared = rows.copy()
+    for same in indices.values():
+        if weight and len(same) > 1:
+            own = np.maximum(np.exp(rows[same]) @ of_label, LEAST_SCORE)
+            moved = rows[same] + (weight * (np.log(own.mean(0)) - np.log(own))) @ of_label.T
+            shared[same] = [_log_softmax(row) for row in moved]
+    return shared
+
+
+def _may_be_name(word: str) -> bool:
+    first = word[0]
+    return len(word) > 1 and (first.isupper() or (first.isnumeric() and any(char.isalpha() for char in word)))
 
 
 def found_tags(decoder: TagDecoder, encoding: "Encoding", logits: np.ndarray, gold: TaggedText) -> list[str]:

@@ -133,7 +133,9 @@ def write_folder(model: TwoHeads, config: Config) -> None:
         {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": length,
          "model_input_names": ["input_ids", "attention_mask"], "clean_up_tokenization_spaces": False, **special},
     )  # fmt: skip
-    Manifest(config.export.description, config.export.max_length, config.export.stride).write(folder)
+    Manifest(
+        config.export.description, config.export.max_length, config.export.stride, consistency=config.export.consistency
+    ).write(folder)
 
 
 def report_sizes(folder: Path) -> None:

@@ -56,7 +56,10 @@ class Predictor:
 
     def word_tags(self, words: TaggedText) -> list[str]:
         logits = self.token_logits(words.text)
-        return GERMEVAL.word_tags(logits.encoding, logits.entities, words)
+        manifest = self.manifest
+        return GERMEVAL.word_tags(
+            logits.encoding, logits.entities, words, manifest.entity_temperature, manifest.consistency
+        )
 
     def entities(self, text: str) -> list[tuple[str, str]]:
         """Text and label of each entity."""

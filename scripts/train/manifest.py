@@ -40,6 +40,7 @@ class Manifest:
     temperature: float = 1.0
     thresholds: list[float] = field(default_factory=lambda: [0.5] * len(TOPICS))
     entity_temperature: float = 1.0
+    consistency: float = 0.0
 
     def write(self, folder: Path) -> None:
         (folder / "ressort.toml").write_text(self.to_toml())
@@ -56,6 +57,7 @@ class Manifest:
             stride=self.stride,
             temperature=self.temperature,
             entity_temperature=self.entity_temperature,
+            consistency=self.consistency,
             topics=topics,
             tags=", ".join(map(_string, ENTITY_TAGS)),
             descriptions=DESCRIPTIONS.read_text(encoding="utf-8"),
@@ -73,6 +75,7 @@ def read_manifest(folder: Path) -> Manifest:
         temperature=topics["temperature"],
         thresholds=[label["threshold"] for label in topics["labels"]],
         entity_temperature=raw["entities"].get("temperature", 1.0),
+        consistency=raw["entities"].get("consistency", 0.0),
     )
 
 
@@ -98,6 +101,7 @@ labels = [              # in the order of the logits; the threshold is on the sc
 output = "entity_logits"
 aggregation = "viterbi"
 temperature = {entity_temperature:.3f}     # logit / temperature before the softmax
+consistency = {consistency:.2f}      # how far words that repeat in a text share their scores
 labels = [{tags}]
 
 {descriptions}{golden}"""

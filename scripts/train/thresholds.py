@@ -42,7 +42,9 @@ def _least(loss: Callable[[float], float]) -> float:
 
 
 def choose_thresholds(targets: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """For each label the threshold with the best F1, pulled towards the one that is best for all labels together, at least `FLOOR`."""
+    """For each label the threshold with the best F1, pulled towards the one that is best for all labels together.
+
+    None is below `FLOOR`."""
 
     def best(columns: slice, near: float | None = None) -> float:
         f1 = np.array([_weighted_f1(targets[:, columns], score[:, columns] >= t, weights) for t in GRID])

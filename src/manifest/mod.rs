@@ -121,6 +121,8 @@ pub struct EntityHead {
     pub aggregation: AggregationStrategy,
     /// Logits are divided by it before softmax; above 0. It changes scores, and no entity.
     pub temperature: f32,
+    /// How far words that repeat in a document share their scores, in 0..=1; above 0 only with [`AggregationStrategy::Viterbi`].
+    pub consistency: f32,
 }
 
 /// What labels of topics and entities mean, by label and language tag.

@@ -13,7 +13,7 @@ use super::folder::FolderFiles;
 use super::graph_inputs::InputNames;
 use super::{EntityHead, GoldenExample, Graph, LabelDescriptions, ManifestError, TopicHead, TopicLabel, default_label};
 use crate::manifest::tags::{entity_labels, parse_tags, rename_tags};
-use crate::manifest::task::{AggregationStrategy, Pooling, ProblemType, Task};
+use crate::manifest::task::{AggregationStrategy, GraphScores, Pooling, ProblemType, Task};
 use crate::manifest::text_rules::{TextRules, TextSwitch};
 
 #[derive(Debug, Default, Deserialize)]
@@ -82,6 +82,7 @@ pub struct EntitiesSection {
     #[serde(default, deserialize_with = "word")]
     aggregation: Option<AggregationStrategy>,
     temperature: Option<f32>,
+    consistency: Option<f32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -237,12 +238,14 @@ impl RessortToml {
             [] => Vec::new(),
             _ => rename_tags(given, &section.rename).map_err(|name| self.unknown("rename", &name, given))?,
         };
+        let aggregation = section.aggregation.unwrap_or(AggregationStrategy::First);
         Ok(EntityHead {
+            consistency: self.consistency(section.consistency, aggregation, graph.scores(&output))?,
             scores: graph.scores(&output),
             output,
             tags,
             rename: section.rename.clone(),
-            aggregation: section.aggregation.unwrap_or(AggregationStrategy::First),
+            aggregation,
             temperature: self.temperature(section.temperature)?,
         })
     }
@@ -270,6 +273,28 @@ impl RessortToml {
             temperature => {
                 Err(self.invalid(format!("temperature {temperature} must be above 0; 1.0 leaves scores as they are")))
             }
+        }
+    }
+
+    fn consistency(
+        &self,
+        given: Option<f32>,
+        aggregation: AggregationStrategy,
+        scores: Option<GraphScores>,
+    ) -> Result<f32, ManifestError> {
+        match given.unwrap_or(0.0) {
+            0.0 => Ok(0.0),
+            weight if !(0.0..=1.0).contains(&weight) => Err(self.invalid(format!(
+                "consistency {weight} must lie in 0 (each word is read alone) to 1 (equal words have equal scores)"
+            ))),
+            _ if aggregation != AggregationStrategy::Viterbi => Err(self.invalid(format!(
+                "consistency needs `aggregation = \"viterbi\"`, not `{aggregation}`; set that, or leave consistency out"
+            ))),
+            _ if scores == Some(GraphScores::Sigmoid) => Err(self.invalid(
+                "consistency needs scores that sum to 1, and this graph ends in a sigmoid; leave consistency out"
+                    .to_owned(),
+            )),
+            weight => Ok(weight),
         }
     }
 

@@ -92,7 +92,10 @@ impl Trial {
             check_width(manifest, &head.output, head.tags.len(), output.n_labels())?;
             head.scores = scores(manifest, &head.output, &outputs)?;
         }
-        let scheme = TagScheme::of(&head.tags).with_scores(head.scores).with_temperature(head.temperature);
+        let scheme = TagScheme::of(&head.tags)
+            .with_scores(head.scores)
+            .with_temperature(head.temperature)
+            .with_consistency(head.consistency);
         Ok(EntityTags { scheme, aggregation: head.aggregation })
     }
 }

@@ -238,6 +238,12 @@ async fn what_ressort_toml_says_must_fit_the_model() {
         ("lexicon-topics", "[topics]\nthresholds = { Sprot = 0.5 }\n", "thresholds names `Sprot`"),
         ("lexicon-topics", "[topics]\nthresholds = { Sport = 1.5 }\n", "threshold 1.5 of `Sport`"),
         ("lexicon-topics", "[topics]\ntemperature = 0.0\n", "temperature 0 must be above 0"),
+        ("lexicon-ner", "[entities]\naggregation = \"viterbi\"\nconsistency = 1.5\n", "consistency 1.5 must lie in 0"),
+        (
+            "lexicon-ner",
+            "[entities]\nconsistency = 0.5\n",
+            "consistency needs `aggregation = \"viterbi\"`, not `first`",
+        ),
         (
             "lexicon-topics",
             "[topics]\npooling = \"median\"\n",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts.train.decode import TagDecoder, found_tags, spans
+from scripts.train.decode import TagDecoder, found_tags, share_repeats, spans
 from scripts.train.entities import TaggedText
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
@@ -38,6 +38,17 @@ def test_the_sum_over_the_sequence_decides_and_not_each_word() -> None:
 def test_spans_give_first_and_last_word() -> None:
     assert spans(["B-PER", "I-PER", "O", "B-LOC", "B-LOC"]) == [(0, 1, "PER"), (3, 3, "LOC"), (4, 4, "LOC")]
     assert spans([]) == []
+
+
+def test_a_doubtful_mention_leans_on_clear_ones_and_a_clear_one_keeps_its_label() -> None:
+    # The same words and scores as in decode/repeats.rs.
+    clear, doubtful = [0.01, 0.95, 0.02, 0.01, 0.01], [0.2, 0.3, 0.05, 0.4, 0.05]
+    missed, other = [0.6, 0.3, 0.05, 0.03, 0.02], [0.01, 0.02, 0.01, 0.94, 0.02]
+    words = ["Grass", "Grass", "Grass", "Grass’", "Grass", "Böll"]
+    scores = np.log(np.array([clear, clear, doubtful, missed, other, doubtful]))
+    labels = np.array([0, 1, 1, 3, 3])
+    assert share_repeats(scores, words, labels, 0.7).argmax(1).tolist() == [1, 1, 1, 1, 3, 3]
+    assert share_repeats(scores, words, labels, 0.0).argmax(1).tolist() == [1, 1, 3, 0, 3, 3]
 
 
 def test_a_word_without_a_piece_is_outside_and_a_text_without_words_has_no_tags() -> None:

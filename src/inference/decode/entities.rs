@@ -7,6 +7,7 @@ use ndarray::ArrayView1;
 
 use crate::inference::decode::argmax;
 use crate::inference::decode::bare::bare;
+use crate::inference::decode::repeats::Repeats;
 use crate::inference::decode::stretches::stretches;
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::viterbi::Ends;
@@ -68,7 +69,9 @@ pub fn decode_entities<'l>(
         AggregationStrategy::Viterbi => {
             let stretches = words_by_stretch();
             let ends = |index| Ends { is_begin_cut: index > 0, is_end_cut: index + 1 < stretches.len() };
-            let tagged = |(index, words): (usize, &Vec<Word>)| words_by_valid_sequence(words, row, scheme, ends(index));
+            let scores = shared_scores(text, &stretches, row, scheme);
+            let tagged =
+                |(index, words): (usize, &Vec<Word>)| words_by_valid_sequence(words, &scores, scheme, ends(index));
             stretches.iter().enumerate().flat_map(|stretch| join(text, tagged(stretch))).collect()
         }
     };
@@ -115,16 +118,36 @@ fn tagged_words<'m, 'l>(
     words.iter().map(tagged).collect()
 }
 
-/// Words with the tags of their likeliest valid tag sequence, each by the scores of its first token.
-fn words_by_valid_sequence<'m, 'l>(
+/// The scores of a word's tags: those of its first token, brought nearer to those of the same word elsewhere.
+fn shared_scores<'s, 'l>(
+    text: &'s str,
+    stretches: &[Vec<Word>],
+    row: impl Fn(usize) -> ArrayView1<'l, f32> + 's,
+    scheme: &'s TagScheme,
+) -> impl Fn(&Word) -> Option<Vec<f32>> + 's {
+    let own = move |word: &Word| word.tokens.first().map(|&token| scheme.scores(row(token)));
+    let mut repeats = Repeats::new(&scheme.tags, scheme.consistency);
+    if scheme.consistency > 0.0 {
+        let counted = |word: &Word| Some((word.span.slice(text)?, own(word)?));
+        stretches.iter().flatten().filter_map(counted).for_each(|(word, scores)| repeats.count(word, &scores));
+        repeats.join_genitives();
+    }
+    move |word| {
+        let mut scores = own(word)?;
+        repeats.adjust(word.span.slice(text)?, &mut scores);
+        Some(scores)
+    }
+}
+
+/// Words with the tags of their likeliest valid tag sequence.
+fn words_by_valid_sequence<'m>(
     words: &[Word],
-    row: impl Fn(usize) -> ArrayView1<'l, f32>,
+    scores: impl Fn(&Word) -> Option<Vec<f32>>,
     scheme: &'m TagScheme,
     ends: Ends,
 ) -> Vec<Tagged<'m>> {
-    let first_scores = |word: &Word| word.tokens.first().map(|&token| scheme.scores(row(token)));
     let (spans, scores): (Vec<ByteSpan>, Vec<Vec<f32>>) =
-        words.iter().filter_map(|word| Some((word.span, first_scores(word)?))).unzip();
+        words.iter().filter_map(|word| Some((word.span, scores(word)?))).unzip();
     let sequence = scheme.transitions.best_sequence(&scores, ends);
     let tagged =
         |((tag, row), span): ((usize, &Vec<f32>), ByteSpan)| Tagged { tag: &scheme.tags[tag], score: row[tag], span };

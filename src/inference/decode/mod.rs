@@ -4,6 +4,7 @@
 pub mod bare;
 pub mod entities;
 pub mod received;
+pub mod repeats;
 pub mod scores;
 pub mod stretches;
 pub mod tag_scheme;

@@ -14,13 +14,15 @@ pub struct TagScheme {
     pub scores: Option<GraphScores>,
     /// Logits are divided by it. No likeliest sequence changes, since every sequence of tags loses the same.
     temperature: f32,
+    /// How far words that repeat in a document share their scores, in 0..=1.
+    pub(super) consistency: f32,
     pub(super) transitions: Transitions,
 }
 
 impl TagScheme {
     pub fn of(raw: &[String]) -> Self {
         let tags = parse_tags(raw);
-        Self { transitions: Transitions::of(&tags), scores: None, temperature: 1.0, tags }
+        Self { transitions: Transitions::of(&tags), scores: None, temperature: 1.0, consistency: 0.0, tags }
     }
 
     /// The same tags, for logits that come from scores of a graph.
@@ -31,6 +33,11 @@ impl TagScheme {
     /// The same tags, with scores that are less sure (above 1) or surer.
     pub fn with_temperature(self, temperature: f32) -> Self {
         Self { temperature, ..self }
+    }
+
+    /// The same tags, for a model whose repeated words share their scores.
+    pub fn with_consistency(self, consistency: f32) -> Self {
+        Self { consistency, ..self }
     }
 
     /// The scores of one token's tags: by softmax, or by sigmoid where the graph took one.
