@@ -18,6 +18,7 @@ AVX-512 and AVX-512 VNNI).
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -80,7 +81,11 @@ def smooth_inputs(model: ModelProto, names: Iterable[str], calibration: Sequence
     them a hundredth of the steps."""
     graph, chosen = model.graph, set(names)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
-    products = [node for node in graph.node if node.name in chosen and node.input[1] in tensors]
+    uses = Counter(name for node in graph.node for name in node.input)
+    # Weights that two products share are left: each would rescale them.
+    products = [
+        node for node in graph.node if node.name in chosen and node.input[1] in tensors and uses[node.input[1]] == 1
+    ]
     largest = _largest_inputs(model, [product.input[0] for product in products], calibration)
     for product in products:
         source, name = product.input

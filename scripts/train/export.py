@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime
@@ -14,7 +15,7 @@ from tokenizers import Tokenizer
 
 from scripts import int8
 
-from .config import Config, Export, parse_arguments
+from .config import Config, parse_arguments
 from .manifest import Manifest
 from .model import TwoHeads, mean_weights, trained_model
 from .records import read_training_records
@@ -94,14 +95,24 @@ def check_logits(model: TwoHeads, tokenizer: Tokenizer, file: Path) -> None:
         raise SystemExit(f"the export differs by {worst}, more than {TOLERANCE}")
 
 
-def quantise(source: Path, target: Path, settings: Export, tokenizer: Tokenizer, texts: list[str]) -> None:
+class Patterns(Protocol):
+    """Regular expressions on names of matrix products; an empty one matches none."""
+
+    @property
+    def full_precision(self) -> str: ...
+
+    @property
+    def smoothed(self) -> str: ...
+
+
+def quantise(source: Path, target: Path, patterns: Patterns, tokenizer: Tokenizer, texts: list[str]) -> None:
     """int8 weights per channel, embeddings too, fitted to the activations on `texts`. Left as they are: the two heads
-    (small, and they decide) and the matrix products that the configuration names."""
-    kept = re.compile(f"_head|{settings.full_precision}" if settings.full_precision else "_head")
+    (small, and they decide) and the matrix products that `patterns.full_precision` names."""
+    kept = re.compile(f"_head|{patterns.full_precision}" if patterns.full_precision else "_head")
     graph = load_onnx(source).graph
     names = [node.name for node in graph.node if kept.search(node.name)]
     products = [node.name for node in graph.node if node.op_type == "MatMul" and node.name not in names]
-    smoothed = [name for name in products if settings.smoothed and re.search(settings.smoothed, name)]
+    smoothed = [name for name in products if patterns.smoothed and re.search(patterns.smoothed, name)]
     feeds = int8.feeds(texts, tokenizer, [given.name for given in graph.input])
     int8.quantise(source, target, names, feeds, smoothed_nodes=smoothed)
 

@@ -98,3 +98,45 @@ def test_a_decomposed_softmax_gives_the_same_numbers(with_product: bool) -> None
     assert all(node.op_type != "Softmax" for node in model.graph.node)
     (found,) = ReferenceEvaluator(model).run(None, feed)
     assert np.allclose(found, expected, atol=1e-6)
+
+
+def two_products(shared: bool) -> Any:
+    """Two matrix products in a row; one weight matrix for both, or one for each."""
+    make, info = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    second = "first.weight" if shared else "second.weight"
+    nodes = [
+        make("MatMul", ["in", "first.weight"], ["middle"], "first"),
+        make("MatMul", ["middle", second], ["out"], "second"),
+    ]
+    weights = [onnx.numpy_helper.from_array(RANDOM.normal(size=(4, 4)).astype(np.float32), "first.weight")]
+    if not shared:
+        weights.append(onnx.numpy_helper.from_array(RANDOM.normal(size=(4, 4)).astype(np.float32), second))
+    float32 = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(nodes, "g", [info("in", float32, [3, 4])], [info("out", float32, [3, 4])], weights)
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+
+
+def largest_inputs(model: Any, names: list[str], calibration: list[dict[str, NDArray]]) -> dict[str, NDArray]:
+    middle = calibration[0]["in"] @ onnx.numpy_helper.to_array(model.graph.initializer[0])
+    assert set(names) <= {"in", "middle"}
+    return {"in": np.abs(calibration[0]["in"]).max(0), "middle": np.abs(middle).max(0)}
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_smoothed_inputs_give_the_same_products_on_one_scale(shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = two_products(shared)
+    # By ONNX Runtime otherwise, which these checks do not need.
+    monkeypatch.setattr(int8, "_largest_inputs", largest_inputs)
+    feed = {"in": (RANDOM.normal(size=(3, 4)) * [1, 100, 1, 1]).astype(np.float32)}
+    (expected,) = ReferenceEvaluator(model).run(None, feed)
+    int8.smooth_inputs(model, ["first", "second"], [feed])
+    (found,) = ReferenceEvaluator(model).run(None, feed)
+    assert np.allclose(found, expected, rtol=1e-4)
+    smoothed = [node.output[0] for node in model.graph.node if node.op_type == "Mul"]
+    # A weight matrix that two products share cannot be rescaled for either.
+    assert len(smoothed) == (0 if shared else 2)
+    if smoothed:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(smoothed[0], onnx.TensorProto.FLOAT, [3, 4]))
+        (scaled,) = ReferenceEvaluator(model).run([smoothed[0]], feed)
+        inputs = np.abs(scaled).max(0)
+        assert inputs.max() / np.median(inputs) < 50

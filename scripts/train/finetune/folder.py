@@ -56,7 +56,7 @@ def write_int8(settings: Settings, base: Base, texts: list[str]) -> Path:
     file = settings.paths.int8
     file.parent.mkdir(parents=True, exist_ok=True)
     with quiet():
-        quantise(settings.paths.full_precision, file, settings.export.full_precision, base.tokenizer, texts)
+        quantise(settings.paths.full_precision, file, settings.export, base.tokenizer, texts)
     return file
 
 

@@ -97,6 +97,7 @@ class Export:
     stride: int = 64
     int8: bool = False
     full_precision: str = ""
+    smoothed: str = r"\d/output/dense|ffn/lin2|mlp/Wo"
 
 
 @dataclass(frozen=True)
