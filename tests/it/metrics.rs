@@ -168,6 +168,8 @@ fn a_request_whose_client_leaves_is_logged_too() {
         std::thread::yield_now();
     }
     let [request] = &observed.requests()[..] else { panic!("one request is one line") };
-    assert_eq!((&request["status"], &request["path"]), (&499.into(), &"/v1/classify".into()));
+    // 400 where the missing part of the body is noticed before the end of the connection.
+    assert!(request["status"] == 499 || request["status"] == 400, "{request}");
+    assert_eq!(request["path"], "/v1/classify");
     observed.server.stop();
 }
