@@ -7,6 +7,7 @@ pub mod http;
 pub mod inference;
 pub mod manifest;
 pub mod models;
+pub mod parts;
 pub mod score;
 pub mod system;
 pub mod text;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::classify::error::ClassifyError;
+use crate::parts::PartsError;
 use crate::text::encoding::NOT_UTF8_REMEDY;
 
 /// What messages call standard output.
@@ -31,13 +32,9 @@ pub enum ScoreError {
     OutputExists(PathBuf),
     #[error("{path}: another `ressort score` is writing there; wait until it has finished, or stop it", path = .0.display())]
     Locked(PathBuf),
-    #[error(
-        "{parts} holds a run that was started differently, and cannot be resumed: {differences}; use the same again, or remove {parts} to start again",
-        parts = parts.display()
-    )]
-    Changed { parts: PathBuf, differences: String },
-    #[error("{path}: {message}; remove the folder {parts} to start again", path = path.display(), parts = parts.display())]
-    Damaged { path: PathBuf, message: String, parts: PathBuf },
+    /// The run cannot resume.
+    #[error(transparent)]
+    Parts(PartsError),
     #[error(
         "{n_errors} rows could not be scored, and --max-errors is {max_errors}; {errors} lists them with the reasons; correct the input, or run the same command with a higher --max-errors to resume"
     )]
@@ -113,6 +110,17 @@ impl ScoreError {
 
     pub fn write(path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::Write { path: path.into(), source }
+    }
+}
+
+impl From<PartsError> for ScoreError {
+    fn from(error: PartsError) -> Self {
+        match error {
+            PartsError::Read { path, source } => Self::read(&path.to_string_lossy(), source),
+            PartsError::Write { path, source } => Self::Write { path, source },
+            PartsError::Locked(path) => Self::Locked(path),
+            error @ (PartsError::Changed { .. } | PartsError::Damaged { .. }) => Self::Parts(error),
+        }
     }
 }
 

@@ -8,13 +8,13 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::error::{RowError, ScoreError};
-use super::parts::Position;
 use super::prepare::Prepared;
 use super::reading::{Input, Start};
 use super::row::{FinishedRow, Origin, Passthrough};
 use super::writer::{ScoredBlock, Sink, Writer};
 use crate::classify::classifier::Classifier;
 use crate::classify::request::{CheckedText, batch_context};
+use crate::parts::Position;
 
 /// Documents of a block that are classified at the same time: enough for every stream while the longest of them runs.
 const MAX_DOCUMENTS_AT_ONCE: usize = 128;

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::ScoreError;
 use super::format::Format;
-use super::paths::PARTS;
+use crate::parts::PARTS;
 
 /// One thing that rows are read from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,8 +17,6 @@ mod inputs;
 mod job;
 mod json_rows;
 mod layout;
-mod parts;
-mod paths;
 mod plan;
 mod prepare;
 mod read;
@@ -39,22 +37,26 @@ pub use error::{ReadError, RowError, ScoreError};
 pub use format::Format;
 pub use job::{Job, OutputChoice, Target};
 pub use layout::ColumnChoice;
-pub use parts::n_saved_rows;
 pub use prepare::{Prepared, prepare};
 pub use read::ReadSettings;
 pub use summary::{Counts, Summary};
 
 use crate::classify::classifier::Classifier;
 use crate::models::registry::Assignment;
+use crate::parts::{Parts, errors_path, saved};
 use crate::system::progress::Progress;
 use flow::{Flow, join, thread};
 use inputs::Source;
-use parts::Parts;
-use paths::errors_path;
 use plan::plan_of;
 use reading::Start;
 use write::{Encoder, assemble};
 use writer::{Pipe, Sink, Writer};
+
+/// Rows, scored or failed, that a run into `output` has saved; 0 where there is none.
+pub fn n_saved_rows(output: &Path) -> u64 {
+    let checkpoint = saved::<Counts>(output).ok().flatten();
+    checkpoint.map_or(0, |checkpoint| checkpoint.counts.documents + checkpoint.counts.errors)
+}
 
 impl Prepared {
     /// Scores what is left to score.

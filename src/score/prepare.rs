@@ -10,9 +10,8 @@ use super::format::{Compression, Format};
 use super::inputs::{Location, Source, find_sources};
 use super::job::{Job, OutputChoice, Target};
 use super::layout::{Columns, Layout, SourceColumns};
-use super::parts::is_published;
-use super::paths::errors_path;
 use super::read::{ByteCount, Reader, check_encoding, check_free_columns, open, scan_columns};
+use crate::parts::{errors_path, is_published};
 use crate::system::atomic_file::folder_of;
 
 /// A job whose files and options were checked.

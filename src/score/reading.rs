@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::error::{RowError, ScoreError};
 use super::inputs::Source;
 use super::layout::Layout;
-use super::parts::Position;
 use super::prepare::Prepared;
 use super::read::{ByteCount, ReadSettings, Reader, open};
 use super::row::{Origin, Passthrough, Record};
 use crate::classify::request::CheckedText;
+use crate::parts::Position;
 
 /// All sources, to be read row by row.
 pub struct Input {

@@ -10,10 +10,10 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::error::{RowError, STDOUT, ScoreError};
-use super::parts::{Checkpoint, Parts, Position};
 use super::row::{FinishedRow, RowPosition};
 use super::summary::Counts;
 use super::write::Encoder;
+use crate::parts::{Checkpoint, Parts, Position};
 use crate::system::progress::Progress;
 
 /// A block whose documents are all done, in the order of the input.
@@ -27,14 +27,14 @@ pub struct ScoredBlock {
 
 /// The destination of scored blocks.
 pub enum Sink {
-    Parts(Parts),
+    Parts(Parts<Counts>),
     Pipe(Pipe),
 }
 
 /// Standard output. A run that writes to it cannot be resumed.
 pub struct Pipe {
     errors: Option<(PathBuf, File)>,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint<Counts>,
 }
 
 pub struct Writer {
@@ -117,7 +117,7 @@ impl Writer {
 }
 
 impl Sink {
-    pub fn checkpoint(&self) -> &Checkpoint {
+    pub fn checkpoint(&self) -> &Checkpoint<Counts> {
         match self {
             Self::Parts(parts) => &parts.checkpoint,
             Self::Pipe(pipe) => &pipe.checkpoint,
@@ -126,7 +126,7 @@ impl Sink {
 
     fn append(&mut self, rows: &[u8], errors: &[u8], position: Position, counts: &Counts) -> Result<(), ScoreError> {
         match self {
-            Self::Parts(parts) => parts.append(rows, errors, position, counts),
+            Self::Parts(parts) => Ok(parts.append(rows, errors, position, counts)?),
             Self::Pipe(pipe) => pipe.append(rows, errors, counts),
         }
     }

@@ -8,6 +8,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("system", 0),
     ("text", 1),
     ("manifest", 1),
+    ("parts", 1),
     ("inference", 2),
     ("models", 3),
     ("classify", 4),
@@ -29,7 +30,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("anyhow", &["cli", "main"]),
     ("arrow", &["score"]),
     ("parquet", &["score"]),
-    ("serde", &["classify", "evaluate", "http", "manifest", "models", "score"]),
+    ("serde", &["classify", "evaluate", "http", "manifest", "models", "parts", "score"]),
 ];
 
 /// Source files with their top-level module and their code above the tests, without comments.

@@ -174,23 +174,22 @@ impl Disk {
 }
 
 /// Scores what is left, as a process that starts on `root` would.
-fn finish_run(root: &Path, is_assembled: bool) -> Result<(), ScoreError> {
+fn finish_run(root: &Path, is_assembled: bool) -> Result<(), PartsError> {
     let output = root.join("out");
     // `prepare` refuses to go on.
     if output.exists() && !is_published(&output)? {
         return Ok(());
     }
-    let mut parts = Parts::open(&output, &json!({"top-k": 5}), false)?;
+    let mut parts = Parts::<u64>::open(&output, &json!({"top-k": 5}), false)?;
     if parts.checkpoint.whole.is_none() {
         let first = parts.checkpoint.position.record as usize;
         for (index, (rows, errors)) in CHUNKS.iter().enumerate().skip(first) {
-            let counts = Counts { errors: 1, ..Counts::default() };
             let position = Position { source: 0, record: index as u64 + 1 };
-            parts.append(rows.as_bytes(), errors.as_bytes(), position, &counts)?;
+            parts.append(rows.as_bytes(), errors.as_bytes(), position, &1)?;
         }
     }
     let assemble = |rows: &Path, whole: &Path| {
-        std::fs::copy(rows, whole).map(|_| ()).map_err(|error| ScoreError::write(whole, error))
+        std::fs::copy(rows, whole).map(|_| ()).map_err(|error| PartsError::write(whole, error))
     };
     parts.complete(b"end", is_assembled.then_some(assemble))?;
     parts.publish()
@@ -210,7 +209,8 @@ fn crash_states(before: &Tree, is_assembled: bool) -> BTreeSet<Tree> {
 
 /// What a run that began to clear the folder of another has left: rows and a checkpoint that are not to be used.
 fn without_plan() -> Tree {
-    let checkpoint = Checkpoint { position: Position { source: 0, record: 2 }, rows_bytes: 2, ..Checkpoint::default() };
+    let checkpoint =
+        Checkpoint::<u64> { position: Position { source: 0, record: 2 }, rows_bytes: 2, ..Checkpoint::default() };
     let file = |name: &str, bytes: &[u8]| (Path::new("out.parts").join(name), Some(bytes.to_vec()));
     let files = [file(CHECKPOINT, &serde_json::to_vec(&checkpoint).unwrap()), file(ROWS, b"x\n")];
     files.into_iter().chain([("out.parts".into(), None)]).collect()

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::*;
 
-type Assemble = fn(&Path, &Path) -> Result<(), ScoreError>;
+type Counts = u64;
+type Assemble = fn(&Path, &Path) -> Result<(), PartsError>;
 
 struct Case {
     dir: tempfile::TempDir,
@@ -19,15 +20,14 @@ impl Case {
         self.dir.path().join(name)
     }
 
-    fn open(&self) -> Parts {
-        Parts::open(&self.at("out"), &json!({"top-k": 5}), false).unwrap()
+    fn open(&self) -> Parts<Counts> {
+        Parts::<Counts>::open(&self.at("out"), &json!({"top-k": 5}), false).unwrap()
     }
 
     /// Two rows and an error in the checkpoint.
-    fn started(&self) -> Parts {
+    fn started(&self) -> Parts<Counts> {
         let mut parts = self.open();
-        let counts = Counts { documents: 2, errors: 1, ..Counts::default() };
-        parts.append(b"a\nb\n", b"e\n", Position { source: 0, record: 3 }, &counts).unwrap();
+        parts.append(b"a\nb\n", b"e\n", Position { source: 0, record: 3 }, &3).unwrap();
         parts
     }
 
@@ -108,7 +108,7 @@ fn files_that_no_run_has_written_stay() {
 fn an_assembled_output_takes_the_place_of_the_rows() {
     let case = Case::new();
     let assemble = |rows: &Path, whole: &Path| {
-        std::fs::copy(rows, whole).map(|_| ()).map_err(|error| ScoreError::write(whole, error))
+        std::fs::copy(rows, whole).map(|_| ()).map_err(|error| PartsError::write(whole, error))
     };
     // Half of it, as a process that died while it assembled leaves it.
     drop(case.started());
@@ -124,9 +124,9 @@ fn missing_rows_of_the_checkpoint_are_an_error_with_a_remedy() {
     let case = Case::new();
     drop(case.started());
     std::fs::write(case.at("out.parts/rows"), "a").unwrap();
-    let error = Parts::open(&case.at("out"), &json!({"top-k": 5}), false).err().unwrap().to_string();
+    let error = Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), false).err().unwrap().to_string();
     assert!(error.contains("has 1 bytes where the checkpoint counts 4; remove the folder"), "{error}");
-    assert!(Parts::open(&case.at("out"), &json!({"top-k": 5}), true).is_ok(), "a new run does not care");
+    assert!(Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), true).is_ok(), "a new run does not care");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_checkpoint_names_no_other_file_and_no_part_is_a_link() {
                 std::os::unix::fs::symlink("../mine", case.at("out.parts/rows")).unwrap();
             }
         }
-        let error = Parts::open(&case.at("out"), &json!({"top-k": 5}), false).err().unwrap().to_string();
+        let error = Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), false).err().unwrap().to_string();
         assert!(error.contains("remove the folder"), "{error}");
         assert_eq!(case.read("mine"), "mine");
     }

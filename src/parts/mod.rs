@@ -1,31 +1,38 @@
-//! The folder `OUT.parts`, in which a run keeps what it has written until the output is whole.
+//! The folder `OUT.parts`, in which a run keeps what it has written until the output is whole. Runs over files and jobs of the API
+//! use it.
 //!
 //! A chunk of rows and errors is appended and forced to the disk, then the checkpoint is replaced in one step. Bytes after
 //! the lengths in the checkpoint were written by a process that died, and the next process cuts them off. So a row is
 //! neither lost nor doubled, whenever a process is killed or the power fails. `crash_tests` tries every such moment.
+
+mod error;
+mod paths;
+mod plan;
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::error::ScoreError;
-use super::paths::{errors_path, finished_dir, parts_dir};
-use super::plan::differences;
-use super::summary::Counts;
+pub use error::PartsError;
+use paths::finished_dir;
+pub use paths::{PARTS, errors_path, parts_dir};
+use plan::differences;
+
 use crate::system::atomic_file::{self, folder_of, is_temporary, sync_folder};
 
-/// The state of a run that is on the disk.
+/// The state of a run that is on the disk. `C` counts what the run has done.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Checkpoint {
+pub struct Checkpoint<C> {
     pub position: Position,
     /// Bytes of the rows and of the errors up to `position`.
     pub rows_bytes: u64,
     pub errors_bytes: u64,
-    pub counts: Counts,
+    pub counts: C,
     /// The file of the folder that is the whole output, once it only has to be moved to its path.
     pub whole: Option<String>,
 }
@@ -40,12 +47,12 @@ pub struct Position {
 }
 
 /// The folder, locked by this process.
-pub struct Parts {
+pub struct Parts<C> {
     dir: PathBuf,
     output: PathBuf,
     /// Where rows and errors are appended; `None` when the output is whole.
     files: Option<(File, File)>,
-    pub checkpoint: Checkpoint,
+    pub checkpoint: Checkpoint<C>,
     /// Released by the system when the process ends, however it ends.
     _lock: File,
 }
@@ -60,20 +67,20 @@ const LOCK: &str = "lock";
 
 const OWN_FILES: [&str; 6] = [PLAN, CHECKPOINT, ROWS, ERRORS, ASSEMBLED, LOCK];
 
-impl Parts {
+impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
     /// Opens the folder of `output`: a new one, or that of an earlier process with the same `plan`. With `start_anew` what
     /// an earlier process has written is removed.
-    pub fn open(output: &Path, plan: &Value, start_anew: bool) -> Result<Self, ScoreError> {
+    pub fn open(output: &Path, plan: &Value, start_anew: bool) -> Result<Self, PartsError> {
         let dir = parts_dir(output);
         std::fs::create_dir(&dir)
             .and_then(|()| sync_folder(folder_of(&dir)))
             .or_else(ignore(io::ErrorKind::AlreadyExists))
-            .map_err(|error| ScoreError::write(&dir, error))?;
+            .map_err(|error| PartsError::write(&dir, error))?;
         let lock = lock(&dir)?;
         remove_finished(&finished_dir(output))?;
-        remove_temporary_files(&dir).map_err(|error| ScoreError::write(&dir, error))?;
+        remove_temporary_files(&dir).map_err(|error| PartsError::write(&dir, error))?;
         // A run that has saved nothing cannot be lost, and other inputs may take its folder.
-        let start_anew = start_anew || !has_saved(read_checkpoint(&dir)?.as_ref());
+        let start_anew = start_anew || !has_saved(read_checkpoint::<IgnoredAny>(&dir)?.as_ref());
         let known = if start_anew { None } else { read_json::<Value>(&dir, PLAN)? };
         match known {
             Some(known) => check_same(&dir, &known, plan)?,
@@ -95,16 +102,10 @@ impl Parts {
     }
 
     /// Adds a chunk, which is on the disk and part of the checkpoint when this returns.
-    pub fn append(
-        &mut self,
-        rows: &[u8],
-        errors: &[u8],
-        position: Position,
-        counts: &Counts,
-    ) -> Result<(), ScoreError> {
+    pub fn append(&mut self, rows: &[u8], errors: &[u8], position: Position, counts: &C) -> Result<(), PartsError> {
         if let Some((rows_file, errors_file)) = &mut self.files {
-            add(rows_file, rows).map_err(|error| ScoreError::write(self.dir.join(ROWS), error))?;
-            add(errors_file, errors).map_err(|error| ScoreError::write(self.dir.join(ERRORS), error))?;
+            add(rows_file, rows).map_err(|error| PartsError::write(self.dir.join(ROWS), error))?;
+            add(errors_file, errors).map_err(|error| PartsError::write(self.dir.join(ERRORS), error))?;
         }
         self.checkpoint.rows_bytes += rows.len() as u64;
         self.checkpoint.errors_bytes += errors.len() as u64;
@@ -114,20 +115,20 @@ impl Parts {
     }
 
     /// Completes the output: appends `footer` to the rows, then lets `assemble`, if given, make the output from the rows.
-    pub fn complete(
+    pub fn complete<E: From<PartsError>>(
         &mut self,
         footer: &[u8],
-        assemble: Option<impl FnOnce(&Path, &Path) -> Result<(), ScoreError>>,
-    ) -> Result<(), ScoreError> {
+        assemble: Option<impl FnOnce(&Path, &Path) -> Result<(), E>>,
+    ) -> Result<(), E> {
         let Some((rows_file, _)) = &mut self.files else { return Ok(()) };
         let (rows, assembled) = (self.dir.join(ROWS), self.dir.join(ASSEMBLED));
-        add(rows_file, footer).map_err(|error| ScoreError::write(&rows, error))?;
+        add(rows_file, footer).map_err(|error| PartsError::write(&rows, error))?;
         let whole = match assemble {
             None => ROWS,
             Some(assemble) => {
                 assemble(&rows, &assembled)?;
                 let synced = File::open(&assembled).and_then(|file| file.sync_all());
-                synced.map_err(|error| ScoreError::write(&assembled, error))?;
+                synced.map_err(|error| PartsError::write(&assembled, error))?;
                 // The checkpoint must not name a file that a power failure could take away.
                 sync_dir(&self.dir)?;
                 ASSEMBLED
@@ -135,14 +136,14 @@ impl Parts {
         };
         self.files = None;
         self.checkpoint.whole = Some(whole.to_owned());
-        write_json(&self.dir, CHECKPOINT, &self.checkpoint)
+        Ok(write_json(&self.dir, CHECKPOINT, &self.checkpoint)?)
     }
 
     /// Moves the whole output and the list of errors to their paths, and removes the folder. Without errors the list of an
     /// earlier run is removed.
-    pub fn publish(self) -> Result<(), ScoreError> {
+    pub fn publish(self) -> Result<(), PartsError> {
         let errors = errors_path(&self.output);
-        match self.checkpoint.counts.errors {
+        match self.checkpoint.errors_bytes {
             0 => remove(&errors)?,
             _ => self.move_out(ERRORS, &errors)?,
         }
@@ -156,12 +157,12 @@ impl Parts {
 
     /// Removes the folder in one step: until then its checkpoint says that the output is whole, and a process that is killed
     /// leaves either all of that or nothing.
-    fn remove_folder(self) -> Result<(), ScoreError> {
+    fn remove_folder(self) -> Result<(), PartsError> {
         let finished = finished_dir(&self.output);
         remove_finished(&finished)?;
-        match has_other_files(&self.dir).map_err(|error| ScoreError::write(&self.dir, error))? {
+        match has_other_files(&self.dir).map_err(|error| PartsError::write(&self.dir, error))? {
             false => {
-                std::fs::rename(&self.dir, &finished).map_err(|error| ScoreError::write(&self.dir, error))?;
+                std::fs::rename(&self.dir, &finished).map_err(|error| PartsError::write(&self.dir, error))?;
                 sync_dir(folder_of(&self.output))?;
                 remove_finished(&finished)
             }
@@ -176,53 +177,52 @@ impl Parts {
     }
 
     /// Moves the file `name` of the folder to `target`, unless a process that died has done so already.
-    fn move_out(&self, name: &str, target: &Path) -> Result<(), ScoreError> {
+    fn move_out(&self, name: &str, target: &Path) -> Result<(), PartsError> {
         let path = self.dir.join(name);
         match std::fs::rename(&path, target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && target.exists() => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let message = format!("is missing, and so is {}, to which it belongs", target.display());
-                Err(ScoreError::Damaged { path, message, parts: self.dir.clone() })
+                Err(PartsError::Damaged { path, message, parts: self.dir.clone() })
             }
-            moved => moved.map_err(|error| ScoreError::write(target, error)),
+            moved => moved.map_err(|error| PartsError::write(target, error)),
         }
     }
 }
 
 /// Whether the file at `output` was put there by a run that died before it could remove its folder.
-pub fn is_published(output: &Path) -> Result<bool, ScoreError> {
+pub fn is_published(output: &Path) -> Result<bool, PartsError> {
     let dir = parts_dir(output);
-    let whole = read_checkpoint(&dir)?.and_then(|checkpoint| checkpoint.whole);
+    let whole = read_checkpoint::<IgnoredAny>(&dir)?.and_then(|checkpoint| checkpoint.whole);
     Ok(whole.is_some_and(|name| !dir.join(name).exists()))
 }
 
-/// Rows, scored or failed, that a run into `output` has saved; 0 where there is none.
-pub fn n_saved_rows(output: &Path) -> u64 {
-    let checkpoint = read_checkpoint(&parts_dir(output)).ok().flatten();
-    checkpoint.map_or(0, |checkpoint| checkpoint.counts.documents + checkpoint.counts.errors)
+/// The checkpoint of a run into `output`; `None` where there is none.
+pub fn saved<C: DeserializeOwned>(output: &Path) -> Result<Option<Checkpoint<C>>, PartsError> {
+    read_checkpoint(&parts_dir(output))
 }
 
 /// Whether a run with this checkpoint has saved a row, or its output is whole.
-fn has_saved(checkpoint: Option<&Checkpoint>) -> bool {
-    checkpoint.is_some_and(|it| it.whole.is_some() || it.counts.documents + it.counts.errors > 0)
+fn has_saved<C>(checkpoint: Option<&Checkpoint<C>>) -> bool {
+    checkpoint.is_some_and(|it| it.whole.is_some() || it.position != Position::default())
 }
 
-fn write_json(dir: &Path, name: &str, value: &impl Serialize) -> Result<(), ScoreError> {
+fn write_json(dir: &Path, name: &str, value: &impl Serialize) -> Result<(), PartsError> {
     let path = dir.join(name);
     let bytes = serde_json::to_vec_pretty(value).map_err(io::Error::from);
-    bytes.and_then(|bytes| atomic_file::replace(&path, &bytes)).map_err(|error| ScoreError::write(&path, error))
+    bytes.and_then(|bytes| atomic_file::replace(&path, &bytes)).map_err(|error| PartsError::write(&path, error))
 }
 
-fn lock(dir: &Path) -> Result<File, ScoreError> {
+fn lock(dir: &Path) -> Result<File, PartsError> {
     let path = dir.join(LOCK);
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|error| ScoreError::write(&path, error))?;
+    let file = file.map_err(|error| PartsError::write(&path, error))?;
     match file.try_lock() {
         // A process that has just finished removes its lock file, which then locks nothing.
-        Ok(()) if !is_file_at(&file, &path) => Err(ScoreError::Locked(dir.to_owned())),
+        Ok(()) if !is_file_at(&file, &path) => Err(PartsError::Locked(dir.to_owned())),
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(ScoreError::Locked(dir.to_owned())),
-        Err(TryLockError::Error(error)) => Err(ScoreError::write(&path, error)),
+        Err(TryLockError::WouldBlock) => Err(PartsError::Locked(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(PartsError::write(&path, error)),
     }
 }
 
@@ -241,7 +241,7 @@ fn is_file_at(_: &File, _: &Path) -> bool {
 }
 
 /// Removes the renamed folder of a finished run. An earlier process may have been killed while it removed it.
-fn remove_finished(dir: &Path) -> Result<(), ScoreError> {
+fn remove_finished(dir: &Path) -> Result<(), PartsError> {
     if !dir.exists() {
         return Ok(());
     }
@@ -249,7 +249,7 @@ fn remove_finished(dir: &Path) -> Result<(), ScoreError> {
     remove_temporary_files(dir)
         .and_then(|()| std::fs::remove_dir(dir))
         .or_else(ignore(io::ErrorKind::DirectoryNotEmpty))
-        .map_err(|error| ScoreError::write(dir, error))
+        .map_err(|error| PartsError::write(dir, error))
 }
 
 /// Whether the folder holds files that no run writes.
@@ -271,7 +271,7 @@ fn remove_temporary_files(dir: &Path) -> io::Result<()> {
 }
 
 /// Empties the folder of an earlier run and writes the plan of the new one.
-fn start(dir: &Path, plan: &Value) -> Result<(), ScoreError> {
+fn start(dir: &Path, plan: &Value) -> Result<(), PartsError> {
     for name in [CHECKPOINT, PLAN, ROWS, ERRORS, ASSEMBLED] {
         remove(&dir.join(name))?;
     }
@@ -280,56 +280,56 @@ fn start(dir: &Path, plan: &Value) -> Result<(), ScoreError> {
     write_json(dir, PLAN, plan)
 }
 
-fn check_same(dir: &Path, old: &Value, new: &Value) -> Result<(), ScoreError> {
+fn check_same(dir: &Path, old: &Value, new: &Value) -> Result<(), PartsError> {
     let differences = differences(old, new);
     match differences.is_empty() {
         true => Ok(()),
-        false => Err(ScoreError::Changed { parts: dir.to_owned(), differences: differences.join("; ") }),
+        false => Err(PartsError::Changed { parts: dir.to_owned(), differences: differences.join("; ") }),
     }
 }
 
 /// The checkpoint. It may only speak of files that a run writes itself, since they are cut and moved.
-fn read_checkpoint(dir: &Path) -> Result<Option<Checkpoint>, ScoreError> {
-    let checkpoint = read_json::<Checkpoint>(dir, CHECKPOINT)?;
+fn read_checkpoint<C: DeserializeOwned>(dir: &Path) -> Result<Option<Checkpoint<C>>, PartsError> {
+    let checkpoint = read_json::<Checkpoint<C>>(dir, CHECKPOINT)?;
     let whole = checkpoint.as_ref().and_then(|checkpoint| checkpoint.whole.as_deref());
     match whole.filter(|name| ![ROWS, ASSEMBLED].contains(name)) {
         None => Ok(checkpoint),
         Some(name) => {
             let message = format!("names `{name}`, which no run writes");
-            Err(ScoreError::Damaged { path: dir.join(CHECKPOINT), message, parts: dir.to_owned() })
+            Err(PartsError::Damaged { path: dir.join(CHECKPOINT), message, parts: dir.to_owned() })
         }
     }
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(dir: &Path, name: &str) -> Result<Option<T>, ScoreError> {
+fn read_json<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<Option<T>, PartsError> {
     let path = dir.join(name);
     let bytes = match std::fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        bytes => bytes.map_err(|error| ScoreError::read(&path.to_string_lossy(), error))?,
+        bytes => bytes.map_err(|error| PartsError::Read { path: path.clone(), source: error })?,
     };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         let message = format!("is not as this version of ressort writes it ({error})");
-        ScoreError::Damaged { path, message, parts: dir.to_owned() }
+        PartsError::Damaged { path, message, parts: dir.to_owned() }
     })
 }
 
 /// Opens a file to append to, cut to `n_bytes`.
-fn open_at(dir: &Path, name: &str, n_bytes: u64) -> Result<File, ScoreError> {
+fn open_at(dir: &Path, name: &str, n_bytes: u64) -> Result<File, PartsError> {
     let path = dir.join(name);
     if path.is_symlink() {
         let message = "is a link, and a run makes none".to_owned();
-        return Err(ScoreError::Damaged { path, message, parts: dir.to_owned() });
+        return Err(PartsError::Damaged { path, message, parts: dir.to_owned() });
     }
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let mut file = file.map_err(|error| ScoreError::write(&path, error))?;
-    let found = file.metadata().map_err(|error| ScoreError::write(&path, error))?.len();
+    let mut file = file.map_err(|error| PartsError::write(&path, error))?;
+    let found = file.metadata().map_err(|error| PartsError::write(&path, error))?.len();
     if found < n_bytes {
         let message = format!("has {found} bytes where the checkpoint counts {n_bytes}");
-        return Err(ScoreError::Damaged { path, message, parts: dir.to_owned() });
+        return Err(PartsError::Damaged { path, message, parts: dir.to_owned() });
     }
     file.set_len(n_bytes)
         .and_then(|()| file.seek(SeekFrom::Start(n_bytes)))
-        .map_err(|error| ScoreError::write(&path, error))?;
+        .map_err(|error| PartsError::write(&path, error))?;
     Ok(file)
 }
 
@@ -341,12 +341,12 @@ fn add(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn remove(path: &Path) -> Result<(), ScoreError> {
-    std::fs::remove_file(path).or_else(ignore(io::ErrorKind::NotFound)).map_err(|error| ScoreError::write(path, error))
+fn remove(path: &Path) -> Result<(), PartsError> {
+    std::fs::remove_file(path).or_else(ignore(io::ErrorKind::NotFound)).map_err(|error| PartsError::write(path, error))
 }
 
-fn sync_dir(dir: &Path) -> Result<(), ScoreError> {
-    sync_folder(dir).map_err(|error| ScoreError::write(dir, error))
+fn sync_dir(dir: &Path) -> Result<(), PartsError> {
+    sync_folder(dir).map_err(|error| PartsError::write(dir, error))
 }
 
 /// Takes an error of one kind for success.

@@ -1,0 +1,27 @@
+//! Why a run cannot save what it has done, or cannot resume.
+
+use std::io;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PartsError {
+    #[error("{path}: cannot be read", path = path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path}: cannot be written", path = path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{path}: another process is writing there; wait until it has finished, or stop it", path = .0.display())]
+    Locked(PathBuf),
+    #[error(
+        "{parts} holds a run that was started differently, and cannot be resumed: {differences}; use the same again, or remove {parts} to start again",
+        parts = parts.display()
+    )]
+    Changed { parts: PathBuf, differences: String },
+    #[error("{path}: {message}; remove the folder {parts} to start again", path = path.display(), parts = parts.display())]
+    Damaged { path: PathBuf, message: String, parts: PathBuf },
+}
+
+impl PartsError {
+    pub(super) fn write(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Write { path: path.into(), source }
+    }
+}

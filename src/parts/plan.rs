@@ -1,0 +1,47 @@
+//! What differs between the plan of a run and that of the run which it would resume.
+
+use serde_json::{Map, Value};
+
+/// Each value that differs, as `path: OLD then, NEW now`.
+pub fn differences(old: &Value, new: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    collect_differences("", old, new, &mut found);
+    found
+}
+
+fn collect_differences(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
+    let (Value::Object(old_fields), Value::Object(new_fields)) = (old, new) else {
+        if old != new {
+            found.push(format!("{path} was {old} and is {new}"));
+        }
+        return;
+    };
+    let mut names: Vec<&String> = old_fields.keys().chain(new_fields.keys()).collect();
+    names.sort();
+    names.dedup();
+    for name in names {
+        let path = if path.is_empty() { name.clone() } else { format!("{path} {name}") };
+        let value = |fields: &Map<String, Value>| fields.get(name).cloned().unwrap_or(Value::Null);
+        collect_differences(&path, &value(old_fields), &value(new_fields), found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_difference_is_named_with_both_values() {
+        let old = json!({"inputs": {"a.csv": {"bytes": 5}}, "parameters": {"top-k": 3, "overflow": "window"}});
+        let new = json!({"inputs": {"b.csv": {"bytes": 5}}, "parameters": {"top-k": 5, "overflow": "window"}});
+        let expected = [
+            "inputs a.csv was {\"bytes\":5} and is null",
+            "inputs b.csv was null and is {\"bytes\":5}",
+            "parameters top-k was 3 and is 5",
+        ];
+        assert_eq!(differences(&old, &new), expected);
+        assert!(differences(&old, &old).is_empty());
+    }
+}
