@@ -44,6 +44,7 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.api_key = args.api_key.as_deref().map(ApiKey::new);
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
     app.memory = MemoryBudget::new(args.request_memory_mb * 1_000_000);
+    app.jobs = args.jobs.store(&args.models_dir());
     app.cors = cors_layer(&args.cors_origins);
     app.admin = admin_access(args)?;
     app.models_dir = Some(args.models_dir());

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tower_http::cors::CorsLayer;
 
+use super::jobs::store::JobStore;
 use super::keys::{AdminAccess, ApiKey};
 use crate::classify::cache::PredictionCache;
 use crate::classify::classifier::Classifier;
@@ -32,6 +33,8 @@ pub struct App {
     pub api_key: Option<ApiKey>,
     /// Predictions for repeated texts; `None`: every text is classified anew.
     pub cache: Option<Arc<PredictionCache>>,
+    /// Requests that are answered later; `None`: none is accepted.
+    pub jobs: Option<Arc<JobStore>>,
     /// Which web pages of other origins may call the service; `None`: browsers keep its answers from them.
     pub cors: Option<CorsLayer>,
     /// Who may change models.
@@ -58,6 +61,7 @@ impl App {
             memory: MemoryBudget::new(DEFAULT_REQUEST_MEMORY_MB * 1_000_000),
             api_key: None,
             cache: None,
+            jobs: None,
             cors: None,
             admin: AdminAccess::Nobody,
             models_dir: None,

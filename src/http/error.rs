@@ -31,7 +31,7 @@ macro_rules! codes {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The code that is spelled like this.
-            fn of(word: &str) -> Option<Self> {
+            pub fn of(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|code| code.as_str() == word)
             }
 
@@ -58,6 +58,10 @@ codes! {
     Conflict = "conflict", CONFLICT, "The request conflicts with the models in use";
     ModelRefused = "model_refused", UNPROCESSABLE_ENTITY, "The model cannot be served";
     InsufficientMemory = "insufficient_memory", INSUFFICIENT_STORAGE, "The model does not fit into memory";
+    UnknownJob = "unknown_job", NOT_FOUND, "No job has this id";
+    JobState = "job_state", CONFLICT, "The state of the job does not allow it";
+    TooManyJobs = "too_many_jobs", TOO_MANY_REQUESTS, "The server keeps no more jobs";
+    InsufficientStorage = "insufficient_storage", INSUFFICIENT_STORAGE, "The disk has no space for the job";
     NotFound = "not_found", NOT_FOUND, "The address does not exist";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The address does not accept this method";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";

@@ -92,6 +92,11 @@ impl LineReader {
         }
     }
 
+    /// Reads what a refused client still sends, so that it learns why.
+    pub async fn discard_rest(&mut self) {
+        discard(&mut self.frames, self.app.limits.max_body_bytes).await;
+    }
+
     /// A whole line of the buffer. One that is too long is a problem as soon as that is known.
     fn take_line(&mut self) -> Option<Result<Bytes, Problem>> {
         let max = self.app.limits.max_body_bytes;

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::app::App;
 use super::description::problems::PageProblems;
 use super::error::{Code, Problem, ProblemBody};
+use super::jobs::job::JobStatus;
 use crate::inference::stats::RunStats;
 use crate::models::load::Model;
 use crate::system::descriptors::descriptor_limit;
@@ -44,6 +45,15 @@ fn write_service(page: &mut Exposition, app: &App) {
     page.family(&names::REQUEST_MEMORY_LIMIT).sample(&[], app.memory.max());
     page.family(&names::CACHE_SIZE).sample(&[], app.cache.as_ref().map_or(0, |cache| cache.n_bytes()));
     page.family(&names::BUILD_INFO).sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    if let Some(store) = &app.jobs {
+        let jobs: Vec<JobStatus> = store.all().iter().map(|job| job.state().status).collect();
+        let mut kept = page.family(&names::KEPT_JOBS);
+        for status in JobStatus::ALL {
+            let n_jobs = jobs.iter().filter(|other| **other == status).count();
+            kept.sample(&[("status", &status.to_string())], n_jobs as u64);
+        }
+        page.family(&names::KEPT_JOBS_SIZE).sample(&[], store.n_bytes());
+    }
     let mut documents = page.family(&names::SHADOW_DOCUMENTS);
     if let Some(shadow) = app.shadow.load_full() {
         for (outcome, n) in shadow.outcomes() {

@@ -15,6 +15,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod health;
+mod jobs;
 mod json;
 mod keys;
 mod limits;
@@ -46,6 +47,7 @@ use crate::system::choice::shortened;
 pub use app::{App, DEFAULT_REQUEST_MEMORY_MB};
 pub use cross_origin::{CorsOrigin, cors_layer};
 pub use error::{Code, Problem};
+pub use jobs::{JobLimits, JobStore, run_jobs};
 pub use keys::{AdminAccess, ApiKey};
 pub use limits::ServerSettings;
 pub use server::serve;
@@ -55,6 +57,7 @@ pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/v1/classify", post(classify::classify))
         .route("/v1/models", get(models::models))
+        .merge(jobs::api())
         .merge(compat::api())
         .route_layer(from_fn_with_state(Arc::clone(&app), auth::require_key));
     let admin = Router::new()

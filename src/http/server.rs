@@ -25,6 +25,7 @@ use tokio::sync::{Notify, watch};
 
 use super::app::App;
 use super::connection::{Connection, Socket, UnderWay};
+use super::jobs::run_jobs;
 use super::limits::ServerSettings;
 use super::router;
 use crate::system::metric_names::OPEN_CONNECTIONS;
@@ -38,6 +39,7 @@ pub async fn serve(
     settings: ServerSettings,
 ) {
     let (connections, router) = (Arc::new(Connections::new(settings)), router(Arc::clone(&app)));
+    let jobs = tokio::spawn(run_jobs(Arc::clone(&app)));
     let (draining, _) = watch::channel(());
     let start = |stream| connections.start(stream, router.clone(), draining.subscribe());
     let mut shutdown = pin!(shutdown);
@@ -73,6 +75,8 @@ pub async fn serve(
     drop(listener);
     drop(draining);
     drain(&app, &connections).await;
+    // It saves what is answered, and a panic is in the log.
+    let _ = jobs.await;
 }
 
 /// Waits until all connections are closed, for at most the grace period.

@@ -197,6 +197,11 @@ pub fn is_published(output: &Path) -> Result<bool, PartsError> {
     Ok(whole.is_some_and(|name| !dir.join(name).exists()))
 }
 
+/// Where the rows are until the output is published.
+pub fn rows_path(output: &Path) -> PathBuf {
+    parts_dir(output).join(ROWS)
+}
+
 /// The checkpoint of a run into `output`; `None` where there is none.
 pub fn saved<C: DeserializeOwned>(output: &Path) -> Result<Option<Checkpoint<C>>, PartsError> {
     read_checkpoint(&parts_dir(output))

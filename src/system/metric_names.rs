@@ -36,6 +36,9 @@ metrics! {
     TOKENS = Counter "ressort_tokens_total" "Tokens that were read, without those of cached answers";
     WINDOWS = Counter "ressort_windows_total" "Windows that were read, without those of cached answers";
     MODEL_CHANGES = Counter "ressort_model_changes_total" "Changes of the models by kind (load, reload, activate, rollback, remove) and outcome (ok, refused)";
+    JOBS = Counter "ressort_jobs_total" "Jobs that ended by outcome: done, failed, cancelled";
+    KEPT_JOBS = Gauge "ressort_kept_jobs" "Jobs that are kept by status: queued, running, done, failed, cancelled";
+    KEPT_JOBS_SIZE = Gauge "ressort_kept_jobs_bytes" "Size of the jobs on the disk";
     REQUEST_MEMORY = Gauge "ressort_request_memory_bytes" "Memory that the requests under way have reserved";
     REQUEST_MEMORY_LIMIT = Gauge "ressort_request_memory_limit_bytes" "Memory that requests may reserve (--request-memory-mb)";
     CACHE_SIZE = Gauge "ressort_cache_bytes" "Memory of the cached predictions";
@@ -86,6 +89,7 @@ mod tests {
         "streams",
         "tokens",
         "fds",
+        "jobs",
     ];
 
     #[test]

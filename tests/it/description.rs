@@ -8,10 +8,11 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{AdminAccess, App, Code, router};
+use ressort::http::{AdminAccess, App, Code, JobLimits, JobStore, router};
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::api::{get, post, send};
@@ -30,14 +31,16 @@ const PAGES: &[&str] = &[
 
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
 
-/// A service with the models that the examples name.
-async fn service() -> Router {
+/// A service with the models that the examples name, and its folder of jobs.
+async fn service() -> (Router, TempDir) {
     let model = |name: &str| ModelSpec { name: name.to_owned(), path: models_dir().join("two-heads") };
     let registry =
         Registry::load(&[model("ressort"), model("ressort-mini")], ByTask::default(), &settings()).await.unwrap();
     let mut app = App::new(registry, RequestLimits::default());
     app.admin = AdminAccess::Anyone;
-    router(Arc::new(app))
+    let dir = tempfile::tempdir().unwrap();
+    app.jobs = Some(JobStore::new(dir.path().to_owned(), JobLimits::default()));
+    (router(Arc::new(app)), dir)
 }
 
 async fn description(service: &Router) -> Value {
@@ -77,7 +80,7 @@ fn operations(description: &Value) -> impl Iterator<Item = (&str, &str, &Value)>
 
 #[tokio::test]
 async fn every_route_and_method_is_described() {
-    let service = service().await;
+    let (service, _dir) = service().await;
     let description = description(&service).await;
     let paths: BTreeSet<String> = description["paths"].as_object().unwrap().keys().cloned().collect();
     let routes: BTreeSet<String> = routes().into_iter().filter(|path| !PAGES.contains(&path.as_str())).collect();
@@ -85,7 +88,10 @@ async fn every_route_and_method_is_described() {
     for (path, item) in description["paths"].as_object().unwrap() {
         for method in METHODS {
             let is_described = item.get(method.as_str().to_lowercase()).is_some();
-            let request = Request::builder().method(&method).uri(path.replace("{name}", "nobody")).body(Body::empty());
+            let request = Request::builder()
+                .method(&method)
+                .uri(path.replace("{name}", "nobody").replace("{id}", "nobody"))
+                .body(Body::empty());
             let response = service.clone().oneshot(request.unwrap()).await.unwrap();
             assert_eq!(response.status() != StatusCode::METHOD_NOT_ALLOWED, is_described, "{method} {path}");
         }
@@ -107,7 +113,7 @@ async fn every_operation_has_a_name_and_schemas_and_no_object_is_free() {
             _ => {}
         }
     }
-    let description = description(&service().await).await;
+    let description = description(&service().await.0).await;
     let mut names = BTreeSet::new();
     for (path, method, operation) in operations(&description) {
         let name = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path}"));
@@ -134,7 +140,7 @@ async fn every_operation_has_a_name_and_schemas_and_no_object_is_free() {
 
 #[tokio::test]
 async fn every_field_of_a_request_is_described() {
-    let service = service().await;
+    let (service, _dir) = service().await;
     let description = description(&service).await;
     // A field that is not known is answered with those that are.
     let known = async |method: Method, path: &str, body: &str| {
@@ -169,7 +175,7 @@ fn examples(content: &Value) -> Vec<Value> {
 
 #[tokio::test]
 async fn every_example_runs_and_is_answered_as_described() {
-    let service = service().await;
+    let (service, _dir) = service().await;
     let description = description(&service).await;
     let mut n_run = 0;
     for (path, method, operation) in operations(&description) {
@@ -185,7 +191,8 @@ async fn every_example_runs_and_is_answered_as_described() {
                 let request = Request::builder().method(method.to_uppercase().as_str()).uri(path);
                 let request = request.header("content-type", media_type).body(Body::from(body)).unwrap();
                 let status = answer_as_described(&service, &description, path, method, request).await;
-                assert_eq!(status, 200, "{method} {path}: {example}");
+                let expected = if path == "/v1/jobs" { 202 } else { 200 };
+                assert_eq!(status, expected, "{method} {path}: {example}");
                 n_run += 1;
             }
         }
@@ -195,7 +202,7 @@ async fn every_example_runs_and_is_answered_as_described() {
 
 #[tokio::test]
 async fn answers_are_as_described() {
-    let service = service().await;
+    let (service, _dir) = service().await;
     let description = description(&service).await;
     let with_body = |method: &str, path: &str, body: Value| {
         let request = Request::builder().method(method.to_uppercase().as_str()).uri(path);
@@ -221,6 +228,14 @@ async fn answers_are_as_described() {
         ("/v1/classify", "post", post(json!({"text": "a", "models": {"topics": "nobody"}}).to_string()), 404),
         ("/v1/classify", "post", post(json!({"text": 5}).to_string()), 422),
         ("/v1/classify", "post", named("post", "/v1/classify"), 415),
+        ("/v1/jobs", "get", get("/v1/jobs"), 200),
+        ("/v1/jobs", "post", with_body("post", "/v1/jobs", json!({"text": "Berlin"})), 202),
+        ("/v1/jobs", "get", get("/v1/jobs"), 200),
+        ("/v1/jobs", "post", with_body("post", "/v1/jobs", json!({"text": 5})), 422),
+        ("/v1/jobs/{id}", "get", get("/v1/jobs/nobody"), 404),
+        ("/v1/jobs/{id}", "delete", named("delete", "/v1/jobs/nobody"), 404),
+        ("/v1/jobs/{id}/cancel", "post", named("post", "/v1/jobs/nobody/cancel"), 404),
+        ("/v1/jobs/{id}/result", "get", get("/v1/jobs/nobody/result"), 404),
         ("/v1/models", "get", get("/v1/models"), 200),
         ("/v1/models/{name}", "put", named("put", "/v1/models/nobody"), 422),
         ("/v1/models/{name}", "delete", named("delete", "/v1/models/ressort"), 409),
@@ -243,7 +258,7 @@ async fn answers_are_as_described() {
 
 #[tokio::test]
 async fn the_viewer_is_part_of_the_service_and_loads_nothing_from_others() {
-    let service = service().await;
+    let (service, _dir) = service().await;
     let mut sizes = BTreeMap::new();
     for path in PAGES.iter().filter(|path| path.starts_with("/docs")) {
         let response = service.clone().oneshot(get(path)).await.unwrap();

@@ -22,6 +22,7 @@ mod gold;
 mod graph_scores;
 mod graphs;
 mod groups;
+mod jobs;
 mod json_lines;
 mod labels;
 mod layers;

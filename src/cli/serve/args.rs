@@ -1,12 +1,13 @@
 //! The arguments of `ressort serve`.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{CorsOrigin, DEFAULT_REQUEST_MEMORY_MB, ServerSettings};
+use ressort::http::{CorsOrigin, DEFAULT_REQUEST_MEMORY_MB, JobLimits, JobStore, ServerSettings};
 use ressort::inference::settings::RunSettings;
 use ressort::models::active_file::PersistedState;
 use ressort::models::registry::ByTask;
@@ -53,6 +54,8 @@ pub struct ServeArgs {
     pub timeout_s: u64,
     #[command(flatten)]
     pub connections: ConnectionArgs,
+    #[command(flatten)]
+    pub jobs: JobArgs,
     /// Size of the cache for repeated texts, in MB; 0 disables it
     #[arg(long, default_value_t = 64, env = "RESSORT_CACHE_MB", value_name = "MB")]
     pub cache_mb: u64,
@@ -82,6 +85,23 @@ pub struct ServeArgs {
     pub shadow_samples: Option<PathBuf>,
 }
 
+/// Requests that are answered later.
+#[derive(Debug, Args)]
+pub struct JobArgs {
+    /// Folder that keeps jobs with their texts and results; default: .jobs in --models-dir
+    #[arg(long, value_name = "DIR", env = "RESSORT_JOBS_DIR")]
+    jobs_dir: Option<PathBuf>,
+    /// Maximum number of jobs that are kept; 0 accepts none
+    #[arg(long, default_value_t = JobLimits::default().max_jobs, env = "RESSORT_MAX_JOBS")]
+    max_jobs: usize,
+    /// Maximum size of all jobs on the disk, in MB
+    #[arg(long, default_value_t = JobLimits::default().max_bytes / 1_000_000, env = "RESSORT_MAX_JOBS_MB", value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    max_jobs_mb: u64,
+    /// Time from the end of a job to its removal, in hours
+    #[arg(long, default_value_t = JobLimits::default().keep.as_secs() / 3600, env = "RESSORT_KEEP_JOBS_H", value_name = "HOURS", value_parser = clap::value_parser!(u64).range(0..=87_600))]
+    keep_jobs_h: u64,
+}
+
 /// Limits of connections.
 #[derive(Debug, Args)]
 pub struct ConnectionArgs {
@@ -103,6 +123,19 @@ pub struct ConnectionArgs {
     /// Maximum time from SIGTERM to the end of the process, in seconds
     #[arg(long, default_value_t = ServerSettings::default().grace_period.as_secs(), env = "RESSORT_GRACE_PERIOD_S", value_parser = seconds(0))]
     grace_period_s: u64,
+}
+
+impl JobArgs {
+    /// Where jobs are kept; `None`: none is accepted.
+    pub fn store(&self, models_dir: &Path) -> Option<Arc<JobStore>> {
+        let limits = JobLimits {
+            max_jobs: self.max_jobs,
+            max_bytes: self.max_jobs_mb * 1_000_000,
+            keep: Duration::from_secs(self.keep_jobs_h * 3600),
+        };
+        let dir = self.jobs_dir.clone().unwrap_or_else(|| models_dir.join(".jobs"));
+        (self.max_jobs > 0).then(|| JobStore::new(dir, limits))
+    }
 }
 
 fn seconds(min: u64) -> clap::builder::RangedU64ValueParser {

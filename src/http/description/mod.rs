@@ -13,7 +13,7 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{admin, classify, health, metrics_page, models};
+use super::{admin, classify, health, jobs, metrics_page, models};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,12 +25,19 @@ use super::{admin, classify, health, metrics_page, models};
     ),
     tags(
         (name = "classify", description = "Texts in, topics and entities out"),
+        (name = "jobs", description = "Requests that are answered later"),
         (name = "models", description = "Which models are loaded, and which of them answer"),
         (name = "service", description = "How the service is"),
     ),
     // Every route; a key is required where the operator has set one.
     paths(
         classify::classify,
+        jobs::create,
+        jobs::list,
+        jobs::status,
+        jobs::cancel,
+        jobs::result,
+        jobs::remove,
         models::models,
         admin::put_model,
         admin::remove_model,

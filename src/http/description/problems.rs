@@ -31,6 +31,14 @@ problem_sets! {
         InvalidJson, Unauthorized, UnknownModel, BodyTooLarge, TooManyDocuments, TextTooLong, UnsupportedMediaType, InvalidRequest,
         InvalidText, WindowExceeded, TokenizerFailed, TaskNotServed, Internal, Overloaded, Unavailable, DeadlineExceeded
     ];
+    /// Of requests with texts that become jobs, and of their results.
+    NewJobProblems = [
+        InvalidJson, Unauthorized, UnknownModel, UnknownJob, NotFound, JobState, TooManyJobs, InsufficientStorage, BodyTooLarge,
+        TooManyDocuments, TextTooLong, UnsupportedMediaType, InvalidRequest, InvalidText, WindowExceeded, TokenizerFailed,
+        TaskNotServed, Internal, Overloaded, Unavailable, DeadlineExceeded
+    ];
+    /// Of jobs that are there.
+    JobProblems = [Unauthorized, UnknownJob, NotFound, JobState, Internal, Unavailable];
     /// Of changes of models.
     AdminProblems = [
         InvalidJson, Unauthorized, Forbidden, UnknownModel, Conflict, BodyTooLarge, UnsupportedMediaType, InvalidRequest,
