@@ -2,7 +2,7 @@
 
 mod interrupt;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -14,9 +14,12 @@ use ressort::inference::pipeline::Overflow;
 use ressort::inference::settings::{Batching, RunSettings};
 use ressort::manifest::task::{AggregationStrategy, Task, Tasks};
 use ressort::manifest::text_rules::TextSwitch;
-use ressort::models::registry::{ByTask, Registry};
+use ressort::models::drift::baseline::{Baselines, ModelBaseline};
+use ressort::models::drift::psi::MIN_DOCUMENTS;
+use ressort::models::registry::{Assignment, ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use ressort::score::{ColumnChoice, Format, Job, OutputChoice, ReadSettings, ScoreError, Target, prepare};
+use ressort::system::atomic_file::replace;
 use ressort::system::background::end_process;
 use ressort::system::printable::printable;
 use ressort::system::progress::Progress;
@@ -122,6 +125,9 @@ pub struct ScoreArgs {
     /// Also write the metrics of the run to a JSON file
     #[arg(long, value_name = "FILE")]
     pub summary: Option<PathBuf>,
+    /// Also write what is normal for these texts (labels, scores, lengths), for `ressort serve --drift-baseline`
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    baseline: Option<PathBuf>,
 }
 
 /// What the models answer, and how.
@@ -296,8 +302,11 @@ async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Resu
         return Ok(exit_code(report.errors));
     }
     progress.stage("scoring the first rows");
-    let summary = prepared.run(models, Arc::clone(progress)).await?;
+    let summary = prepared.run(models.clone(), Arc::clone(progress)).await?;
     progress.finish();
+    if let Some(file) = &args.baseline {
+        write_baseline(file, &models, args.quiet)?;
+    }
     match args.quiet {
         false => eprint!("{}", printable(&summary.to_string())),
         true => eprint!("{}", printable(&summary.failures().to_string())),
@@ -307,6 +316,28 @@ async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Resu
         std::fs::write(path, json).with_context(|| format!("{}: the summary cannot be written", path.display()))?;
     }
     Ok(exit_code(summary.counts.errors))
+}
+
+/// Writes what the models answered in this run.
+fn write_baseline(file: &Path, models: &Assignment, quiet: bool) -> anyhow::Result<()> {
+    let mut baselines = Baselines::default();
+    for model in models.iter().filter(|model| model.traffic.n_documents() > 0) {
+        if !baselines.models.iter().any(|baseline| baseline.version == model.version) {
+            baselines.models.push(ModelBaseline::new(&model.name, &model.version, &model.traffic.recent.all()));
+        }
+    }
+    let n_documents = models.iter().map(|model| model.traffic.n_documents()).min().unwrap_or_default();
+    anyhow::ensure!(
+        n_documents >= MIN_DOCUMENTS,
+        "{}: no baseline is written: this run scored {n_documents} documents, and a comparison needs {MIN_DOCUMENTS}; score more texts, and with --overwrite those again that an earlier run scored",
+        file.display()
+    );
+    let json = serde_json::to_string_pretty(&baselines)? + "\n";
+    replace(file, json.as_bytes()).with_context(|| format!("{}: the baseline cannot be written", file.display()))?;
+    if !quiet {
+        eprintln!("baseline of {n_documents} documents -> {}", printable(&file.display().to_string()));
+    }
+    Ok(())
 }
 
 fn exit_code(n_errors: u64) -> u8 {

@@ -2,6 +2,7 @@
 
 mod args;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -10,6 +11,7 @@ use ressort::classify::samples::SampleFile;
 use ressort::http::{AdminAccess, ApiKey, App, cors_layer, serve};
 use ressort::manifest::task::Task;
 use ressort::models::active_file::PersistedState;
+use ressort::models::drift::baseline::{Baselines, ModelBaseline};
 use ressort::models::registry::{Registry, RegistryError, StartingModel};
 use ressort::system::budget::MemoryBudget;
 use ressort::system::printable::printable;
@@ -50,6 +52,7 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.models_dir = Some(args.models_dir());
     let samples = args.shadow_samples.clone().map(SampleFile::start).transpose()?;
     app.shadow_samples = samples.map(Arc::new);
+    app.baselines = read_baselines(&args.drift_baselines, &app.registry)?;
     app.metrics = Some(metrics.clone());
     warn_of_surprises(args, &app);
     println!("{}", printable(&listening_line(&listener, &app.registry)?));
@@ -181,6 +184,20 @@ fn admin_access(args: &ServeArgs) -> anyhow::Result<AdminAccess> {
         None if args.host.is_loopback() => AdminAccess::Anyone,
         None => AdminAccess::Nobody,
     })
+}
+
+/// The baselines of all files. One that is of no loaded model is mentioned: it may be of one that is loaded later.
+fn read_baselines(files: &[PathBuf], registry: &Registry) -> anyhow::Result<Baselines> {
+    let mut baselines = Baselines::default();
+    for file in files {
+        let read = Baselines::read(file)?;
+        let fits = |version: &str| registry.models().iter().any(|model| model.version == version);
+        for ModelBaseline { name, version, .. } in read.models.iter().filter(|baseline| !fits(&baseline.version)) {
+            tracing::warn!(file = %file.display(), model = name, version, "no loaded model has the version of this baseline");
+        }
+        baselines.models.extend(read.models);
+    }
+    Ok(baselines)
 }
 
 fn warn_of_surprises(args: &ServeArgs, app: &App) {

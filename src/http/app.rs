@@ -17,6 +17,7 @@ use crate::classify::request::{ClassifyOptions, RequestLimits};
 use crate::classify::samples::SampleFile;
 use crate::classify::shadow::Shadow;
 use crate::manifest::task::Tasks;
+use crate::models::drift::baseline::Baselines;
 use crate::models::registry::{ByTask, Registry};
 use crate::system::budget::MemoryBudget;
 
@@ -45,6 +46,8 @@ pub struct App {
     pub shadow: ArcSwapOption<Shadow>,
     /// The file for texts on which live models and candidate disagree; `None`: no text is kept.
     pub shadow_samples: Option<Arc<SampleFile>>,
+    /// What is normal for models, by their version, where the operator says so.
+    pub baselines: Baselines,
     /// When set, `/metrics` is served.
     pub metrics: Option<PrometheusHandle>,
     /// True once the server accepts no more requests; `/health/ready` then reports it.
@@ -67,6 +70,7 @@ impl App {
             models_dir: None,
             shadow: ArcSwapOption::empty(),
             shadow_samples: None,
+            baselines: Baselines::default(),
             metrics: None,
             draining: watch::Sender::new(false),
             cutoff: watch::Sender::new(false),

@@ -9,9 +9,11 @@ use axum::response::{IntoResponse, Response};
 
 use super::app::App;
 use super::description::problems::PageProblems;
+use super::drift::compare;
 use super::error::{Code, Problem, ProblemBody};
 use super::jobs::job::JobStatus;
 use crate::inference::stats::RunStats;
+use crate::models::drift::baseline::Baselines;
 use crate::models::load::Model;
 use crate::system::descriptors::descriptor_limit;
 use crate::system::exposition::Exposition;
@@ -35,7 +37,9 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     };
     let mut page = Exposition::default();
     write_service(&mut page, &app);
-    write_models(&mut page, &app.registry.models());
+    let models = app.registry.models();
+    write_models(&mut page, &models);
+    write_drift(&mut page, &models, &app.baselines);
     write_process(&mut page);
     ([(CONTENT_TYPE, TEXT_FORMAT)], handle.render() + &page.into_text()).into_response()
 }
@@ -109,6 +113,21 @@ fn write_models(page: &mut Exposition, models: &[Arc<Model>]) {
 type Number = (&'static Metric, fn(&Model) -> u64);
 /// A metric, and what holds it.
 type Part<T> = (&'static Metric, fn(&Model) -> &T);
+
+/// The comparison with the baselines, as far as there are enough documents.
+fn write_drift(page: &mut Exposition, models: &[Arc<Model>], baselines: &Baselines) {
+    let compared = models.iter().flat_map(|model| compare(model, baselines).into_iter().map(move |it| (model, it)));
+    let compared: Vec<_> = compared.collect();
+    let stable = || compared.iter().filter_map(|(model, it)| Some((model, it.feature.into_str(), it.stability()?)));
+    let mut documents = page.family(&names::DRIFT_DOCUMENTS);
+    for (model, it) in &compared {
+        documents.sample(&with(model, ("feature", it.feature.into_str())), it.live.n_documents);
+    }
+    let mut psi = page.family(&names::DRIFT_PSI);
+    stable().for_each(|(model, feature, it)| psi.sample(&with(model, ("feature", feature)), it.psi));
+    let mut noise = page.family(&names::DRIFT_NOISE);
+    stable().for_each(|(model, feature, it)| noise.sample(&with(model, ("feature", feature)), it.noise));
+}
 
 const NUMBERS: [Number; 7] = [
     (&names::QUEUED_WINDOWS, |model| model.pipeline.scheduler.n_waiting() as u64),

@@ -11,6 +11,7 @@ mod compat;
 mod connection;
 mod cross_origin;
 mod description;
+mod drift;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
@@ -57,6 +58,8 @@ pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/v1/classify", post(classify::classify))
         .route("/v1/models", get(models::models))
+        .route("/v1/drift", get(drift::drift))
+        .route("/v1/drift/baseline", get(drift::baseline))
         .merge(jobs::api())
         .merge(compat::api())
         .route_layer(from_fn_with_state(Arc::clone(&app), auth::require_key));

@@ -12,6 +12,8 @@ use crate::inference::session::Placement;
 use crate::inference::settings::RunSettings;
 use crate::manifest::task::Task;
 use crate::manifest::{GoldenExample, Manifest, TopicLabel};
+use crate::models::drift::Samples;
+use crate::models::drift::baseline::Baselines;
 pub use crate::models::load_error::LoadError;
 use crate::models::opening::{Opened, Remaining, Rest, n_streams};
 use crate::models::sharing::{self, TrialSource};
@@ -35,6 +37,8 @@ pub struct Model {
     pub stuck_after: Duration,
     pub pipeline: Arc<Pipeline>,
     pub traffic: Traffic,
+    /// What is normal, where the folder says so.
+    pub baseline: Option<Samples>,
     /// What is special about its scores.
     scores_notes: Vec<String>,
     /// Set once all sessions are open.
@@ -116,6 +120,7 @@ impl Model {
         let scores_notes = scores_notes(&manifest, topics.as_ref(), entities.as_ref());
         let (text_rules, truecaser) = (manifest.text_rules, opened.truecaser);
         let pipeline = Pipeline { text_rules, truecaser, tokenizer, windowing, scheduler, topics, entities };
+        let baseline = Baselines::in_folder(&manifest.dir, &opened.version)?;
         let model = Self {
             name: spec.name.clone(),
             version: opened.version,
@@ -125,6 +130,7 @@ impl Model {
             placement,
             arithmetic: opened.arithmetic,
             traffic: Traffic::of(&pipeline),
+            baseline,
             pipeline: Arc::new(pipeline),
             scores_notes,
             complete: OnceLock::new(),

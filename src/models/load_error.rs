@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::inference::session::SessionError;
 use crate::inference::tokenize::TokenizeError;
 use crate::manifest::ManifestError;
+use crate::models::drift::baseline::BaselineError;
 use crate::models::fit::FitError;
 use crate::models::trial::TrialError;
 use crate::system::background::BackgroundError;
@@ -24,6 +25,8 @@ pub enum LoadError {
     Session(#[from] SessionError),
     #[error(transparent)]
     Trial(#[from] TrialError),
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
     #[error("{path}: {message}", path = path.display())]
     Unfit { path: PathBuf, message: String },
     #[error("{path}: golden example {text:?}: {message}; the model is not what it was, or the example is wrong", path = path.display())]

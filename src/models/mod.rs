@@ -2,6 +2,7 @@
 
 pub mod active_file;
 pub mod assignment;
+pub mod drift;
 pub mod fit;
 pub mod load;
 mod load_error;

@@ -1,12 +1,14 @@
 //! What a model answered since it was loaded: documents, labels, scores, lengths, unknown tokens. Never a text.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use crate::inference::decode::entities::Entity;
 use crate::inference::decode::topics::Topic;
 use crate::inference::pipeline::{Pipeline, Prediction, TokenCounts};
 use crate::manifest::tags::entity_labels;
 use crate::manifest::task::{ProblemType, Task};
+use crate::models::drift::{DocumentFeatures, Recent};
 use crate::system::histogram::Histogram;
 
 /// Upper bounds of scores.
@@ -30,6 +32,10 @@ pub struct Traffic {
     is_single_label: bool,
     /// Mentions by label, in the order in which the model names them.
     entities: Vec<(String, AtomicU64)>,
+    /// Whether the tokenizer has a token for what it does not know.
+    has_unknown: bool,
+    /// The documents of the last day, for comparison with a baseline.
+    pub recent: Recent,
 }
 
 impl Traffic {
@@ -48,6 +54,8 @@ impl Traffic {
             topics: labels.iter().map(|label| (label.label.clone(), label.threshold, AtomicU64::default())).collect(),
             is_single_label: head.is_some_and(|head| head.problem_type == ProblemType::SingleLabel),
             entities: entity_labels(tags).into_iter().map(|label| (label.to_owned(), AtomicU64::default())).collect(),
+            has_unknown: pipeline.tokenizer.has_unknown(),
+            recent: Recent::new(Instant::now()),
         }
     }
 
@@ -55,9 +63,24 @@ impl Traffic {
     pub fn count(&self, prediction: &Prediction, tasks: &[Task]) {
         let (topics, entities) = (tasks.contains(&Task::Topics), tasks.contains(&Task::Entities));
         let tokens = if topics { prediction.topic_tokens } else { prediction.entity_tokens };
+        let topics = prediction.topics.as_deref().filter(|_| topics);
+        let entities = prediction.entities.as_deref().filter(|_| entities);
+        let document = DocumentFeatures {
+            topics: topics.map(|topics| self.accepted(topics).map(|(label, _)| label.as_str()).collect()),
+            best_topic_score: topics.and_then(|topics| topics.first()).map(|best| best.score),
+            entities: entities.map(|entities| entities.iter().map(|entity| (&*entity.label, entity.score)).collect()),
+            n_tokens: tokens.n,
+            n_unknown: self.has_unknown.then_some(tokens.n_unknown),
+        };
+        self.recent.add(&document, Instant::now());
         self.count_length(tokens);
-        self.count_topics(prediction.topics.as_deref().filter(|_| topics).unwrap_or_default());
-        self.count_entities(prediction.entities.as_deref().filter(|_| entities).unwrap_or_default());
+        self.count_topics(topics.unwrap_or_default());
+        self.count_entities(entities.unwrap_or_default());
+    }
+
+    /// Documents that were answered.
+    pub fn n_documents(&self) -> u64 {
+        self.n_documents.load(Ordering::Relaxed)
     }
 
     /// Each topic with the number of its documents.
@@ -82,14 +105,18 @@ impl Traffic {
         if let Some(best) = topics.first() {
             self.topic_scores.observe(best.score.into());
         }
-        let candidates = if self.is_single_label { topics.len().min(1) } else { topics.len() };
-        for topic in &topics[..candidates] {
-            if let Some((_, threshold, n)) = self.topics.get(topic.index)
-                && topic.score >= *threshold
-            {
-                n.fetch_add(1, Ordering::Relaxed);
-            }
+        for (_, n) in self.accepted(topics) {
+            n.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// The labels that reach the model's own threshold, with their counts.
+    fn accepted(&self, topics: &[Topic]) -> impl Iterator<Item = (&String, &AtomicU64)> {
+        let n_candidates = if self.is_single_label { topics.len().min(1) } else { topics.len() };
+        topics[..n_candidates].iter().filter_map(|topic| {
+            let (label, threshold, n) = self.topics.get(topic.index)?;
+            (topic.score >= *threshold).then_some((label, n))
+        })
     }
 
     fn count_entities(&self, entities: &[Entity]) {

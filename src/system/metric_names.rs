@@ -62,6 +62,9 @@ metrics! {
     ENTITIES = Counter "ressort_entities_total" "Entities, by label";
     TOPIC_SCORE = Histogram "ressort_topic_score_ratio" "Score of the best topic of each document";
     ENTITY_SCORE = Histogram "ressort_entity_score_ratio" "Score of each entity";
+    DRIFT_DOCUMENTS = Gauge "ressort_drift_documents" "Documents of the last day, by the feature that is compared with the baseline";
+    DRIFT_PSI = Gauge "ressort_drift_psi" "Population stability index of the last day against the baseline, by feature; absent with too few documents";
+    DRIFT_NOISE = Gauge "ressort_drift_noise_psi" "What the index does not exceed by chance, in 999 of 1000 comparisons";
     MODEL_MEMORY = Gauge "ressort_model_memory_bytes" "By how much the process grew when the model was loaded";
     MODEL_INFO = Gauge "ressort_model_info" "1, with the execution provider of the model and the arithmetic of its integer products";
     BUILD_INFO = Gauge "ressort_build_info" "1, with the version of Ressort";
@@ -90,6 +93,8 @@ mod tests {
         "tokens",
         "fds",
         "jobs",
+        "documents",
+        "psi",
     ];
 
     #[test]

@@ -237,6 +237,8 @@ async fn answers_are_as_described() {
         ("/v1/jobs/{id}/cancel", "post", named("post", "/v1/jobs/nobody/cancel"), 404),
         ("/v1/jobs/{id}/result", "get", get("/v1/jobs/nobody/result"), 404),
         ("/v1/models", "get", get("/v1/models"), 200),
+        ("/v1/drift", "get", get("/v1/drift"), 200),
+        ("/v1/drift/baseline", "get", get("/v1/drift/baseline"), 200),
         ("/v1/models/{name}", "put", named("put", "/v1/models/nobody"), 422),
         ("/v1/models/{name}", "delete", named("delete", "/v1/models/ressort"), 409),
         ("/v1/models/{name}", "delete", named("delete", "/v1/models/nobody"), 404),

@@ -15,6 +15,7 @@ mod connections;
 mod description;
 mod docs;
 mod documents;
+mod drift;
 mod evaluate;
 mod evaluate_metrics;
 mod folders;

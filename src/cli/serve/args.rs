@@ -83,6 +83,9 @@ pub struct ServeArgs {
     /// File for texts on which the live models and the shadow model disagree, up to 64 MB; without it no text is kept
     #[arg(long, value_name = "FILE", env = "RESSORT_SHADOW_SAMPLES")]
     pub shadow_samples: Option<PathBuf>,
+    /// File with what is normal for models, which GET /v1/drift compares with, repeatable; `ressort score --baseline` writes one
+    #[arg(long = "drift-baseline", value_name = "FILE", env = "RESSORT_DRIFT_BASELINE", value_delimiter = ',')]
+    pub drift_baselines: Vec<PathBuf>,
 }
 
 /// Requests that are answered later.

@@ -13,7 +13,7 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{admin, classify, health, jobs, metrics_page, models};
+use super::{admin, classify, drift, health, jobs, metrics_page, models};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -39,6 +39,8 @@ use super::{admin, classify, health, jobs, metrics_page, models};
         jobs::result,
         jobs::remove,
         models::models,
+        drift::drift,
+        drift::baseline,
         admin::put_model,
         admin::remove_model,
         admin::activate,
