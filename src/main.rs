@@ -8,6 +8,7 @@ use ressort::inference::settings::usable_cores;
 use ressort::system::background::end_process;
 use ressort::system::memory::configure_allocator;
 use ressort::system::printable::printable;
+use ressort::system::spans::export_rest;
 use ressort::system::telemetry::start_logging;
 
 use crate::cli::{ParseError, exit_code_of, parse};
@@ -19,14 +20,15 @@ fn main() {
         Err(ParseError::Usage(error)) => error.exit(),
         Err(ParseError::Config(error)) => end_process(report(&error.into())),
     };
-    start_logging(cli.log_format.into(), cli.command.verbosity());
-    let result = start_runtime().and_then(|runtime| {
+    let logging = start_logging(cli.log_format.into(), cli.command.verbosity(), cli.command.collector());
+    let result = logging.map_err(Into::into).and_then(|()| start_runtime()).and_then(|runtime| {
         let result = runtime.block_on(cli.command.run());
         // Work that nobody waits for does not delay the end of the process.
         runtime.shutdown_background();
         result
     });
     let code = result.unwrap_or_else(|error| report(&error));
+    export_rest();
     // A reader that has gone needs nothing more.
     let _ = std::io::stdout().flush();
     end_process(code)

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt, stream};
 use tokio::task::JoinHandle;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::classify::answer::Answer;
 use crate::classify::cache::{CacheKey, PredictionCache};
@@ -23,6 +25,7 @@ use crate::manifest::task::{Task, Tasks};
 use crate::models::registry::Assignment;
 use crate::system::budget::{MemoryBudget, MemoryUse, Reserved};
 use crate::system::metric_names::{DOCUMENTS, DOCUMENTS_CACHED, TOKENS, WINDOWS};
+use crate::system::spans::SPANS;
 
 /// The models and options of one request, or of one run over files.
 pub struct Classifier {
@@ -46,16 +49,18 @@ impl Classifier {
     pub async fn start(self: &Arc<Self>, text: CheckedText, context: RequestContext) -> DocumentTask {
         let memory = self.reserve(&text, context).await;
         let classifier = Arc::clone(self);
-        DocumentTask(tokio::spawn(async move { classifier.counted_answer(memory, text, context).await }))
+        let answer = async move { classifier.counted_answer(memory, text, context).await };
+        DocumentTask(tokio::spawn(answer.instrument(document_span())))
     }
 
     /// Classifies one document.
     pub fn classify(self: &Arc<Self>, text: CheckedText, context: RequestContext) -> DocumentTask {
         let classifier = Arc::clone(self);
-        DocumentTask(tokio::spawn(async move {
+        let answer = async move {
             let memory = classifier.reserve(&text, context).await;
             classifier.counted_answer(memory, text, context).await
-        }))
+        };
+        DocumentTask(tokio::spawn(answer.instrument(document_span())))
     }
 
     /// Classifies documents, at most `n_at_once` at the same time, and gives their answers in order. An error in place of a
@@ -217,10 +222,19 @@ impl Drop for DocumentTask {
     }
 }
 
+/// A document within the span of its request.
+fn document_span() -> Span {
+    let (outcome, tokens, windows, cached) = (Empty, Empty, Empty, Empty);
+    tracing::info_span!(target: SPANS, "document", outcome, tokens, windows, cached)
+}
+
 fn count_document(answer: &Result<Answer, ClassifyError>) {
     let outcome = answer.as_ref().map_or_else(ClassifyError::code, |_| "ok");
     metrics::counter!(DOCUMENTS.name, "outcome" => outcome).increment(1);
+    let span = Span::current();
+    span.record("outcome", outcome);
     let Ok(Answer { usage, .. }) = answer else { return };
+    span.record("tokens", usage.tokens).record("windows", usage.windows).record("cached", usage.cached);
     if usage.cached {
         metrics::counter!(DOCUMENTS_CACHED.name).increment(1);
         return;

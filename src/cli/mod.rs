@@ -76,6 +76,14 @@ impl Command {
         Ok(SUCCESS)
     }
 
+    /// Where spans are exported to.
+    pub fn collector(&self) -> Option<&str> {
+        match self {
+            Self::Serve(args) => args.otlp_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty()),
+            _ => None,
+        }
+    }
+
     /// How much is logged.
     pub fn verbosity(&self) -> Verbosity {
         match self {

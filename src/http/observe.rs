@@ -1,17 +1,23 @@
 //! One log line and one set of metrics for a request. Neither contains the text of the request.
 
 use std::any::Any;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, Response as HttpResponse};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use hyper::body::{Frame, SizeHint};
+use tracing::{Instrument, Span};
 
 use super::app::App;
 use super::error::{Code, Problem};
 use crate::system::metric_names::{REQUEST_DURATION, REQUESTS};
+use crate::system::spans::{TraceHeaders, record_status, request_span, trace_id};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -19,11 +25,36 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub async fn log_request(request: Request, next: Next) -> Response {
     let request_id = request_id(&request);
     let mut record = RequestRecord::of(&request, &request_id);
-    let mut response = next.run(request).await;
+    let span = record.span.clone();
+    let mut response = next.run(request).instrument(span.clone()).await;
     record.status = response.status().as_u16();
     drop(record);
     response.headers_mut().insert(REQUEST_ID.clone(), request_id);
-    response
+    if span.is_disabled() { response } else { response.map(|body| Body::new(Traced { body, span })) }
+}
+
+/// The body of an answer, which may be computed while it is sent; that is part of the span of its request.
+struct Traced {
+    body: Body,
+    span: Span,
+}
+
+impl HttpBody for Traced {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        this.span.in_scope(|| Pin::new(&mut this.body).poll_frame(cx))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A request, logged and counted when it is dropped: with its answer, or when the client leaves before.
@@ -34,6 +65,7 @@ struct RequestRecord {
     route: String,
     request_id: HeaderValue,
     status: u16,
+    span: Span,
 }
 
 /// What nginx calls the end of a request whose client left.
@@ -41,11 +73,16 @@ const CLIENT_LEFT: u16 = 499;
 
 impl RequestRecord {
     fn of(request: &Request, request_id: &HeaderValue) -> Self {
+        let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let trace = TraceHeaders { traceparent: header("traceparent"), tracestate: header("tracestate") };
+        let id = request_id.to_str().unwrap_or_default();
         Self {
             started: Instant::now(),
+            span: request_span(request.method().as_str(), &route, id, trace),
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
-            route: request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned(),
+            route,
             request_id: request_id.clone(),
             status: CLIENT_LEFT,
         }
@@ -54,10 +91,12 @@ impl RequestRecord {
 
 impl Drop for RequestRecord {
     fn drop(&mut self) {
-        let Self { started, method, path, route, request_id, status } = self;
+        let Self { started, method, path, route, request_id, status, span } = self;
+        record_status(span, *status);
         let seconds = started.elapsed().as_secs_f64();
         let ms = (seconds * 1e5).round() / 100.0;
-        tracing::info!(%method, path, status, ms, request_id = request_id.to_str().unwrap_or_default(), "request");
+        let request_id = request_id.to_str().unwrap_or_default();
+        tracing::info!(%method, path, status, ms, request_id, trace_id = trace_id(span), "request");
         metrics::counter!(REQUESTS.name, "route" => route.clone(), "status" => status.to_string()).increment(1);
         metrics::histogram!(REQUEST_DURATION.name, "route" => std::mem::take(route)).record(seconds);
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ndarray::{Array2, Axis};
+use tracing::Instrument;
 
 use crate::inference::batch::{WindowHead, WindowLogits};
 use crate::inference::decode::entities::{Entity, Source, decode_entities};
@@ -23,7 +24,7 @@ use crate::inference::encoded::{Document, Encoded, Encoding, EncodingKey};
 use crate::inference::evidence::{Occlusion, exact, passages};
 pub use crate::inference::prediction::{Prediction, TokenCounts, Usage};
 use crate::inference::scheduler::{RequestContext, ScheduleError, Scheduler};
-use crate::inference::stats::Stage;
+use crate::inference::stats::{Stage, stage_span};
 use crate::inference::stitch::{TokenRows, owners, pool, stitch};
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window};
 use crate::inference::windows::{Sentences, Windowing};
@@ -171,7 +172,8 @@ impl Pipeline {
         let pipeline = Arc::clone(self);
         let decode = move || pipeline.decode(&run, options);
         let started = Instant::now();
-        let Decoded { mut prediction, occlusion } = workers().run_once(options.context, decode).await?;
+        let Decoded { mut prediction, occlusion } =
+            workers().run_once(options.context, decode).instrument(stage_span(Stage::Decode)).await?;
         self.scheduler.stats().observe(Stage::Decode, started);
         if let Some(occlusion) = occlusion {
             let (evidence, n_windows) = self.measure(&occlusion, options).await?;
@@ -185,8 +187,8 @@ impl Pipeline {
     async fn run(self: &Arc<Self>, document: Document, options: PredictOptions) -> Result<ReadText, PredictError> {
         let admitted = self.scheduler.admit(self.windowing.n_windows_about(&document.text), options.context).await?;
         let started = Instant::now();
-        let mut reading = self.prepare(document, options).await?;
-        self.scheduler.stats().observe(Stage::Prepare, started);
+        let mut reading = self.prepare(document, options).instrument(stage_span(Stage::Tokenize)).await?;
+        self.scheduler.stats().observe(Stage::Tokenize, started);
         let windows = std::mem::take(&mut reading.windows);
         let ranges = windows.iter().map(|window| window.tokens.clone()).collect();
         let logits = self.scheduler.run_admitted(windows, admitted, options.context).await?;

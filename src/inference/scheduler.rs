@@ -22,16 +22,17 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
+use tracing::Instrument;
 
 use crate::inference::batch::{BatchLimits, Padding, Run, RunError, WindowLogits};
-use crate::inference::stats::{RunStats, Stage};
+use crate::inference::stats::{RunStats, Stage, stage_span};
 use crate::inference::tokenize::Window;
 use crate::system::memory::TrimOnDrop;
 pub use context::{Admission, Priority, RequestContext, RequestId};
 pub use error::ScheduleError;
 pub use progress::{Health, StuckRun};
 pub use queue::MAX_NEW_IN_A_ROW;
-use queue::{Job, QUANTUM, Queue};
+use queue::{Job, JobSpans, QUANTUM, Queue};
 use worker::{LateStream, Shared, Slot};
 
 /// Makes a session.
@@ -136,6 +137,10 @@ impl Scheduler {
     ///
     /// One free permit admits a whole document, so that a full queue does not refuse long documents sooner than short ones.
     pub async fn admit(&self, n_windows: usize, context: RequestContext) -> Result<Admitted<'_>, ScheduleError> {
+        self.permitted(n_windows, context).instrument(stage_span(Stage::Admit)).await
+    }
+
+    async fn permitted(&self, n_windows: usize, context: RequestContext) -> Result<Admitted<'_>, ScheduleError> {
         let started = Instant::now();
         let follow_up = self.wait_among_follow_ups(n_windows.clamp(1, QUANTUM), context).await?;
         let permit = Arc::new(self.first_permit(context).await?);
@@ -168,7 +173,8 @@ impl Scheduler {
         let queued = Instant::now();
         let job = |window| {
             let (reply, receive) = oneshot::channel();
-            (Job { window, deadline: context.deadline, queued, reply, permit: Arc::clone(&permit) }, receive)
+            let (permit, spans) = (Arc::clone(&permit), JobSpans::queued());
+            (Job { window, deadline: context.deadline, queued, spans, reply, permit }, receive)
         };
         let (jobs, replies): (Vec<_>, Vec<_>) = windows.into_iter().map(job).unzip();
         drop(permit);

@@ -3,9 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use tracing::Span;
+
 use crate::inference::batch::Batch;
 use crate::inference::tokenize::Window;
 use crate::system::histogram::{Histogram, STAGE_BUCKETS};
+use crate::system::spans::SPANS;
 
 /// A stage of the data path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
@@ -14,13 +17,24 @@ pub enum Stage {
     /// A document waits for a permit of the queue.
     Admit,
     /// A document waits for a thread, and is tokenized.
-    Prepare,
+    Tokenize,
     /// A window waits for its run.
     Queue,
     /// A batch is run.
     Run,
     /// An answer waits for a thread, and is decoded.
     Decode,
+}
+
+/// The span of a stage of the current document.
+pub fn stage_span(stage: Stage) -> Span {
+    match stage {
+        Stage::Admit => tracing::info_span!(target: SPANS, "admit"),
+        Stage::Tokenize => tracing::info_span!(target: SPANS, "tokenize"),
+        Stage::Queue => tracing::info_span!(target: SPANS, "queue"),
+        Stage::Run => tracing::info_span!(target: SPANS, "run"),
+        Stage::Decode => tracing::info_span!(target: SPANS, "decode"),
+    }
 }
 
 /// Counts and times of one model, since it was loaded.
@@ -65,7 +79,7 @@ impl RunStats {
 
 impl Default for RunStats {
     fn default() -> Self {
-        let stages = [Stage::Admit, Stage::Prepare, Stage::Queue, Stage::Run, Stage::Decode];
+        let stages = [Stage::Admit, Stage::Tokenize, Stage::Queue, Stage::Run, Stage::Decode];
         Self {
             stages: stages.map(|stage| (stage, Histogram::new(&STAGE_BUCKETS))),
             n_batches: AtomicU64::default(),

@@ -47,7 +47,7 @@ metrics! {
     QUEUE_LIMIT = Gauge "ressort_queue_limit_windows" "Windows that may wait in each of the two lanes (--max-queued-windows)";
     RUNNING_BATCHES = Gauge "ressort_running_batches" "Batches that are being run";
     STREAMS = Gauge "ressort_model_streams" "Batches that can be run at the same time";
-    STAGE_DURATION = Histogram "ressort_stage_duration_seconds" "Time of a stage: admit (wait for a permit), prepare (wait for a thread, and tokenize), queue (a window waits for its run), run (a batch), decode";
+    STAGE_DURATION = Histogram "ressort_stage_duration_seconds" "Time of a stage: admit (wait for a permit), tokenize (with the wait for a thread), queue (a window waits for its run), run (a batch), decode";
     BATCHES = Counter "ressort_batches_total" "Batches that were run";
     BATCH_WINDOWS = Counter "ressort_batch_windows_total" "Windows in the batches that were run";
     BATCH_TOKENS = Counter "ressort_batch_tokens_total" "Tokens in the batches that were run by content: window (special tokens among them), padding";

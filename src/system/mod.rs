@@ -16,5 +16,6 @@ pub mod printable;
 pub mod private_file;
 pub mod process;
 pub mod progress;
+pub mod spans;
 pub mod table;
 pub mod telemetry;

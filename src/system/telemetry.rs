@@ -6,13 +6,17 @@ use std::panic::PanicHookInfo;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::histogram::DURATION_BUCKETS;
 use super::metric_names::{
     ALL, DOCUMENTS, DOCUMENTS_CACHED, IN_FLIGHT_REQUESTS, Kind, Metric, OPEN_CONNECTIONS, STALLED_CONNECTIONS, TOKENS,
     WINDOWS,
 };
+use super::spans::{SPANS, TraceError, export_layer};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +38,28 @@ const DEFAULT_FILTER: &str = "info,ort=error";
 
 const QUIET_FILTER: &str = "warn,ort=error";
 
-/// Sends log lines to standard error, filtered by `RUST_LOG`.
-pub fn start_logging(format: LogFormat, verbosity: Verbosity) {
+/// Sends log lines to standard error, filtered by `RUST_LOG`, and spans to the collector at `traces`, if there is one.
+///
+/// # Errors
+/// When `traces` is no address of a collector. The lines are logged all the same.
+pub fn start_logging(format: LogFormat, verbosity: Verbosity, traces: Option<&str>) -> Result<(), TraceError> {
     let default = if verbosity == Verbosity::Quiet { QUIET_FILTER } else { DEFAULT_FILTER };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let colours = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
-    match format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
-    }
+    // Spans are for the collector; lines do not repeat them.
+    let filter = filter.and(filter_fn(|metadata| metadata.target() != SPANS));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    let (exported, refused) = match traces.map(export_layer).transpose() {
+        Ok(layer) => (layer, Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    tracing_subscriber::registry().with(exported).with(lines.with_filter(filter)).init();
     std::panic::set_hook(Box::new(log_panic));
+    refused
 }
 
 /// Logs where a thread panicked. A message that was put together may quote a text, so that only fixed messages are logged.

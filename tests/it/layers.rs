@@ -25,6 +25,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("ort", &["inference"]),
     ("tokenizers", &["inference"]),
     ("axum", &["http"]),
+    ("opentelemetry", &["system"]),
     ("prost", &["manifest"]),
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),

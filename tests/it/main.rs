@@ -42,6 +42,7 @@ mod support;
 mod swap;
 mod text_rules;
 mod tiny_graph;
+mod traces;
 mod truecase;
 mod windows;
 mod wire;

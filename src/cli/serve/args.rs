@@ -86,6 +86,9 @@ pub struct ServeArgs {
     /// File with what is normal for models, which GET /v1/drift compares with, repeatable; `ressort score --baseline` writes one
     #[arg(long = "drift-baseline", value_name = "FILE", env = "RESSORT_DRIFT_BASELINE", value_delimiter = ',')]
     pub drift_baselines: Vec<PathBuf>,
+    /// Collector of OpenTelemetry traces, such as http://127.0.0.1:4318; without it no trace is recorded
+    #[arg(long, value_name = "URL", env = "RESSORT_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Requests that are answered later.

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::Span;
 
 use super::progress::Progress;
 use super::{Admission, Priority, RequestContext, RequestId, ScheduleError};
 use crate::inference::batch::{BatchLimits, WindowLogits, select};
+use crate::inference::stats::{Stage, stage_span};
 use crate::inference::tokenize::Window;
 
 /// The windows that a document may run before the next request gets its share: an article of some 780 tokens in windows of 128.
@@ -40,10 +42,26 @@ pub struct Job {
     pub deadline: Instant,
     /// When it came to the queue.
     pub queued: Instant,
+    pub spans: JobSpans,
     /// Closed by a caller that has gone.
     pub reply: oneshot::Sender<Result<WindowLogits, ScheduleError>>,
     /// The document's first permit, shared by its windows and released when the last of them is answered.
     pub permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// What the trace of a window is made of.
+pub struct JobSpans {
+    /// Its document, of which its run is a part.
+    pub document: Span,
+    /// Ends when it is dropped.
+    pub queue: Option<Span>,
+}
+
+impl JobSpans {
+    /// A window of the current document comes to the queue.
+    pub fn queued() -> Self {
+        Self { document: Span::current(), queue: Some(stage_span(Stage::Queue)) }
+    }
 }
 
 impl Job {
@@ -214,7 +232,7 @@ mod tests {
                 receivers.push(receive);
                 let window = Window { tokens: 0..1, input_ids: vec![seconds], n_prefix: 0 };
                 let deadline = now + Duration::from_secs(seconds.into());
-                Job { window, deadline, queued: now, reply, permit: Arc::clone(&permit) }
+                Job { window, deadline, queued: now, spans: JobSpans::queued(), reply, permit: Arc::clone(&permit) }
             });
             let (request, admission, deadline) = (RequestId::next(), Admission::Try, now + Duration::from_secs(60));
             queue.push(RequestContext { request, priority, admission, deadline }, jobs.into());

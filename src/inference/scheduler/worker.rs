@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tracing::Span;
+
 use super::queue::{Job, Queue};
 use super::{MakeRun, RequestContext};
 use crate::inference::batch::{Batch, Outputs, Padding, Run, RunError};
 use crate::inference::stats::{RunStats, Stage};
 use crate::inference::tokenize::Window;
 use crate::system::memory::TrimOnDrop;
+use crate::system::spans::SPANS;
 
 /// What a scheduler and its workers share.
 pub struct Shared {
@@ -97,9 +100,12 @@ impl Shared {
         let mut queue = self.lock();
         loop {
             queue.drop_lost(Instant::now());
-            let jobs = queue.take();
+            let mut jobs = queue.take();
             if !jobs.is_empty() {
-                jobs.iter().for_each(|job| self.stats.observe(Stage::Queue, job.queued));
+                for job in &mut jobs {
+                    self.stats.observe(Stage::Queue, job.queued);
+                    job.spans.queue = None;
+                }
                 let running = self.start_running(&mut queue, jobs.len());
                 return Some((jobs, running));
             }
@@ -122,12 +128,14 @@ impl Shared {
         let windows: Vec<&Window> = jobs.iter().map(|job| &job.window).collect();
         let batch = Batch::new(&windows, self.padding);
         self.stats.count_batch(&batch, &windows);
+        let spans: Vec<Span> = jobs.iter().map(|job| run_span(job, &batch)).collect();
         let started = Instant::now();
         let result = match &mut running.all_cores {
             Some(session) => session.run(&batch),
             None => stream.run(&batch),
         };
         self.stats.observe(Stage::Run, started);
+        drop(spans);
         if let Some(error) = result.as_ref().err().filter(|_| jobs.len() > 1) {
             self.n_failed_batches.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(n_windows = jobs.len(), %error, "a batch failed; its windows run one by one");
@@ -153,6 +161,12 @@ impl Shared {
     pub fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The run of a window, with the shape of the batch that it shares.
+fn run_span(job: &Job, batch: &Batch) -> Span {
+    let (windows, length) = batch.shape();
+    tracing::info_span!(target: SPANS, parent: &job.spans.document, "run", tokens = job.window.len(), windows, length)
 }
 
 /// A run under way, counted in the queue for as long as this lives.
