@@ -5,6 +5,7 @@
 
 mod config;
 mod evaluate;
+mod health;
 mod inspect;
 mod models;
 mod score;
@@ -60,6 +61,8 @@ pub enum Command {
     Inspect(inspect::InspectArgs),
     /// Change the models of a running server
     Models(models::ModelsArgs),
+    /// Tell whether a running server answers, for health checks
+    Health(health::HealthArgs),
     /// Compare models on labelled data
     Evaluate(Box<evaluate::EvaluateArgs>),
 }
@@ -71,6 +74,7 @@ impl Command {
             Self::Score(args) => return score::run_score(&args).await,
             Self::Inspect(args) => inspect::run_inspect(&args).await?,
             Self::Models(args) => models::run_models(&args)?,
+            Self::Health(args) => health::run_health(&args)?,
             Self::Evaluate(args) => return evaluate::run_evaluate(&args).await,
         }
         Ok(SUCCESS)

@@ -101,6 +101,21 @@ fn serve_says_in_one_line_where_it_listens_and_stops_when_told() {
 }
 
 #[test]
+fn health_fails_unless_a_server_is_ready() {
+    let server = Server::start(&["--model", &model("two-heads"), "--providers", "cpu"]);
+    let good = run(&["health", "--server", &server.url()]);
+    assert!(good.status.success() && text(&good.stdout).contains("\"ready\""), "{}", text(&good.stderr));
+    let url = server.url();
+    assert_eq!(server.stop(), 0);
+    let bad = run(&["health", "--server", &url]);
+    assert!(
+        bad.status.code() == Some(1) && text(&bad.stderr).contains("is the server running?"),
+        "{}",
+        text(&bad.stderr)
+    );
+}
+
+#[test]
 fn which_model_answers_for_what_can_be_chosen() {
     let (a, b) = (format!("a={}", model("two-heads")), format!("b={}", model("two-heads")));
     let server = Server::start(&["--model", &a, "--model", &b, "--entities", "b", "--providers", "cpu"]);
