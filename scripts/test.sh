@@ -90,3 +90,6 @@ scripts/processors.sh
 
 step 'the page and the HTML report in a browser'
 scripts/page/run.sh
+
+step 'proxies, Prometheus, alerts, dashboard and manifests of deploy/'
+scripts/deploy/run.sh "${CARGO_TARGET_DIR:-target}/debug/ressort"
