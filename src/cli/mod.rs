@@ -7,6 +7,7 @@ mod config;
 mod evaluate;
 mod health;
 mod inspect;
+mod key;
 mod models;
 mod score;
 mod serve;
@@ -63,6 +64,8 @@ pub enum Command {
     Models(models::ModelsArgs),
     /// Tell whether a running server answers, for health checks
     Health(health::HealthArgs),
+    /// Make keys for clients of a server
+    Key(key::KeyArgs),
     /// Compare models on labelled data
     Evaluate(Box<evaluate::EvaluateArgs>),
 }
@@ -75,6 +78,7 @@ impl Command {
             Self::Inspect(args) => inspect::run_inspect(&args).await?,
             Self::Models(args) => models::run_models(&args)?,
             Self::Health(args) => health::run_health(&args)?,
+            Self::Key(args) => key::run_key(&args)?,
             Self::Evaluate(args) => return evaluate::run_evaluate(&args).await,
         }
         Ok(SUCCESS)

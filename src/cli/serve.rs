@@ -1,5 +1,6 @@
 //! `ressort serve`: the server from start to drain.
 
+mod access;
 mod args;
 
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::samples::SampleFile;
-use ressort::http::{AdminAccess, ApiKey, App, cors_layer, serve};
+use ressort::http::{App, KeyRing, cors_layer, serve};
 use ressort::manifest::task::Task;
 use ressort::models::active_file::PersistedState;
 use ressort::models::drift::baseline::{Baselines, ModelBaseline};
@@ -19,7 +20,8 @@ use ressort::system::telemetry::{keep_metrics_small, start_metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::config::{ConfigError, misspelt_variables};
+use super::config::misspelt_variables;
+use access::{admin_access, key_ring};
 pub use args::ServeArgs;
 
 pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
@@ -27,7 +29,7 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
         print!("{}", printable(&args.settings.to_string()));
         return Ok(());
     }
-    check_exposure(args)?;
+    let keys = key_ring(args, &KeyRing::default())?;
     misspelt_variables().iter().for_each(|hint| tracing::warn!("{hint}"));
     let metrics = start_metrics()?;
     // Before the port opens, so that an early signal finds its handler.
@@ -43,12 +45,12 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     };
     registry.state_file = Some(args.state_file());
     let mut app = App::new(registry, args.limits());
-    app.api_key = args.api_key.as_deref().map(ApiKey::new);
+    app.keys.store(Arc::new(keys));
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
     app.memory = MemoryBudget::new(args.request_memory_mb * 1_000_000);
     app.jobs = args.jobs.store(&args.models_dir());
     app.cors = cors_layer(&args.cors_origins);
-    app.admin = admin_access(args)?;
+    app.admin = admin_access(args);
     app.models_dir = Some(args.models_dir());
     let samples = args.shadow_samples.clone().map(SampleFile::start).transpose()?;
     app.shadow_samples = samples.map(Arc::new);
@@ -160,32 +162,6 @@ fn chain(error: impl Into<anyhow::Error>) -> String {
     format!("{:#}", error.into())
 }
 
-/// Without a key, other machines may use the service only if the operator says so.
-fn check_exposure(args: &ServeArgs) -> Result<(), ConfigError> {
-    if args.host.is_loopback() || args.api_key.is_some() || args.allow_anonymous {
-        return Ok(());
-    }
-    Err(ConfigError::new(format!(
-        "refusing to listen on {} without keys: every machine that reaches it could use the service; set an API key (RESSORT_API_KEY), listen on 127.0.0.1, or allow it with --allow-anonymous",
-        args.host
-    )))
-}
-
-fn admin_access(args: &ServeArgs) -> anyhow::Result<AdminAccess> {
-    let from_file = args.admin_key_file.as_ref().map(|file| {
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("{}: the admin key cannot be read", file.display()))?;
-        let key = text.trim().to_owned();
-        anyhow::ensure!(!key.is_empty(), "{}: the file is empty; write the admin key into it", file.display());
-        Ok(key)
-    });
-    Ok(match from_file.transpose()?.or_else(|| args.admin_key.clone()) {
-        Some(key) => AdminAccess::Key(ApiKey::new(key)),
-        None if args.host.is_loopback() => AdminAccess::Anyone,
-        None => AdminAccess::Nobody,
-    })
-}
-
 /// The baselines of all files. One that is of no loaded model is mentioned: it may be of one that is loaded later.
 fn read_baselines(files: &[PathBuf], registry: &Registry) -> anyhow::Result<Baselines> {
     let mut baselines = Baselines::default();
@@ -206,7 +182,7 @@ fn warn_of_surprises(args: &ServeArgs, app: &App) {
             tracing::info!(model = model.name, %provider, reason, "execution provider is not available; serving on {}", model.placement.provider);
         }
     }
-    if !args.host.is_loopback() && app.api_key.is_none() {
+    if !args.host.is_loopback() && app.keys.load().anyone_reads {
         tracing::warn!(host = %args.host, "every machine that reaches this address may use the service (--allow-anonymous)");
     }
 }
@@ -233,30 +209,4 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
         }
         tracing::info!("stopping; requests under way may finish");
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Parser)]
-    struct Serve {
-        #[command(flatten)]
-        args: ServeArgs,
-    }
-
-    #[test]
-    fn beyond_the_loopback_models_are_changed_with_a_key_only() {
-        let access = |args: &[&str]| {
-            let serve = Serve::parse_from(["serve"].iter().chain(args));
-            admin_access(&serve.args).unwrap()
-        };
-        assert!(matches!(access(&[]), AdminAccess::Anyone));
-        assert!(matches!(access(&["--host", "::1"]), AdminAccess::Anyone));
-        assert!(matches!(access(&["--host", "0.0.0.0"]), AdminAccess::Nobody));
-        assert!(matches!(access(&["--host", "0.0.0.0", "--admin-key", "k"]), AdminAccess::Key(_)));
-        assert!(matches!(access(&["--admin-key", "k"]), AdminAccess::Key(_)));
-    }
 }

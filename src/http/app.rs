@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tower_http::cors::CorsLayer;
 
 use super::jobs::store::JobStore;
-use super::keys::{AdminAccess, ApiKey};
+use super::keys::{AdminAccess, KeyRing};
 use crate::classify::cache::PredictionCache;
 use crate::classify::classifier::Classifier;
 use crate::classify::error::ClassifyError;
@@ -30,15 +30,15 @@ pub struct App {
     pub limits: RequestLimits,
     /// The memory that requests under way may take.
     pub memory: Arc<MemoryBudget>,
-    /// When set, the routes under `/v1` and those of `compat` require it.
-    pub api_key: Option<ApiKey>,
+    /// The keys that open the routes under `/v1` and those of `compat`.
+    pub keys: ArcSwap<KeyRing>,
     /// Predictions for repeated texts; `None`: every text is classified anew.
     pub cache: Option<Arc<PredictionCache>>,
     /// Requests that are answered later; `None`: none is accepted.
     pub jobs: Option<Arc<JobStore>>,
     /// Which web pages of other origins may call the service; `None`: browsers keep its answers from them.
     pub cors: Option<CorsLayer>,
-    /// Who may change models.
+    /// Who may change models where no key may.
     pub admin: AdminAccess,
     /// The folder from which models are loaded by name.
     pub models_dir: Option<PathBuf>,
@@ -62,7 +62,7 @@ impl App {
             registry,
             limits,
             memory: MemoryBudget::new(DEFAULT_REQUEST_MEMORY_MB * 1_000_000),
-            api_key: None,
+            keys: ArcSwap::default(),
             cache: None,
             jobs: None,
             cors: None,

@@ -1,9 +1,10 @@
-//! Checks the keys: one to use the API, one to change its models. Both are sent as `Authorization: Bearer KEY`.
+//! Checks the keys of requests, which are sent as `Authorization: Bearer KEY`, and who may change models.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -11,43 +12,94 @@ use axum::response::{IntoResponse, Response};
 use super::app::App;
 use super::body::header;
 use super::error::{Code, Problem};
-use super::keys::{AdminAccess, ApiKey};
+use super::keys::{AdminAccess, Key, KeyRing, Scope};
 
-/// Passes a request that has the API key or the admin key, or any request when no API key is set.
+/// Who sends a request, for the handlers that count its documents.
+#[derive(Debug, Clone, Default)]
+pub struct Caller(Option<Arc<Key>>);
+
+impl Caller {
+    pub fn of(request: &Request) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Counts documents against the limits of the caller's key, before they are classified.
+    pub fn take_documents(&self, n: usize) -> Result<(), Problem> {
+        self.0.as_ref().map_or(Ok(()), |key| key.quota.take_documents(n))
+    }
+}
+
+/// Passes a request that has a key, or any request where none is required.
 pub async fn require_key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    // The right to change models includes the right to use them.
-    let is_admin = matches!(&app.admin, AdminAccess::Key(key) if check_key(key, &request).is_ok());
-    let passes = app.api_key.as_ref().filter(|_| !is_admin).map_or(Ok(()), |key| check_key(key, &request));
-    pass(passes, request, next).await
+    let keys = app.keys.load();
+    let key = match given_key(&request) {
+        // A wrong key is no reason to refuse what needs none.
+        given if keys.anyone_reads => Ok(given.and_then(|given| keys.find(given)).cloned()),
+        given => checked(&keys, given, Scope::Read).map(Some),
+    };
+    pass(key, request, next).await
 }
 
 /// Passes a request that may change models.
 pub async fn require_admin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let passes = match &app.admin {
-        AdminAccess::Key(key) => check_key(key, &request),
-        AdminAccess::Anyone => check_local(&request),
-        AdminAccess::Nobody => {
-            let detail = "this server listens beyond the loopback and has no admin key; set RESSORT_ADMIN_KEY or --admin-key-file";
-            Err(Problem::new(Code::Forbidden, detail))
-        }
+    let keys = app.keys.load();
+    let key = match (keys.has_admin(), app.admin) {
+        (true, _) => checked(&keys, given_key(&request), Scope::Admin).map(Some),
+        (false, AdminAccess::Anyone) if keys.is_empty() => check_local(request.headers()).map(|()| None),
+        _ => Err(Problem::new(
+            Code::Forbidden,
+            "this server has no admin key, so that nobody may change its models; set RESSORT_ADMIN_KEY or --admin-key-file, or give a key the scope `admin`",
+        )),
     };
-    pass(passes, request, next).await
+    pass(key, request, next).await
 }
 
-async fn pass(passes: Result<(), Problem>, request: Request, next: Next) -> Response {
-    match passes {
-        Ok(()) => next.run(request).await,
+/// Answers a request unless it is refused or its key is used up.
+async fn pass(key: Result<Option<Arc<Key>>, Problem>, mut request: Request, next: Next) -> Response {
+    let key = match key {
+        Ok(Some(key)) => key,
+        Ok(None) => return next.run(request).await,
+        Err(problem) => return problem.into_response(),
+    };
+    let mut response = match key.quota.take_request() {
+        Ok(()) => {
+            request.extensions_mut().insert(Caller(Some(Arc::clone(&key))));
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
+    };
+    key.quota.write(response.status(), response.headers_mut());
+    response
+}
+
+/// The key that a request names.
+fn given_key(request: &Request) -> Option<&str> {
+    let (scheme, key) = header(request, &AUTHORIZATION)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(key)
+}
+
+fn checked(keys: &KeyRing, given: Option<&str>, scope: Scope) -> Result<Arc<Key>, Problem> {
+    let Some(given) = given else {
+        let detail = "a key is required; send the header `Authorization: Bearer KEY`";
+        return Err(Problem::new(Code::Unauthorized, detail));
+    };
+    match keys.find(given) {
+        Some(key) if key.spec.opens(scope) => Ok(Arc::clone(key)),
+        Some(key) => Err(Problem::new(
+            Code::Unauthorized,
+            format!("the key `{}` does not have the scope `{scope}`; send one that has it", key.spec.name),
+        )),
+        None => Err(Problem::new(Code::Unauthorized, "the key is wrong or was revoked; send a key of this server")),
     }
 }
 
 /// Without a key, a web page must not change models through the browser of its visitor. So a request is refused when it names
-/// an origin, or a host other than the loopback.
-fn check_local(request: &Request) -> Result<(), Problem> {
+/// an origin, or a host other than the loopback, as it does where a page has its name resolved to this machine (DNS rebinding).
+fn check_local(headers: &HeaderMap) -> Result<(), Problem> {
     // A name that is no ASCII text is no name of the loopback.
-    let mut hosts = request.headers().get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
+    let mut hosts = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
     let is_loopback = hosts.all(is_loopback);
-    if is_loopback && !request.headers().contains_key(ORIGIN) {
+    if is_loopback && !headers.contains_key(ORIGIN) {
         return Ok(());
     }
     let detail = "without an admin key, models can be changed from this machine only, and not by a web page; set RESSORT_ADMIN_KEY or --admin-key-file";
@@ -59,17 +111,4 @@ fn is_loopback(host: &str) -> bool {
     let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     name == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-fn check_key(key: &ApiKey, request: &Request) -> Result<(), Problem> {
-    let given = header(request, &AUTHORIZATION).and_then(|value| value.split_once(' '));
-    let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let given = given.map(|(_, key)| key);
-    match given {
-        Some(given) if key.is(given) => Ok(()),
-        Some(_) => {
-            Err(Problem::new(Code::Unauthorized, "the key is wrong; send the key that the server was started with"))
-        }
-        None => Err(Problem::new(Code::Unauthorized, "a key is required; send the header `Authorization: Bearer KEY`")),
-    }
 }

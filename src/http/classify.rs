@@ -14,6 +14,7 @@ use futures_util::{Stream, StreamExt, stream};
 use super::accept::{JSON_LINES, accepts_lines};
 use super::answers::{DocumentBodyOut, FailureBody, json};
 use super::app::App;
+use super::auth::Caller;
 use super::body::{BodyKind, MediaTypes, ReadBody, parse, read_body_of};
 use super::description::problems::ClassifyProblems;
 use super::description::requests::{ClassifyAnswer, ClassifyBody, LineAnswer, LineBody};
@@ -77,6 +78,7 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
     };
     let work = async {
         let context = RequestContext::new(Admission::Try, deadline);
+        let caller = Caller::of(&request);
         let ReadBody { bytes, kind, memory } = read_body_of(MediaTypes::JsonOrText, request, &app, context).await?;
         let trim = TrimAfterLarge::new(bytes.len());
         let limits = app.limits;
@@ -85,6 +87,10 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
             BodyKind::Text => ClassifyRequest::of_text(body, &limits),
         };
         let ClassifyRequest { input, settings } = parse(bytes, context, read).await?;
+        caller.take_documents(match &input {
+            Input::One(_) => 1,
+            Input::Many(documents) => documents.len(),
+        })?;
         let classifier = Arc::new(app.classifier(settings.tasks, &settings.models, settings.options)?);
         let context = RequestContext { priority: settings.priority, ..context };
         match input {

@@ -14,6 +14,7 @@ use tower::{Layer, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, CorsLayer};
 
 use super::app::App;
+use super::quota::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::system::choice::shortened;
 
 /// An origin whose pages may call the service; `*` is every origin.
@@ -56,7 +57,12 @@ pub fn cors_layer(origins: &[CorsOrigin]) -> Option<CorsLayer> {
     let cors = CorsLayer::new()
         .allow_methods(AllowMethods::mirror_request())
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .expose_headers([
+            RETRY_AFTER,
+            RATE_LIMIT.clone(),
+            RATE_LIMIT_POLICY.clone(),
+            HeaderName::from_static("x-request-id"),
+        ])
         .allow_private_network(true)
         .max_age(MAX_AGE);
     Some(match origins.iter().any(|origin| origin.0 == ANY) {

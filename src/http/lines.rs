@@ -16,6 +16,7 @@ use futures_util::{StreamExt, stream};
 use super::accept::JSON_LINES;
 use super::answers::{DocumentBodyOut, FailureBody, json};
 use super::app::App;
+use super::auth::Caller;
 use super::body::{parse, text_of};
 use super::error::{Code, Problem};
 use super::line_reader::{Line, LineReader};
@@ -42,18 +43,19 @@ pub fn has_lines(request: &Request) -> bool {
 
 /// Answers the lines while they come. The status says nothing about them: every line that cannot be answered has an error.
 pub fn answer_lines(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let caller = Caller::of(&request);
     let reader = LineReader::new(Arc::clone(&app), request)?;
     let lines = stream::unfold(reader, |mut reader| async { Some((reader.next().await?, reader)) });
     // One request for the fair shares, however many lines it has.
     let context = RequestContext::new(Admission::Wait, Instant::now());
     let starting = Arc::clone(&app);
-    let started = lines.then(move |line| start(Arc::clone(&starting), line, context));
+    let started = lines.then(move |line| start(Arc::clone(&starting), line, context, caller.clone()));
     let answers = started.map(move |line| finish(Arc::clone(&app), line)).buffered(MAX_LINES_AT_ONCE);
     let body = Body::from_stream(answers.map(|answer| Ok::<_, Infallible>(Bytes::from(answer + "\n"))));
     Ok(([(CONTENT_TYPE, JSON_LINES)], body).into_response())
 }
 
-async fn start(app: Arc<App>, line: Line, context: RequestContext) -> Started {
+async fn start(app: Arc<App>, line: Line, context: RequestContext, caller: Caller) -> Started {
     let context = RequestContext { deadline: Instant::now() + app.limits.timeout, ..context };
     let number = line.number;
     let content = match line.content {
@@ -69,6 +71,7 @@ async fn start(app: Arc<App>, line: Line, context: RequestContext) -> Started {
     let starting = async {
         let LineRequest { text, settings } = request?;
         let context = RequestContext { priority: settings.priority, ..context };
+        caller.take_documents(1)?;
         let classifier = Arc::new(app.classifier(settings.tasks, &settings.models, settings.options)?);
         Ok(classifier.start(text, context).await)
     };

@@ -27,6 +27,7 @@ mod models;
 mod observe;
 mod pack;
 mod page;
+mod quota;
 mod schema;
 mod server;
 mod unpack;
@@ -49,8 +50,9 @@ pub use app::{App, DEFAULT_REQUEST_MEMORY_MB};
 pub use cross_origin::{CorsOrigin, cors_layer};
 pub use error::{Code, Problem};
 pub use jobs::{JobLimits, JobStore, run_jobs};
-pub use keys::{AdminAccess, ApiKey};
+pub use keys::{AdminAccess, KeyHash, KeyRing, KeySpec, Scope};
 pub use limits::ServerSettings;
+pub use quota::KeyLimits;
 pub use server::serve;
 
 /// All routes over `app`.

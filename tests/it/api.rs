@@ -8,7 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{ApiKey, App, router};
+use ressort::http::{App, KeyRing, KeySpec, Scope, router};
 use ressort::inference::settings::RunSettings;
 use ressort::models::registry::{ByTask, Registry};
 use serde_json::{Value, json};
@@ -333,9 +333,8 @@ async fn the_models_page_says_what_is_loaded() {
 
 #[tokio::test]
 async fn health_pages_need_no_key_and_the_rest_does() {
-    let mut app = App::new(registry(&["lexicon-ner"]).await, RequestLimits::default());
-    app.api_key = Some(ApiKey::new("geheim"));
-    let app = Arc::new(app);
+    let app = Arc::new(App::new(registry(&["lexicon-ner"]).await, RequestLimits::default()));
+    app.keys.store(Arc::new(KeyRing::new(vec![KeySpec::of_text("reader", "geheim", Scope::Read)])));
     let service = router(Arc::clone(&app));
     assert_eq!(send(&service, get("/health/live")).await.0, StatusCode::OK);
     let (status, ready) = send(&service, get("/health/ready")).await;

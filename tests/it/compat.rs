@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{ApiKey, App, router};
+use ressort::http::{App, KeyRing, KeySpec, Scope, router};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -74,7 +74,8 @@ fn routes() -> Vec<(&'static str, Value, &'static str)> {
 #[tokio::test]
 async fn every_route_requires_the_key_and_says_so_in_its_protocol() {
     let app = App::new(registry(&["lexicon-topics", "lexicon-ner"]).await, RequestLimits::default());
-    let service = router(Arc::new(App { api_key: Some(ApiKey::new("offen")), ..app }));
+    app.keys.store(Arc::new(KeyRing::new(vec![KeySpec::of_text("reader", "offen", Scope::Read)])));
+    let service = router(Arc::new(app));
     for (path, body, message) in routes() {
         let response = service.clone().oneshot(post(path, &body)).await.unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");

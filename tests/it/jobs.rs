@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{ApiKey, App, JobLimits, JobStore, router, run_jobs};
+use ressort::http::{App, JobLimits, JobStore, KeyRing, KeySpec, Scope, router, run_jobs};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -202,9 +202,9 @@ async fn jobs_are_limited_in_number_bytes_and_age() {
 #[tokio::test]
 async fn jobs_need_the_key_and_a_server_may_keep_none() {
     let dir = tempfile::tempdir().unwrap();
-    let mut with_key = Arc::into_inner(app(dir.path(), JobLimits::default()).await).unwrap();
-    with_key.api_key = Some(ApiKey::new("offen"));
-    let closed = router(Arc::new(with_key));
+    let with_key = app(dir.path(), JobLimits::default()).await;
+    with_key.keys.store(Arc::new(KeyRing::new(vec![KeySpec::of_text("reader", "offen", Scope::Read)])));
+    let closed = router(with_key);
     let none = router(Arc::new(App::new(registry(&["lexicon-ner"]).await, RequestLimits::default())));
     for (method, path) in [
         ("POST", "/v1/jobs"),

@@ -25,6 +25,7 @@ mod graphs;
 mod groups;
 mod jobs;
 mod json_lines;
+mod keys;
 mod labels;
 mod layers;
 mod metrics;

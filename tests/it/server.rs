@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, StatusCode};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{AdminAccess, ApiKey, App, ServerSettings, router, serve};
+use ressort::http::{AdminAccess, App, KeyRing, KeySpec, Scope, ServerSettings, router, serve};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -35,16 +35,29 @@ fn with_key(method: &str, path: &str, key: Option<&str>) -> Request<Body> {
     request.body(Body::from("{}")).unwrap()
 }
 
+fn reader() -> KeySpec {
+    KeySpec::of_text("reader", "offen", Scope::Read)
+}
+
+fn admin_key() -> KeySpec {
+    KeySpec::of_text("admin", "geheim", Scope::Admin)
+}
+
 async fn app() -> App {
     App::new(registry(&["lexicon-ner"]).await, RequestLimits::default())
 }
 
 #[tokio::test]
 async fn every_admin_route_is_closed_without_the_right_to_change_models() {
-    for (access, status, code) in
-        [(AdminAccess::Nobody, 403, "forbidden"), (AdminAccess::Key(ApiKey::new("geheim")), 401, "unauthorized")]
-    {
-        let service = router(Arc::new(App { admin: access, api_key: Some(ApiKey::new("offen")), ..app().await }));
+    for (admin, keys, status, code) in [
+        (AdminAccess::Nobody, vec![reader()], 403, "forbidden"),
+        (AdminAccess::Anyone, vec![reader()], 403, "forbidden"),
+        (AdminAccess::Nobody, vec![reader(), admin_key()], 401, "unauthorized"),
+        (AdminAccess::Anyone, vec![reader(), admin_key()], 401, "unauthorized"),
+    ] {
+        let app = App { admin, ..app().await };
+        app.keys.store(Arc::new(KeyRing::new(keys)));
+        let service = router(Arc::new(app));
         for (method, path) in ADMIN_ROUTES {
             for key in [None, Some("offen")] {
                 let refused = problem(&service, with_key(method, path, key)).await;
@@ -56,8 +69,9 @@ async fn every_admin_route_is_closed_without_the_right_to_change_models() {
 
 #[tokio::test]
 async fn the_admin_key_opens_the_api_too() {
-    let admin = AdminAccess::Key(ApiKey::new("geheim"));
-    let service = router(Arc::new(App { admin, api_key: Some(ApiKey::new("offen")), ..app().await }));
+    let app = app().await;
+    app.keys.store(Arc::new(KeyRing::new(vec![reader(), admin_key()])));
+    let service = router(Arc::new(app));
     for (key, status) in [("geheim", 200), ("offen", 200), ("falsch", 401)] {
         assert_eq!(send(&service, with_key("GET", "/v1/models", Some(key))).await.0.as_u16(), status, "{key}");
     }

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{AdminAccess, ApiKey, App, router};
+use ressort::http::{AdminAccess, App, KeyRing, KeySpec, Scope, router};
 use ressort::inference::settings::RunSettings;
 use ressort::models::active_file::PersistedState;
 use ressort::models::registry::{ByTask, Registry};
@@ -341,16 +341,20 @@ async fn without_a_key_no_web_page_changes_models() {
 
 #[tokio::test]
 async fn models_are_changed_with_the_admin_key_alone() {
-    for (access, key, expected) in [
-        (AdminAccess::Nobody, None, (403, "forbidden")),
-        (AdminAccess::Nobody, Some("geheim"), (403, "forbidden")),
-        (AdminAccess::Key(ApiKey::new("geheim")), None, (401, "unauthorized")),
-        (AdminAccess::Key(ApiKey::new("geheim")), Some("falsch"), (401, "unauthorized")),
-        (AdminAccess::Key(ApiKey::new("geheim")), Some("geheim"), (409, "conflict")),
-        (AdminAccess::Anyone, None, (409, "conflict")),
+    for (access, has_key, key, expected) in [
+        (AdminAccess::Nobody, false, None, (403, "forbidden")),
+        (AdminAccess::Nobody, false, Some("geheim"), (403, "forbidden")),
+        (AdminAccess::Nobody, true, None, (401, "unauthorized")),
+        (AdminAccess::Nobody, true, Some("falsch"), (401, "unauthorized")),
+        (AdminAccess::Nobody, true, Some("geheim"), (409, "conflict")),
+        (AdminAccess::Anyone, false, None, (409, "conflict")),
     ] {
         let mut app = App::new(registry(&["two-heads"]).await, RequestLimits::default());
         app.admin = access;
+        if has_key {
+            let admin = KeySpec::of_text("admin", "geheim", Scope::Admin);
+            app.keys.store(Arc::new(KeyRing::new(vec![admin]).open_to_readers()));
+        }
         let service = router(Arc::new(app));
         let mut request = request("POST", "/v1/active/rollback", json!(null));
         if let Some(key) = key {

@@ -92,7 +92,10 @@ async fn pages_of_the_named_origins_may_read_answers_and_no_others() {
         assert_eq!(values(before.headers(), name), [value]);
     }
     let answered = answer(&named, with(get("/v1/models"), &[ours])).await;
-    assert_eq!(values(answered.headers(), "access-control-expose-headers"), ["retry-after,x-request-id"]);
+    assert_eq!(
+        values(answered.headers(), "access-control-expose-headers"),
+        ["retry-after,ratelimit,ratelimit-policy,x-request-id"]
+    );
 }
 
 fn text_request(content_type: &str, body: impl Into<Body>) -> Request<Body> {

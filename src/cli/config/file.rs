@@ -3,18 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, Command};
+use ressort::http::KeySpec;
 use ressort::system::choice::{shortened, suggestion};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::client_keys::{KEYS, read_keys};
 use super::error::ConfigError;
 use super::keys::{Kind, check, configurable, exclude, id_of, is_secret, key_of};
+use super::source::Source;
 
 /// A file that was read.
 #[derive(Debug)]
 pub struct ConfigFile {
     pub path: PathBuf,
     pub settings: Vec<Setting>,
+    /// The keys of clients.
+    pub keys: Vec<KeySpec>,
 }
 
 /// What the file says for one flag.
@@ -25,12 +30,6 @@ pub struct Setting {
     /// As the command line would have them.
     pub values: Vec<String>,
     pub line: usize,
-}
-
-/// The text of a file, for the lines of its parts.
-struct Source<'s> {
-    path: &'s Path,
-    text: &'s str,
 }
 
 impl ConfigFile {
@@ -44,30 +43,41 @@ impl ConfigFile {
         })?;
         let source = Source { path, text: &text };
         let table = DeTable::parse(&text).map_err(|error| source.syntax_error(&error))?;
-        let args = configurable(root);
-        let mut settings: Vec<Setting> = Vec::new();
+        let reader = Reader { source: &source, root, args: configurable(root) };
+        let mut file = Self { path: path.to_owned(), settings: Vec::new(), keys: Vec::new() };
         for (key, value) in table.get_ref() {
-            let arg = args.iter().find(|arg| key_of(arg) == key.get_ref().as_ref());
-            let arg = arg.ok_or_else(|| source.unknown(key.get_ref(), key.span().start, value.get_ref(), &args))?;
-            settings.push(source.setting(arg, value)?);
+            if key.get_ref() == KEYS {
+                file.keys = read_keys(&source, value)?;
+                continue;
+            }
+            let arg = reader.args.iter().find(|arg| key_of(arg) == key.get_ref().as_ref());
+            let arg = arg.ok_or_else(|| reader.unknown(key.get_ref(), key.span().start, value.get_ref()))?;
+            file.settings.push(reader.setting(arg, value)?);
         }
-        settings.sort_by_key(|setting| setting.line);
-        source.check_exclusions(root, &args, &settings)?;
-        Ok(Self { path: path.to_owned(), settings })
+        file.settings.sort_by_key(|setting| setting.line);
+        reader.check_exclusions(&file.settings)?;
+        Ok(file)
     }
 }
 
-impl Source<'_> {
+/// The settings in a file.
+struct Reader<'s> {
+    source: &'s Source<'s>,
+    root: &'s Command,
+    args: Vec<&'s Arg>,
+}
+
+impl Reader<'_> {
     fn setting(&self, arg: &Arg, value: &Spanned<DeValue>) -> Result<Setting, ConfigError> {
         let (at, kind) = (value.span().start, Kind::of(arg));
         let values = self.values(arg, kind, value)?;
         for value in &values {
             check(arg, value).map_err(|reason| {
                 let shown = if is_secret(arg) { String::new() } else { format!(" = {}", shortened(value)) };
-                self.error(at, format!("`{}`{shown}: {reason}; expected {}", key_of(arg), expected(arg, kind)))
+                self.source.error(at, format!("`{}`{shown}: {reason}; expected {}", key_of(arg), expected(arg, kind)))
             })?;
         }
-        Ok(Setting { id: id_of(arg).to_owned(), values, line: self.line(at) })
+        Ok(Setting { id: id_of(arg).to_owned(), values, line: self.source.line(at) })
     }
 
     /// The values of a key as the command line would have them.
@@ -75,10 +85,10 @@ impl Source<'_> {
         let wrong = |value: &Spanned<DeValue>| {
             let found = match value.get_ref() {
                 _ if is_secret(arg) => value.get_ref().type_str().to_owned(),
-                found => format!("{} {}", found.type_str(), shortened(&self.text[value.span()])),
+                found => format!("{} {}", found.type_str(), shortened(&self.source.text[value.span()])),
             };
             let expected = expected(arg, kind);
-            self.error(value.span().start, format!("`{}`: expected {expected}; found the {found}", key_of(arg)))
+            self.source.error(value.span().start, format!("`{}`: expected {expected}; found the {found}", key_of(arg)))
         };
         match (kind, value.get_ref()) {
             (Kind::Boolean, DeValue::Boolean(value)) => Ok(vec![value.to_string()]),
@@ -99,45 +109,28 @@ impl Source<'_> {
         }
     }
 
-    fn unknown(&self, key: &str, at: usize, value: &DeValue, args: &[&Arg]) -> ConfigError {
-        let known: Vec<String> = args.iter().map(|arg| key_of(arg)).collect();
+    fn unknown(&self, key: &str, at: usize, value: &DeValue) -> ConfigError {
+        let known = self.args.iter().map(|arg| key_of(arg)).chain([KEYS.to_owned()]);
+        let known: Vec<String> = known.collect();
         let nearest = suggestion(key, known.iter().map(String::as_str));
         let hint = match value {
             DeValue::Table(_) if nearest.is_empty() => "; keys are written without sections".to_owned(),
             _ if nearest.is_empty() => "; `ressort serve --print-config` lists all keys".to_owned(),
             _ => nearest,
         };
-        self.error(at, format!("the key `{}` is unknown{hint}", shortened(key)))
+        self.source.error(at, format!("the key `{}` is unknown{hint}", shortened(key)))
     }
 
-    fn check_exclusions(&self, root: &Command, args: &[&Arg], settings: &[Setting]) -> Result<(), ConfigError> {
-        let key = |setting: &Setting| args.iter().find(|arg| id_of(arg) == setting.id).map(|arg| key_of(arg));
+    fn check_exclusions(&self, settings: &[Setting]) -> Result<(), ConfigError> {
+        let key = |setting: &Setting| self.args.iter().find(|arg| id_of(arg) == setting.id).map(|arg| key_of(arg));
         for (n, one) in settings.iter().enumerate() {
-            if let Some(other) = settings[..n].iter().find(|other| exclude(root, &one.id, &other.id)) {
+            if let Some(other) = settings[..n].iter().find(|other| exclude(self.root, &one.id, &other.id)) {
                 let (one_key, other_key) = (key(one).unwrap_or_default(), key(other).unwrap_or_default());
                 let what = format!("`{one_key}` and `{other_key}` exclude each other; remove one of them");
-                return Err(ConfigError::at(self.path, one.line, what));
+                return Err(ConfigError::at(self.source.path, one.line, what));
             }
         }
         Ok(())
-    }
-
-    fn syntax_error(&self, error: &toml::de::Error) -> ConfigError {
-        let what = format!("this is not TOML: {}", error.message());
-        match error.span() {
-            Some(span) => self.error(span.start, what),
-            None => ConfigError::of_file(self.path, what),
-        }
-    }
-
-    fn error(&self, at: usize, what: String) -> ConfigError {
-        ConfigError::at(self.path, self.line(at), what)
-    }
-
-    /// The line of a byte offset, from 1.
-    fn line(&self, at: usize) -> usize {
-        let before = self.text.as_bytes().iter().take(at);
-        before.filter(|byte| **byte == b'\n').count() + 1
     }
 }
 

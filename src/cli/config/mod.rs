@@ -3,10 +3,12 @@
 //! `clap` knows the type, variable and default of every flag. A value of the file becomes the default of its flag. The file therefore
 //! has a key for every flag, and reads values by the same rules.
 
+mod client_keys;
 mod error;
 mod file;
 mod keys;
 mod show;
+mod source;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
+use ressort::http::KeySpec;
 
 use super::file::{ConfigFile, Setting};
 use super::keys::{Kind, configurable, id_of, is_secret, key_of, variable};
@@ -14,6 +15,8 @@ use super::keys::{Kind, configurable, id_of, is_secret, key_of, variable};
 pub struct Settings {
     /// The configuration file, if one was read.
     pub file: Option<PathBuf>,
+    /// The keys of clients in the file.
+    pub keys: Vec<KeySpec>,
     values: Vec<Value>,
 }
 
@@ -42,7 +45,8 @@ impl Settings {
                 origin: origin(arg, source, path.zip(line)),
             }
         };
-        Self { file: path.map(Path::to_owned), values: configurable(root).into_iter().map(value).collect() }
+        let keys = file.map(|file| file.keys.clone()).unwrap_or_default();
+        Self { file: path.map(Path::to_owned), keys, values: configurable(root).into_iter().map(value).collect() }
     }
 }
 
@@ -54,6 +58,22 @@ fn origin(arg: &Arg, source: Option<ValueSource>, line: Option<(&Path, usize)>) 
         (Some(_), None) => "default".to_owned(),
         (None, None) => "not set".to_owned(),
     }
+}
+
+/// A key of a client, without its hash.
+fn write_key(f: &mut fmt::Formatter<'_>, key: &KeySpec) -> fmt::Result {
+    let KeySpec { name, scopes, limits, .. } = key;
+    let scopes: Vec<String> = scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
+    writeln!(f, "\n# [[keys]]\n# name = {}", toml::Value::String(name.clone()))?;
+    writeln!(f, "# hash = (hidden)\n# scopes = [{}]", scopes.join(", "))?;
+    for (limit, value) in [
+        ("requests_per_minute", limits.requests_per_minute),
+        ("requests_per_day", limits.requests_per_day),
+        ("documents_per_day", limits.documents_per_day),
+    ] {
+        value.map_or(Ok(()), |value| writeln!(f, "# {limit} = {value}"))?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Settings {
@@ -71,6 +91,6 @@ impl fmt::Display for Settings {
             };
             writeln!(f, "{line:<40} # {origin}")?;
         }
-        Ok(())
+        self.keys.iter().try_for_each(|key| write_key(f, key))
     }
 }

@@ -81,6 +81,40 @@ fn a_secret_is_never_shown() {
 }
 
 #[test]
+fn keys_of_clients_are_read_and_shown_without_their_hashes() {
+    let entry = |name: &str, n: usize, rest: &str| {
+        format!("[[keys]]\nname = \"{name}\"\nhash = \"sha256:{}\"\n{rest}", format!("{n:x}").repeat(64))
+    };
+    let two = entry("a", 1, "scopes = [\"read\", \"admin\"]\nrequests_per_minute = 60\n")
+        + &entry("b", 2, "documents_per_day = 5\n");
+    let settings = outcome(&two, &[]).unwrap();
+    for part in [
+        "# name = \"a\"\n# hash = (hidden)\n# scopes = [\"read\", \"admin\"]\n# requests_per_minute = 60\n",
+        "# name = \"b\"\n# hash = (hidden)\n# scopes = [\"read\"]\n# documents_per_day = 5\n",
+    ] {
+        assert!(settings.contains(part), "{settings}");
+    }
+    for (text, expected) in [
+        (entry("a", 1, "") + &entry("a", 2, ""), "FILE:4: two keys have the name of `a`; every key has a separate one"),
+        (entry("a", 1, "") + &entry("b", 1, ""), "FILE:4: two keys have the hash of `a`; every key has a separate one"),
+        (entry("a", 1, "scopes = \"read\"\n"), "FILE:4: `scopes` of a key: expected an array of `read` and `admin`"),
+        (entry("a", 1, "scopes = []\n"), "FILE:4: `scopes` of a key is empty"),
+        (
+            entry("a", 1, "scopes = [\"reed\"]\n"),
+            "FILE:4: `scopes` of a key: `reed` is not one of `read`, `admin`; did you mean `read`?",
+        ),
+        (entry("a", 1, "requests_per_day = 0\n"), "FILE:4: `requests_per_day` of a key is not at least 1"),
+        (
+            entry("a", 1, "requests_per_day = \"5\"\n"),
+            "FILE:4: `requests_per_day` of a key: expected an integer; found the string",
+        ),
+    ] {
+        let error = outcome(&text, &[]).expect_err(&text);
+        assert!(error.starts_with(expected), "{text:?} gives {error}");
+    }
+}
+
+#[test]
 fn a_flag_replaces_what_it_excludes_in_the_file() {
     let settings = outcome("admin_key_file = \"/x\"\n", &["--admin-key", "k"]).unwrap();
     assert_eq!(line(&settings, "admin_key_file"), "# admin_key_file = # not set");
@@ -112,6 +146,15 @@ fn what_is_wrong_in_the_file_is_named_with_its_line() {
         ("model = [\"a\",\n 5]\n", "FILE:2: `model`: expected a string or an array of strings; found the integer 5"),
         ("providers = [\"tpu\"]\n", "FILE:1: `providers` = tpu: `tpu` is not one of `cuda`, `cpu`"),
         ("log_format = \"jsn\"\n", "FILE:1: `log_format` = jsn: it is not one of `text`, `json`; did you mean `json`?"),
+        ("[[key]]\nname = \"a\"\n", "FILE:1: the key `key` is unknown; did you mean `keys`?"),
+        ("keys = 5\n", "FILE:1: `keys`: expected tables; begin each key with the line `[[keys]]`"),
+        ("[[keys]]\nname = \"a\"\n", "FILE:1: a key has no `hash`; `ressort key new` prints one that has"),
+        (
+            "[[keys]]\nname = \"a\"\nhash = \"geheim\"\n",
+            "FILE:3: `hash` of a key: expected `sha256:` and 64 hexadecimal digits",
+        ),
+        ("[[keys]]\nname = \"\"\nhash = \"\"\n", "FILE:2: `name` of a key: it is empty"),
+        ("[[keys]]\nnam = \"a\"\n", "FILE:2: a key has no `nam`; did you mean `name`?"),
         ("port = 1\nport = 2\n", "FILE:2: this is not TOML: duplicate key"),
         ("port = \n", "FILE:1: this is not TOML: "),
     ] {

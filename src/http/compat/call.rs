@@ -11,6 +11,7 @@ use axum::response::Response;
 use futures_util::StreamExt;
 
 use super::super::app::App;
+use super::super::auth::Caller;
 use super::super::body::{MediaTypes, ReadBody, overloaded, parse, read_body_of};
 use super::super::classify::{TrimAfterLarge, n_at_once, within};
 use super::super::error::{Code, Problem};
@@ -69,11 +70,13 @@ pub async fn answer<S: Send + 'static>(
     let deadline = Instant::now() + app.limits.timeout;
     let work = async {
         let context = RequestContext::new(Admission::Try, deadline);
+        let caller = Caller::of(&request);
         let ReadBody { bytes, memory, .. } = read_body_of(accepted, request, app, context).await?;
         let _trim = TrimAfterLarge::new(bytes.len());
         let held = Held { n_bytes: bytes.len() as u64, memory };
         let reader = Arc::clone(app);
         let (call, shape) = parse(bytes, context, move |body| read(&reader, body)).await?;
+        caller.take_documents(call.texts.len())?;
         let answers = match call.timeout {
             None => answers(app, call, held, context).await?,
             Some(timeout) => {

@@ -106,7 +106,7 @@ fn body(value: impl Serialize) -> Body {
 /// Status and `ErrorType` of text-embeddings-inference.
 fn text_embeddings_error(code: Code) -> (StatusCode, &'static str) {
     match code {
-        Code::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "Overloaded"),
+        Code::Overloaded | Code::RateLimited | Code::QuotaExceeded => (StatusCode::TOO_MANY_REQUESTS, "Overloaded"),
         Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Unhealthy"),
         Code::TokenizerFailed => (StatusCode::UNPROCESSABLE_ENTITY, "Tokenizer"),
         Code::Internal | Code::DeadlineExceeded | Code::TaskNotServed => (StatusCode::FAILED_DEPENDENCY, "Backend"),

@@ -25,29 +25,29 @@ problem_sets! {
     /// Of pages without a body and without a key.
     PageProblems = [Internal, Unavailable];
     /// Of pages that require the API key.
-    KeyProblems = [Unauthorized, Internal, Unavailable];
+    KeyProblems = [Unauthorized, RateLimited, QuotaExceeded, Internal, Unavailable];
     /// Of requests with texts.
     ClassifyProblems = [
-        InvalidJson, Unauthorized, UnknownModel, BodyTooLarge, TooManyDocuments, TextTooLong, UnsupportedMediaType, InvalidRequest,
-        InvalidText, WindowExceeded, TokenizerFailed, TaskNotServed, Internal, Overloaded, Unavailable, DeadlineExceeded
+        InvalidJson, Unauthorized, RateLimited, QuotaExceeded, UnknownModel, BodyTooLarge, TooManyDocuments, TextTooLong,
+        UnsupportedMediaType, InvalidRequest, InvalidText, WindowExceeded, TokenizerFailed, TaskNotServed, Internal, Overloaded, Unavailable, DeadlineExceeded
     ];
     /// Of requests with texts that become jobs, and of their results.
     NewJobProblems = [
-        InvalidJson, Unauthorized, UnknownModel, UnknownJob, NotFound, JobState, TooManyJobs, InsufficientStorage, BodyTooLarge,
+        InvalidJson, Unauthorized, RateLimited, QuotaExceeded, UnknownModel, UnknownJob, NotFound, JobState, TooManyJobs, InsufficientStorage, BodyTooLarge,
         TooManyDocuments, TextTooLong, UnsupportedMediaType, InvalidRequest, InvalidText, WindowExceeded, TokenizerFailed,
         TaskNotServed, Internal, Overloaded, Unavailable, DeadlineExceeded
     ];
     /// Of jobs that are there.
-    JobProblems = [Unauthorized, UnknownJob, NotFound, JobState, Internal, Unavailable];
+    JobProblems = [Unauthorized, RateLimited, QuotaExceeded, UnknownJob, NotFound, JobState, Internal, Unavailable];
     /// Of changes of models.
     AdminProblems = [
-        InvalidJson, Unauthorized, Forbidden, UnknownModel, Conflict, BodyTooLarge, UnsupportedMediaType, InvalidRequest,
-        ModelRefused, TaskNotServed, Internal, Overloaded, Unavailable, InsufficientMemory
+        InvalidJson, Unauthorized, RateLimited, QuotaExceeded, Forbidden, UnknownModel, Conflict, BodyTooLarge, UnsupportedMediaType,
+        InvalidRequest, ModelRefused, TaskNotServed, Internal, Overloaded, Unavailable, InsufficientMemory
     ];
     /// Of removing a model.
-    RemovalProblems = [Unauthorized, Forbidden, UnknownModel, Conflict, InvalidRequest, Internal, Unavailable];
+    RemovalProblems = [Unauthorized, RateLimited, QuotaExceeded, Forbidden, UnknownModel, Conflict, InvalidRequest, Internal, Unavailable];
     /// Of the shadow model, read or ended.
-    ShadowProblems = [Unauthorized, Forbidden, NotFound, Internal, Unavailable];
+    ShadowProblems = [Unauthorized, RateLimited, QuotaExceeded, Forbidden, NotFound, Internal, Unavailable];
 }
 
 /// One response for each status, which names its codes.

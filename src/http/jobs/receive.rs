@@ -10,6 +10,7 @@ use super::job::{Job, RequestKind};
 use super::store::{JobStore, NewJob, StoreError};
 use crate::classify::request::RequestLimits;
 use crate::http::app::App;
+use crate::http::auth::Caller;
 use crate::http::body::{BodyKind, MediaTypes, ReadBody, parse, read_body_of};
 use crate::http::classify::within;
 use crate::http::error::{Code, Problem};
@@ -43,7 +44,7 @@ async fn receive_body(
     request: Request,
     deadline: Instant,
 ) -> Result<Arc<Job>, Problem> {
-    let context = RequestContext::new(Admission::Try, deadline);
+    let (context, caller) = (RequestContext::new(Admission::Try, deadline), Caller::of(&request));
     let ReadBody { bytes, kind, memory } = read_body_of(MediaTypes::JsonOrText, request, app, context).await?;
     let limits = job_limits(app);
     let read = move |body: &Bytes| match kind {
@@ -58,6 +59,7 @@ async fn receive_body(
         (Input::One(_), BodyKind::Json) => (RequestKind::Text, 1),
         (Input::Many(documents), _) => (RequestKind::Documents, documents.len() as u64),
     };
+    caller.take_documents(n_documents as usize)?;
     let store = Arc::clone(store);
     let received = move || {
         let mut job = store.begin()?;
@@ -72,6 +74,7 @@ async fn receive_body(
 async fn receive_lines(app: &Arc<App>, store: &Arc<JobStore>, request: Request) -> Result<Arc<Job>, Problem> {
     /// Lines are written in pieces of about this size.
     const PIECE_BYTES: usize = 256 * 1024;
+    let caller = Caller::of(&request);
     let mut reader = LineReader::new(Arc::clone(app), request)?;
     let begin = {
         let store = Arc::clone(store);
@@ -115,6 +118,7 @@ async fn receive_lines(app: &Arc<App>, store: &Arc<JobStore>, request: Request) 
         reader.discard_rest().await;
         return Err(problem);
     }
+    caller.take_documents(n_documents as usize)?;
     on_disk(move || append(job, piece)()?.finish(RequestKind::Lines, n_documents)).await
 }
 

@@ -91,6 +91,8 @@ export const de = {
     invalid_text: "Der Text enthält ein Zeichen, das nicht erlaubt ist (NUL). Entfernen Sie es.",
     tokenizer_failed: "Das Modell kann diesen Text nicht zerlegen. Versuchen Sie ein anderes Modell.",
     task_not_served: "Das gewählte Modell kann diese Aufgabe nicht.",
+    rate_limited: "Der API-Schlüssel erlaubt gerade keine weiteren Anfragen. Versuchen Sie es später noch einmal.",
+    quota_exceeded: "Das Kontingent des API-Schlüssels ist verbraucht. Versuchen Sie es später noch einmal.",
     overloaded: "Der Dienst ist gerade ausgelastet. Versuchen Sie es in einigen Sekunden noch einmal.",
     unavailable: "Der Dienst kann gerade nicht antworten. Versuchen Sie es später noch einmal.",
     deadline_exceeded: "Die Antwort hat zu lange gedauert. Nehmen Sie einen kürzeren Text.",

@@ -91,6 +91,8 @@ export const en = {
     invalid_text: "The text has a character that is not allowed (NUL). Remove it.",
     tokenizer_failed: "The model cannot split this text into tokens. Try another model.",
     task_not_served: "The chosen model does not serve this task.",
+    rate_limited: "The API key allows no more requests at the moment. Try again later.",
+    quota_exceeded: "The quota of the API key is used up. Try again later.",
     overloaded: "The service is busy. Try again in a few seconds.",
     unavailable: "The service cannot answer at the moment. Try again later.",
     deadline_exceeded: "The answer took too long. Use a shorter text.",

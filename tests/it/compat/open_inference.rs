@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{AdminAccess, ApiKey, App, router};
+use ressort::http::{App, KeyRing, KeySpec, Scope, router};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -211,9 +211,10 @@ async fn repository() -> (Router, tempfile::TempDir) {
     }
     std::fs::create_dir(dir.path().join("no-model")).unwrap();
     let app = App::new(registry(&["lexicon-ner"]).await, RequestLimits::default());
-    let admin = AdminAccess::Key(ApiKey::new("geheim"));
+    let admin = KeySpec::of_text("admin", "geheim", Scope::Admin);
+    app.keys.store(Arc::new(KeyRing::new(vec![admin]).open_to_readers()));
     let models_dir = Some(dir.path().to_owned());
-    (router(Arc::new(App { admin, models_dir, ..app })), dir)
+    (router(Arc::new(App { models_dir, ..app })), dir)
 }
 
 #[tokio::test]

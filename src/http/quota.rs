@@ -1,0 +1,235 @@
+//! How much of its limits a key has used, and the header fields that say it.
+//!
+//! A limit holds for a fixed window of time, which begins with the first use after the end of the one before. The fields are those of
+//! draft-ietf-httpapi-ratelimit-headers-10: `RateLimit-Policy` has quota (`q`) and seconds (`w`) of each limit, `RateLimit` what is left
+//! (`r`) and the seconds until all of it is (`t`).
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use super::error::{Code, Problem};
+
+pub static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How much a key may be used; `None` is without limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyLimits {
+    pub requests_per_minute: Option<u64>,
+    pub requests_per_day: Option<u64>,
+    pub documents_per_day: Option<u64>,
+}
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Requests,
+    Documents,
+}
+
+/// A limit and its current window.
+#[derive(Debug, Clone)]
+struct Window {
+    /// The name of the limit in the configuration.
+    name: &'static str,
+    unit: Unit,
+    max: u64,
+    length: Duration,
+    n_used: u64,
+    /// `None` until the first use.
+    started: Option<Instant>,
+}
+
+/// The limits of one key and what is used of them.
+#[derive(Debug)]
+pub struct Quota(Mutex<Vec<Window>>);
+
+impl Quota {
+    pub fn new(limits: KeyLimits) -> Self {
+        let windows = [
+            ("requests_per_minute", Unit::Requests, limits.requests_per_minute, MINUTE),
+            ("requests_per_day", Unit::Requests, limits.requests_per_day, DAY),
+            ("documents_per_day", Unit::Documents, limits.documents_per_day, DAY),
+        ];
+        let window =
+            |(name, unit, max, length)| Some(Window { name, unit, max: max?, length, n_used: 0, started: None });
+        Self(Mutex::new(windows.into_iter().filter_map(window).collect()))
+    }
+
+    /// Other limits, with what is used already.
+    pub fn with(&self, limits: KeyLimits) -> Self {
+        let (new, old) = (Self::new(limits), self.lock());
+        for window in new.lock().iter_mut() {
+            if let Some(known) = old.iter().find(|known| known.name == window.name) {
+                (window.n_used, window.started) = (known.n_used, known.started);
+            }
+        }
+        new
+    }
+
+    /// Counts a request, or refuses it.
+    pub fn take_request(&self) -> Result<(), Problem> {
+        self.take(Unit::Requests, 1, Instant::now())
+    }
+
+    /// Counts the documents of a request, or refuses all of them.
+    pub fn take_documents(&self, n: usize) -> Result<(), Problem> {
+        self.take(Unit::Documents, n as u64, Instant::now())
+    }
+
+    fn take(&self, unit: Unit, n: u64, now: Instant) -> Result<(), Problem> {
+        let mut windows = self.lock();
+        windows.iter_mut().for_each(|window| window.roll(now));
+        if let Some(full) = windows.iter().find(|window| window.unit == unit && window.n_left() < n) {
+            return Err(full.refusal(n, now));
+        }
+        for window in windows.iter_mut().filter(|window| window.unit == unit) {
+            window.started.get_or_insert(now);
+            window.n_used += n;
+        }
+        Ok(())
+    }
+
+    /// Says in an answer what is left, and when to try again where nothing is.
+    pub fn write(&self, status: StatusCode, headers: &mut HeaderMap) {
+        self.write_at(status, headers, Instant::now());
+    }
+
+    fn write_at(&self, status: StatusCode, headers: &mut HeaderMap, now: Instant) {
+        let mut windows = self.lock();
+        if windows.is_empty() {
+            return;
+        }
+        windows.iter_mut().for_each(|window| window.roll(now));
+        let list = |item: fn(&Window, Instant) -> String| {
+            let items: Vec<String> = windows.iter().map(|window| item(window, now)).collect();
+            HeaderValue::from_str(&items.join(", "))
+        };
+        // Names and numbers are visible ASCII.
+        if let (Ok(policy), Ok(left)) = (list(Window::policy), list(Window::left)) {
+            headers.insert(RATE_LIMIT_POLICY.clone(), policy);
+            headers.insert(RATE_LIMIT.clone(), left);
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS && !headers.contains_key(RETRY_AFTER) {
+            // Without an exhausted window the request had more documents than are left.
+            let exhausted = windows.iter().filter(|window| window.n_left() == 0).map(|window| window.seconds_left(now));
+            let documents = windows.iter().filter(|window| window.unit == Unit::Documents);
+            let seconds = exhausted.max().or_else(|| documents.map(|window| window.seconds_left(now)).max());
+            headers.insert(RETRY_AFTER, seconds.unwrap_or(1).max(1).into());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Window>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Window {
+    /// Ends a window whose time is over.
+    fn roll(&mut self, now: Instant) {
+        if self.started.is_some_and(|started| now.saturating_duration_since(started) >= self.length) {
+            (self.n_used, self.started) = (0, None);
+        }
+    }
+
+    fn n_left(&self) -> u64 {
+        self.max.saturating_sub(self.n_used)
+    }
+
+    /// Whole seconds, rounded up.
+    fn seconds_left(&self, now: Instant) -> u64 {
+        let end = self.started.unwrap_or(now) + self.length;
+        end.saturating_duration_since(now).as_millis().div_ceil(1_000) as u64
+    }
+
+    fn policy(&self, _now: Instant) -> String {
+        let unit = if self.unit == Unit::Documents { ";qu=\"documents\"" } else { "" };
+        format!("\"{}\";q={};w={}{unit}", self.name, self.max, self.length.as_secs())
+    }
+
+    fn left(&self, now: Instant) -> String {
+        format!("\"{}\";r={};t={}", self.name, self.n_left(), self.seconds_left(now))
+    }
+
+    fn refusal(&self, n: u64, now: Instant) -> Problem {
+        let (name, max, seconds) = (self.name, self.max, self.seconds_left(now));
+        let code = if self.length == MINUTE { Code::RateLimited } else { Code::QuotaExceeded };
+        let detail = match n {
+            n if n > max => {
+                format!("the request has {n} documents, and {name} of the key is {max}; send fewer at once")
+            }
+            n if n > 1 => format!(
+                "the request has {n} documents, and {} of the {max} of {name} are left; send fewer, or try again in {seconds} s",
+                self.n_left()
+            ),
+            _ => format!("{name} of the key is {max}, and used up; try again in {seconds} s"),
+        };
+        Problem::new(code, detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: KeyLimits =
+        KeyLimits { requests_per_minute: Some(2), requests_per_day: Some(3), documents_per_day: Some(10) };
+
+    fn headers(quota: &Quota, status: u16, now: Instant) -> [Option<String>; 3] {
+        let mut headers = HeaderMap::new();
+        quota.write_at(StatusCode::from_u16(status).unwrap(), &mut headers, now);
+        ["ratelimit-policy", "ratelimit", "retry-after"]
+            .map(|name| headers.get(name).map(|value| value.to_str().unwrap().to_owned()))
+    }
+
+    #[test]
+    fn a_limit_holds_for_its_window_and_the_fields_say_what_is_left() {
+        let (quota, start) = (Quota::new(LIMITS), Instant::now());
+        let take = |seconds| {
+            quota.take(Unit::Requests, 1, start + Duration::from_secs(seconds)).map_err(|problem| problem.code)
+        };
+        assert_eq!(take(0), Ok(()));
+        assert_eq!(take(59), Ok(()));
+        let now = start + Duration::from_millis(59_200);
+        let [policy, left, retry] = headers(&quota, 429, now);
+        assert_eq!(
+            policy.unwrap(),
+            "\"requests_per_minute\";q=2;w=60, \"requests_per_day\";q=3;w=86400, \"documents_per_day\";q=10;w=86400;qu=\"documents\""
+        );
+        assert_eq!(
+            left.unwrap(),
+            "\"requests_per_minute\";r=0;t=1, \"requests_per_day\";r=1;t=86341, \"documents_per_day\";r=10;t=86400"
+        );
+        assert_eq!(retry.as_deref(), Some("1"));
+        assert_eq!(headers(&quota, 200, now)[2], None);
+        assert_eq!(take(59), Err(Code::RateLimited));
+        assert_eq!(take(60), Ok(()), "a new minute");
+        assert_eq!(take(61), Err(Code::QuotaExceeded), "the day has three");
+        assert_eq!(headers(&quota, 429, start + Duration::from_secs(61))[2].as_deref(), Some("86339"));
+        assert_eq!(take(86_400), Ok(()));
+    }
+
+    #[test]
+    fn documents_are_refused_together_and_a_refusal_uses_nothing() {
+        let (quota, now) = (Quota::new(LIMITS), Instant::now());
+        let take = |n| quota.take(Unit::Documents, n, now).map_err(|problem| (problem.code, problem.detail));
+        assert_eq!(take(4), Ok(()));
+        let (code, detail) = take(7).unwrap_err();
+        assert_eq!(code, Code::QuotaExceeded);
+        assert_eq!(
+            detail,
+            "the request has 7 documents, and 6 of the 10 of documents_per_day are left; send fewer, or try again in 86400 s"
+        );
+        assert_eq!(headers(&quota, 429, now)[2].as_deref(), Some("86400"));
+        assert!(take(11).unwrap_err().1.contains("documents_per_day of the key is 10; send fewer"));
+        assert_eq!(take(6), Ok(()));
+        assert!(take(1).unwrap_err().1.starts_with("documents_per_day of the key is 10, and used up"));
+        assert_eq!(headers(&Quota::new(KeyLimits::default()), 200, now), [None, None, None]);
+    }
+}

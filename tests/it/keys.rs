@@ -1,0 +1,124 @@
+//! Keys of clients: scopes, rates and quotas, and the file that holds their hashes.
+
+use std::process::Stdio;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use ressort::classify::request::RequestLimits;
+use ressort::http::{App, KeyLimits, KeyRing, KeySpec, Scope, router};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::api::registry;
+use crate::cli::{Server, model, ressort};
+
+async fn service(limits: KeyLimits) -> Router {
+    let app = App::new(registry(&["lexicon-ner"]).await, RequestLimits::default());
+    let reader = KeySpec { limits, ..KeySpec::of_text("reader", "offen", Scope::Read) };
+    app.keys.store(Arc::new(KeyRing::new(vec![reader, KeySpec::of_text("other", "frei", Scope::Read)])));
+    router(Arc::new(app))
+}
+
+async fn send(service: &Router, path: &str, key: &str, kind: &str, body: String) -> Response<Body> {
+    let request = Request::post(path).header("authorization", format!("Bearer {key}")).header("content-type", kind);
+    service.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap()
+}
+
+async fn classify(service: &Router, key: &str, body: Value) -> Response<Body> {
+    send(service, "/v1/classify", key, "application/json", body.to_string()).await
+}
+
+async fn text(response: Response<Body>) -> String {
+    let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn field<'r>(response: &'r Response<Body>, name: &str) -> &'r str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_key_whose_rate_is_used_up_gets_429_and_others_are_served() {
+    let service = service(KeyLimits { requests_per_minute: Some(2), ..KeyLimits::default() }).await;
+    let berlin = || json!({"text": "Berlin"});
+    for left in [1, 0] {
+        let answer = classify(&service, "offen", berlin()).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(field(&answer, "ratelimit-policy"), "\"requests_per_minute\";q=2;w=60");
+        assert!(field(&answer, "ratelimit").starts_with(&format!("\"requests_per_minute\";r={left};t=")));
+        assert_eq!(field(&answer, "retry-after"), "");
+    }
+    let refused = classify(&service, "offen", berlin()).await;
+    assert_eq!(refused.status(), 429);
+    assert!((1..=60).contains(&field(&refused, "retry-after").parse::<u64>().unwrap()));
+    assert!(field(&refused, "ratelimit").contains("r=0;"));
+    let problem: Value = serde_json::from_str(&text(refused).await).unwrap();
+    assert_eq!(problem["code"], "rate_limited");
+    let other = classify(&service, "frei", berlin()).await;
+    assert_eq!((other.status().as_u16(), field(&other, "ratelimit")), (200, ""));
+    for (path, body) in [("/predict", json!({"inputs": "Berlin"})), ("/classify", json!({"input": "Berlin"}))] {
+        let refused = send(&service, path, "offen", "application/json", body.to_string()).await;
+        assert_eq!(refused.status(), 429, "{path}");
+        assert_ne!(field(&refused, "retry-after"), "", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_document_counts_in_each_form_of_a_request() {
+    let service = service(KeyLimits { documents_per_day: Some(8), ..KeyLimits::default() }).await;
+    let two = || json!({"documents": [{"text": "Berlin"}, {"text": "Bonn"}]});
+    let left = |response: &Response<Body>| {
+        let field = field(response, "ratelimit").to_owned();
+        field.split("r=").nth(1).unwrap().split(';').next().unwrap().to_owned()
+    };
+    assert_eq!(left(&classify(&service, "offen", two()).await), "6");
+    assert_eq!(left(&classify(&service, "offen", json!({"text": "Berlin"})).await), "5");
+    let inputs = json!({"inputs": ["Berlin", "Bonn"]}).to_string();
+    assert_eq!(left(&send(&service, "/models/lexicon-ner", "offen", "application/json", inputs).await), "3");
+    let nine = json!({"documents": vec![json!({"text": "Berlin"}); 4]});
+    let refused = classify(&service, "offen", nine).await;
+    assert_eq!((refused.status().as_u16(), left(&refused)), (429, "3".to_owned()), "a refusal uses nothing");
+    let retry_after: u64 = field(&refused, "retry-after").parse().unwrap();
+    assert!(retry_after > 86_000, "{retry_after}");
+    assert!(text(refused).await.contains("\"quota_exceeded\""));
+    // Lines are answered one by one.
+    let lines = "{\"text\": \"Berlin\"}\n".repeat(4);
+    let answer = send(&service, "/v1/classify", "offen", "application/x-ndjson", lines).await;
+    assert_eq!(answer.status(), 200);
+    let answer = text(answer).await;
+    let failed: Vec<bool> = answer.lines().map(|line| line.contains("quota_exceeded")).collect();
+    assert_eq!(failed, [false, false, false, true], "{answer}");
+}
+
+#[test]
+fn a_new_key_opens_what_its_entry_says_and_the_file_does_not_hold_it() {
+    let output = ressort().args(["key", "new", "--name", "Redaktion", "--scope", "read"]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let (key, entry) = printed.split_once("\n\n").unwrap();
+    let key = key.lines().last().unwrap().trim_start_matches("# ").to_owned();
+    assert!(key.starts_with("ressort_") && key.len() == "ressort_".len() + 64, "{key}");
+    assert!(!entry.contains(&key));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), entry).unwrap();
+    let path = file.path().to_string_lossy().into_owned();
+    let mut command = ressort();
+    command.stderr(Stdio::null());
+    let args = ["--config", &path, "--model", &model("lexicon-ner"), "--providers", "cpu"];
+    let server = Server::start_with(command, &args);
+    let status = |method: &str, path: &str, key: &str| {
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {key}");
+        server.ask(&format!("{head}\r\n\r\n"))[9..12].to_owned()
+    };
+    assert_eq!(status("GET", "/v1/models", &key), "200");
+    assert_eq!(status("GET", "/v1/models", "x"), "401");
+    assert_eq!(status("GET", "/v1/models", &key[..key.len() - 1]), "401");
+    // The one key does not have the scope, and without an admin key nobody may.
+    assert_eq!(status("GET", "/v1/shadow", &key), "403");
+    assert_eq!(server.stop(), 0);
+    let shown = ressort().args(["serve", "--config", &path, "--print-config"]).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("# name = \"Redaktion\"") && !shown.contains("sha256"), "{shown}");
+}
