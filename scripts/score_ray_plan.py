@@ -11,6 +11,8 @@ OUTPUT_FORMATS = ("parquet", "jsonl")
 # Options that `ressort score` takes under the same names, and whether each has a value.
 PASSED_ON = {
     "--text-column": True,
+    "--title-column": True,
+    "--lead-column": True,
     "--id-column": True,
     "--keep-text": False,
     "--keep-errors": False,

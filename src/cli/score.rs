@@ -18,7 +18,9 @@ use ressort::models::drift::baseline::{Baselines, ModelBaseline};
 use ressort::models::drift::psi::MIN_DOCUMENTS;
 use ressort::models::registry::{Assignment, ByTask, Registry};
 use ressort::models::spec::ModelSpec;
-use ressort::score::{ColumnChoice, Format, Job, OutputChoice, ReadSettings, ScoreError, Target, prepare};
+use ressort::score::{
+    ColumnChoice, DocumentColumns, Format, Job, OutputChoice, ReadSettings, ScoreError, Target, prepare,
+};
 use ressort::system::atomic_file::replace;
 use ressort::system::background::end_process;
 use ressort::system::printable::printable;
@@ -57,6 +59,12 @@ pub struct ScoreArgs {
     /// The column with the text, repeatable (title and body); values that are not empty are joined by an empty line
     #[arg(long = "text-column", value_name = "NAME", default_value = "text")]
     text_columns: Vec<String>,
+    /// The column with the title: documents then have the fields `title`, `lead` and `text`, and each offset names its field
+    #[arg(long, value_name = "NAME")]
+    title_column: Option<String>,
+    /// The column with the lead, another field
+    #[arg(long, value_name = "NAME")]
+    lead_column: Option<String>,
     /// Repeat the text columns in the output, under their names; the text of a plain text file is called `text`
     #[arg(long)]
     keep_text: bool,
@@ -226,7 +234,11 @@ impl ScoreArgs {
                 section: self.section.is_some(),
             },
             columns: ColumnChoice {
-                text: self.text_columns.clone(),
+                document: DocumentColumns {
+                    title: self.title_column.clone(),
+                    lead: self.lead_column.clone(),
+                    text: self.text_columns.clone(),
+                },
                 id: self.id_column.clone(),
                 keep_text: self.keep_text,
                 keep_errors: self.keep_errors,

@@ -59,6 +59,11 @@ impl Format {
         matches!(self, Self::Parquet | Self::Arrow | Self::ArrowStream)
     }
 
+    /// Whether a written row may have any columns, so that those of the input need not be known before.
+    pub fn takes_any_columns(self) -> bool {
+        matches!(self, Self::Jsonl)
+    }
+
     pub fn is_separated(self) -> bool {
         matches!(self, Self::Csv | Self::Tsv)
     }

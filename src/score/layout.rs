@@ -3,21 +3,20 @@
 
 use std::sync::Arc;
 
-use arrow::compute::can_cast_types;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::answer_columns::{ERROR, EVIDENCE_METHOD, FLAT_NAMES, GROUPS, NESTED_NAMES};
+use super::column_types::{can_be_written, is_binary, is_string, is_text, output_type};
+use super::document_columns::DocumentColumns;
 use super::error::ScoreError;
 use super::format::Format;
 use super::row::ID;
-use super::trial::can_encode;
 use crate::system::choice::suggestion;
 
 /// Which columns are what, as said on the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnChoice {
-    /// Joined by an empty line; none: `text`.
-    pub text: Vec<String>,
+    pub document: DocumentColumns,
     /// None: `id`, where there is one.
     pub id: Option<String>,
     /// Whether the output repeats the text columns.
@@ -50,18 +49,21 @@ pub enum Columns {
 }
 
 impl ColumnChoice {
+    /// The same with the default text column, where it makes sense.
+    pub fn checked(&self) -> Result<Self, ScoreError> {
+        Ok(Self { document: self.document.checked()?, ..self.clone() })
+    }
+
     /// The columns that the input must have, each with the flag that names it.
     pub fn wanted(&self) -> Vec<(&str, &'static str)> {
-        let text = if self.text.is_empty() { vec![TEXT] } else { self.text.iter().map(String::as_str).collect() };
-        let id = self.id.iter().map(|id| (id.as_str(), "--id-column"));
-        text.into_iter().map(|column| (column, "--text-column")).chain(id).collect()
+        self.document.named().chain(self.id.iter().map(|id| (id.as_str(), "--id-column"))).collect()
     }
 }
 
 /// How a row is split into its text and its passthrough columns.
 #[derive(Debug, Clone)]
 pub struct Layout {
-    pub text: Vec<String>,
+    pub document: DocumentColumns,
     /// The id column as the input calls it.
     pub id: String,
     /// The passthrough columns, as the output names them; `None` where each row has its own.
@@ -78,18 +80,16 @@ pub struct Layout {
     taken: &'static [&'static str],
 }
 
-const TEXT: &str = "text";
-
 impl Layout {
     /// Checks `choice` against the columns that there are.
     pub fn new(sources: &[SourceColumns], choice: &ColumnChoice, output: Format) -> Result<Self, ScoreError> {
-        let text = if choice.text.is_empty() { vec![TEXT.to_owned()] } else { choice.text.clone() };
+        let choice = &choice.checked()?;
         let id = choice.id.clone().unwrap_or_else(|| ID.to_owned());
         let taken = if output.is_separated() { &FLAT_NAMES[..] } else { &NESTED_NAMES[..] };
         let ColumnChoice { keep_text, keep_errors, has_groups, has_evidence, .. } = *choice;
         let keep_typed = output.is_columnar();
         let mut layout = Self {
-            text,
+            document: choice.document.clone(),
             id,
             passthrough: None,
             keep_typed,
@@ -101,11 +101,11 @@ impl Layout {
             taken,
         };
         layout.check_kept_text()?;
+        layout.check_fields(sources)?;
         for source in sources {
             layout.check(source, choice, output)?;
         }
-        // JSON lines take any columns as they come, so that those of the input need not be known before.
-        if output != Format::Jsonl {
+        if !output.takes_any_columns() {
             let schema = layout.passthrough_schema(sources, output)?;
             let is_mixed = |field: &&FieldRef| {
                 *field.data_type() == DataType::Float64
@@ -132,12 +132,12 @@ impl Layout {
     }
 
     pub fn is_text_column(&self, column: &str) -> bool {
-        self.text.iter().any(|text| text == column)
+        self.document.names().any(|name| name == column)
     }
 
     /// The column of the output that repeats the text of a plain text file; `None` where it is not kept.
     pub fn kept_text(&self) -> Option<&str> {
-        self.text.first().filter(|_| self.keep_text).map(String::as_str)
+        self.document.text.first().filter(|_| self.keep_text).map(String::as_str)
     }
 
     fn is_taken(&self, column: &str) -> bool {
@@ -150,12 +150,22 @@ impl Layout {
 
     /// Fails where the output needs the name of a text column that it is to repeat.
     fn check_kept_text(&self) -> Result<(), ScoreError> {
-        let clash = self.text.iter().find(|text| self.is_taken(text) || **text == self.id);
+        let clash = self.document.names().find(|text| self.is_taken(text) || *text == self.id);
         match clash.filter(|_| self.keep_text) {
             None => Ok(()),
             Some(column) => Err(ScoreError::usage(format!(
                 "--keep-text: the output has a column `{column}` already, so that the text column `{column}` cannot be kept; rename it in the input, or remove --keep-text"
             ))),
+        }
+    }
+
+    /// Fails where no source has a column for the title or the lead.
+    fn check_fields(&self, sources: &[SourceColumns]) -> Result<(), ScoreError> {
+        let has_columns = |source: &SourceColumns| !matches!(source.columns, Columns::OfTextFile(_));
+        let flag = self.document.named().map(|(_, flag)| flag).next().unwrap_or_default();
+        match self.document.has_fields() && !sources.is_empty() && !sources.iter().any(has_columns) {
+            false => Ok(()),
+            true => Err(ScoreError::usage(format!("{flag}: plain texts have no columns; remove the option"))),
         }
     }
 
@@ -172,10 +182,9 @@ impl Layout {
         self.output_fields(source)?;
         for field in fields {
             let (name, kind) = (field.name(), field.data_type());
-            if self.text.contains(name) {
+            if let Some((_, flag)) = self.document.named().find(|(column, _)| column == name) {
                 if !is_text(kind) {
-                    let message =
-                        format!("column `{name}` holds {kind}, and not text; name another with --text-column");
+                    let message = format!("column `{name}` holds {kind}, and not text; name another with {flag}");
                     return Err(failed(message));
                 }
             } else if !can_be_written(kind, output) {
@@ -272,66 +281,6 @@ pub fn no_column<'n>(source: &str, column: &str, known: impl Iterator<Item = &'n
     ScoreError::usage(format!("{source}: no column `{column}`; it has: {}{remedy}", known.join(", ")))
 }
 
-/// A type without dictionary, which the parts of an Arrow file could not share.
-pub fn plain_type(kind: &DataType) -> DataType {
-    match kind {
-        DataType::Dictionary(_, value) => plain_type(value),
-        DataType::RunEndEncoded(_, value) => plain_type(value.data_type()),
-        other => other.clone(),
-    }
-}
-
-/// The type under which the output holds a column of type `kind` without loss: without dictionaries, at any depth. Parquet
-/// has no times in seconds, and would take them for integers.
-fn output_type(kind: &DataType, output: Format) -> DataType {
-    use DataType::{Date64, FixedSizeList, LargeList, List, Map, Struct, Time32, Timestamp};
-    let inner = |field: &FieldRef| {
-        let kind = output_type(field.data_type(), output);
-        Arc::new(field.as_ref().clone().with_data_type(kind))
-    };
-    match plain_type(kind) {
-        List(field) => List(inner(&field)),
-        LargeList(field) => LargeList(inner(&field)),
-        FixedSizeList(field, n) => FixedSizeList(inner(&field), n),
-        Map(field, is_sorted) => Map(inner(&field), is_sorted),
-        Struct(fields) => Struct(fields.iter().map(inner).collect()),
-        Time32(TimeUnit::Second) if output == Format::Parquet => Time32(TimeUnit::Millisecond),
-        Timestamp(TimeUnit::Second, zone) if output == Format::Parquet => Timestamp(TimeUnit::Millisecond, zone),
-        Date64 if output == Format::Parquet => Timestamp(TimeUnit::Millisecond, None),
-        other => other,
-    }
-}
-
-/// Whether columns of type `kind` can be written, by rule where a library would lose something, else by trial.
-fn can_be_written(kind: &DataType, output: Format) -> bool {
-    fn has_no_form(kind: &DataType) -> bool {
-        use DataType::{FixedSizeList, Interval, LargeList, LargeListView, List, ListView, Map, Struct, Union};
-        match kind {
-            // An interval of Parquet loses its months when it is read.
-            Union(..) | Interval(_) | ListView(_) | LargeListView(_) => true,
-            List(field) | LargeList(field) | FixedSizeList(field, _) | Map(field, _) => has_no_form(field.data_type()),
-            Struct(fields) => fields.is_empty() || fields.iter().any(|field| has_no_form(field.data_type())),
-            _ => false,
-        }
-    }
-    let written = output_type(kind, output);
-    !has_no_form(&written) && can_cast_types(kind, &written) && can_encode(&written, output)
-}
-
-fn is_text(kind: &DataType) -> bool {
-    is_string(&plain_type(kind)) || is_binary(kind) || plain_type(kind) == DataType::Null
-}
-
-/// Whether a column of type `kind` holds strings.
-pub fn is_string(kind: &DataType) -> bool {
-    matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-}
-
-/// Whether a column of type `kind` holds bytes, dictionary or not.
-pub fn is_binary(kind: &DataType) -> bool {
-    matches!(plain_type(kind), DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,7 +314,8 @@ mod tests {
     #[test]
     fn a_column_that_is_not_there_or_not_text_is_bad_usage() {
         let with = |columns: &[(&str, DataType)], text: &str, id: Option<&str>| {
-            let choice = ColumnChoice { text: vec![text.into()], id: id.map(Into::into), ..ColumnChoice::default() };
+            let document = DocumentColumns { text: vec![text.into()], ..DocumentColumns::default() };
+            let choice = ColumnChoice { document, id: id.map(Into::into), ..ColumnChoice::default() };
             Layout::new(&[fixed("a", columns)], &choice, Format::Csv).unwrap_err().to_string()
         };
         let columns = [("body", DataType::Utf8), ("n", DataType::Int64)];

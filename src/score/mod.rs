@@ -7,6 +7,8 @@
 //! after a crash gives the same bytes as one that was never interrupted.
 
 mod answer_columns;
+mod column_types;
+mod document_columns;
 mod dry_run;
 mod error;
 mod flow;
@@ -31,6 +33,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use document_columns::DocumentColumns;
 pub use dry_run::DryRun;
 use error::STDOUT;
 pub use error::{ReadError, RowError, ScoreError};

@@ -24,7 +24,7 @@ pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignmen
         "models": {"topics": model(models.topics.as_ref()), "entities": model(models.entities.as_ref())},
         "parameters": {
             "output-format": output.to_string(),
-            "text-column": job.columns.text,
+            "text-column": job.columns.document.text,
             "id-column": job.columns.id,
             "delimiter": job.reading.delimiter.map(char::from),
             "quoting": job.reading.has_quotes,
@@ -41,6 +41,8 @@ pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignmen
             "max-characters": job.max_characters,
             "look-ahead": job.look_ahead,
             // Null where they are not given, as in the plans of earlier versions.
+            "title-column": job.columns.document.title,
+            "lead-column": job.columns.document.lead,
             "keep-text": job.columns.keep_text.then_some(true),
             "keep-errors": job.columns.keep_errors.then_some(true),
             "output-delimiter": job.output.delimiter.map(char::from),

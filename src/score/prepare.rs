@@ -61,13 +61,14 @@ pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
         }
     }
     let mut free: Vec<_> = columns.iter_mut().filter(|source| source.columns == Columns::Free).collect();
-    if format != Format::Jsonl && !free.is_empty() {
+    if !format.takes_any_columns() && !free.is_empty() {
         let lines: Vec<_> = sources.iter().filter(|source| source.format == Format::Jsonl).collect();
         let found = scan_columns(&lines, job.reading, job.limit)?;
         free.iter_mut().for_each(|source| source.columns = found.clone());
     }
-    check_free_columns(&sources, job.reading, &job.columns)?;
-    let layout = Layout::new(&columns, &job.columns, format)?;
+    let choice = job.columns.checked()?;
+    check_free_columns(&sources, job.reading, &choice)?;
+    let layout = Layout::new(&columns, &choice, format)?;
     if let Target::File { path, .. } = &job.target
         && !job.dry_run
     {

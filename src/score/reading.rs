@@ -103,12 +103,12 @@ impl Input {
     }
 
     fn checked(&self, record: Record, source: &Source, end: Position, is_awaited: bool) -> Result<ReadRow, ScoreError> {
-        let Record { origin, text, passthrough } = record;
+        let Record { origin, document, passthrough } = record;
         let is_text_file = !source.format.is_columnar() && self.settings.encoding.is_none();
-        if is_text_file && matches!(text, Err(RowError::NotUtf8(_))) {
+        if is_text_file && matches!(document, Err(RowError::NotUtf8(_))) {
             return Err(ScoreError::NotUtf8 { origin: origin.to_string() });
         }
-        let text = text.and_then(|text| Ok(CheckedText::new(text, self.max_characters)?));
+        let text = document.and_then(|document| Ok(document.checked(self.max_characters)?));
         Ok(ReadRow { origin, text, passthrough, end, is_awaited })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use serde_json::value::RawValue;
 
+use super::document_columns::RowDocument;
 use super::error::RowError;
 use crate::classify::answer::Answer;
 use crate::text::files::standard_json;
@@ -14,8 +15,8 @@ use crate::text::files::standard_json;
 #[derive(Debug)]
 pub struct Record {
     pub origin: Origin,
-    /// The text to read, or why there is none.
-    pub text: Result<Arc<str>, RowError>,
+    /// What to read, or why there is nothing.
+    pub document: Result<RowDocument, RowError>,
     pub passthrough: Passthrough,
 }
 

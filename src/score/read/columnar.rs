@@ -14,12 +14,14 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::bytes::{ByteCount, Bytes};
 use super::numbers::check_value;
-use super::reader::{Reader, joined, utf8};
+use super::reader::{Reader, utf8};
 use super::slices::{Slice, Slices};
 use super::times::lost_times;
+use crate::score::column_types::is_binary;
+use crate::score::document_columns::RowDocument;
 use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::json_rows::json_lines;
-use crate::score::layout::{Columns, Layout, is_binary};
+use crate::score::layout::{Columns, Layout};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition};
 use crate::system::panics::caught;
 
@@ -157,10 +159,10 @@ impl Reader for ColumnarReader {
         });
         let taken = taken.unwrap_or_else(|message| Err(ReadError::Damaged(message)));
         let failed = |source| ScoreError::Read { name: self.name.to_string(), source };
-        let Some((text, passthrough)) = taken.map_err(failed)? else { return Ok(None) };
+        let Some((document, passthrough)) = taken.map_err(failed)? else { return Ok(None) };
         self.n_read += 1;
         let origin = Origin { file: Arc::clone(&self.name), position: RowPosition::Row(self.n_read) };
-        Ok(Some(Record { origin, text, passthrough }))
+        Ok(Some(Record { origin, document, passthrough }))
     }
 
     fn n_read(&self) -> u64 {
@@ -177,7 +179,7 @@ impl Batch {
     /// Splits `slice`, whose columns have the names and types of `schema`.
     fn new(slice: Slice, schema: &SchemaRef, layout: &Layout) -> Result<Self, ReadError> {
         let batch = &restored(&slice.rows, schema)?;
-        let texts = layout.text.iter().filter_map(|column| batch.column_by_name(column));
+        let texts = layout.document.names().filter_map(|column| batch.column_by_name(column));
         let texts = texts.map(readable).collect::<Result<_, _>>()?;
         let passthrough = match (&layout.passthrough, layout.keep_typed) {
             (Some(schema), true) => PassthroughBatch::Rows(Arc::new(passthrough_columns(batch, layout, schema)?)),
@@ -187,7 +189,7 @@ impl Batch {
         Ok(Self { too_long: slice.too_long, lossy, texts, passthrough, n_rows: batch.num_rows(), next: 0 })
     }
 
-    fn take(&mut self, layout: &Layout) -> (Result<Arc<str>, RowError>, Passthrough) {
+    fn take(&mut self, layout: &Layout) -> (Result<RowDocument, RowError>, Passthrough) {
         let row = self.next;
         self.next += 1;
         let parts = self.texts.iter().map(|column| text_at(column, row)).collect::<Result<Vec<_>, _>>();
@@ -205,11 +207,11 @@ impl Batch {
             }
             row => row,
         };
-        let text = match self.too_long.take().or(lossy) {
+        let document = match self.too_long.take().or(lossy) {
             Some(error) => Err(error),
-            None => parts.and_then(|parts| joined(&parts, layout)),
+            None => parts.and_then(|parts| layout.document.document(parts)),
         };
-        (text, passthrough)
+        (document, passthrough)
     }
 }
 

@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::bytes::Bytes;
 use super::numbers::check_fields;
-use super::reader::{Reader, joined, utf8};
+use super::reader::{Reader, utf8};
+use crate::score::document_columns::RowDocument;
 use crate::score::error::{RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition};
@@ -77,15 +78,15 @@ impl Reader for JsonlReader {
     fn next(&mut self, layout: &Layout) -> Result<Option<Record>, ScoreError> {
         let Some(fields) = self.next_fields()? else { return Ok(None) };
         let origin = Origin { file: Arc::clone(&self.name), position: RowPosition::Line(self.n_lines) };
-        let (text, passthrough) = match fields {
+        let (document, passthrough) = match fields {
             Ok(mut fields) => {
                 self.remove_bare_numbers(&mut fields, layout);
-                let (text, passthrough) = split(fields, layout);
-                (text.and_then(|text| check_fields(&passthrough, layout).map(|()| text)), passthrough)
+                let (document, passthrough) = split(fields, layout);
+                (document.and_then(|document| check_fields(&passthrough, layout).map(|()| document)), passthrough)
             }
             Err(error) => (Err(error), Fields::new()),
         };
-        Ok(Some(Record { origin, text, passthrough: Passthrough::Fields(passthrough) }))
+        Ok(Some(Record { origin, document, passthrough: Passthrough::Fields(passthrough) }))
     }
 
     fn n_read(&self) -> u64 {
@@ -139,9 +140,9 @@ fn is_bare_number(line: &[u8], column: &str) -> bool {
     object.is_ok_and(|object| object.fields.iter().any(|(name, value)| name == column && value.get() == "null"))
 }
 
-/// The text and the passthrough columns of a row.
-fn split(fields: Fields, layout: &Layout) -> (Result<Arc<str>, RowError>, Fields) {
-    let text = layout.text.iter().map(|column| {
+/// The document and the passthrough columns of a row.
+fn split(fields: Fields, layout: &Layout) -> (Result<RowDocument, RowError>, Fields) {
+    let values = layout.document.names().map(|column| {
         let value = fields.iter().find(|(name, _)| name == column).map(|(_, value)| value.get());
         match value {
             None | Some("null") => Ok(None),
@@ -151,18 +152,18 @@ fn split(fields: Fields, layout: &Layout) -> (Result<Arc<str>, RowError>, Fields
             Some(_) => Err(RowError::NoText(format!("`{column}` is not a string"))),
         }
     });
-    let text = text.collect::<Result<Vec<Option<String>>, RowError>>().and_then(|parts| joined(&parts, layout));
+    let document = values.collect::<Result<_, RowError>>().and_then(|values| layout.document.document(values));
     let mut passthrough = Fields::new();
     for (column, value) in fields {
         let Some(name) = layout.output_name(&column) else { continue };
         if passthrough.iter().any(|(other, _)| *other == name) {
             let error = format!("the output has two fields called `{name}`; rename one");
-            return (text.and(Err(RowError::InvalidRow(error))), passthrough);
+            return (document.and(Err(RowError::InvalidRow(error))), passthrough);
         }
         passthrough.push((name, value));
     }
     passthrough.sort_by_key(|(name, _)| name != ID);
-    (text, passthrough)
+    (document, passthrough)
 }
 
 /// Why the `value` of a text column cannot be decoded.
@@ -215,17 +216,20 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
+    use crate::score::document_columns::DocumentColumns;
     use crate::score::format::Format;
     use crate::score::layout::ColumnChoice;
 
     fn records(bytes: &[u8], text: &[&str]) -> Vec<(RowPosition, Result<String, &'static str>)> {
         let text = text.iter().map(|&name| name.to_owned()).collect();
-        let choice = ColumnChoice { text, ..ColumnChoice::default() };
+        let document = DocumentColumns { text, ..DocumentColumns::default() };
+        let choice = ColumnChoice { document, ..ColumnChoice::default() };
         let layout = Layout::new(&[], &choice, Format::Jsonl).unwrap();
         let mut reader = JsonlReader::new(Box::new(Cursor::new(bytes.to_vec())), 1 << 20, "a");
         let mut records = Vec::new();
         while let Some(record) = reader.next(&layout).unwrap() {
-            let text = record.text.map(|text| text.to_string()).map_err(|error| error.code());
+            let text = record.document.map(|document| document.checked(100).unwrap().as_str().to_owned());
+            let text = text.map_err(|error| error.code());
             records.push((record.origin.position, text));
         }
         records

@@ -1,7 +1,5 @@
 //! The interface of all readers.
 
-use std::sync::Arc;
-
 use crate::score::error::{RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
 use crate::score::row::Record;
@@ -23,19 +21,6 @@ pub trait Reader: Send {
     /// Whether the sender of a piped source may wait for the answers to what was read so far.
     fn is_awaited(&self) -> bool {
         false
-    }
-}
-
-/// The text of a row: those of its parts that are not blank, joined by an empty line.
-pub fn joined(parts: &[Option<String>], layout: &Layout) -> Result<Arc<str>, RowError> {
-    let full: Vec<&str> = parts.iter().flatten().map(String::as_str).filter(|part| !part.trim().is_empty()).collect();
-    match full.as_slice() {
-        [] => {
-            let columns = layout.text.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", ");
-            Err(RowError::NoText(format!("{columns} missing or empty")))
-        }
-        [only] => Ok((*only).into()),
-        several => Ok(several.join("\n\n").into()),
     }
 }
 

@@ -7,7 +7,8 @@ use arrow::datatypes::{DataType, Field};
 
 use super::bytes::Bytes;
 use super::csv_rows::{CsvRow, CsvRows, Syntax};
-use super::reader::{Reader, joined, utf8};
+use super::reader::{Reader, utf8};
+use crate::score::document_columns::RowDocument;
 use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition, json_string};
@@ -115,11 +116,11 @@ impl Reader for SeparatedReader {
     fn next(&mut self, layout: &Layout) -> Result<Option<Record>, ScoreError> {
         let Some(row) = self.read()? else { return Ok(None) };
         let origin = Origin { file: Arc::clone(&self.name), position: RowPosition::Line(row.line) };
-        let (text, passthrough) = match self.values(row) {
-            Ok(values) => (text_of(&self.header, &values, layout), passthrough_of(&self.header, values, layout)),
+        let (document, passthrough) = match self.values(row) {
+            Ok(values) => (document_of(&self.header, &values, layout), passthrough_of(&self.header, values, layout)),
             Err(error) => (Err(error), Fields::new()),
         };
-        Ok(Some(Record { origin, text, passthrough: Passthrough::Fields(passthrough) }))
+        Ok(Some(Record { origin, document, passthrough: Passthrough::Fields(passthrough) }))
     }
 
     fn n_read(&self) -> u64 {
@@ -127,10 +128,9 @@ impl Reader for SeparatedReader {
     }
 }
 
-fn text_of(header: &[String], values: &[String], layout: &Layout) -> Result<Arc<str>, RowError> {
-    let value_of =
-        |column: &String| header.iter().position(|name| name == column).and_then(|at| values.get(at)).cloned();
-    joined(&layout.text.iter().map(value_of).collect::<Vec<_>>(), layout)
+fn document_of(header: &[String], values: &[String], layout: &Layout) -> Result<RowDocument, RowError> {
+    let value_of = |column: &str| header.iter().position(|name| name == column).and_then(|at| values.get(at)).cloned();
+    layout.document.document(layout.document.names().map(value_of).collect())
 }
 
 fn passthrough_of(header: &[String], values: Vec<String>, layout: &Layout) -> Fields {
@@ -158,8 +158,8 @@ mod tests {
         let layout = Layout::new(&[columns], &ColumnChoice::default(), Format::Csv).unwrap();
         let mut records = Vec::new();
         while let Some(record) = reader.next(&layout).unwrap() {
-            let text = record.text.as_deref().map(str::to_owned).map_err(RowError::code);
-            records.push((record.origin.position, record.passthrough.id(), text));
+            let text = record.document.map(|document| document.checked(100).unwrap().as_str().to_owned());
+            records.push((record.origin.position, record.passthrough.id(), text.map_err(|error| error.code())));
         }
         records
     }

@@ -57,12 +57,12 @@ impl Reader for TextsReader {
             let kept = text.as_ref().map_or_else(|_| RawValue::NULL.to_owned(), |text| json_string(text));
             passthrough.push((column.to_owned(), kept));
         }
-        let text = text.and_then(|text| match text.trim().is_empty() {
+        let document = text.and_then(|text| match text.trim().is_empty() {
             true => Err(RowError::NoText("the file is empty".to_owned())),
-            false => Ok(text.into()),
+            false => Ok(layout.document.document_of_file(text)),
         });
         let origin = Origin { file: name.into(), position: RowPosition::Whole };
-        Ok(Some(Record { origin, text, passthrough: Passthrough::Fields(passthrough) }))
+        Ok(Some(Record { origin, document, passthrough: Passthrough::Fields(passthrough) }))
     }
 
     fn n_read(&self) -> u64 {

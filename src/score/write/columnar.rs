@@ -16,8 +16,9 @@ use serde_json::Value;
 use crate::classify::answer::{AnswerEntity, AnswerGroup, AnswerModels, AnswerTopic, AnswerUsage};
 use crate::models::registry::Assignment;
 use crate::score::answer_columns::{ERROR, EVIDENCE_METHOD, GROUPS};
+use crate::score::column_types::is_string;
 use crate::score::error::ReadError;
-use crate::score::layout::{Layout, is_string};
+use crate::score::layout::Layout;
 use crate::score::row::{Fields, FinishedRow, Passthrough, plain_text};
 use crate::text::files::standard_json;
 
@@ -166,15 +167,19 @@ fn answer_schema(models: &Assignment, layout: &Layout) -> Schema {
     let flag = |name: &str| Field::new(name, DataType::Boolean, true);
     let group = |name: &str, fields: Vec<Field>| Field::new(name, DataType::Struct(fields.into()), true);
     let list = |name: &str, fields| Field::new(name, DataType::List(Arc::new(group("element", fields))), true);
+    // A document of several fields: that in which offsets count.
+    let field = || layout.document.has_fields().then(|| text("field"));
+    let with_field = |fields: Vec<Field>| fields.into_iter().chain(field()).collect::<Vec<_>>();
     let passage = || {
         let contribution = Field::new("contribution", DataType::Float32, true);
-        list("evidence", vec![count("start"), count("end"), text("text"), contribution])
+        list("evidence", with_field(vec![count("start"), count("end"), text("text"), contribution]))
     };
     let topics = || {
         let fields = vec![text("label"), score(), flag("accepted"), text("code")];
         list("topics", fields.into_iter().chain(layout.has_evidence.then(passage)).collect())
     };
-    let entities = || list("entities", vec![text("label"), score(), text("text"), count("start"), count("end")]);
+    let entity = || with_field(vec![text("label"), score(), text("text"), count("start"), count("end")]);
+    let entities = || list("entities", entity());
     let evidence_windows = layout.has_evidence.then(|| count("evidence_windows"));
     let counts = [count("characters"), count("tokens"), count("windows")];
     let counts = counts.into_iter().chain(evidence_windows).chain([flag("truncated"), flag("cached")]);
@@ -186,7 +191,8 @@ fn answer_schema(models: &Assignment, layout: &Layout) -> Schema {
     let groups = || {
         let salience = Field::new("salience", DataType::Float32, true);
         let (mentions, may_be) = (values("mentions", DataType::Int64), values("may_be", DataType::Utf8));
-        list(GROUPS, vec![text("name"), text("label"), mentions, count("count"), count("start"), salience, may_be])
+        let of_group = vec![text("name"), text("label"), mentions, count("count"), count("start"), salience, may_be];
+        list(GROUPS, with_field(of_group))
     };
     let lists = [
         models.topics.as_ref().map(|_| topics()),
