@@ -88,6 +88,10 @@ fi
 step 'the same answers on another processor'
 scripts/processors.sh
 
+step 'Label Studio, ninjs and spaCy read what `ressort score` writes'
+environment formats scripts/formats/requirements.txt
+target/formats/bin/python -m scripts.formats.check --ressort "${CARGO_TARGET_DIR:-target}/debug/ressort"
+
 step 'the page and the HTML report in a browser'
 scripts/page/run.sh
 

@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use ressort::classify::request::ClassifyOptions;
 use ressort::evaluate::gold::{Gold, GoldSource};
 use ressort::score::fuzz::{Rewritten, rewrite};
-use ressort::score::{ColumnChoice, Format, Job, OutputChoice, ReadSettings, Target};
+use ressort::score::{ColumnChoice, DocumentColumns, Format, Job, OutputChoice, ReadSettings, Target};
 
 /// By extension, as users name them.
 const FILES: [&str; 10] =
@@ -58,7 +58,11 @@ fn job(path: &Path, options: u8, output: u8) -> Job {
             section: is_set(3),
         },
         columns: ColumnChoice {
-            text: if is_set(4) { vec!["title".into(), "text".into()] } else { Vec::new() },
+            document: DocumentColumns {
+                title: None,
+                lead: None,
+                text: if is_set(4) { vec!["title".into(), "text".into()] } else { Vec::new() },
+            },
             id: None,
             keep_text: is_set(5),
             keep_errors: true,

@@ -229,6 +229,13 @@ impl Answer {
     }
 }
 
+impl AnswerModel {
+    /// Name and version in one word.
+    pub fn versioned(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+}
+
 impl AnswerModels {
     pub fn of(models: &Assignment) -> Self {
         let answer = |model: &Arc<Model>| AnswerModel { name: model.name.clone(), version: model.version.clone() };

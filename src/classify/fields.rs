@@ -44,6 +44,17 @@ impl Fields {
         self.0.iter().map(|(_, span)| span.slice(text).unwrap_or_default().chars().count()).sum()
     }
 
+    /// Each field with its offset in the joined `text`.
+    pub fn starts(&self, text: &str, unit: OffsetUnit) -> Vec<(&'static str, usize)> {
+        let mut offsets = OffsetConverter::new(text, unit);
+        self.0.iter().map(|(name, span)| (*name, offsets.convert(span.start))).collect()
+    }
+
+    /// The value of a field of the joined `text`; `None` where it was blank.
+    pub fn value<'t>(&self, name: &str, text: &'t str) -> Option<&'t str> {
+        self.0.iter().find(|(field, _)| *field == name).and_then(|(_, span)| span.slice(text))
+    }
+
     pub fn title(&self) -> Option<ByteSpan> {
         self.0.iter().find(|(name, _)| *name == FIELD_NAMES[0]).map(|(_, span)| *span)
     }
@@ -92,6 +103,8 @@ mod tests {
         let (text, fields) = Fields::join([Some("Zoë 😀 reist"), Some(" "), Some("Zoë kam nach Köln.")]);
         assert_eq!(&*text, "Zoë 😀 reist\n\nZoë kam nach Köln.");
         assert_eq!((fields.n_characters(&text), fields.title().unwrap().slice(&text)), (29, Some("Zoë 😀 reist")));
+        assert_eq!(fields.starts(&text, OffsetUnit::Codepoint), [("title", 0), ("text", 13)]);
+        assert_eq!((fields.value("text", &text), fields.value("lead", &text)), (Some("Zoë kam nach Köln."), None));
         let mut locator = Locator::new(&text, Some(&fields), OffsetUnit::Codepoint);
         let mut check = |start: usize, end: usize, field: &'static str, expected: (usize, usize, &str)| {
             let found = locator.locate(ByteSpan::new(start, end));

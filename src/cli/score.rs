@@ -35,6 +35,7 @@ Examples:
   ressort score archive/*.jsonl.gz --text-column title --text-column body --output scored.parquet
   ressort score articles/ --section last-line --output scored.jsonl
   ressort score in.csv --keep-text --keep-errors --output out.csv --output-delimiter ';' --output-bom
+  ressort score in.jsonl --output tasks.json --output-format label-studio
   ressort score archive/ --output scored.jsonl --dry-run
   zcat in.jsonl.gz | ressort score - --format jsonl --output - > out.jsonl
 
@@ -53,7 +54,7 @@ pub struct ScoreArgs {
     /// Format of the input; default: by extension (jsonl, csv, tsv, parquet, arrow, arrow-stream, txt)
     #[arg(long)]
     format: Option<Format>,
-    /// Format of the output; default: by extension
+    /// Format of the output; default: by extension. For other tools: label-studio, ninjs, spacy
     #[arg(long, value_name = "FORMAT")]
     output_format: Option<Format>,
     /// The column with the text, repeatable (title and body); values that are not empty are joined by an empty line

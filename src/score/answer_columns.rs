@@ -12,6 +12,9 @@ pub const GROUPS: &str = "groups";
 /// The column that says how evidence was found, where it is requested.
 pub const EVIDENCE_METHOD: &str = "evidence_method";
 
+/// What a task of Label Studio calls the text.
+pub const TASK_NAMES: [&str; 1] = ["text"];
+
 /// The answer's columns in separated values.
 pub const FLAT_NAMES: [&str; 16] = [
     "topic",

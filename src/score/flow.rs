@@ -32,6 +32,8 @@ const MAX_BLOCK_BYTES: usize = 16 * 1024 * 1024;
 pub struct Flow {
     input: Input,
     look_ahead: usize,
+    /// Whether the writer needs the documents.
+    keeps_documents: bool,
     classifier: Arc<Classifier>,
 }
 
@@ -46,18 +48,18 @@ struct Block {
 
 impl Flow {
     pub fn new(prepared: Prepared, classifier: Classifier) -> Self {
-        let look_ahead = prepared.job.look_ahead.max(1);
-        Self { input: Input::new(prepared), look_ahead, classifier: Arc::new(classifier) }
+        let (look_ahead, keeps_documents) = (prepared.job.look_ahead.max(1), prepared.format.is_document());
+        Self { input: Input::new(prepared), look_ahead, keeps_documents, classifier: Arc::new(classifier) }
     }
 
     /// Scores from `start` to the end of the input; returns the destination and the bytes that must follow the last row.
-    pub async fn run(self, start: Start, writer: Writer) -> Result<(Sink, &'static [u8]), ScoreError> {
+    pub async fn run(self, start: Start, writer: Writer) -> Result<(Sink, Vec<u8>), ScoreError> {
         let (blocks, receive_blocks) = mpsc::channel(MAX_BLOCKS_WAITING);
         let (scored, receive_scored) = mpsc::channel(MAX_BLOCKS_WAITING);
         let (input, look_ahead) = (self.input, self.look_ahead);
         let reading = thread("read", move || read_blocks(input, start, look_ahead, &blocks))?;
         let writing = thread("write", move || writer.write_all(receive_scored))?;
-        let result = score_blocks(receive_blocks, self.classifier, scored).await;
+        let result = score_blocks(receive_blocks, self.classifier, self.keeps_documents, scored).await;
         // A writer that stopped also stops the stages before it, and its error is the cause.
         let written = join(writing).await??;
         result?;
@@ -91,12 +93,13 @@ pub async fn join<T>(thread: Thread<T>) -> Result<T, ScoreError> {
 async fn score_blocks(
     blocks: mpsc::Receiver<Result<Block, ScoreError>>,
     classifier: Arc<Classifier>,
+    keeps_documents: bool,
     scored: mpsc::Sender<ScoredBlock>,
 ) -> Result<(), ScoreError> {
     let blocks = stream::unfold(blocks, |mut blocks| async { Some((blocks.recv().await?, blocks)) });
     let score = |block: Result<Block, ScoreError>| {
         let classifier = Arc::clone(&classifier);
-        async { block?.score(classifier).await }
+        async move { block?.score(classifier, keeps_documents).await }
     };
     let mut blocks = std::pin::pin!(blocks.map(score).buffered(MAX_BLOCKS_AT_ONCE));
     while let Some(block) = blocks.next().await {
@@ -110,7 +113,9 @@ async fn score_blocks(
 
 impl Block {
     /// Classifies its documents, the longest first, so that the streams are busy to the end.
-    async fn score(self, classifier: Arc<Classifier>) -> Result<ScoredBlock, ScoreError> {
+    async fn score(self, classifier: Arc<Classifier>, keeps_documents: bool) -> Result<ScoredBlock, ScoreError> {
+        let kept = |text: &Result<CheckedText, RowError>| text.as_ref().ok().filter(|_| keeps_documents).cloned();
+        let documents: Vec<Option<CheckedText>> = self.texts.iter().map(kept).collect();
         let mut texts: Vec<_> = self.texts.into_iter().enumerate().collect();
         texts.sort_by_key(|(_, text)| Reverse(n_bytes(text)));
         let (order, texts): (Vec<usize>, Vec<_>) = texts.into_iter().unzip();
@@ -118,12 +123,12 @@ impl Block {
         let mut answers: Vec<_> = order.into_iter().zip(answers).collect();
         answers.sort_by_key(|(index, _)| *index);
         let mut rows = Vec::with_capacity(answers.len());
-        for ((origin, passthrough), (_, answer)) in self.rows.into_iter().zip(answers) {
+        for (((origin, passthrough), document), (_, answer)) in self.rows.into_iter().zip(documents).zip(answers) {
             match answer {
                 Err(RowError::Classify(source)) if source.ends_run() => {
                     return Err(ScoreError::Predict { origin: origin.to_string(), source });
                 }
-                answer => rows.push(FinishedRow { origin, passthrough, answer }),
+                answer => rows.push(FinishedRow { origin, passthrough, document, answer }),
             }
         }
         Ok(ScoredBlock { rows, end: self.end, n_bytes: self.n_bytes })

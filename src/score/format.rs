@@ -22,6 +22,12 @@ pub enum Format {
     ArrowStream,
     /// One plain text a file.
     Text,
+    /// Tasks with predictions for Label Studio, a JSON array. Only written, as are the next two.
+    LabelStudio,
+    /// One news item in IPTC's ninjs 3.0 a line.
+    Ninjs,
+    /// Documents for spaCy and its displaCy, a JSON array.
+    Spacy,
 }
 
 /// The compression of a whole file.
@@ -32,7 +38,7 @@ pub enum Compression {
 }
 
 /// Name, variant and extensions, in one table.
-const FORMATS: [(&str, Format, &[&str]); 7] = [
+const FORMATS: [(&str, Format, &[&str]); 10] = [
     ("jsonl", Format::Jsonl, &["jsonl", "ndjson"]),
     ("csv", Format::Csv, &["csv"]),
     ("tsv", Format::Tsv, &["tsv", "tab"]),
@@ -40,6 +46,10 @@ const FORMATS: [(&str, Format, &[&str]); 7] = [
     ("arrow", Format::Arrow, &["arrow", "feather", "ipc"]),
     ("arrow-stream", Format::ArrowStream, &["arrows"]),
     ("txt", Format::Text, &["txt"]),
+    // Their files end in `.json`, which tells none of them.
+    ("label-studio", Format::LabelStudio, &[]),
+    ("ninjs", Format::Ninjs, &[]),
+    ("spacy", Format::Spacy, &[]),
 ];
 
 impl Format {
@@ -61,16 +71,36 @@ impl Format {
 
     /// Whether a written row may have any columns, so that those of the input need not be known before.
     pub fn takes_any_columns(self) -> bool {
-        matches!(self, Self::Jsonl)
+        matches!(self, Self::Jsonl) || self.is_document()
+    }
+
+    /// Whether a written row is a document for another tool: its text with the answer.
+    pub fn is_document(self) -> bool {
+        matches!(self, Self::LabelStudio | Self::Ninjs | Self::Spacy)
     }
 
     pub fn is_separated(self) -> bool {
         matches!(self, Self::Csv | Self::Tsv)
     }
 
-    /// All names, for messages.
-    pub fn names() -> String {
-        FORMATS.map(|(name, _, _)| format!("`{name}`")).join(", ")
+    /// The names of all formats.
+    fn names() -> String {
+        Self::names_of(|_| true)
+    }
+
+    /// The names of formats that are read, for messages.
+    pub fn names_of_input() -> String {
+        Self::names_of(|format| !format.is_document())
+    }
+
+    /// The names of formats that are written, for messages.
+    pub fn names_of_output() -> String {
+        Self::names_of(|format| format != Self::Text)
+    }
+
+    fn names_of(is_meant: impl Fn(Self) -> bool) -> String {
+        let meant = FORMATS.iter().filter(|(_, format, _)| is_meant(*format));
+        meant.map(|(name, _, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     }
 }
 

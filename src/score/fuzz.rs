@@ -29,11 +29,11 @@ pub fn rewrite(job: Job) -> Result<Rewritten, ScoreError> {
     let mut rows = Vec::new();
     Input::new(prepared).read(Start::default(), |row| {
         let error = row.text.err().unwrap_or_else(|| RowError::NoText(String::new()));
-        rows.push(FinishedRow { origin: row.origin, passthrough: row.passthrough, answer: Err(error) });
+        rows.push(FinishedRow { origin: row.origin, passthrough: row.passthrough, document: None, answer: Err(error) });
         ControlFlow::Continue(())
     })?;
     let mut bytes = encoder.header().map_err(failed)?;
-    bytes.extend(encoder.rows(&rows).map_err(failed)?);
-    bytes.extend(encoder.footer());
+    bytes.extend(encoder.rows(&rows, 0).map_err(failed)?);
+    bytes.extend(encoder.footer().map_err(failed)?);
     Ok(Rewritten { n_rows: rows.len(), format, bytes })
 }

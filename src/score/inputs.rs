@@ -36,6 +36,12 @@ pub enum Location {
 /// of `written`, which this run writes; these are canonical paths.
 pub fn find_sources(inputs: &[String], format: Option<Format>, written: &[PathBuf]) -> Result<Vec<Source>, ScoreError> {
     let mut sources: Vec<Source> = Vec::new();
+    if let Some(format) = format.filter(|format| format.is_document()) {
+        return Err(ScoreError::usage(format!(
+            "--format: `{format}` is only written; give one of {}",
+            Format::names_of_input()
+        )));
+    }
     for input in inputs {
         if input == "-" {
             sources.push(stdin_source(format)?);
@@ -210,7 +216,7 @@ fn unknown_format(path: &Path) -> ScoreError {
         "xlsx" | "xls" | "ods" => "; save the table as CSV (UTF-8), and name that".to_owned(),
         "bz2" | "xz" | "7z" | "zip" | "tar" | "lz4" | "br" => "; unpack the file, and name what it contains".to_owned(),
         "json" => "; for JSON lines (one object a line) give --format jsonl, and convert a document with an array of rows by `jq -c '.[]' FILE > FILE.jsonl`".to_owned(),
-        _ => format!("; give --format, one of {}", Format::names()),
+        _ => format!("; give --format, one of {}", Format::names_of_input()),
     };
     ScoreError::usage(format!("{}: the extension tells no format{remedy}", path.display()))
 }
@@ -287,6 +293,7 @@ mod tests {
             (at("*.csv"), None, "no file matches"),
             (at(""), None, "no file with a known extension"),
             ("-".to_owned(), None, "give --format"),
+            ("-".to_owned(), Some(Format::Ninjs), "only written; give one of `jsonl`"),
             ("-".to_owned(), Some(Format::Parquet), "cannot be read from standard input"),
         ] {
             let error = find_sources(std::slice::from_ref(&input), format, &[]).unwrap_err();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
-use super::answer_columns::{ERROR, EVIDENCE_METHOD, FLAT_NAMES, GROUPS, NESTED_NAMES};
+use super::answer_columns::{ERROR, EVIDENCE_METHOD, FLAT_NAMES, GROUPS, NESTED_NAMES, TASK_NAMES};
 use super::column_types::{can_be_written, is_binary, is_string, is_text, output_type};
 use super::document_columns::DocumentColumns;
 use super::error::ScoreError;
@@ -85,7 +85,12 @@ impl Layout {
     pub fn new(sources: &[SourceColumns], choice: &ColumnChoice, output: Format) -> Result<Self, ScoreError> {
         let choice = &choice.checked()?;
         let id = choice.id.clone().unwrap_or_else(|| ID.to_owned());
-        let taken = if output.is_separated() { &FLAT_NAMES[..] } else { &NESTED_NAMES[..] };
+        let taken = match output {
+            Format::Csv | Format::Tsv => &FLAT_NAMES[..],
+            Format::LabelStudio => &TASK_NAMES,
+            Format::Ninjs | Format::Spacy => &[],
+            Format::Jsonl | Format::Parquet | Format::Arrow | Format::ArrowStream | Format::Text => &NESTED_NAMES,
+        };
         let ColumnChoice { keep_text, keep_errors, has_groups, has_evidence, .. } = *choice;
         let keep_typed = output.is_columnar();
         let mut layout = Self {

@@ -74,14 +74,14 @@ impl Prepared {
         let (target, format) = (self.job.target.clone(), self.format);
         let arithmetic = models.iter().map(|model| (model.name.clone(), model.arithmetic.as_str())).collect();
         let (sink, footer) = match before.whole {
-            Some(_) => writer.finished(),
+            Some(_) => writer.finished()?,
             None => {
                 let classifier = Classifier { models, options, cache: None, memory: None, shadow: None };
                 let start = Start { position: before.position, n_rows: before.counts.documents + before.counts.errors };
                 Flow::new(self, classifier).run(start, writer).await?
             }
         };
-        let finished = thread("finish", move || finish(sink, footer, &target, format, before.counts.documents))?;
+        let finished = thread("finish", move || finish(sink, &footer, &target, format, before.counts.documents))?;
         let summary = join(finished).await??;
         Ok(Summary { arithmetic, ..summary })
     }

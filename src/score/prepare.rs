@@ -13,6 +13,7 @@ use super::layout::{Columns, Layout, SourceColumns};
 use super::read::{ByteCount, Reader, check_encoding, check_free_columns, open, scan_columns};
 use crate::parts::{errors_path, is_published};
 use crate::system::atomic_file::folder_of;
+use crate::text::span::OffsetUnit;
 
 /// A job whose files and options were checked.
 pub struct Prepared {
@@ -47,6 +48,7 @@ pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
     check_summary(&job, &sources)?;
     let (format, compression) = output_format(&job, &sources)?;
     check_choice(job.output, format)?;
+    check_document(&job, format)?;
     let fingerprints = sources.iter().map(Source::fingerprint).collect::<Result<_, _>>()?;
     let count = ByteCount::default();
     let mut piped = BTreeMap::new();
@@ -89,6 +91,27 @@ fn check_choice(choice: OutputChoice, format: Format) -> Result<(), ScoreError> 
     }
 }
 
+/// Refuses what a format for another tool has no form for.
+fn check_document(job: &Job, format: Format) -> Result<(), ScoreError> {
+    let has_offsets = matches!(format, Format::LabelStudio | Format::Spacy);
+    let has_groups = format == Format::Ninjs;
+    let refused = [
+        (job.columns.keep_text, "--keep-text", "always has the text"),
+        (
+            job.columns.keep_errors,
+            "--keep-errors",
+            "has no form for a row that failed, which is listed with the errors",
+        ),
+        (job.options.evidence, "--evidence", "has no form for evidence"),
+        (job.options.group && !has_groups, "--group", "has no form for groups"),
+        (has_offsets && job.options.offset_unit != OffsetUnit::Codepoint, "--offset-unit", "counts code points"),
+    ];
+    match refused.iter().find(|(is_given, _, _)| format.is_document() && *is_given) {
+        None => Ok(()),
+        Some((_, flag, reason)) => Err(ScoreError::usage(format!("{flag}: `{format}` {reason}; remove the option"))),
+    }
+}
+
 /// The output's format and compression: as given, else by its extension, else (to standard output) that of the input.
 fn output_format(job: &Job, sources: &[Source]) -> Result<(Format, Option<Compression>), ScoreError> {
     let path = match &job.target {
@@ -102,7 +125,10 @@ fn output_format(job: &Job, sources: &[Source]) -> Result<(Format, Option<Compre
     let compression = path.and_then(Compression::of_path);
     let name = job.target.path().display().to_string();
     match job.output.format.or(told) {
-        None => Err(ScoreError::usage(format!("{name}: the extension tells no format; give --output-format"))),
+        None => Err(ScoreError::usage(format!(
+            "{name}: the extension tells no format; give --output-format, one of {}",
+            Format::names_of_output()
+        ))),
         Some(Format::Text) => Err(ScoreError::usage(format!(
             "{name}: scored rows cannot be written as `txt`; choose another extension, or give --output-format"
         ))),

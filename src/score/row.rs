@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::document_columns::RowDocument;
 use super::error::RowError;
 use crate::classify::answer::Answer;
+use crate::classify::request::CheckedText;
 use crate::text::files::standard_json;
 
 /// One row as it was read.
@@ -55,6 +56,8 @@ pub type Fields = Vec<(String, Box<RawValue>)>;
 pub struct FinishedRow {
     pub origin: Origin,
     pub passthrough: Passthrough,
+    /// What was read, where the output needs it.
+    pub document: Option<CheckedText>,
     pub answer: Result<Answer, RowError>,
 }
 

@@ -32,6 +32,7 @@ fn written(kind: &DataType, format: Format) -> Result<(), ReadError> {
             writer.finish()?;
         }
         Format::Jsonl | Format::Csv | Format::Tsv | Format::Text => drop(json_lines(&batch)?),
+        Format::LabelStudio | Format::Ninjs | Format::Spacy => drop(json_lines(&batch)?),
     }
     Ok(())
 }

@@ -62,7 +62,7 @@ struct ErrorLine<'o> {
 
 impl Writer {
     /// Writes all blocks; returns the destination and the bytes that must follow the last row.
-    pub fn write_all(mut self, mut blocks: mpsc::Receiver<ScoredBlock>) -> Result<(Sink, &'static [u8]), ScoreError> {
+    pub fn write_all(mut self, mut blocks: mpsc::Receiver<ScoredBlock>) -> Result<(Sink, Vec<u8>), ScoreError> {
         let (start, seconds_before) = (Instant::now(), self.counts.seconds);
         if self.sink.checkpoint().rows_bytes == 0 {
             let header = self.encoder.header().map_err(|source| self.encode_error(source))?;
@@ -75,16 +75,18 @@ impl Writer {
             self.progress.show(block.n_bytes, &self.counts.to_string());
             self.check_errors()?;
         }
-        Ok(self.finished())
+        self.finished()
     }
 
     /// The destination, when nothing is left to write.
-    pub fn finished(self) -> (Sink, &'static [u8]) {
-        (self.sink, self.encoder.footer())
+    pub fn finished(self) -> Result<(Sink, Vec<u8>), ScoreError> {
+        let footer = self.encoder.footer().map_err(|source| self.encode_error(source))?;
+        Ok((self.sink, footer))
     }
 
     fn write(&mut self, block: &ScoredBlock, seconds: f64) -> Result<(), ScoreError> {
         let mut errors = Vec::new();
+        let n_before = self.counts.documents;
         for row in &block.rows {
             match &row.answer {
                 Ok(answer) => self.counts.add(answer),
@@ -97,7 +99,7 @@ impl Writer {
             }
         }
         self.counts.seconds = seconds;
-        let rows = self.encoder.rows(&block.rows).map_err(|source| self.encode_error(source))?;
+        let rows = self.encoder.rows(&block.rows, n_before).map_err(|source| self.encode_error(source))?;
         self.sink.append(&rows, &errors, block.end, &self.counts)
     }
 

@@ -10,6 +10,7 @@
 //! | `python FILE`, `js FILE` | it is this file, which `scripts/clients/run.sh` runs |
 //! | `json`, `toml` | must parse; a `toml` block is a `ressort.toml` that the service reads |
 //! | `toml config` | a configuration file of `ressort serve` |
+//! | `python`, `xml` | used by `scripts/formats/check.py`, in the extended part of `scripts/test.sh` |
 //!
 //! `RESSORT_UPDATE_DOCS=1 cargo test --test it docs::` writes the answers anew.
 
@@ -96,7 +97,7 @@ fn data_in_the_manual_parses() {
                 "json" => drop(serde_json::from_str::<serde_json::Value>(&block.text).expect(&at)),
                 "toml" => settings_are_known(&block.text, &at),
                 "toml config" => configuration_is_known(&block.text, &at),
-                "sh" | "sh run" | "text" | "json output" | "text output" => {}
+                "sh" | "sh run" | "text" | "json output" | "text output" | "python" | "xml" => {}
                 other if other.starts_with("python ") || other.starts_with("js ") => is_file(&block, &at),
                 other => panic!("{at}: no rule for blocks tagged `{other}`"),
             }

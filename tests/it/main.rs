@@ -34,6 +34,7 @@ mod request_memory;
 mod requests;
 mod resume;
 mod score;
+mod score_documents;
 mod score_fields;
 mod score_files;
 mod score_limits;

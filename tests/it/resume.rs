@@ -55,20 +55,22 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     write_rows(&dir);
     let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
-    for format in ["jsonl", "csv", "jsonl.gz", "arrows", "arrow", "parquet"] {
+    let tasks = ["--output-format", "label-studio"];
+    let formats = ["jsonl", "csv", "jsonl.gz", "arrows", "arrow", "parquet"].map(|format| (format, &[][..]));
+    for (format, flags) in formats.into_iter().chain([("json", &tasks[..]), ("json.zst", &tasks)]) {
         let (whole, killed) = (format!("whole.{format}"), format!("killed.{format}"));
-        assert_eq!(command(&dir, &whole, &[]).output().unwrap().status.code(), Some(3), "{format}");
+        assert_eq!(command(&dir, &whole, flags).output().unwrap().status.code(), Some(3), "{format}");
         let parts = dir.path().join(format!("{killed}.parts"));
         let mut n_kills = 0;
         for n_rows in [0, 1, 100, 101, 250, 390] {
-            let mut process = command(&dir, &killed, &[]).spawn().unwrap();
+            let mut process = command(&dir, &killed, flags).spawn().unwrap();
             n_kills += u32::from(kill_at(&mut process, &parts, n_rows));
             let shown = std::fs::read(dir.path().join(&killed)).ok();
             assert!(shown.is_none_or(|shown| shown == read(&whole)), "{format}: half an output is shown");
         }
         assert!(n_kills >= 4, "{format}: {n_kills} kills");
         if parts.exists() {
-            let (code, message) = outcome(&command(&dir, &killed, &[]).output().unwrap());
+            let (code, message) = outcome(&command(&dir, &killed, flags).output().unwrap());
             assert_eq!(code, 3, "{format}: {message}");
         }
         assert!(read(&whole) == read(&killed), "{format}: the killed run's output differs");
@@ -76,6 +78,9 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_bytes() {
         assert_eq!(errors(&whole), errors(&killed), "{format}");
         assert!(!parts.exists(), "{format}: the parts are left over");
     }
+    let tasks: Vec<Value> = serde_json::from_slice(&read("killed.json")).unwrap();
+    assert_eq!(tasks.len(), N_ROWS - N_ROWS / 50);
+    assert_eq!(zstd::decode_all(&*read("killed.json.zst")).unwrap(), read("killed.json"));
 }
 
 #[test]

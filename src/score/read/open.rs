@@ -125,6 +125,7 @@ fn read_as(
             }
         }
         Format::Parquet | Format::Text => unreachable!("these are opened by path"),
+        Format::LabelStudio | Format::Ninjs | Format::Spacy => unreachable!("`find_sources` refuses these"),
     })
 }
 

@@ -3,15 +3,21 @@
 
 mod assemble;
 mod columnar;
+mod documents;
 mod jsonl;
+mod label_studio;
 mod names;
+mod ninjs;
+mod scored;
 mod separated;
+mod spacy;
 
 pub use assemble::assemble;
 
 use arrow::datatypes::SchemaRef;
 
 use self::columnar::ColumnarEncoder;
+use self::documents::DocumentEncoder;
 use self::separated::SeparatedEncoder;
 use super::error::ReadError;
 use super::format::{Compression, Format};
@@ -33,6 +39,7 @@ enum Kind {
     Separated(SeparatedEncoder),
     /// An Arrow stream, from which Parquet and Arrow files are assembled at the end.
     Columnar(ColumnarEncoder),
+    Documents(DocumentEncoder),
 }
 
 impl Encoder {
@@ -62,6 +69,9 @@ impl Encoder {
             Format::Parquet | Format::Arrow | Format::ArrowStream => {
                 Kind::Columnar(ColumnarEncoder::new(&passthrough, models, layout)?)
             }
+            Format::LabelStudio | Format::Ninjs | Format::Spacy => {
+                Kind::Documents(DocumentEncoder { format, kinds: Kinds::of(models) })
+            }
             Format::Jsonl | Format::Text => Kind::Jsonl,
         };
         Ok(Self { kind, compression, keep_errors })
@@ -73,25 +83,28 @@ impl Encoder {
             Kind::Jsonl => Vec::new(),
             Kind::Separated(encoder) => encoder.header()?,
             Kind::Columnar(encoder) => encoder.header().to_vec(),
+            Kind::Documents(encoder) => encoder.header().to_vec(),
         })
     }
 
-    /// The rows of a chunk; those that failed are left out unless they are kept.
-    pub fn rows(&self, rows: &[FinishedRow]) -> Result<Vec<u8>, ReadError> {
+    /// The rows of a chunk; those that failed are left out unless they are kept. `n_before` rows were scored before them.
+    pub fn rows(&self, rows: &[FinishedRow], n_before: u64) -> Result<Vec<u8>, ReadError> {
         let rows: Vec<&FinishedRow> = rows.iter().filter(|row| self.keep_errors || row.answer.is_ok()).collect();
         self.compressed(match &self.kind {
             Kind::Jsonl => jsonl::rows(&rows)?,
             Kind::Separated(encoder) => encoder.rows(&rows)?,
             Kind::Columnar(encoder) => encoder.rows(&rows)?,
+            Kind::Documents(encoder) => encoder.rows(&rows, n_before == 0)?,
         })
     }
 
     /// The bytes after the last row.
-    pub fn footer(&self) -> &'static [u8] {
-        match &self.kind {
-            Kind::Columnar(_) => columnar::END_OF_STREAM,
-            Kind::Jsonl | Kind::Separated(_) => &[],
-        }
+    pub fn footer(&self) -> Result<Vec<u8>, ReadError> {
+        self.compressed(match &self.kind {
+            Kind::Columnar(_) => columnar::END_OF_STREAM.to_vec(),
+            Kind::Documents(encoder) => encoder.footer().to_vec(),
+            Kind::Jsonl | Kind::Separated(_) => Vec::new(),
+        })
     }
 
     /// Each chunk is a gzip member or a zstd frame; decompressors read them one after another.

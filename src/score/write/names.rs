@@ -16,15 +16,20 @@ pub fn of_entities(kinds: &Kinds, entities: &[AnswerEntity]) -> [String; 3] {
 
 /// `names` in their order, each once, joined by [`SEPARATOR`]. A separator or white space within a name becomes one space.
 pub fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    unique(names, |char| char.is_whitespace() || char == SEPARATOR).join(&SEPARATOR.to_string())
+}
+
+/// `names` in their order, each once. What `is_gap` becomes one space.
+pub fn unique<'n>(names: impl Iterator<Item = &'n str>, is_gap: impl Fn(char) -> bool) -> Vec<String> {
     let mut known: Vec<String> = Vec::new();
     for name in names {
-        let words = name.split(|char: char| char.is_whitespace() || char == SEPARATOR).filter(|word| !word.is_empty());
+        let words = name.split(&is_gap).filter(|word| !word.is_empty());
         let name = words.collect::<Vec<_>>().join(" ");
         if !known.contains(&name) {
             known.push(name);
         }
     }
-    known.join(&SEPARATOR.to_string())
+    known
 }
 
 #[cfg(test)]

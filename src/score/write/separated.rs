@@ -69,9 +69,7 @@ impl SeparatedEncoder {
         let accepted = || topics.iter().filter(|topic| topic.accepted);
         let label = |topic: Option<&AnswerTopic>| topic.map(|topic| topic.label.clone()).unwrap_or_default();
         let score = |topic: Option<&AnswerTopic>| json_or_nothing(topic.map(|topic| topic.score).as_ref());
-        let model = |model: &Option<AnswerModel>| {
-            model.as_ref().map(|model| format!("{}@{}", model.name, model.version)).unwrap_or_default()
-        };
+        let model = |model: &Option<AnswerModel>| model.as_ref().map(AnswerModel::versioned).unwrap_or_default();
         let [persons, places, organisations] = of_entities(&self.kinds, answer.entities.as_deref().unwrap_or_default());
         Ok([
             label(accepted().next()),
