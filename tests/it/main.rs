@@ -18,6 +18,7 @@ mod documents;
 mod drift;
 mod evaluate;
 mod evaluate_metrics;
+mod evidence;
 mod folders;
 mod gold;
 mod graph_scores;
