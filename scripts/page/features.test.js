@@ -2,8 +2,11 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { example, launch, models, openPage, result, serve } from "./support.js";
+import { example, launch, models, openPage, result, root, serve } from "./support.js";
 
 let browser, server;
 before(async () => ([browser, server] = await Promise.all([launch(), serve(models)])));
@@ -86,7 +89,7 @@ test("a group filters the text and goes from mention to mention", async () => {
   const { page, check } = await openPage(browser, server.url);
   await example(page, 0);
   const group = page.locator(".group", { hasText: "Rostock" });
-  assert.match(await group.textContent(), /Rostock.*2 Fundstellen/);
+  assert.match(await group.textContent(), /Rostock.*2 Fundstellen, Gewicht \d+\s%$/);
   await group.click();
   assert.equal(await page.locator(".group[aria-pressed=true]").count(), 1);
   assert.equal(await page.evaluate(() => document.activeElement.className), "group");
@@ -121,6 +124,38 @@ test("a click on a topic shows the passages that carry it, in the list and in th
   await page.locator("button.topic-row").nth(1).click();
   assert.deepEqual(await highlighted(), []);
   await check();
+});
+
+test("passages that take runs wait for a click, and tokens without aggregation are shown", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ressort-page-"));
+  cpSync(`${root}/tests/models/lexicon-ner`, join(folder, "tokens"), { recursive: true });
+  writeFileSync(join(folder, "tokens/ressort.toml"), '[entities]\naggregation = "none"\n');
+  const others = await serve(["--model", `${root}/tests/models/lexicon-topics`, "--model", join(folder, "tokens")]);
+  const { page, requests, check } = await openPage(browser, others.url);
+  const asked = () => requests.filter(request => request.method() === "POST").map(request => request.postDataJSON()).map(({ evidence, group }) => [evidence, group]);
+  await page.locator("#input").fill("Die Wahl im Bundestag kommt. Das Spiel war gut. Angela Merkel war in Berlin, Berlin.");
+  await page.locator("#submit").click();
+  await result(page);
+  assert.deepEqual(asked(), [[undefined, undefined]]);
+  assert.ok((await texts(page, ".entity")).includes("Berlin"), await texts(page, ".entity"));
+  assert.match(await page.locator(".group", { hasText: "Berlin" }).textContent(), /2 Fundstellen$/);
+  assert.equal(await page.locator(".salience").count(), 0);
+  assert.equal(await page.locator("button.topic-row").count(), 0);
+  await page.locator("#explain").click();
+  await page.waitForSelector("button.topic-row");
+  assert.deepEqual(asked()[1], [true, undefined]);
+  await page.waitForFunction(() => document.activeElement.className === "topic-row");
+  await page.keyboard.press("Enter");
+  assert.ok((await page.locator(".passages:not([hidden]) .passage").count()) > 1);
+  assert.ok(await page.locator("#explain").isHidden());
+  // Another text is another price.
+  await page.locator("#input").fill("Die Wahl kommt.");
+  await page.locator("#submit").click();
+  await page.waitForFunction(() => document.querySelector("#texts").textContent === "Die Wahl kommt.");
+  assert.deepEqual(asked()[2], [undefined, undefined]);
+  await check();
+  await others.stop();
+  rmSync(folder, { recursive: true });
 });
 
 test("mentions of one entity are one group, under the fullest name", async () => {

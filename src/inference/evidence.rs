@@ -9,6 +9,7 @@ use std::ops::Range;
 use ndarray::ArrayView2;
 
 use crate::inference::tokenize::Tokens;
+use crate::manifest::task::Pooling;
 use crate::text::sentences::{StartKind, starts};
 use crate::text::span::ByteSpan;
 
@@ -30,6 +31,16 @@ pub enum EvidenceMethod {
     Exact,
     /// Each passage was left out once.
     Occlusion,
+}
+
+impl EvidenceMethod {
+    /// The method for a head whose logits are pooled in this way.
+    pub fn of(pooling: Pooling) -> Self {
+        match pooling {
+            Pooling::TokenMean => Self::Exact,
+            Pooling::Mean | Pooling::Max | Pooling::First => Self::Occlusion,
+        }
+    }
 }
 
 /// A sentence that was read.

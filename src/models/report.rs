@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::inference::evidence::EvidenceMethod;
 use crate::manifest::tags::entity_labels;
 use crate::manifest::text_rules::ALL_RULES;
 use crate::manifest::{LabelDescriptions, TopicLabel};
@@ -26,6 +27,14 @@ pub struct ModelReport {
     /// What labels mean, by label and language tag.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub label_descriptions: LabelDescriptions,
+    /// How the evidence of topics is found: `exact` at no cost, or by `occlusion`, which reads a text again for each sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub evidence: Option<&'static str>,
+    /// How tokens become entities, for requests that do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub aggregation: Option<&'static str>,
     /// `model_type` of the `config.json`.
     pub family: String,
     pub precision: String,
@@ -119,6 +128,8 @@ impl ModelReport {
             tasks: manifest.tasks().into_iter().map(|task| task.into_str()).collect(),
             labels: ModelLabels::of(model),
             label_descriptions: manifest.descriptions.clone(),
+            evidence: model.pipeline.topics.as_ref().map(|head| EvidenceMethod::of(head.pooling).into_str()),
+            aggregation: model.pipeline.entities.as_ref().map(|head| head.aggregation.into_str()),
             family: manifest.family.clone(),
             precision: manifest.graph.precision.to_string(),
             max_length: manifest.max_length,

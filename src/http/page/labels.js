@@ -9,6 +9,9 @@ const FIXED = { PER: 0, LOC: 1, ORG: 2, OTH: 3, MISC: 3, PERSON: 0, GPE: 1, LOCA
 export const baseLabel = label => label.replace(/(deriv|part)$/, "");
 export const isDerived = label => label !== baseLabel(label);
 
+/** The label that a tag of a token stands for: `B-LOC` is `LOC`. */
+const typeOf = tag => tag.replace(/^[BIESLU]-/, "");
+
 /** A colour for each kind of entity: that of its kind, else the next free one. */
 export function labelColours(models) {
   const colours = new Map();
@@ -16,12 +19,12 @@ export function labelColours(models) {
   const free = [...Array(N_COLOURS).keys()].filter(colour => ![...bases].some(base => FIXED[base] === colour));
   let next = 0;
   for (const base of bases) colours.set(base, FIXED[base] ?? free[next++ % Math.max(1, free.length)] ?? 0);
-  return label => colours.get(baseLabel(label)) ?? 7;
+  return label => colours.get(baseLabel(label)) ?? colours.get(baseLabel(typeOf(label))) ?? 7;
 }
 
 /** The meaning of a label in the page's language, where a model tells it. */
 export function meaning(model, label) {
-  const descriptions = model?.label_descriptions?.[label];
+  const descriptions = model?.label_descriptions?.[label] ?? model?.label_descriptions?.[typeOf(label)];
   return descriptions?.[language] ?? descriptions?.en ?? descriptions?.de ?? "";
 }
 

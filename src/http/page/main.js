@@ -12,19 +12,24 @@ const RESULT_DELAY_MS = 150;
 
 const view = new ResultView();
 const page = { models: [], active: {}, text: null, problem: null, allTopics: false, running: null };
+/** The models whose passages were asked for although that takes runs, for this text. */
+const explained = new Set();
 
-/** What is asked of a model; of the active ones without a name. */
-function requestFor(name) {
+/** What is asked of a model; of the active ones without a name. What the page shows of the first model only, only that is asked. */
+function requestFor(name, isFirst) {
   const model = page.models.find(of => of.name === name);
   const tasks = model?.tasks ?? Object.keys(page.active);
-  const topicModel = page.models.find(of => of.name === (name || page.active.topics));
+  const named = task => page.models.find(of => of.name === (name || page.active[task]));
+  const topicModel = named("topics");
   const labels = topicModel?.labels.topics ?? [];
   const request = { text: page.text, threshold: { entities: Number(byId("threshold").value) } };
   if (model) request.models = Object.fromEntries(tasks.map(task => [task, name]));
   if (model && tasks.length < 2) request.tasks = tasks;
   const asked = request.tasks ?? tasks;
-  if (asked.includes("topics")) request.evidence = true;
-  if (asked.includes("entities")) request.group = true;
+  // Passages of other models take runs, so they wait for a click. Single tokens, as some models give them, make no groups.
+  const isFree = topicModel?.evidence === "exact";
+  if (isFirst && asked.includes("topics") && (isFree || explained.has(topicModel?.name))) request.evidence = true;
+  if (isFirst && asked.includes("entities") && named("entities")?.aggregation !== "none") request.group = true;
   if (page.allTopics && labels.length > 0) request.top_k = labels.length;
   if (labels.some(label => label.names?.[language])) request.label_language = language;
   return request;
@@ -45,7 +50,7 @@ async function run(isNew = false) {
     const second = byId("second").value;
     const results = [];
     for (const name of [byId("model").value, ...(second ? [second] : [])]) {
-      const request = requestFor(name);
+      const request = requestFor(name, results.length === 0);
       const known = isNew ? null : view.results.find(result => JSON.stringify(result.request) === JSON.stringify(request));
       results.push(known ? { ...known, answer: known.sent } : { ...(await classify(request, running.signal)), request });
     }
@@ -81,6 +86,7 @@ function submit() {
   if (page.text !== byId("input").value) view.forget();
   page.text = byId("input").value;
   page.allTopics = false;
+  explained.clear();
   run(true);
 }
 
@@ -237,6 +243,12 @@ function setUpResult() {
   byId("all-topics").addEventListener("click", () => {
     page.allTopics = !page.allTopics;
     run();
+  });
+  byId("explain").addEventListener("click", async () => {
+    explained.add(view.results[0].model?.name);
+    await run();
+    // The button is gone, so the focus goes to what it has brought.
+    byId("topics").querySelector("button")?.focus();
   });
   for (const button of document.querySelectorAll("[data-language]")) {
     button.addEventListener("click", () => {

@@ -2,12 +2,19 @@
 
 import { element } from "./dom.js";
 import { baseLabel, isDerived, meaning } from "./labels.js";
-import { count, score, words } from "./words.js";
+import { count, percent, score, words } from "./words.js";
 
-/** The groups of an answer, each with its entities. */
+/** The groups of an answer, each with its entities. Without groups, entities of one label and text belong together. */
 export function groupsOf(answer) {
   const entities = answer.entities ?? [];
-  return (answer.groups ?? []).map(group => ({ ...group, entities: group.mentions.map(mention => entities[mention]) }));
+  if (answer.groups) return answer.groups.map(group => ({ ...group, entities: group.mentions.map(mention => entities[mention]) }));
+  const groups = new Map();
+  for (const entity of entities) {
+    const key = `${entity.label} ${entity.text}`;
+    if (!groups.has(key)) groups.set(key, { name: entity.text, label: entity.label, entities: [] });
+    groups.get(key).entities.push(entity);
+  }
+  return [...groups.values()];
 }
 
 /** A group as a row: a button that filters, and while it does one that goes to the next mention. */
@@ -18,7 +25,8 @@ export function groupRow(group, { colourOf, isChosen, onChoose, onNext }) {
     element("span", { class: "group-name", lang: "de" }, group.name),
     element("span", { class: `tag colour-${colourOf(group.label)}${isDerived(group.label) ? " derived" : ""}` }, group.label),
     element("span", { class: "count", "aria-hidden": "true" }, count(n)),
-    element("span", { class: "hidden" }, `, ${words.mentions(n, count(n))}`));
+    element("span", { class: "hidden" }, `, ${words.mentions(n, count(n))}`),
+    group.salience !== undefined && element("span", { class: "salience", title: words.salience }, element("span", { class: "hidden" }, `, ${words.salience} `), percent(group.salience)));
   const next = n > 1 && isChosen && element("button", { type: "button", class: "small next", onclick: onNext }, position, element("span", { class: "hidden" }, `, ${words.nextMention}`));
   const row = element("li", {}, name, next);
   row.showPosition = at => (position.textContent = words.mentionOf(count(at), count(n)));

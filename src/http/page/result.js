@@ -90,6 +90,9 @@ export class ResultView {
     byId("topics").replaceChildren(...rows);
     const hasEvidence = answer.topics.some(topic => topic.evidence);
     byId("topics-note").textContent = answer.topics.length === 0 ? words.noTopics : hasEvidence ? words.topicsNote : words.topicsNotePlain;
+    const explain = byId("explain");
+    explain.hidden = hasEvidence || model?.evidence !== "occlusion" || !answer.topics.some(topic => topic.accepted);
+    explain.textContent = words.explain;
     const n = model?.labels.topics?.length ?? 0;
     const isAll = results[0].request.top_k !== undefined;
     const all = byId("all-topics");
@@ -143,6 +146,7 @@ export class ResultView {
     const n = answer.entities.length;
     byId("names-count").textContent = words.namesCount(n, count(n));
     this.groups = groupsOf(answer);
+    byId("groups-note").hidden = !answer.groups;
     if (!this.groups.some(group => keyOfGroup(group) === this.chosen)) this.chosen = null;
     const legend = labelCounts(answer.entities, entityModel).map(([label, of]) =>
       legendRow(label, of, { model: entityModel, colourOf: this.colourOf, isShown: !this.hiddenLabels.has(label), onToggle: event => this.toggleLabel(label, event.currentTarget) }));

@@ -26,6 +26,7 @@ const formatted = options => value => new Intl.NumberFormat(language, options).f
 
 export const score = formatted({ minimumFractionDigits: 2, maximumFractionDigits: 2 });
 export const count = formatted({ maximumFractionDigits: 0 });
+export const percent = formatted({ style: "percent", maximumFractionDigits: 0 });
 export const signed = formatted({ minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "exceptZero" });
 
 export function duration(milliseconds) {
