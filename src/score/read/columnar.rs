@@ -14,6 +14,7 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::bytes::{ByteCount, Bytes};
 use super::numbers::check_value;
+use super::parquet_file::ParquetFile;
 use super::reader::{Reader, utf8};
 use super::slices::{Slice, Slices};
 use super::times::lost_times;
@@ -62,6 +63,7 @@ enum PassthroughBatch {
 impl ColumnarReader {
     pub fn of_parquet(file: File, name: &str, count: ByteCount, max_row_bytes: usize) -> Result<Self, ReadError> {
         let n_bytes = file.metadata()?.len();
+        let file = ParquetFile(file);
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
         let batch_size = batch_size(metadata.metadata(), max_row_bytes)?;
         let n_rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);

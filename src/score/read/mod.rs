@@ -6,6 +6,7 @@ mod csv_rows;
 mod jsonl;
 mod numbers;
 mod open;
+mod parquet_file;
 mod reader;
 mod scan;
 mod separated;
