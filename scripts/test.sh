@@ -35,6 +35,8 @@ cargo fmt --check
 
 step 'lints'
 cargo clippy --locked --all-targets --quiet -- -D warnings
+# The fuzz targets form another workspace, which the line above does not check.
+CARGO_TARGET_DIR=$PWD/target cargo check --locked --quiet --manifest-path fuzz/Cargo.toml
 
 step 'docs'
 RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --quiet

@@ -59,7 +59,7 @@ fn job(path: &Path, options: u8, output: u8) -> Job {
         },
         columns: ColumnChoice {
             document: DocumentColumns {
-                title: None,
+                title: (output & 8 != 0).then(|| "title".into()),
                 lead: None,
                 text: if is_set(4) { vec!["title".into(), "text".into()] } else { Vec::new() },
             },
