@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequestParts, Path as UrlPath, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,6 +17,7 @@ use super::body::JsonBody;
 use super::description::problems::{AdminProblems, RemovalProblems, ShadowProblems};
 use super::description::requests::{ModelNamesBody, ShadowRequest};
 use super::error::{Code, Problem};
+use super::in_path::InPath;
 use super::json::{Expected, Field, FromJson};
 use super::models::ActiveBody;
 use super::schema::ModelNames;
@@ -66,23 +66,6 @@ impl FromJson for ShadowBody {
     }
 }
 
-/// The name of a model in the address.
-pub struct ModelName(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for ModelName {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let UrlPath(name) = UrlPath::from_request_parts(parts, state).await.map_err(|_| {
-            Problem::new(
-                Code::InvalidRequest,
-                "the name of the model in the address is not UTF-8; write `ü` as `%C3%BC`",
-            )
-        })?;
-        Ok(Self(name))
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveQuery {
@@ -98,7 +81,7 @@ pub struct RemoveQuery {
     params(("name" = String, Path, description = "The name of the model, and of its folder", example = "ressort-mini")),
     responses((status = 200, description = "The model answers", body = PutBody), AdminProblems)
 )]
-pub async fn put_model(State(app): State<Arc<App>>, ModelName(name): ModelName) -> Result<Json<PutBody>, Problem> {
+pub async fn put_model(State(app): State<Arc<App>>, InPath(name): InPath<String>) -> Result<Json<PutBody>, Problem> {
     to_its_end(async move {
         let (wanted, named) = (Arc::clone(&app), name);
         let spec = background::run(move || contained_model(&wanted, &named)).await.map_err(RegistryError::from)??;
@@ -145,16 +128,16 @@ pub async fn rollback(State(app): State<Arc<App>>) -> Result<Json<SwitchBody>, P
 )]
 pub async fn remove_model(
     State(app): State<Arc<App>>,
-    ModelName(name): ModelName,
+    InPath(name): InPath<String>,
     query: Result<Query<RemoveQuery>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
     let Query(RemoveQuery { forget_rollback }) =
         query.map_err(|error| Problem::new(Code::InvalidRequest, error.body_text()))?;
-    remove(app, ModelName(name), forget_rollback).await
+    remove(app, name, forget_rollback).await
 }
 
 /// Removes a model that is not in use. One that a rollback would activate is removed with `forget_rollback` only.
-pub async fn remove(app: Arc<App>, ModelName(name): ModelName, forget_rollback: bool) -> Result<StatusCode, Problem> {
+pub async fn remove(app: Arc<App>, name: String, forget_rollback: bool) -> Result<StatusCode, Problem> {
     to_its_end(async move {
         let is_shadow =
             |model: &Model| app.shadow.load().as_ref().is_some_and(|shadow| std::ptr::eq(&*shadow.model, model));

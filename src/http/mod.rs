@@ -16,6 +16,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod health;
+mod in_path;
 mod jobs;
 mod json;
 mod keys;

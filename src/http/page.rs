@@ -1,13 +1,15 @@
 //! `GET /`: a page to try the service with. It is made of the files in `page/`, and loads nothing from other hosts.
 
 use axum::Router;
-use axum::extract::{OriginalUri, Path};
+use axum::extract::OriginalUri;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::description::problems::PageProblems;
+use super::in_path::InPath;
 use super::no_route;
 
 /// Nothing inline, nothing from elsewhere. A form is sent by the script only, so that no text gets into an address.
@@ -55,11 +57,15 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/", get(page)).route("/page/{file}", get(file))
 }
 
-async fn page() -> Response {
+#[utoipa::path(
+    get, path = "/", operation_id = "get_page", tag = "service", summary = "A page to try the service with", security(()),
+    responses((status = 200, description = "The page", body = String, content_type = "text/html"), PageProblems)
+)]
+pub async fn page() -> Response {
     send(HTML, PAGE)
 }
 
-async fn file(uri: OriginalUri, Path(name): Path<String>) -> Response {
+async fn file(uri: OriginalUri, InPath(name): InPath<String>) -> Response {
     match FILES.iter().find(|(known, ..)| *known == name) {
         Some((_, media_type, content)) => send(media_type, content),
         None => no_route(uri).await.into_response(),

@@ -2,45 +2,32 @@
 //!
 //! A request need not say its task. See [`chosen_task`].
 
+mod bodies;
+
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 
+use self::bodies::{
+    EntityGroup, HuggingFaceAnswer, HuggingFaceBody, LabelScore, OutputFunction, PipelineTask, PipelineTaskName,
+};
 use super::super::app::App;
 use super::super::body::{MediaTypes, utf8};
 use super::super::error::{Code, Problem};
+use super::super::in_path::InPath;
 use super::super::json::{Expected, Field, Object};
 use super::call::{Call, Texts, answer, assign, texts};
-use crate::classify::answer::{Answer, AnswerEntity, AnswerTopic};
+use super::problems::HuggingFaceProblems;
+use crate::classify::answer::{Answer, AnswerTopic};
 use crate::inference::decode::{sigmoid, softmax};
 use crate::manifest::tags::entity_labels;
 use crate::manifest::task::{AggregationStrategy, Task, Tasks};
 use crate::models::load::Model;
-use crate::system::choice::{UnknownWord, shortened, suggestion};
-
-/// A task under the name that Hugging Face gives it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
-#[strum(parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<PipelineTask>)]
-enum PipelineTask {
-    #[strum(to_string = "text-classification", serialize = "sentiment-analysis")]
-    TextClassification,
-    #[strum(to_string = "token-classification", serialize = "ner")]
-    TokenClassification,
-}
-
-/// How logits become scores; without it, as the model says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
-#[strum(serialize_all = "lowercase", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<OutputFunction>)]
-enum OutputFunction {
-    Sigmoid,
-    Softmax,
-    None,
-}
+use crate::system::choice::{shortened, suggestion};
 
 /// What the address and the headers of a request say.
 struct Target {
@@ -59,25 +46,6 @@ enum Output {
     Entities { ignored: Vec<String>, is_raw: bool },
 }
 
-#[derive(Serialize)]
-struct LabelScore {
-    label: String,
-    score: f32,
-}
-
-#[derive(Serialize)]
-struct EntityGroup {
-    entity_group: String,
-    /// The tag of a token, with `aggregation_strategy` `none`. Hugging Face then leaves `entity_group` out, but
-    /// `@huggingface/inference` requires it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entity: Option<String>,
-    score: f32,
-    word: String,
-    start: usize,
-    end: usize,
-}
-
 const FIELDS: &[&str] = &["inputs", "parameters", "options"];
 const TEXT_PARAMETERS: &[&str] = &["top_k", "function_to_apply"];
 const TOKEN_PARAMETERS: &[&str] = &["aggregation_strategy", "ignore_labels", "stride"];
@@ -92,41 +60,71 @@ const LABELS: Expected = Expected { what: "a list of labels", example: r#""ignor
 const OPTION: Expected = Expected { what: "true or false", example: r#""options": {"use_cache": false}"# };
 
 /// `POST /`
+#[utoipa::path(
+    post, path = "/", operation_id = "hugging_face_inference", tag = "hugging_face", summary = "Texts through the active models",
+    params(("x-task" = Option<PipelineTaskName>, Header, description = "The task, where the address names none", nullable = false)),
+    request_body(content = HuggingFaceBody, example = json!({"inputs": "Angela Merkel sprach in Berlin.", "parameters": {"aggregation_strategy": "simple"}})),
+    responses((status = 200, description = "Labels or entities", body = HuggingFaceAnswer), HuggingFaceProblems)
+)]
 pub async fn active(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     respond(app, None, None, request).await
 }
 
 /// `POST /models/{name}`
+#[utoipa::path(
+    post, path = "/models/{name}", operation_id = "hugging_face_model", tag = "hugging_face", summary = "Texts through a model",
+    params(("name" = String, Path, description = "The name of a loaded model"), ("x-task" = Option<PipelineTaskName>, Header, description = "The task, where the address names none", nullable = false)),
+    request_body(content = HuggingFaceBody, example = json!({"inputs": ["Angela Merkel sprach in Berlin."]})),
+    responses((status = 200, description = "Labels or entities", body = HuggingFaceAnswer), HuggingFaceProblems)
+)]
 pub async fn named(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    InPath(name): InPath<String>,
     request: Request,
 ) -> Result<Response, Problem> {
     respond(app, Some(name), None, request).await
 }
 
 /// `POST /models/{name}/pipeline/{task}`
+#[utoipa::path(
+    post, path = "/models/{name}/pipeline/{task}", operation_id = "hugging_face_model_task", tag = "hugging_face", summary = "Texts through a model, for a task",
+    params(("name" = String, Path, description = "The name of a loaded model"), ("task" = PipelineTaskName, Path, description = "What is read of the texts")),
+    request_body(content = HuggingFaceBody, example = json!({"inputs": ["Angela Merkel sprach in Berlin."]})),
+    responses((status = 200, description = "Labels or entities", body = HuggingFaceAnswer), HuggingFaceProblems)
+)]
 pub async fn named_for_task(
     State(app): State<Arc<App>>,
-    Path((name, task)): Path<(String, String)>,
+    InPath((name, task)): InPath<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
     respond(app, Some(name), Some(task), request).await
 }
 
 /// `POST /pipeline/{task}`
+#[utoipa::path(
+    post, path = "/pipeline/{task}", operation_id = "hugging_face_task", tag = "hugging_face", summary = "Texts through the active model of a task",
+    params(("task" = PipelineTaskName, Path, description = "What is read of the texts")),
+    request_body(content = HuggingFaceBody, example = json!({"inputs": ["Angela Merkel sprach in Berlin."]})),
+    responses((status = 200, description = "Labels or entities", body = HuggingFaceAnswer), HuggingFaceProblems)
+)]
 pub async fn active_for_task(
     State(app): State<Arc<App>>,
-    Path(task): Path<String>,
+    InPath(task): InPath<String>,
     request: Request,
 ) -> Result<Response, Problem> {
     respond(app, None, Some(task), request).await
 }
 
 /// `POST /pipeline/{task}/{name}`
+#[utoipa::path(
+    post, path = "/pipeline/{task}/{name}", operation_id = "hugging_face_task_model", tag = "hugging_face", summary = "Texts for a task, through a model",
+    params(("task" = PipelineTaskName, Path, description = "What is read of the texts"), ("name" = String, Path, description = "The name of a loaded model")),
+    request_body(content = HuggingFaceBody, example = json!({"inputs": ["Angela Merkel sprach in Berlin."]})),
+    responses((status = 200, description = "Labels or entities", body = HuggingFaceAnswer), HuggingFaceProblems)
+)]
 pub async fn task_of_named(
     State(app): State<Arc<App>>,
-    Path((task, name)): Path<(String, String)>,
+    InPath((task, name)): InPath<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
     respond(app, Some(name), Some(task), request).await
@@ -271,19 +269,6 @@ fn write(answers: Vec<Answer>, shape: Shape) -> Response {
                 true => Json(lists).into_response(),
                 false => Json(lists.pop().unwrap_or_default()).into_response(),
             }
-        }
-    }
-}
-
-impl EntityGroup {
-    fn new(entity: AnswerEntity, is_raw: bool) -> Self {
-        Self {
-            entity: is_raw.then(|| entity.label.clone()),
-            entity_group: entity.label,
-            score: entity.score,
-            word: entity.text,
-            start: entity.start,
-            end: entity.end,
         }
     }
 }

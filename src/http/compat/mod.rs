@@ -2,11 +2,11 @@
 //! module translates one protocol to the classify core and back; `docs/clients.md` says what maps to what.
 
 mod call;
-mod hugging_face;
-mod open_inference;
+pub mod hugging_face;
+pub mod open_inference;
 pub mod problems;
-mod text_embeddings;
-mod vllm;
+pub mod text_embeddings;
+pub mod vllm;
 
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Errors in the shapes of the protocols that clients speak. The path of a request says which one it is.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
@@ -8,7 +10,10 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::openapi::{Ref, RefOr, Response as ResponseSchema};
+use utoipa::{IntoResponses, ToSchema};
 
+use super::super::description::problems::responses_in;
 use super::super::error::{Code, Problem};
 
 /// A protocol with error bodies of its kind.
@@ -21,24 +26,28 @@ enum Dialect {
 }
 
 /// `{"error": …}`, with a word for the kind of error.
-#[derive(Serialize)]
-struct ErrorBody<'p> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ClientError)]
+pub struct ErrorBody<'p> {
     error: &'p str,
     error_type: &'static str,
 }
 
-#[derive(Serialize)]
-struct InferenceError<'p> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = InferenceError)]
+pub struct InferenceError<'p> {
     error: &'p str,
 }
 
-#[derive(Serialize)]
-struct VllmBody<'p> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = VllmProblem)]
+pub struct VllmBody<'p> {
     error: VllmError<'p>,
 }
 
-#[derive(Serialize)]
-struct VllmError<'p> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = VllmError)]
+pub struct VllmError<'p> {
     message: &'p str,
     r#type: &'static str,
     /// vLLM names a parameter for few errors; here the message names it.
@@ -74,29 +83,124 @@ impl Dialect {
         }
     }
 
-    fn write(self, problem: &Problem) -> (StatusCode, Body) {
-        let error = problem.detail.as_str();
+    fn status(self, code: Code) -> StatusCode {
         match self {
-            Self::HuggingFace => {
-                // `@huggingface/inference` repeats a request at once on 503, for as long as the answer is 503.
-                let status = match problem.code {
-                    Code::Overloaded => StatusCode::TOO_MANY_REQUESTS,
-                    code => code.status(),
-                };
-                (status, body(ErrorBody { error, error_type: problem.code.as_str() }))
-            }
-            Self::TextEmbeddings => {
-                let (status, error_type) = text_embeddings_error(problem.code);
-                (status, body(ErrorBody { error, error_type }))
-            }
-            Self::OpenInference => (problem.code.status(), body(InferenceError { error })),
+            // `@huggingface/inference` repeats a request at once on 503, for as long as the answer is 503.
+            Self::HuggingFace if code == Code::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Self::HuggingFace | Self::OpenInference => code.status(),
+            Self::TextEmbeddings => text_embeddings_error(code).0,
+            Self::Vllm => vllm_error(code).0,
+        }
+    }
+
+    /// The schema of its error bodies.
+    fn schema(self) -> Ref {
+        Ref::from_schema_name(match self {
+            Self::HuggingFace | Self::TextEmbeddings => ErrorBody::name(),
+            Self::OpenInference => InferenceError::name(),
+            Self::Vllm => VllmBody::name(),
+        })
+    }
+
+    fn write(self, problem: &Problem) -> (StatusCode, Body) {
+        let (error, status) = (problem.detail.as_str(), self.status(problem.code));
+        let body = match self {
+            Self::HuggingFace => body(ErrorBody { error, error_type: problem.code.as_str() }),
+            Self::TextEmbeddings => body(ErrorBody { error, error_type: text_embeddings_error(problem.code).1 }),
+            Self::OpenInference => body(InferenceError { error }),
             Self::Vllm => {
                 let (status, r#type) = vllm_error(problem.code);
                 let error = VllmError { message: error, r#type, param: None, code: status.as_u16() };
-                (status, body(VllmBody { error }))
+                body(VllmBody { error })
+            }
+        };
+        (status, body)
+    }
+}
+
+/// Codes of requests with texts.
+const CALL: &[Code] = &[
+    Code::InvalidJson,
+    Code::Unauthorized,
+    Code::RateLimited,
+    Code::QuotaExceeded,
+    Code::Forbidden,
+    Code::UnknownModel,
+    Code::BodyTooLarge,
+    Code::TooManyDocuments,
+    Code::TextTooLong,
+    Code::UnsupportedMediaType,
+    Code::InvalidRequest,
+    Code::InvalidText,
+    Code::WindowExceeded,
+    Code::TokenizerFailed,
+    Code::TaskNotServed,
+    Code::Internal,
+    Code::Overloaded,
+    Code::Unavailable,
+    Code::DeadlineExceeded,
+];
+/// Codes of questions about models.
+const LOOKUP: &[Code] = &[
+    Code::InvalidJson,
+    Code::Unauthorized,
+    Code::RateLimited,
+    Code::QuotaExceeded,
+    Code::Forbidden,
+    Code::UnknownModel,
+    Code::BodyTooLarge,
+    Code::UnsupportedMediaType,
+    Code::InvalidRequest,
+    Code::TaskNotServed,
+    Code::Internal,
+    Code::Overloaded,
+    Code::Unavailable,
+];
+/// Codes of changes of models.
+const CHANGE: &[Code] = &[
+    Code::InvalidJson,
+    Code::Unauthorized,
+    Code::RateLimited,
+    Code::QuotaExceeded,
+    Code::Forbidden,
+    Code::UnknownModel,
+    Code::Conflict,
+    Code::BodyTooLarge,
+    Code::UnsupportedMediaType,
+    Code::InvalidRequest,
+    Code::ModelRefused,
+    Code::Internal,
+    Code::Overloaded,
+    Code::Unavailable,
+    Code::InsufficientMemory,
+];
+/// Codes of pages without a body and without a key.
+const OPEN: &[Code] = &[Code::Internal, Code::Unavailable];
+
+/// Declares sets of codes as responses of an operation.
+macro_rules! problem_sets {
+    ($($name:ident = $dialect:ident of $codes:ident;)+) => {$(
+        pub struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
+                let dialect = Dialect::$dialect;
+                responses_in($codes, |code| dialect.status(code), ("application/json", dialect.schema()))
             }
         }
-    }
+    )+};
+}
+
+problem_sets! {
+    HuggingFaceProblems = HuggingFace of CALL;
+    TextEmbeddingsProblems = TextEmbeddings of CALL;
+    InfoProblems = TextEmbeddings of LOOKUP;
+    TextEmbeddingsHealthProblems = TextEmbeddings of OPEN;
+    InferProblems = OpenInference of CALL;
+    LookupProblems = OpenInference of LOOKUP;
+    ChangeProblems = OpenInference of CHANGE;
+    InferenceHealthProblems = OpenInference of OPEN;
+    VllmProblems = Vllm of CALL;
 }
 
 fn body(value: impl Serialize) -> Body {

@@ -9,13 +9,18 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::openapi::schema::{AnyOfBuilder, Type};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::super::app::App;
 use super::super::body::{MediaTypes, utf8};
+use super::super::description::parts::{described, object, or_null, reference, switch, text};
 use super::super::error::{Code, Problem};
 use super::super::health;
 use super::super::json::{Expected, Field};
-use super::call::{Call, Texts, answer, assign, entries, text};
+use super::call::{self, Call, Texts, answer, assign, entries};
+use super::problems::{InfoProblems, TextEmbeddingsHealthProblems, TextEmbeddingsProblems};
 use crate::classify::answer::{Answer, AnswerTopic};
 use crate::classify::request::{CheckedText, RequestLimits};
 use crate::inference::pipeline::Overflow;
@@ -27,14 +32,14 @@ struct Shape {
     raw_scores: bool,
 }
 
-#[derive(Serialize)]
-struct ScoredLabel {
+#[derive(Serialize, ToSchema)]
+pub struct ScoredLabel {
     score: f32,
     label: String,
 }
 
 /// What `/info` tells; the fields of text-embeddings-inference, which a client may require.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct InfoBody {
     model_id: String,
     model_sha: String,
@@ -55,13 +60,14 @@ pub struct InfoBody {
     docker_label: Option<&'static str>,
 }
 
-#[derive(Serialize)]
-struct ModelType {
+#[derive(Serialize, ToSchema)]
+pub struct ModelType {
     classifier: ClassifierLabels,
 }
 
-#[derive(Serialize)]
-struct ClassifierLabels {
+#[derive(Serialize, ToSchema)]
+pub struct ClassifierLabels {
+    #[schema(value_type = BTreeMap<String, String>)]
     id2label: BTreeMap<usize, String>,
     label2id: BTreeMap<String, usize>,
 }
@@ -74,12 +80,53 @@ const TRUNCATE: Expected = Expected { what: "true or false", example: r#""trunca
 const RAW_SCORES: Expected = Expected { what: "true or false", example: r#""raw_scores": false"# };
 const DIRECTION: Expected = Expected { what: "`Right`", example: r#""truncation_direction": "Right""# };
 
+fn inputs_schema() -> OneOfBuilder {
+    let sequence = || ArrayBuilder::new().items(text()).min_items(Some(1)).max_items(Some(1));
+    OneOfBuilder::new().item(text()).item(sequence()).item(ArrayBuilder::new().items(sequence()))
+}
+
+fn direction() -> ObjectBuilder {
+    let words = [Some("Right"), Some("right"), None];
+    ObjectBuilder::new()
+        .schema_type(or_null(Type::String))
+        .enum_values(Some(words))
+        .description(Some("Where a text is cut"))
+}
+
+described! {
+    /// One text as a string or a list of one, or a batch of such lists.
+    PredictBody: object(
+        vec![
+            ("inputs", inputs_schema().into()),
+            ("truncate", switch("Whether a text is cut at one window; default: false, and it is read whole").into()),
+            ("truncation_direction", direction().into()),
+            ("raw_scores", switch("Whether scores are logits; default: false").into()),
+        ],
+        &["inputs"],
+    ), with [];
+    /// The labels of one text, or of each.
+    PredictAnswer: AnyOfBuilder::new()
+        .item(ArrayBuilder::new().items(reference::<ScoredLabel>()))
+        .item(ArrayBuilder::new().items(ArrayBuilder::new().items(reference::<ScoredLabel>())))
+        .build(), with [ScoredLabel];
+}
+
 /// `POST /predict`
+#[utoipa::path(
+    post, path = "/predict", operation_id = "text_embeddings_predict", tag = "text_embeddings",
+    summary = "Topics of one text, or of a batch",
+    request_body(content = PredictBody, example = json!({"inputs": [["Der FC Bayern hat gewonnen."], ["Der Bundestag tagt."]]})),
+    responses((status = 200, description = "Labels with scores", body = PredictAnswer), TextEmbeddingsProblems)
+)]
 pub async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     answer(&app, (MediaTypes::Json, request), read, write).await
 }
 
 /// `GET /info`: the active model of topics.
+#[utoipa::path(
+    get, path = "/info", operation_id = "text_embeddings_info", tag = "text_embeddings", summary = "The active model of topics",
+    responses((status = 200, description = "The model and the limits", body = InfoBody), InfoProblems)
+)]
 pub async fn info(State(app): State<Arc<App>>) -> Result<Json<InfoBody>, Problem> {
     let models = assign(&app, Tasks { topics: true, entities: false }, None)?;
     let Some(model) = models.topics else {
@@ -111,6 +158,11 @@ pub async fn info(State(app): State<Arc<App>>) -> Result<Json<InfoBody>, Problem
 }
 
 /// `GET /health`: an empty answer while every model can answer.
+#[utoipa::path(
+    get, path = "/health", operation_id = "text_embeddings_health", tag = "text_embeddings",
+    summary = "Whether every model answers", security(()),
+    responses(TextEmbeddingsHealthProblems, (status = 200, description = "Every model answers"))
+)]
 pub async fn health(app: State<Arc<App>>) -> Result<StatusCode, Problem> {
     match health::ready(app).await {
         (StatusCode::OK, _) => Ok(StatusCode::OK),
@@ -139,7 +191,7 @@ fn read(app: &App, body: &Bytes) -> Result<(Call, Shape), Problem> {
 /// One text as `"a"` or `["a"]`, or a batch `[["a"], ["b"]]`. `["a", "b"]` is a pair.
 fn inputs(field: &Field<'_>, limits: RequestLimits) -> Result<Texts, Problem> {
     if !field.starts_with('[') {
-        return Ok(Texts { texts: vec![text(field, INPUTS, limits)?], is_list: false });
+        return Ok(Texts { texts: vec![call::text(field, INPUTS, limits)?], is_list: false });
     }
     let inputs = entries(field, INPUTS, limits)?;
     if inputs.is_empty() || inputs.iter().any(|input| input.starts_with('[')) {
@@ -153,7 +205,7 @@ fn inputs(field: &Field<'_>, limits: RequestLimits) -> Result<Texts, Problem> {
 fn sequence(field: &Field<'_>, limits: RequestLimits) -> Result<CheckedText, Problem> {
     let strings = field.list(1, INPUTS)?;
     match (&strings.entries[..], strings.n_entries) {
-        ([only], 1) => text(only, INPUTS, limits),
+        ([only], 1) => call::text(only, INPUTS, limits),
         (_, 2) => Err(field.problem(
             "pairs of texts are not classified here; send a batch of texts as lists of one: [[\"Berlin\"], [\"Köln\"]]",
         )),

@@ -8,12 +8,18 @@ use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::Value;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{Object as ObjectSchema, ObjectBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::super::app::App;
 use super::super::body::{MediaTypes, utf8};
+use super::super::description::parts::{described, object, or_null, switch, text_or_texts};
 use super::super::error::Problem;
 use super::super::json::{Expected, Field, Object};
 use super::call::{Call, answer, assign, texts};
+use super::problems::VllmProblems;
 use crate::classify::answer::{Answer, AnswerTopic};
 use crate::inference::pipeline::Overflow;
 use crate::inference::scheduler::Priority;
@@ -26,8 +32,9 @@ struct Shape {
     use_activation: bool,
 }
 
-#[derive(Serialize)]
-struct ClassifyBody {
+#[derive(Serialize, ToSchema)]
+#[schema(as = VllmAnswer)]
+pub struct ClassifyBody {
     id: String,
     object: &'static str,
     created: u64,
@@ -36,8 +43,8 @@ struct ClassifyBody {
     usage: UsageBody,
 }
 
-#[derive(Serialize)]
-struct TextClass {
+#[derive(Serialize, ToSchema)]
+pub struct TextClass {
     index: usize,
     /// The best label; `None` for a text without tokens, which has no scores either.
     label: Option<String>,
@@ -45,11 +52,12 @@ struct TextClass {
     num_classes: usize,
 }
 
-#[derive(Serialize)]
-struct UsageBody {
+#[derive(Serialize, ToSchema)]
+pub struct UsageBody {
     prompt_tokens: usize,
     total_tokens: usize,
     completion_tokens: usize,
+    #[schema(schema_with = null)]
     prompt_tokens_details: Option<()>,
 }
 
@@ -77,7 +85,49 @@ const SWITCH: Expected = Expected { what: "true or false", example: r#""use_acti
 const TRUNCATE: Expected =
     Expected { what: "-1, which cuts at the model's window", example: r#""truncate_prompt_tokens": -1"# };
 
+fn null() -> ObjectSchema {
+    ObjectSchema::with_type(Type::Null)
+}
+
+/// The only value that is accepted, or null.
+fn only(kind: Type, value: impl Into<Value>) -> Schema {
+    ObjectBuilder::new().schema_type(or_null(kind)).enum_values(Some([value.into(), Value::Null])).into()
+}
+
+fn string(description: &str) -> Schema {
+    ObjectBuilder::new().schema_type(or_null(Type::String)).description(Some(description)).into()
+}
+
+described! {
+    /// One text, or several. `messages` are refused, since models here have no chat template.
+    VllmClassifyBody: object(
+        vec![
+            ("model", string("The name of a loaded model; default: the active one")),
+            ("input", text_or_texts().into()),
+            ("user", string("It is not used")),
+            ("request_id", string("Part of the id of the answer")),
+            (
+                "priority",
+                ObjectBuilder::new()
+                    .schema_type(or_null(Type::Integer))
+                    .description(Some("Above 0 yields to all other requests"))
+                    .into(),
+            ),
+            ("use_activation", switch("Whether `probs` are scores rather than logits; default: true").into()),
+            ("truncate_prompt_tokens", only(Type::Integer, -1)),
+            ("truncation_side", only(Type::String, "right")),
+            ("add_special_tokens", only(Type::Boolean, true)),
+        ],
+        &["input"],
+    ), with [];
+}
+
 /// `POST /classify`
+#[utoipa::path(
+    post, path = "/classify", operation_id = "vllm_classify", tag = "vllm", summary = "The scores of all topics for each text",
+    request_body(content = VllmClassifyBody, example = json!({"input": ["Der FC Bayern hat gewonnen."], "model": "ressort"})),
+    responses((status = 200, description = "A class for each text", body = ClassifyBody), VllmProblems)
+)]
 pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     answer(&app, (MediaTypes::Json, request), read, write).await
 }

@@ -1,7 +1,7 @@
 //! The OpenAPI description (3.1), made from the handlers and from the types of their answers. `tests/it/description.rs` holds it
 //! against the routes, and real answers against its schemas.
 
-mod parts;
+pub mod parts;
 pub mod problems;
 pub mod requests;
 
@@ -13,7 +13,9 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{admin, classify, drift, health, jobs, metrics_page, models};
+use super::compat::problems::{ErrorBody, InferenceError, VllmBody, VllmError};
+use super::compat::{hugging_face, open_inference, text_embeddings, vllm};
+use super::{admin, classify, drift, health, jobs, metrics_page, models, page};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +30,10 @@ use super::{admin, classify, drift, health, jobs, metrics_page, models};
         (name = "jobs", description = "Requests that are answered later"),
         (name = "models", description = "Which models are loaded, and which of them answer"),
         (name = "service", description = "How the service is"),
+        (name = "hugging_face", description = "What clients of Hugging Face's inference call"),
+        (name = "text_embeddings", description = "What clients of text-embeddings-inference call"),
+        (name = "open_inference", description = "Open Inference Protocol v2, which clients of KServe and Triton call"),
+        (name = "vllm", description = "What clients of vLLM call"),
     ),
     // Every route; a key is required where the operator has set one.
     paths(
@@ -51,7 +57,30 @@ use super::{admin, classify, drift, health, jobs, metrics_page, models};
         health::live,
         health::ready,
         metrics_page::metrics,
+        page::page,
+        hugging_face::active,
+        hugging_face::named,
+        hugging_face::named_for_task,
+        hugging_face::active_for_task,
+        hugging_face::task_of_named,
+        text_embeddings::predict,
+        text_embeddings::info,
+        text_embeddings::health,
+        vllm::classify,
+        open_inference::server,
+        open_inference::model,
+        open_inference::model_version,
+        open_inference::model_ready,
+        open_inference::model_version_ready,
+        open_inference::live,
+        open_inference::ready,
+        open_inference::infer::infer,
+        open_inference::infer::infer_version,
+        open_inference::repository::index,
+        open_inference::repository::load,
+        open_inference::repository::unload,
     ),
+    components(schemas(ErrorBody, InferenceError, VllmBody, VllmError)),
     security((), ("key" = [])),
     modifiers(&Key),
 )]

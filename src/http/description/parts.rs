@@ -2,11 +2,38 @@
 
 use serde_json::Value;
 use strum::VariantNames;
+use utoipa::ToSchema;
 use utoipa::openapi::schema::{AdditionalProperties, SchemaType, Type};
-use utoipa::openapi::{Array, ArrayBuilder, Object, ObjectBuilder, Schema};
+use utoipa::openapi::schema::{AnyOf, AnyOfBuilder};
+use utoipa::openapi::{Array, ArrayBuilder, Object, ObjectBuilder, OneOf, OneOfBuilder, Ref, RefOr, Schema};
 
 /// A text without NUL, which no text may hold.
 const WITHOUT_NUL: &str = r"^[^\u0000]*$";
+
+/// Declares types that are described and never built.
+macro_rules! described {
+    ($($(#[$doc:meta])* $name:ident: $schema:expr, with [$($part:ty),*];)+) => {$(
+        $(#[$doc])*
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                Schema::from($schema).into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+                $(
+                    schemas.push((<$part>::name().into_owned(), <$part>::schema()));
+                    <$part>::schemas(schemas);
+                )*
+                schemas.push((Self::name().into_owned(), Self::schema()));
+            }
+        }
+    )+};
+}
+pub(crate) use described;
 
 /// An object with these properties and no others.
 pub fn object(properties: Vec<(&'static str, Schema)>, required: &[&str]) -> ObjectBuilder {
@@ -20,9 +47,25 @@ pub fn or_null(of: Type) -> SchemaType {
     SchemaType::from_iter([of, Type::Null])
 }
 
+/// A value of one of several schemas, or null.
+pub fn any_or_null(schemas: Vec<RefOr<Schema>>) -> AnyOf {
+    let any = AnyOfBuilder::new().item(Object::with_type(Type::Null));
+    schemas.into_iter().fold(any, AnyOfBuilder::item).build()
+}
+
+/// One text, or a list of texts.
+pub fn text_or_texts() -> OneOf {
+    OneOfBuilder::new().item(text()).item(ArrayBuilder::new().items(text())).build()
+}
+
 /// A text that is classified.
 pub fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(WITHOUT_NUL))
+}
+
+/// A text that may be left out.
+pub fn text_or_null() -> ObjectBuilder {
+    text().schema_type(or_null(Type::String))
 }
 
 /// An id: it comes back as it was sent.
@@ -65,4 +108,9 @@ pub fn strings(max: usize, description: &str) -> Array {
 
 fn list(items: Object, max: usize) -> ArrayBuilder {
     ArrayBuilder::new().schema_type(or_null(Type::Array)).items(items).min_items(Some(1)).max_items(Some(max))
+}
+
+/// The schema of `T`, by its name.
+pub fn reference<T: ToSchema>() -> Ref {
+    Ref::from_schema_name(T::name())
 }

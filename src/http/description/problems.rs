@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::StatusCode;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
@@ -38,7 +39,9 @@ problem_sets! {
         TaskNotServed, Internal, Overloaded, Unavailable, DeadlineExceeded
     ];
     /// Of jobs that are there.
-    JobProblems = [Unauthorized, RateLimited, QuotaExceeded, UnknownJob, NotFound, JobState, Internal, Unavailable];
+    JobProblems = [
+        Unauthorized, RateLimited, QuotaExceeded, UnknownJob, NotFound, JobState, InvalidRequest, Internal, Unavailable
+    ];
     /// Of changes of models.
     AdminProblems = [
         InvalidJson, Unauthorized, RateLimited, QuotaExceeded, Forbidden, UnknownModel, Conflict, BodyTooLarge, UnsupportedMediaType,
@@ -50,17 +53,25 @@ problem_sets! {
     ShadowProblems = [Unauthorized, RateLimited, QuotaExceeded, Forbidden, NotFound, Internal, Unavailable];
 }
 
-/// One response for each status, which names its codes.
 fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+    let problem = ("application/problem+json", Ref::from_schema_name(ProblemBody::name()));
+    responses_in(codes, Code::status, problem)
+}
+
+/// One response for each status, which names its codes, with a body of this media type and schema.
+pub fn responses_in(
+    codes: &[Code],
+    status: impl Fn(Code) -> StatusCode,
+    (media_type, schema): (&str, Ref),
+) -> BTreeMap<String, RefOr<Response>> {
     let mut descriptions: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for code in codes {
         let description = format!("`{}`: {}", code.as_str(), code.title());
-        descriptions.entry(code.status().as_u16().to_string()).or_default().push(description);
+        descriptions.entry(status(*code).as_u16().to_string()).or_default().push(description);
     }
     let response = |(status, descriptions): (String, Vec<String>)| {
-        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemBody::name()))).build();
-        let response =
-            ResponseBuilder::new().description(descriptions.join("; ")).content("application/problem+json", problem);
+        let content = ContentBuilder::new().schema(Some(schema.clone())).build();
+        let response = ResponseBuilder::new().description(descriptions.join("; ")).content(media_type, content);
         (status, response.build().into())
     };
     descriptions.into_iter().map(response).collect()

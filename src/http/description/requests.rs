@@ -1,10 +1,12 @@
 //! The JSON of requests, as the description shows it; `schema` and `admin` read it. A test compares the names of the fields.
 
 use utoipa::openapi::schema::Type;
-use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::parts::{id, model_name, object, or_null, score, strings, switch, text, word, words};
+use super::parts::{
+    described, id, model_name, object, or_null, reference, score, strings, switch, text_or_null, word, words,
+};
 use crate::classify::answer::{Answer, AnswerModels};
 use crate::classify::derived::Derived;
 use crate::http::answers::{DocumentBodyOut, FailureBody};
@@ -15,7 +17,7 @@ use crate::manifest::text_rules::RULE_NAMES;
 use crate::text::span::OffsetUnit;
 
 /// Every option of a request, with its schema.
-fn options() -> Vec<(&'static str, Schema)> {
+pub fn options() -> Vec<(&'static str, Schema)> {
     let top_k = ObjectBuilder::new().schema_type(or_null(Type::Integer)).minimum(Some(1)).default(Some(5.into()));
     let by_task = object(vec![("topics", score().into()), ("entities", score().into())], &[]);
     let threshold = OneOfBuilder::new().item(score()).item(by_task);
@@ -63,9 +65,9 @@ fn model_names() -> ObjectBuilder {
 /// What is read of a document: a text, or several fields.
 fn texts() -> Vec<(&'static str, Schema)> {
     vec![
-        ("title", text().description(Some("Offsets then name the field")).into()),
-        ("lead", text().description(Some("Offsets then name the field")).into()),
-        ("text", text().into()),
+        ("title", text_or_null().description(Some("Offsets then name the field")).into()),
+        ("lead", text_or_null().description(Some("Offsets then name the field")).into()),
+        ("text", text_or_null().description(Some("May be left out where there is a title or a lead")).into()),
     ]
 }
 
@@ -73,38 +75,14 @@ fn document() -> Vec<(&'static str, Schema)> {
     [vec![("id", id().into())], texts()].concat()
 }
 
-/// Declares types that are described and never built.
-macro_rules! described {
-    ($($(#[$doc:meta])* $name:ident: $schema:expr, with [$($part:ty),*];)+) => {$(
-        $(#[$doc])*
-        pub struct $name;
-
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                Schema::from($schema).into()
-            }
-        }
-
-        impl ToSchema for $name {
-            fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-                $(
-                    schemas.push((<$part>::name().into_owned(), <$part>::schema()));
-                    <$part>::schemas(schemas);
-                )*
-                schemas.push((Self::name().into_owned(), Self::schema()));
-            }
-        }
-    )+};
-}
-
 described! {
     /// One text, or documents.
-    ClassifyBody: OneOfBuilder::new().item(reference::<OneText>()).item(reference::<Documents>()), with [OneText, Documents];
+    ClassifyBody: OneOfBuilder::new().item(reference::<OneText>()).item(reference::<DocumentList>()), with [OneText, DocumentList];
     /// A text, or the fields of one document; at least one of them.
     OneText: object([texts(), options()].concat(), &[]), with [];
     /// A text, or several fields; at least one of them.
     Document: object(document(), &[]), with [];
-    Documents: object(
+    DocumentList: object(
         [vec![("documents", ArrayBuilder::new().items(reference::<Document>()).into())], options()].concat(),
         &["documents"],
     ), with [Document];
@@ -136,8 +114,4 @@ described! {
         ],
         &["model", "share"],
     ), with [];
-}
-
-fn reference<T: ToSchema>() -> Ref {
-    Ref::from_schema_name(T::name())
 }

@@ -9,9 +9,8 @@ pub mod store;
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path as UrlPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::LOCATION;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -23,6 +22,7 @@ use super::app::App;
 use super::description::problems::{JobProblems, NewJobProblems};
 use super::description::requests::{ClassifyAnswer, ClassifyBody, LineAnswer, LineBody};
 use super::error::{Code, Problem, ProblemBody};
+use super::in_path::InPath;
 use job::{Job, JobState, JobStatus};
 use receive::{on_disk, receive};
 use result::result_of;
@@ -86,20 +86,6 @@ impl JobBody {
     }
 }
 
-/// The id of a job in the address.
-pub struct JobId(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for JobId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let id = UrlPath::from_request_parts(parts, state).await;
-        let UrlPath(id) =
-            id.map_err(|_| Problem::new(Code::UnknownJob, "the id of the job in the address is not UTF-8"))?;
-        Ok(Self(id))
-    }
-}
-
 /// The routes, which require the API key where one is set.
 pub fn api() -> Router<Arc<App>> {
     Router::new()
@@ -157,7 +143,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Json<JobList>, Problem>
     params(("id" = String, Path, description = "The id of the job")),
     responses((status = 200, description = "The job", body = JobBody), JobProblems)
 )]
-pub async fn status(State(app): State<Arc<App>>, JobId(id): JobId) -> Result<Json<JobBody>, Problem> {
+pub async fn status(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<Json<JobBody>, Problem> {
     let store = store_of(&app)?;
     Ok(Json(JobBody::of(&*store.get(&id)?, store)))
 }
@@ -168,7 +154,7 @@ pub async fn status(State(app): State<Arc<App>>, JobId(id): JobId) -> Result<Jso
     params(("id" = String, Path, description = "The id of the job")),
     responses((status = 200, description = "The job, which is cancelled", body = JobBody), JobProblems)
 )]
-pub async fn cancel(State(app): State<Arc<App>>, JobId(id): JobId) -> Result<Json<JobBody>, Problem> {
+pub async fn cancel(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<Json<JobBody>, Problem> {
     let store = store_of(&app)?;
     let job = store.get(&id)?;
     let cancelled = Arc::clone(&job);
@@ -197,7 +183,11 @@ pub async fn cancel(State(app): State<Arc<App>>, JobId(id): JobId) -> Result<Jso
         NewJobProblems,
     )
 )]
-pub async fn result(State(app): State<Arc<App>>, JobId(id): JobId, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn result(
+    State(app): State<Arc<App>>,
+    InPath(id): InPath<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     result_of(store_of(&app)?.get(&id)?, &headers).await
 }
 
@@ -207,7 +197,7 @@ pub async fn result(State(app): State<Arc<App>>, JobId(id): JobId, headers: Head
     params(("id" = String, Path, description = "The id of the job")),
     responses((status = 204, description = "It is removed"), JobProblems)
 )]
-pub async fn remove(State(app): State<Arc<App>>, JobId(id): JobId) -> Result<StatusCode, Problem> {
+pub async fn remove(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<StatusCode, Problem> {
     let store = Arc::clone(store_of(&app)?);
     on_disk(move || store.remove(&id)).await?;
     Ok(StatusCode::NO_CONTENT)

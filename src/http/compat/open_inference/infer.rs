@@ -1,24 +1,26 @@
 //! `POST /v2/models/{name}/infer`: JSON, which binary tensors may follow, both ways.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 
 use super::super::super::app::App;
 use super::super::super::body::{MediaTypes, utf8};
 use super::super::super::error::{Code, Problem};
+use super::super::super::in_path::InPath;
 use super::super::super::json::{Expected, Field, Object};
 use super::super::super::schema;
 use super::super::call::{Call, answer};
+use super::super::problems::InferProblems;
+use super::bodies::{InferBody, InferRequest, OPTIONS, OutputBody, OutputParameters};
 use super::named;
-use super::tensors::{DataType, OUTPUTS, Output, TEXT_INPUT, Tensor, TensorData, binary_texts, json_texts};
+use super::tensors::{OUTPUTS, Output, TEXT_INPUT, Tensor, binary_texts, json_texts};
 use crate::classify::answer::Answer;
 use crate::classify::request::{CheckedText, ClassifyOptions, RequestLimits};
 use crate::inference::scheduler::Priority;
@@ -44,47 +46,10 @@ struct Shape {
     outputs: Vec<(Output, bool)>,
 }
 
-#[derive(Serialize)]
-struct InferBody {
-    model_name: String,
-    model_version: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
-    outputs: Vec<OutputBody>,
-}
-
-#[derive(Serialize)]
-struct OutputBody {
-    name: &'static str,
-    datatype: DataType,
-    shape: Vec<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parameters: Option<OutputParameters>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<TensorData>,
-}
-
-#[derive(Serialize)]
-struct OutputParameters {
-    binary_data_size: usize,
-}
-
 const FIELDS: &[&str] = &["id", "parameters", "inputs", "outputs"];
 /// Those of `/v1/classify`, then those of the protocol.
-const PARAMETERS: &[&str] = &[
-    "top_k",
-    "threshold",
-    "aggregation",
-    "offset_unit",
-    "overflow",
-    "text_rules",
-    "label_language",
-    "labels",
-    "derived",
-    "priority",
-    "timeout",
-    "binary_data_output",
-];
+static PARAMETERS: LazyLock<Vec<&str>> =
+    LazyLock::new(|| [OPTIONS, &["priority", "timeout", "binary_data_output"]].concat());
 const INPUT_FIELDS: &[&str] = &["name", "shape", "datatype", "parameters", "data"];
 const INPUT_PARAMETERS: &[&str] = &["binary_data_size"];
 const OUTPUT_FIELDS: &[&str] = &["name", "parameters"];
@@ -113,18 +78,44 @@ const PRIORITY: Expected =
 const TIMEOUT: Expected = Expected { what: "a number of microseconds", example: r#""timeout": 5000000"# };
 
 /// `POST /v2/models/{name}/infer`
+#[utoipa::path(
+    post, path = "/v2/models/{name}/infer", operation_id = "open_inference_infer", tag = "open_inference", summary = "Topics and entities of texts as tensors",
+    params(("name" = String, Path, description = "The name of a loaded model")),
+    request_body(content = InferRequest, example = json!({"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["Angela Merkel sprach in Berlin."]}], "parameters": {"top_k": 3}})),
+    responses(
+        (
+            status = 200,
+            description = "The outputs; after their JSON the data of those that are binary",
+            content((InferBody = "application/json"), (String = "application/octet-stream"))
+        ),
+        InferProblems,
+    )
+)]
 pub async fn infer(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    InPath(name): InPath<String>,
     request: Request,
 ) -> Result<Response, Problem> {
     respond(app, name, None, request).await
 }
 
 /// `POST /v2/models/{name}/versions/{version}/infer`
+#[utoipa::path(
+    post, path = "/v2/models/{name}/versions/{version}/infer", operation_id = "open_inference_infer_version", tag = "open_inference", summary = "Topics and entities of texts as tensors, by a version of a model",
+    params(("name" = String, Path, description = "The name of a loaded model"), ("version" = String, Path, description = "Its version")),
+    request_body(content = InferRequest, example = json!({"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["Angela Merkel sprach in Berlin."]}], "parameters": {"top_k": 3}})),
+    responses(
+        (
+            status = 200,
+            description = "The outputs; after their JSON the data of those that are binary",
+            content((InferBody = "application/json"), (String = "application/octet-stream"))
+        ),
+        InferProblems,
+    )
+)]
 pub async fn infer_version(
     State(app): State<Arc<App>>,
-    Path((name, version)): Path<(String, String)>,
+    InPath((name, version)): InPath<(String, String)>,
     request: Request,
 ) -> Result<Response, Problem> {
     respond(app, name, Some(version), request).await
@@ -235,7 +226,7 @@ fn check_shape(input: &Object<'_>, data: &Field<'_>, n_texts: usize) -> Result<(
 
 /// Reads the options into the call. Returns whether outputs are binary that do not say.
 fn read_parameters(field: &Field<'_>, call: &mut Call) -> Result<bool, Problem> {
-    let parameters = field.object(PARAMETERS, OBJECT)?;
+    let parameters = field.object(&PARAMETERS, OBJECT)?;
     parameters.check()?;
     let options = schema::options(&parameters)?;
     let top_k = if parameters.get("top_k").is_some() { options.top_k } else { usize::MAX };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::super::super::error::{Code, Problem};
 use super::super::super::json::{Expected, Field};
@@ -20,7 +21,8 @@ pub const TEXT_INPUT: &str = "text";
 pub const OUTPUTS: [Output; 5] =
     [Output::TopicLabels, Output::TopicScores, Output::TopicAccepted, Output::Entities, Output::Answer];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TensorDataType)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum DataType {
     Bytes,
