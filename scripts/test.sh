@@ -87,6 +87,13 @@ else
   skip 'needs Node.js and npm'
 fi
 
+step 'generated clients of the API'
+if command -v node > /dev/null && command -v npm > /dev/null; then
+  scripts/api/clients.sh "${CARGO_TARGET_DIR:-target}/debug/ressort"
+else
+  skip 'needs Node.js and npm'
+fi
+
 step 'the same answers on another processor'
 scripts/processors.sh
 
