@@ -43,6 +43,9 @@ pub enum ClassifyError {
     WindowExceeded(String),
     #[error("{0}")]
     QueueFull(String),
+    /// What waits already takes until after the deadline.
+    #[error("{0}")]
+    QueueTooLong(String),
     /// The requests under way take all the memory that they may.
     #[error(transparent)]
     MemoryFull(#[from] BudgetExceeded),
@@ -84,7 +87,7 @@ impl ClassifyError {
             Self::Assign(AssignError::Unknown { .. }) => "unknown_model",
             Self::Assign(AssignError::Unable { .. } | AssignError::NotServed { .. }) => "task_not_served",
             Self::WindowExceeded(_) => "window_exceeded",
-            Self::QueueFull(_) | Self::MemoryFull(_) => "overloaded",
+            Self::QueueFull(_) | Self::QueueTooLong(_) | Self::MemoryFull(_) => "overloaded",
             Self::DeadlineExceeded(_) => "deadline_exceeded",
             Self::Unavailable(_) => "unavailable",
             Self::Tokenizer(_) => "tokenizer_failed",
@@ -114,6 +117,7 @@ impl ClassifyError {
             | Self::GroupOfTokens
             | Self::Assign(_)
             | Self::QueueFull(_)
+            | Self::QueueTooLong(_)
             | Self::MemoryFull(_)
             | Self::DeadlineExceeded(_)
             | Self::Unavailable(_) => Scope::Request,
@@ -138,7 +142,10 @@ impl From<PredictError> for ClassifyError {
         match error {
             PredictError::Overflow { .. } => Self::WindowExceeded(message),
             PredictError::Schedule(ScheduleError::Busy { .. }) => Self::QueueFull(message),
-            PredictError::Schedule(ScheduleError::DeadlineExceeded) => Self::DeadlineExceeded(message),
+            PredictError::Schedule(ScheduleError::QueueTooLong { .. }) => Self::QueueTooLong(message),
+            PredictError::Schedule(ScheduleError::DeadlineExceeded | ScheduleError::TextTakesTooLong { .. }) => {
+                Self::DeadlineExceeded(message)
+            }
             PredictError::Schedule(ScheduleError::NoWorker) => Self::Unavailable(message),
             PredictError::Tokenize(TokenizeError::Expands { .. }) => Self::TextExpands(message),
             PredictError::Tokenize(_) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, HOST};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -93,16 +93,22 @@ fn checked(keys: &KeyRing, given: Option<&str>, scope: Scope) -> Result<Arc<Key>
     }
 }
 
+/// Headers that proxies add, and browsers where a page sends a request.
+const NOT_DIRECT: [&str; 5] = ["forwarded", "x-forwarded-for", "x-real-ip", "via", "origin"];
+
 /// Without a key, a web page must not change models through the browser of its visitor. So a request is refused when it names
 /// an origin, or a host other than the loopback, as it does where a page has its name resolved to this machine (DNS rebinding).
+/// A request that a proxy passes on may come from anywhere.
 fn check_local(headers: &HeaderMap) -> Result<(), Problem> {
     // A name that is no ASCII text is no name of the loopback.
     let mut hosts = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
     let is_loopback = hosts.all(is_loopback);
-    if is_loopback && !headers.contains_key(ORIGIN) {
+    // `none`: the user opened the address.
+    let of_page = headers.get("sec-fetch-site").is_some_and(|site| site != "none");
+    if is_loopback && !of_page && !NOT_DIRECT.iter().any(|name| headers.contains_key(*name)) {
         return Ok(());
     }
-    let detail = "without an admin key, models can be changed from this machine only, and not by a web page; set RESSORT_ADMIN_KEY or --admin-key-file";
+    let detail = "without an admin key, models can be changed from this machine only, and neither by a web page nor through a proxy; set RESSORT_ADMIN_KEY or --admin-key-file";
     Err(Problem::new(Code::Forbidden, detail))
 }
 

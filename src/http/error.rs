@@ -144,6 +144,7 @@ impl From<ClassifyError> for Problem {
         let problem = Self::new(Code::of(error.code()).unwrap_or(Code::Internal), error.to_string());
         match error {
             ClassifyError::QueueFull(_) => Self { title: "The queue is full", ..problem },
+            ClassifyError::QueueTooLong(_) => Self { title: "The queue is too long for the deadline", ..problem },
             ClassifyError::MemoryFull(_) => Self { title: "The memory for requests is full", ..problem },
             _ => problem,
         }

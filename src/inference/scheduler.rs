@@ -12,6 +12,7 @@
 
 mod context;
 mod error;
+mod pace;
 mod progress;
 mod queue;
 mod worker;
@@ -142,6 +143,8 @@ impl Scheduler {
 
     async fn permitted(&self, n_windows: usize, context: RequestContext) -> Result<Admitted<'_>, ScheduleError> {
         let started = Instant::now();
+        // The estimate is rather too high, and a text is refused only where it is certain that it comes too late.
+        self.check_deadline(n_windows / 2, context)?;
         let follow_up = self.wait_among_follow_ups(n_windows.clamp(1, QUANTUM), context).await?;
         let permit = Arc::new(self.first_permit(context).await?);
         self.stats().observe(Stage::Admit, started);
@@ -166,6 +169,7 @@ impl Scheduler {
         if windows.is_empty() {
             return Ok(Vec::new());
         }
+        self.check_deadline(windows.len(), context)?;
         let Admitted { permit, _follow_up } = admitted;
         let n_taken = windows.len().min(QUANTUM);
         let n_outstanding = n_taken.min(self.n_permits) as u32 - 1;
@@ -192,6 +196,34 @@ impl Scheduler {
             _all_taken = outstanding => answer.await,
             logits = &mut answer => logits,
         }
+    }
+
+    /// About the time until everything that waits has run; `None` where too little ran to say.
+    pub fn expected_wait(&self) -> Option<Duration> {
+        let queue = self.shared.lock();
+        queue.progress.pace.about(queue.n_waiting(), self.n_workers(), Instant::now())
+    }
+
+    /// Refuses a document of `n_windows` that cannot be answered before its deadline, whatever happens.
+    fn check_deadline(&self, n_windows: usize, context: RequestContext) -> Result<(), ScheduleError> {
+        let now = Instant::now();
+        let left = context.deadline.saturating_duration_since(now);
+        let queue = self.shared.lock();
+        // A follow-up document runs when its request is next, which other requests do not tell.
+        let n_ahead = match context.admission {
+            Admission::Try => queue.n_ahead(context.priority),
+            Admission::Wait => 0,
+        };
+        let at_least = |n| queue.progress.pace.at_least(n, self.n_workers(), now).unwrap_or_default();
+        match (at_least(n_windows), at_least(n_ahead + n_windows)) {
+            (expected, _) if expected > left => Err(ScheduleError::TextTakesTooLong { expected, left }),
+            (_, expected) if expected > left => Err(ScheduleError::QueueTooLong { expected, left }),
+            _ => Ok(()),
+        }
+    }
+
+    fn n_workers(&self) -> usize {
+        self.shared.n_alive.load(Ordering::Acquire)
     }
 
     /// Documents that may wait for their first windows at the same time.

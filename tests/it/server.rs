@@ -164,6 +164,11 @@ async fn without_an_admin_key_only_clients_that_name_the_loopback_change_models(
         &[("host", b"localhost"), ("origin", "https://bücher.example".as_bytes())],
         &[("host", b"localhost"), ("origin", b"\xff")],
         &[("host", b"localhost"), ("origin", b"")],
+        &[("host", b"localhost"), ("sec-fetch-site", b"cross-site")],
+        &[("host", b"localhost"), ("x-forwarded-for", b"192.0.2.1")],
+        &[("host", b"127.0.0.1:8080"), ("forwarded", b"for=192.0.2.1")],
+        &[("host", b"127.0.0.1:8080"), ("via", b"1.1 proxy")],
+        &[("host", b"127.0.0.1:8080"), ("x-real-ip", b"192.0.2.1")],
     ] {
         assert_eq!(status(headers).await, 403, "{headers:?}");
     }

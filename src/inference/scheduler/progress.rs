@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use super::pace::Pace;
+
 /// The runs under way.
 pub struct Progress {
     running: Vec<Running>,
     n_started: u64,
     /// When a run ended, or work came to an idle queue.
     last: Instant,
+    pub pace: Pace,
 }
 
 struct Running {
@@ -49,7 +52,10 @@ impl Progress {
     }
 
     pub fn end(&mut self, number: u64, now: Instant) {
-        self.running.retain(|run| run.number != number);
+        if let Some(at) = self.running.iter().position(|run| run.number == number) {
+            let run = self.running.swap_remove(at);
+            self.pace.ran(run.n_windows, now.saturating_duration_since(run.started), now);
+        }
         self.last = now;
     }
 
@@ -77,7 +83,7 @@ impl Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { running: Vec::new(), n_started: 0, last: Instant::now() }
+        Self { running: Vec::new(), n_started: 0, last: Instant::now(), pace: Pace::default() }
     }
 }
 

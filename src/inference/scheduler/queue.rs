@@ -105,6 +105,14 @@ impl Queue {
         self.normal.n_waiting() + self.bulk.n_waiting()
     }
 
+    /// The windows that run before those of a new request, as far as that is certain.
+    pub fn n_ahead(&self, priority: Priority) -> usize {
+        match priority {
+            Priority::Normal => self.normal.n_ahead(),
+            Priority::Bulk => self.normal.n_waiting() + self.bulk.n_ahead(),
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.normal.requests.is_empty() && self.bulk.requests.is_empty()
     }
@@ -163,6 +171,12 @@ impl Lane {
             self.n_new_in_a_row += 1;
         }
         Some(waiting)
+    }
+
+    /// The first quanta of the requests that had none.
+    fn n_ahead(&self) -> usize {
+        let new = self.requests.iter().filter(|waiting| waiting.is_new);
+        new.map(|waiting| waiting.jobs.len().min(QUANTUM.saturating_sub(waiting.n_taken))).sum()
     }
 
     fn n_waiting(&self) -> usize {

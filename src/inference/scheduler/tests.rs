@@ -5,6 +5,7 @@ use crate::inference::batch::{Batch, HeadOutput, Outputs, WindowHead};
 use ndarray::Array3;
 use std::time::Duration;
 
+mod deadline;
 mod late;
 mod order;
 
