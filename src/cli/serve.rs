@@ -2,27 +2,34 @@
 
 mod access;
 mod args;
+mod reload;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::samples::SampleFile;
-use ressort::http::{App, KeyRing, cors_layer, serve};
+use ressort::http::{App, KeyRing, Tls, cors_layer, serve};
 use ressort::manifest::task::Task;
 use ressort::models::active_file::PersistedState;
 use ressort::models::drift::baseline::{Baselines, ModelBaseline};
 use ressort::models::registry::{Registry, RegistryError, StartingModel};
 use ressort::system::budget::MemoryBudget;
+use ressort::system::live::Live;
 use ressort::system::printable::printable;
 use ressort::system::telemetry::{keep_metrics_small, start_metrics};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::misspelt_variables;
 use access::{admin_access, key_ring};
 pub use args::ServeArgs;
+use reload::Running;
+
+/// How often the files of the certificate are looked at.
+const TLS_INTERVAL: Duration = Duration::from_secs(5);
 
 pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     if args.print_config {
@@ -30,6 +37,7 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let keys = key_ring(args, &KeyRing::default())?;
+    let tls = args.tls()?.map(Tls::load).transpose()?.map(Arc::new);
     misspelt_variables().iter().for_each(|hint| tracing::warn!("{hint}"));
     let metrics = start_metrics()?;
     // Before the port opens, so that an early signal finds its handler.
@@ -46,6 +54,7 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     registry.state_file = Some(args.state_file());
     let mut app = App::new(registry, args.limits());
     app.keys.store(Arc::new(keys));
+    app.tls = tls.clone();
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
     app.memory = MemoryBudget::new(args.request_memory_mb * 1_000_000);
     app.jobs = args.jobs.store(&args.models_dir());
@@ -57,12 +66,21 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.baselines = read_baselines(&args.drift_baselines, &app.registry)?;
     app.metrics = Some(metrics.clone());
     warn_of_surprises(args, &app);
-    println!("{}", printable(&listening_line(&listener, &app.registry)?));
-    let app = Arc::new(app);
-    tokio::spawn(reload_on_hangup(Arc::clone(&app), hangup));
+    println!("{}", printable(&listening_line(&listener, &app)?));
+    let (app, connections) = (Arc::new(app), Arc::new(Live::new(args.connections.settings())));
+    let running = Running {
+        app: Arc::clone(&app),
+        connections: Arc::clone(&connections),
+        host: args.host,
+        settings: args.settings.clone(),
+    };
+    tokio::spawn(running.reload_on(hangup));
+    if let Some(tls) = tls {
+        tokio::spawn(async move { tls.follow_files(TLS_INTERVAL).await });
+    }
     tokio::spawn(complete(Arc::clone(&app), starting, previous));
     tokio::spawn(keep_metrics_small(metrics));
-    serve(listener, app, stop, args.connections.settings()).await;
+    serve(listener, app, stop, connections).await;
     Ok(())
 }
 
@@ -109,25 +127,6 @@ async fn load_registry(args: &ServeArgs) -> anyhow::Result<Loaded> {
         ),
     }
     Ok(load(None).await?)
-}
-
-/// On SIGHUP, reloads the model folders that changed. When a new version cannot be loaded, the old one stays in use.
-async fn reload_on_hangup(app: Arc<App>, mut hangup: Signal) {
-    while hangup.recv().await.is_some() {
-        for (name, result) in app.registry.put_changed().await {
-            match result {
-                Ok(model) => tracing::info!(model = name, version = model.version, "new version loaded"),
-                Err(error @ RegistryError::Unreadable { .. }) => {
-                    tracing::warn!(
-                        model = name,
-                        error = chain(error),
-                        "the model folder cannot be read, so the loaded version stays in use"
-                    );
-                }
-                Err(error) => tracing::error!(model = name, error = chain(error), "new version refused"),
-            }
-        }
-    }
 }
 
 /// Opens the other sessions of the models, and then loads those that a rollback activates, while the first sessions answer.
@@ -188,14 +187,15 @@ fn warn_of_surprises(args: &ServeArgs, app: &App) {
 }
 
 /// One line: the address, and the model and execution provider of each task.
-fn listening_line(listener: &TcpListener, registry: &Registry) -> anyhow::Result<String> {
-    let active = registry.active();
+fn listening_line(listener: &TcpListener, app: &App) -> anyhow::Result<String> {
+    let active = app.registry.active();
     let answers = [Task::Topics, Task::Entities].into_iter().filter_map(|task| {
         let model = active.get(task)?;
         Some(format!("{task}: {} {} on {}", model.name, model.version, model.placement.provider))
     });
     let answers = answers.collect::<Vec<_>>().join(", ");
-    Ok(format!("ressort {} listens on http://{} ({answers})", env!("CARGO_PKG_VERSION"), listener.local_addr()?))
+    let (version, scheme) = (env!("CARGO_PKG_VERSION"), if app.tls.is_some() { "https" } else { "http" });
+    Ok(format!("ressort {version} listens on {scheme}://{} ({answers})", listener.local_addr()?))
 }
 
 /// Resolves on SIGINT or SIGTERM.

@@ -10,6 +10,7 @@ use tower_http::cors::CorsLayer;
 
 use super::jobs::store::JobStore;
 use super::keys::{AdminAccess, KeyRing};
+use super::tls::Tls;
 use crate::classify::cache::PredictionCache;
 use crate::classify::classifier::Classifier;
 use crate::classify::error::ClassifyError;
@@ -20,6 +21,7 @@ use crate::manifest::task::Tasks;
 use crate::models::drift::baseline::Baselines;
 use crate::models::registry::{ByTask, Registry};
 use crate::system::budget::MemoryBudget;
+use crate::system::live::Live;
 
 /// Memory for the requests under way, in MB: four bodies of the largest size, and the documents in them.
 pub const DEFAULT_REQUEST_MEMORY_MB: u64 = 320;
@@ -27,11 +29,13 @@ pub const DEFAULT_REQUEST_MEMORY_MB: u64 = 320;
 /// The state that all routes share.
 pub struct App {
     pub registry: Registry,
-    pub limits: RequestLimits,
+    pub limits: Live<RequestLimits>,
     /// The memory that requests under way may take.
     pub memory: Arc<MemoryBudget>,
     /// The keys that open the routes under `/v1` and those of `compat`.
     pub keys: ArcSwap<KeyRing>,
+    /// When set, connections are encrypted.
+    pub tls: Option<Arc<Tls>>,
     /// Predictions for repeated texts; `None`: every text is classified anew.
     pub cache: Option<Arc<PredictionCache>>,
     /// Requests that are answered later; `None`: none is accepted.
@@ -60,7 +64,8 @@ impl App {
     pub fn new(registry: Registry, limits: RequestLimits) -> Self {
         Self {
             registry,
-            limits,
+            limits: Live::new(limits),
+            tls: None,
             memory: MemoryBudget::new(DEFAULT_REQUEST_MEMORY_MB * 1_000_000),
             keys: ArcSwap::default(),
             cache: None,

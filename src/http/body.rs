@@ -31,7 +31,7 @@ impl<T: FromJson> FromRequest<Arc<App>> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let deadline = Instant::now() + app.limits.timeout;
+        let deadline = Instant::now() + app.limits.get().timeout;
         let body = read_body_of(MediaTypes::Json, request, app, RequestContext::new(Admission::Try, deadline)).await?;
         T::from_json(&Field::body(utf8(&body.bytes)?)).map(Self)
     }
@@ -110,14 +110,14 @@ pub async fn read_body_of(
     match read_packed(accepted, &head.headers, &mut frames, app).await {
         Ok((kind, None, bytes, memory)) => Ok(ReadBody { kind, bytes: bytes.into(), memory }),
         Ok((kind, Some(coding), bytes, memory)) => {
-            let max = app.limits.max_body_bytes;
+            let max = app.limits.get().max_body_bytes;
             let (bytes, memory) = unpack(coding, bytes, memory, max, context).await?;
             Ok(ReadBody { kind, bytes, memory })
         }
         Err(problem) => {
             // A client that waits for `100 Continue` sends no body.
             if !head.headers.contains_key(EXPECT) {
-                discard(&mut frames, app.limits.max_body_bytes).await;
+                discard(&mut frames, app.limits.get().max_body_bytes).await;
             }
             Err(problem)
         }
@@ -146,7 +146,7 @@ async fn read_packed(
     app: &App,
 ) -> Result<(BodyKind, Option<Coding>, Vec<u8>, Reserved), Problem> {
     let (coding, kind) = (Coding::of(headers)?, BodyKind::of(headers, accepted)?);
-    let max = app.limits.max_body_bytes;
+    let max = app.limits.get().max_body_bytes;
     let announced = text_of(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
     if announced > max as u64 {
         return Err(too_large("the body", max));

@@ -71,7 +71,7 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
     if has_lines(&request) {
         return answer_lines(app, request);
     }
-    let deadline = Instant::now() + app.limits.timeout;
+    let deadline = Instant::now() + app.limits.get().timeout;
     let (layout, content_type) = match accepts_lines(request.headers()) {
         true => (Layout::Lines, JSON_LINES),
         false => (Layout::Array, "application/json"),
@@ -81,7 +81,7 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
         let caller = Caller::of(&request);
         let ReadBody { bytes, kind, memory } = read_body_of(MediaTypes::JsonOrText, request, &app, context).await?;
         let trim = TrimAfterLarge::new(bytes.len());
-        let limits = app.limits;
+        let limits = app.limits.get();
         let read = move |body: &Bytes| match kind {
             BodyKind::Json => ClassifyRequest::parse(body, &limits),
             BodyKind::Text => ClassifyRequest::of_text(body, &limits),
@@ -119,7 +119,7 @@ pub async fn within<T>(
     tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(|_| {
         let detail = format!(
             "no answer within {} s; send less text at once, or start the server with a longer --timeout-s",
-            app.limits.timeout.as_secs_f32()
+            app.limits.get().timeout.as_secs_f32()
         );
         Err(Problem::new(Code::DeadlineExceeded, detail))
     })
@@ -200,7 +200,7 @@ fn answers(
     held: Held,
     context: RequestContext,
 ) -> impl Stream<Item = DocumentAnswer> + Send + use<> {
-    let (held, limits) = (Arc::new(held), app.limits);
+    let (held, limits) = (Arc::new(held), app.limits.get());
     let n_at_once = n_at_once(held.documents.iter().map(InputDocument::n_bytes).max());
     let read = {
         let held = Arc::clone(&held);

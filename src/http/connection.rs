@@ -3,6 +3,7 @@
 //! A client may close its sending side and still wait for the answer, or it may be gone: both look the same. So the first bytes
 //! of the answer, which all answers have in common, are sent early. A client that is gone resets the connection on them.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,6 +75,8 @@ pub struct UnderWay {
 pub struct Socket {
     connection: Arc<Connection>,
     settings: ServerSettings,
+    /// Whether it carries answers as they are, and not TLS.
+    is_plain: bool,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
 }
@@ -106,12 +109,17 @@ impl Connection {
     }
 
     /// Resolves when the client is gone. One that only stopped sending is still there.
-    pub async fn gone(&self) {
+    /// `send` sends bytes if that is possible at once, and returns how many.
+    pub async fn gone(&self, send: impl Fn(&mut Context<'_>, &[u8]) -> usize) {
         if !self.sending_ended().await {
             return;
         }
         loop {
-            self.send_first_bytes();
+            poll_fn(|context| {
+                self.send_first_bytes(|bytes| send(context, bytes));
+                Poll::Ready(())
+            })
+            .await;
             tokio::select! {
                 () = self.failed() => return,
                 () = self.request_started.notified() => {}
@@ -143,15 +151,32 @@ impl Connection {
         std::future::pending().await
     }
 
-    fn send_first_bytes(&self) {
-        let mut progress = self.lock();
+    fn send_first_bytes(&self, send: impl FnOnce(&[u8]) -> usize) {
+        let progress = self.lock();
         let is_waiting = matches!(progress.phase, Phase::Request)
             && !progress.answer_started
             && progress.waiting.blocked_since.is_none();
-        if is_waiting && progress.n_sent_early == 0 {
-            // A failure shows in `failed`.
-            progress.n_sent_early = self.stream.try_write(FIRST_BYTES).unwrap_or_default();
+        let is_first = progress.n_sent_early == 0;
+        // Sending locks it too.
+        drop(progress);
+        if is_waiting && is_first {
+            let n_sent = send(FIRST_BYTES);
+            self.lock().n_sent_early = n_sent;
         }
+    }
+
+    /// Sends bytes if that is possible at once; returns how many. A failure shows in `failed`.
+    pub fn try_send(&self, bytes: &[u8]) -> usize {
+        self.stream.try_write(bytes).unwrap_or_default()
+    }
+
+    /// How many bytes of `buf`, the next of an answer, are sent already; hyper writes them again.
+    pub fn skip_early(&self, buf: &[u8]) -> Option<usize> {
+        let mut progress = self.lock();
+        progress.answer_started = true;
+        let n = progress.n_sent_early.min(buf.len());
+        progress.n_sent_early -= n;
+        (n > 0).then_some(n)
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {
@@ -169,7 +194,12 @@ impl Drop for UnderWay {
 
 impl Socket {
     pub fn new(connection: Arc<Connection>, settings: ServerSettings) -> Self {
-        Self { connection, settings, read_timer: None, write_timer: None }
+        Self { connection, settings, is_plain: true, read_timer: None, write_timer: None }
+    }
+
+    /// The same for a connection whose bytes are those of TLS.
+    pub fn under_tls(self) -> Self {
+        Self { is_plain: false, ..self }
     }
 
     /// When the client must have sent more.
@@ -212,13 +242,8 @@ impl Socket {
         Poll::Ready(Err(timed_out(what)))
     }
 
-    /// How many bytes of `buf` are sent already; hyper writes them again.
     fn skip_early(&self, buf: &[u8]) -> Option<usize> {
-        let mut progress = self.connection.lock();
-        progress.answer_started = true;
-        let n = progress.n_sent_early.min(buf.len());
-        progress.n_sent_early -= n;
-        (n > 0).then_some(n)
+        if self.is_plain { self.connection.skip_early(buf) } else { None }
     }
 
     fn poll_send(

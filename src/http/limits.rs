@@ -1,8 +1,10 @@
 //! The limits of connections, and their defaults.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::system::descriptors::descriptor_limit;
+use crate::system::live::Live;
 
 /// Where the limit of descriptors allows it.
 const DEFAULT_MAX_CONNECTIONS: usize = 4096;
@@ -28,6 +30,12 @@ impl ServerSettings {
     /// The highest number of connections up to `wanted` that the limit of descriptors allows.
     pub fn limited(wanted: usize) -> usize {
         descriptor_limit().map_or(wanted, |n| wanted.min(n_for_connections(n))).max(1)
+    }
+}
+
+impl From<ServerSettings> for Arc<Live<ServerSettings>> {
+    fn from(settings: ServerSettings) -> Self {
+        Self::new(Live::new(settings))
     }
 }
 

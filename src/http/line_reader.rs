@@ -68,11 +68,11 @@ impl LineReader {
     /// The next line. A line that cannot be read is a problem, and the next one follows; the last one may be the problem that
     /// ends the body.
     pub async fn next(&mut self) -> Option<Line> {
-        let deadline = Instant::now() + self.app.limits.timeout;
+        let deadline = Instant::now() + self.app.limits.get().timeout;
         loop {
             if self.state == State::GivenUp {
                 // A connection that is closed before the client has sent all is reset, and the last answers with it.
-                discard(&mut self.frames, self.app.limits.max_body_bytes).await;
+                discard(&mut self.frames, self.app.limits.get().max_body_bytes).await;
                 return None;
             }
             if let Some(content) = self.take_line() {
@@ -94,12 +94,12 @@ impl LineReader {
 
     /// Reads what a refused client still sends, so that it learns why.
     pub async fn discard_rest(&mut self) {
-        discard(&mut self.frames, self.app.limits.max_body_bytes).await;
+        discard(&mut self.frames, self.app.limits.get().max_body_bytes).await;
     }
 
     /// A whole line of the buffer. One that is too long is a problem as soon as that is known.
     fn take_line(&mut self) -> Option<Result<Bytes, Problem>> {
-        let max = self.app.limits.max_body_bytes;
+        let max = self.app.limits.get().max_body_bytes;
         let end = self.buffer[self.n_scanned..].iter().position(|byte| *byte == b'\n').map(|at| self.n_scanned + at);
         let rest = self.n_returned..end.unwrap_or(self.buffer.len());
         self.n_scanned = end.map_or(self.buffer.len(), |end| end + 1);
@@ -125,7 +125,7 @@ impl LineReader {
     /// Adds to the buffer what the client has sent.
     async fn read_more(&mut self, deadline: Instant) -> Result<(), Problem> {
         self.forget_returned();
-        let max_skipped = 4 * self.app.limits.max_body_bytes;
+        let max_skipped = 4 * self.app.limits.get().max_body_bytes;
         if self.n_skipped.is_some_and(|n_skipped| n_skipped > max_skipped) {
             let detail =
                 format!("the line has more than {max_skipped} bytes, and no more of it is read; send shorter ones");
@@ -140,7 +140,7 @@ impl LineReader {
             () = tokio::time::sleep_until(deadline.into()) => {
                 let detail = format!(
                     "no whole line within {} s; send it again, or start the server with a longer --timeout-s",
-                    app.limits.timeout.as_secs_f32()
+                    app.limits.get().timeout.as_secs_f32()
                 );
                 Err(Problem::new(Code::DeadlineExceeded, detail))
             }

@@ -56,13 +56,13 @@ pub fn answer_lines(app: Arc<App>, request: Request) -> Result<Response, Problem
 }
 
 async fn start(app: Arc<App>, line: Line, context: RequestContext, caller: Caller) -> Started {
-    let context = RequestContext { deadline: Instant::now() + app.limits.timeout, ..context };
+    let context = RequestContext { deadline: Instant::now() + app.limits.get().timeout, ..context };
     let number = line.number;
     let content = match line.content {
         Ok(content) => content,
         Err(problem) => return Started { number, id: None, task: Err(problem) },
     };
-    let limits = app.limits;
+    let limits = app.limits.get();
     let read = move |line: &Bytes| Ok((LineRequest::id(line), LineRequest::parse(line, &limits)));
     let (id, request) = match parse(content, context, read).await {
         Ok(read) => read,

@@ -29,8 +29,11 @@ mod observe;
 mod pack;
 mod page;
 mod quota;
+mod retry;
 mod schema;
 mod server;
+mod tls;
+mod tls_socket;
 mod unpack;
 mod viewer;
 
@@ -55,6 +58,7 @@ pub use keys::{AdminAccess, KeyHash, KeyRing, KeySpec, Scope};
 pub use limits::ServerSettings;
 pub use quota::KeyLimits;
 pub use server::serve;
+pub use tls::{Tls, TlsError, TlsFiles};
 
 /// All routes over `app`.
 pub fn router(app: Arc<App>) -> Router {
@@ -90,6 +94,7 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(no_method)
         .layer(CatchPanicLayer::custom(observe::panic_problem))
         .layer(from_fn_with_state(Arc::clone(&app), observe::end_at_cutoff))
+        .layer(from_fn_with_state(Arc::clone(&app), retry::say_when))
         .layer(from_fn(compat::problems::translate))
         .layer(from_fn_with_state(Arc::clone(&app), pack::pack_answer))
         .layer(from_fn_with_state(Arc::clone(&app), cross_origin::answer_other_origins))

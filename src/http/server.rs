@@ -20,6 +20,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 
@@ -28,6 +29,9 @@ use super::connection::{Connection, Socket, UnderWay};
 use super::jobs::run_jobs;
 use super::limits::ServerSettings;
 use super::router;
+use super::tls::Tls;
+use super::tls_socket::TlsSocket;
+use crate::system::live::Live;
 use crate::system::metric_names::OPEN_CONNECTIONS;
 
 /// Serves until `shutdown` resolves. Then it accepts no new connection. Requests under way have the grace period to finish; just
@@ -36,9 +40,10 @@ pub async fn serve(
     listener: TcpListener,
     app: Arc<App>,
     shutdown: impl Future<Output = ()> + Send,
-    settings: ServerSettings,
+    settings: impl Into<Arc<Live<ServerSettings>>>,
 ) {
-    let (connections, router) = (Arc::new(Connections::new(settings)), router(Arc::clone(&app)));
+    let connections = Arc::new(Connections::new(settings.into(), app.tls.clone()));
+    let router = router(Arc::clone(&app));
     let jobs = tokio::spawn(run_jobs(Arc::clone(&app)));
     let (draining, _) = watch::channel(());
     let start = |stream| connections.start(stream, router.clone(), draining.subscribe());
@@ -83,7 +88,7 @@ pub async fn serve(
 async fn drain(app: &App, connections: &Connections) {
     // Time to send the refusals.
     const MAX_MARGIN: Duration = Duration::from_secs(1);
-    let grace_period = connections.settings.grace_period;
+    let grace_period = connections.settings.get().grace_period;
     let margin = (grace_period / 10).min(MAX_MARGIN);
     if tokio::time::timeout(grace_period - margin, connections.all_closed()).await.is_ok() {
         return;
@@ -97,7 +102,10 @@ async fn drain(app: &App, connections: &Connections) {
 
 /// The open connections.
 struct Connections {
-    settings: ServerSettings,
+    /// New connections get the limits of now.
+    settings: Arc<Live<ServerSettings>>,
+    /// `None`: the connections are not encrypted.
+    tls: Option<Arc<Tls>>,
     open: Mutex<Open>,
     /// Told when a connection is closed or has no request any more.
     changed: Arc<Notify>,
@@ -112,9 +120,10 @@ struct Open {
 }
 
 impl Connections {
-    fn new(settings: ServerSettings) -> Self {
+    fn new(settings: Arc<Live<ServerSettings>>, tls: Option<Arc<Tls>>) -> Self {
         Self {
             settings,
+            tls,
             open: Mutex::default(),
             changed: Arc::default(),
             is_full: AtomicBool::new(false),
@@ -125,8 +134,11 @@ impl Connections {
     /// Waits until there is capacity for one more connection.
     async fn make_capacity(&self) {
         self.is_out_of_descriptors.store(false, Ordering::Relaxed);
-        let max = self.settings.max_connections.max(1);
-        while self.lock().by_number.len() >= max {
+        loop {
+            let max = self.settings.get().max_connections.max(1);
+            if self.lock().by_number.len() < max {
+                return;
+            }
             if !self.is_full.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
                     max_connections = max,
@@ -186,7 +198,6 @@ impl Connections {
             tokio::select! {
                 () = serve_connection(Arc::clone(&connection), &entry.connections, router, draining) => {}
                 () = connection.close.notified() => {}
-                () = connection.gone() => {}
             }
             drop(connection);
             drop(entry);
@@ -198,7 +209,7 @@ impl Connections {
         let connection = open.by_number.remove(&number);
         metrics::gauge!(OPEN_CONNECTIONS.name).set(open.by_number.len() as f64);
         // Well below the limit, so that a server that stays near it does not log each connection.
-        let (n, max) = (open.by_number.len(), self.settings.max_connections);
+        let (n, max) = (open.by_number.len(), self.settings.get().max_connections);
         let is_over = n == 0 || n + 1 + max / 8 < max;
         drop(open);
         drop(connection);
@@ -225,14 +236,44 @@ impl Drop for Entry {
     }
 }
 
+/// Serves a connection until it ends, its client is gone, or the server drains.
 async fn serve_connection(
     connection: Arc<Connection>,
     connections: &Connections,
     router: Router,
+    draining: watch::Receiver<()>,
+) {
+    let idle = Arc::clone(&connections.changed);
+    let socket = Socket::new(Arc::clone(&connection), connections.settings.get());
+    let Some(tls) = &connections.tls else {
+        let send = |_: &mut Context<'_>, bytes: &[u8]| connection.try_send(bytes);
+        tokio::select! {
+            () = serve_http(socket, Arc::clone(&connection), idle, router, draining) => {}
+            () = connection.gone(send) => {}
+        }
+        return;
+    };
+    let socket = match tls.acceptor().accept(socket.under_tls()).await {
+        Ok(stream) => TlsSocket::new(Arc::clone(&connection), stream),
+        Err(error) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            return;
+        }
+    };
+    let send = |context: &mut Context<'_>, bytes: &[u8]| socket.try_send(context, bytes);
+    tokio::select! {
+        () = serve_http(socket.clone(), Arc::clone(&connection), idle, router, draining) => {}
+        () = connection.gone(send) => {}
+    }
+}
+
+async fn serve_http(
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send,
+    connection: Arc<Connection>,
+    idle: Arc<Notify>,
+    router: Router,
     mut draining: watch::Receiver<()>,
 ) {
-    let (idle, settings) = (Arc::clone(&connections.changed), connections.settings);
-    let socket = Socket::new(Arc::clone(&connection), settings);
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |request: Request<Incoming>| {
         let under_way = connection.start_request(&idle);

@@ -3,6 +3,7 @@
 //! What does not fit waits or is refused. Small reservations may use all of the budget, large ones a part of it, so that large
 //! requests never keep small ones out. Bodies leave a part for the documents in them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -10,7 +11,7 @@ use tokio::sync::Notify;
 /// Bytes that requests under way may take.
 #[derive(Debug)]
 pub struct MemoryBudget {
-    max: u64,
+    max: AtomicU64,
     used: Mutex<u64>,
     freed: Notify,
 }
@@ -45,7 +46,7 @@ const SMALL_BYTES: u64 = 64 * 1024;
 
 impl MemoryBudget {
     pub fn new(max_bytes: u64) -> Arc<Self> {
-        Arc::new(Self { max: max_bytes, used: Mutex::new(0), freed: Notify::new() })
+        Arc::new(Self { max: max_bytes.into(), used: Mutex::new(0), freed: Notify::new() })
     }
 
     /// Reserves `n_bytes` if they are left.
@@ -67,7 +68,13 @@ impl MemoryBudget {
 
     /// Bytes that may be reserved.
     pub fn max(&self) -> u64 {
-        self.max
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// Changes the budget. What is reserved already stays.
+    pub fn set_max(&self, max_bytes: u64) {
+        self.max.store(max_bytes, Ordering::Relaxed);
+        self.freed.notify_waiters();
     }
 
     /// Bytes that are reserved now.
@@ -78,9 +85,9 @@ impl MemoryBudget {
     /// How much of the budget may be used after a reservation of `n_bytes`.
     fn limit(&self, n_bytes: u64, used_for: MemoryUse) -> u64 {
         match used_for {
-            _ if n_bytes <= SMALL_BYTES => self.max,
-            MemoryUse::Body => self.max / 2,
-            MemoryUse::Document => self.max / 8 * 7,
+            _ if n_bytes <= SMALL_BYTES => self.max(),
+            MemoryUse::Body => self.max() / 2,
+            MemoryUse::Document => self.max() / 8 * 7,
         }
     }
 
@@ -94,14 +101,14 @@ impl Reserved {
     /// it waits until it is the only one.
     pub fn resize(&mut self, n_bytes: u64) -> Result<(), BudgetExceeded> {
         let largest = match self.used_for {
-            MemoryUse::Body => self.budget.max / 2,
-            MemoryUse::Document => self.budget.max / 8 * 3,
+            MemoryUse::Body => self.budget.max() / 2,
+            MemoryUse::Document => self.budget.max() / 8 * 3,
         };
         let n_bytes = n_bytes.min(largest);
         let mut used = self.budget.lock();
         let others = *used - self.n_bytes;
         if n_bytes > self.n_bytes && others + n_bytes > self.budget.limit(n_bytes, self.used_for) {
-            return Err(BudgetExceeded { max: self.budget.max });
+            return Err(BudgetExceeded { max: self.budget.max() });
         }
         let is_less = n_bytes < self.n_bytes;
         (*used, self.n_bytes) = (others + n_bytes, n_bytes);

@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod exposition;
 pub mod file_start;
 pub mod histogram;
+pub mod live;
 pub mod memory;
 pub mod memory_limits;
 pub mod metric_names;

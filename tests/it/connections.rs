@@ -12,7 +12,7 @@ use axum::http::{Request, StatusCode};
 use futures_util::StreamExt;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, ServerSettings, router, serve};
+use ressort::http::{App, ServerSettings, Tls, router, serve};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -23,11 +23,11 @@ use crate::api::{post, registry};
 use crate::classify::until;
 use crate::cli::{Server, model, ressort};
 
-const HALF_HEAD: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: x\r\n";
-const SHORT: Duration = Duration::from_millis(50);
+pub const HALF_HEAD: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: x\r\n";
+pub const SHORT: Duration = Duration::from_millis(50);
 
 /// Limits that no test meets unless it sets them.
-const PATIENT: ServerSettings = ServerSettings {
+pub const PATIENT: ServerSettings = ServerSettings {
     max_connections: 100,
     head_timeout: Duration::from_secs(600),
     idle_timeout: Duration::from_secs(600),
@@ -36,8 +36,8 @@ const PATIENT: ServerSettings = ServerSettings {
     grace_period: Duration::from_secs(600),
 };
 
-struct Served {
-    app: Arc<App>,
+pub struct Served {
+    pub app: Arc<App>,
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
@@ -45,10 +45,15 @@ struct Served {
 
 impl Served {
     async fn new(model: &str, settings: ServerSettings) -> Self {
+        Self::under_tls(model, settings, None).await
+    }
+
+    pub async fn under_tls(model: &str, settings: ServerSettings, tls: Option<Arc<Tls>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut app = App::new(registry(&[model]).await, RequestLimits::default());
         app.cache = Some(Arc::new(PredictionCache::new(10_000_000)));
+        app.tls = tls;
         let app = Arc::new(app);
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { stopped.await.unwrap() };
@@ -56,24 +61,24 @@ impl Served {
         Self { app, address, stop, server }
     }
 
-    fn connect(&self, bytes: &[u8]) -> TcpStream {
+    pub fn connect(&self, bytes: &[u8]) -> TcpStream {
         let mut client = TcpStream::connect(self.address).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         client.write_all(bytes).unwrap();
         client
     }
 
-    fn n_waiting(&self) -> usize {
+    pub fn n_waiting(&self) -> usize {
         self.app.registry.models().iter().map(|model| model.pipeline.scheduler.n_waiting()).sum()
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.stop.send(()).unwrap();
         self.server.await.unwrap();
     }
 }
 
-fn classify_request(body: &Value) -> Vec<u8> {
+pub fn classify_request(body: &Value) -> Vec<u8> {
     let (body, head) = (body.to_string(), "POST /v1/classify HTTP/1.1\r\nhost: x\r\nconnection: close");
     format!("{head}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
@@ -85,7 +90,7 @@ fn read_all(mut client: TcpStream) -> String {
 }
 
 /// Whether the server closes the connection, by its end or by a reset.
-fn is_closed(client: &mut TcpStream) -> bool {
+pub fn is_closed(client: &mut TcpStream) -> bool {
     match client.read(&mut [0]) {
         Ok(n) => n == 0,
         Err(error) => error.kind() == ErrorKind::ConnectionReset,

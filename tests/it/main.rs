@@ -46,6 +46,7 @@ mod support;
 mod swap;
 mod text_rules;
 mod tiny_graph;
+mod tls;
 mod traces;
 mod truecase;
 mod windows;

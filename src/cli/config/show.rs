@@ -50,6 +50,26 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The keys whose values differ, those that are set in one of both only among them.
+    pub fn changed(&self, other: &Self) -> Vec<&str> {
+        let differs = |value: &&Value| {
+            let known = other.values.iter().find(|known| known.key == value.key);
+            known.is_none_or(|known| known.value != value.value)
+        };
+        self.values.iter().filter(differs).map(|value| value.key.as_str()).collect()
+    }
+
+    /// Takes over the values of these keys.
+    pub fn adopt(&mut self, other: &Self, keys: &[&str]) {
+        for value in self.values.iter_mut().filter(|value| keys.contains(&value.key.as_str())) {
+            if let Some(new) = other.values.iter().find(|new| new.key == value.key) {
+                *value = new.clone();
+            }
+        }
+    }
+}
+
 fn origin(arg: &Arg, source: Option<ValueSource>, line: Option<(&Path, usize)>) -> String {
     match (source, line) {
         (Some(ValueSource::CommandLine), _) => format!("flag --{}", arg.get_long().unwrap_or_default()),

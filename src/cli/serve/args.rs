@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{CorsOrigin, DEFAULT_REQUEST_MEMORY_MB, JobLimits, JobStore, ServerSettings};
+use ressort::http::{CorsOrigin, DEFAULT_REQUEST_MEMORY_MB, JobLimits, JobStore, ServerSettings, TlsFiles};
 use ressort::inference::settings::RunSettings;
 use ressort::models::active_file::PersistedState;
 use ressort::models::registry::ByTask;
 use ressort::models::spec::ModelSpec;
 
-use crate::cli::config::Settings;
+use crate::cli::config::{ConfigError, Settings};
 use crate::cli::{ModelArgs, RunArgs, positive};
 
 #[derive(Debug, Args)]
@@ -65,6 +65,12 @@ pub struct ServeArgs {
     /// Let every machine that reaches the server use it without a key
     #[arg(long, env = "RESSORT_ALLOW_ANONYMOUS", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set, hide_default_value = true, hide_possible_values = true, value_name = "true|false")]
     pub allow_anonymous: bool,
+    /// Certificate in PEM, with those that lead to its root after it; connections are then encrypted (TLS)
+    #[arg(long, value_name = "FILE", env = "RESSORT_TLS_CERTIFICATE")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's private key in PEM; both files are read again when they change
+    #[arg(long, value_name = "FILE", env = "RESSORT_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
     /// Origin of web pages that may call the service, such as https://www.example.com, repeatable; `*` for every one
     #[arg(long = "cors-origin", value_name = "ORIGIN", env = "RESSORT_CORS_ORIGIN", value_delimiter = ',')]
     pub cors_origins: Vec<CorsOrigin>,
@@ -194,6 +200,16 @@ impl ServeArgs {
             .or(self.saved_file.as_ref())
             .cloned()
             .unwrap_or_else(|| self.models_dir().join(".active.json"))
+    }
+
+    /// The files of the certificate; `None`: connections are not encrypted.
+    pub fn tls(&self) -> Result<Option<TlsFiles>, ConfigError> {
+        match (self.tls_certificate.clone(), self.tls_key.clone()) {
+            (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(ConfigError::new("--tls-certificate needs --tls-key, the file of its private key")),
+            (None, Some(_)) => Err(ConfigError::new("--tls-key needs --tls-certificate, the file of its certificate")),
+        }
     }
 
     pub fn limits(&self) -> RequestLimits {

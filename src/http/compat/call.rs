@@ -67,7 +67,7 @@ pub async fn answer<S: Send + 'static>(
     read: impl FnOnce(&App, &Bytes) -> Result<(Call, S), Problem> + Send + 'static,
     write: impl FnOnce(Vec<Answer>, S) -> Response,
 ) -> Result<Response, Problem> {
-    let deadline = Instant::now() + app.limits.timeout;
+    let deadline = Instant::now() + app.limits.get().timeout;
     let work = async {
         let context = RequestContext::new(Admission::Try, deadline);
         let caller = Caller::of(&request);

@@ -152,7 +152,7 @@ fn named_task(in_address: Option<&str>, headers: &HeaderMap) -> Result<Option<Pi
 fn read(app: &App, target: Target, body: &Bytes) -> Result<(Call, Shape), Problem> {
     let fields = Field::body(utf8(body)?).object(FIELDS, BODY)?;
     fields.check()?;
-    let Texts { texts, is_list } = texts(&fields.require("inputs", INPUTS)?, INPUTS, app.limits)?;
+    let Texts { texts, is_list } = texts(&fields.require("inputs", INPUTS)?, INPUTS, app.limits.get())?;
     let parameters = fields.get("parameters");
     let task = chosen_task(app, &target, parameters.as_ref())?;
     let mut call = Call { model: target.model, ..Call::new(texts, task) };

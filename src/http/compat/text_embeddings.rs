@@ -148,7 +148,7 @@ pub async fn info(State(app): State<Arc<App>>) -> Result<Json<InfoBody>, Problem
         max_input_length: model.manifest.max_length,
         max_batch_tokens: model.batch_limits().max_tokens,
         max_batch_requests: model.batch_limits().max_windows,
-        max_client_batch_size: app.limits.max_documents,
+        max_client_batch_size: app.limits.get().max_documents,
         auto_truncate: false,
         tokenization_workers: model.n_streams,
         version: env!("CARGO_PKG_VERSION"),
@@ -173,7 +173,7 @@ pub async fn health(app: State<Arc<App>>) -> Result<StatusCode, Problem> {
 fn read(app: &App, body: &Bytes) -> Result<(Call, Shape), Problem> {
     let fields = Field::body(utf8(body)?).object(FIELDS, BODY)?;
     fields.check()?;
-    let Texts { texts, is_list } = inputs(&fields.require("inputs", INPUTS)?, app.limits)?;
+    let Texts { texts, is_list } = inputs(&fields.require("inputs", INPUTS)?, app.limits.get())?;
     let mut call = Call::new(texts, Task::Topics);
     fields.read("truncation_direction", |field| match &*field.string(DIRECTION)? {
         "Right" | "right" => Ok(()),

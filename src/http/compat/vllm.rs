@@ -138,7 +138,7 @@ fn read(app: &App, body: &Bytes) -> Result<(Call, Shape), Problem> {
     if let Some(messages) = fields.get("messages") {
         return Err(messages.problem("models here have no chat template; send the text as `input`"));
     }
-    let texts = texts(&fields.require("input", INPUT)?, INPUT, app.limits)?;
+    let texts = texts(&fields.require("input", INPUT)?, INPUT, app.limits.get())?;
     let model = fields.read("model", |field| field.string(MODEL).map(Into::into))?;
     let mut call = Call { model, ..Call::new(texts.texts, Task::Topics) };
     fields.read("user", |field| field.string(WORD).map(|_| ()))?;

@@ -29,13 +29,13 @@ pub async fn receive(app: &Arc<App>, store: &Arc<JobStore>, request: Request) ->
     if has_lines(&request) {
         return receive_lines(app, store, request).await;
     }
-    let deadline = Instant::now() + app.limits.timeout;
+    let deadline = Instant::now() + app.limits.get().timeout;
     within(app, deadline, receive_body(app, store, request, deadline)).await
 }
 
 /// The limits of the documents of a job.
 pub fn job_limits(app: &App) -> RequestLimits {
-    RequestLimits { max_documents: MAX_DOCUMENTS, ..app.limits }
+    RequestLimits { max_documents: MAX_DOCUMENTS, ..app.limits.get() }
 }
 
 async fn receive_body(

@@ -137,7 +137,7 @@ fn read(app: &App, target: Target, body: &Bytes) -> Result<(Call, Shape), Proble
     let (json, binary) = split(body, target.json_length.as_deref())?;
     let fields = Field::body(utf8(json)?).object(FIELDS, BODY)?;
     fields.check()?;
-    let texts = input_texts(&fields.require("inputs", INPUTS)?, binary, app.limits)?;
+    let texts = input_texts(&fields.require("inputs", INPUTS)?, binary, app.limits.get())?;
     let mut call = Call { model: Some(target.name), ..Call::new(texts, Task::Topics) };
     let is_binary = match fields.get("parameters") {
         Some(parameters) => read_parameters(&parameters, &mut call)?,

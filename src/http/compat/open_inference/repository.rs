@@ -143,7 +143,7 @@ async fn with_body<T>(
     request: Request,
     read: impl FnOnce(&Field<'_>) -> Result<T, Problem>,
 ) -> Result<Option<T>, Problem> {
-    let context = RequestContext::new(Admission::Try, Instant::now() + app.limits.timeout);
+    let context = RequestContext::new(Admission::Try, Instant::now() + app.limits.get().timeout);
     let body = read_body_of(MediaTypes::Any, request, app, context).await?;
     let text = utf8(&body.bytes)?;
     if text.trim().is_empty() { Ok(None) } else { read(&Field::body(text)).map(Some) }
