@@ -22,7 +22,8 @@ use crate::system::choice::shortened;
 
 /// How much of a refused body is read and discarded, in bodies of the largest size, and for how long.
 const DISCARDED_BODIES: usize = 4;
-const DISCARD_TIME: Duration = Duration::from_secs(5);
+/// Enough for 32 MB at 10 megabits a second. Nothing of them is kept.
+const DISCARD_TIME: Duration = Duration::from_secs(30);
 
 /// A body of type `T`.
 pub struct JsonBody<T>(pub T);
