@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use libfuzzer_sys::fuzz_target;
 use ndarray::Array2;
 use ressort::inference::batch::{BatchLimits, Padding, RunError, WindowHead, WindowLogits};
-use ressort::inference::decode::entities::TagScheme;
+use ressort::inference::decode::tag_scheme::TagScheme;
 use ressort::inference::pipeline::{EntityTags, Overflow, Pipeline, PredictOptions, Prediction};
 use ressort::inference::scheduler::{Admission, RequestContext, Scheduler, SchedulerSettings, Sessions};
 use ressort::inference::tokenize::{Tokenizer, Window};
