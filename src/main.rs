@@ -4,6 +4,7 @@ mod cli;
 
 use std::io::Write;
 
+use clap::error::ErrorKind;
 use ressort::inference::settings::usable_cores;
 use ressort::system::background::end_process;
 use ressort::system::memory::configure_allocator;
@@ -11,13 +12,13 @@ use ressort::system::printable::printable;
 use ressort::system::spans::export_rest;
 use ressort::system::telemetry::start_logging;
 
-use crate::cli::{ParseError, exit_code_of, parse};
+use crate::cli::{ParseError, exit_code_of, long_version, parse};
 
 fn main() {
     configure_allocator();
     let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(ParseError::Usage(error)) => error.exit(),
+        Err(ParseError::Usage(error)) => show(&error),
         Err(ParseError::Config(error)) => end_process(report(&error.into())),
     };
     let logging = start_logging(cli.log_format.into(), cli.command.verbosity(), cli.command.collector());
@@ -38,6 +39,16 @@ fn main() {
 fn report(error: &anyhow::Error) -> u8 {
     eprintln!("{}", printable(&format!("ressort: {error:#}")));
     exit_code_of(error)
+}
+
+/// Prints the help, the version or what is wrong with the command line, and ends the process.
+fn show(error: &clap::Error) -> ! {
+    // `-V` prints one line, without loading ONNX Runtime.
+    if error.kind() == ErrorKind::DisplayVersion && std::env::args_os().any(|arg| arg == "--version") {
+        println!("{}", printable(&long_version()));
+        end_process(0);
+    }
+    error.exit()
 }
 
 /// Blocking threads write files and release models. Documents are prepared by `inference::workers`. More threads would only take

@@ -3,34 +3,34 @@
 //! Exit codes: 0 done, 1 failed, 2 bad usage, 3 some rows could not be scored, 4 a requirement of `evaluate` is not met, 130
 //! stopped by Ctrl-C.
 
+mod completions;
 mod config;
+mod doctor;
 mod evaluate;
 mod health;
+mod help;
 mod inspect;
 mod key;
 mod models;
 mod score;
 mod serve;
+mod version;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use ressort::evaluate::settings::EvaluateError;
 use ressort::inference::arithmetic::Arithmetic;
 use ressort::inference::settings::{Provider, RunSettings};
+use ressort::models::model_folders::{DEFAULT_MODELS_DIR, ModelFolders, SHIPPED};
 use ressort::models::registry::ByTask;
 use ressort::models::spec::ModelSpec;
 use ressort::score::ScoreError;
 use ressort::system::telemetry::{LogFormat, Verbosity};
 
 pub use config::{ParseError, parse};
-
-/// The model that is loaded where none is named.
-const SHIPPED: &str = "ressort";
-const DEFAULT_MODELS_DIR: &str = "models";
-/// From `target/release/ressort` to the project's folder.
-const MAX_FOLDERS_ABOVE: usize = 3;
+pub use version::long_version;
 
 const SUCCESS: u8 = 0;
 const FAILURE: u8 = 1;
@@ -55,19 +55,35 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the HTTP API
+    #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::SERVE)]
     Serve(Box<serve::ServeArgs>),
     /// Score files: read texts, write their topics and entities
+    #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::SCORE)]
     Score(Box<score::ScoreArgs>),
     /// Describe a model folder, and whether and how it would be served
+    #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::INSPECT)]
     Inspect(inspect::InspectArgs),
     /// Change the models of a running server
+    #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::MODELS)]
     Models(models::ModelsArgs),
     /// Tell whether a running server answers, for health checks
+    #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::HEALTH)]
     Health(health::HealthArgs),
     /// Make keys for clients of a server
+    #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::KEY)]
     Key(key::KeyArgs),
     /// Compare models on labelled data
+    #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::EVALUATE)]
     Evaluate(Box<evaluate::EvaluateArgs>),
+    /// Check what the service needs on this machine, and run each model once
+    #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::DOCTOR)]
+    Doctor(doctor::DoctorArgs),
+    /// Print the completions for a shell
+    #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::COMPLETIONS)]
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::MAN)]
+    Man(completions::ManArgs),
 }
 
 impl Command {
@@ -80,6 +96,9 @@ impl Command {
             Self::Health(args) => health::run_health(&args)?,
             Self::Key(args) => key::run_key(&args)?,
             Self::Evaluate(args) => return evaluate::run_evaluate(&args).await,
+            Self::Doctor(args) => return doctor::run_doctor(&args).await,
+            Self::Completions(args) => completions::run_completions(&args)?,
+            Self::Man(args) => completions::run_man(&args)?,
         }
         Ok(SUCCESS)
     }
@@ -96,6 +115,8 @@ impl Command {
     pub fn verbosity(&self) -> Verbosity {
         match self {
             Self::Score(args) if args.quiet => Verbosity::Quiet,
+            // Its report says what a log would.
+            Self::Doctor(_) => Verbosity::Quiet,
             _ => Verbosity::Normal,
         }
     }
@@ -118,10 +139,11 @@ pub enum LogFormatArg {
 /// Which models are loaded, and which of them answers for what.
 #[derive(Debug, Args)]
 struct ModelArgs {
-    /// A model folder to load, repeatable; without any, the model `ressort` of --models-dir
+    /// A model folder to load, or the name of a model in --models-dir, repeatable; default: the model `ressort`
     #[arg(long = "model", value_name = "[NAME=]PATH", env = "RESSORT_MODEL")]
     models: Vec<ModelSpec>,
-    /// Folder of the models that ship; default: `models` in the working folder, else next to the program or above it
+    /// Folder in which models are found by name; default: `models` in the working folder, else next to the program or above it,
+    /// else that of the package (/usr/share/ressort/models)
     #[arg(long, default_value = DEFAULT_MODELS_DIR, hide_default_value = true, env = "RESSORT_MODELS_DIR", value_name = "DIR")]
     models_dir: PathBuf,
     /// The model that answers topics; default: the first that can
@@ -158,21 +180,17 @@ struct RunArgs {
 impl ModelArgs {
     /// The models to load: those named, else the one that ships.
     fn specs(&self) -> Vec<ModelSpec> {
+        let folders = self.folders();
+        let resolved = |spec: &ModelSpec| ModelSpec { name: spec.name.clone(), path: folders.resolve(&spec.path) };
         match self.models.is_empty() {
-            false => self.models.clone(),
-            true => vec![ModelSpec { name: SHIPPED.to_owned(), path: self.models_dir().join(SHIPPED) }],
+            false => self.models.iter().map(resolved).collect(),
+            true => vec![ModelSpec { name: SHIPPED.to_owned(), path: folders.find(SHIPPED) }],
         }
     }
 
-    /// The folder of the models that ship.
-    fn models_dir(&self) -> PathBuf {
-        let given = self.models_dir.clone();
-        if given.exists() || given != Path::new(DEFAULT_MODELS_DIR) {
-            return given;
-        }
-        let program = std::env::current_exe().and_then(|program| program.canonicalize()).unwrap_or_default();
-        let folders = program.ancestors().skip(1).take(MAX_FOLDERS_ABOVE).map(|folder| folder.join(DEFAULT_MODELS_DIR));
-        folders.into_iter().find(|folder| folder.join(SHIPPED).is_dir()).unwrap_or(given)
+    /// Where models are found by name.
+    fn folders(&self) -> ModelFolders {
+        ModelFolders::search(&self.models_dir)
     }
 
     fn active(&self) -> ByTask<String> {

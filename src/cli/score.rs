@@ -30,19 +30,7 @@ use ressort::text::span::OffsetUnit;
 
 use super::{INTERRUPTED, ModelArgs, RunArgs, SOME_ROWS_FAILED, SUCCESS, positive};
 
-const EXAMPLES: &str = "\
-Examples:
-  ressort score archive/*.jsonl.gz --text-column title --text-column body --output scored.parquet
-  ressort score articles/ --section last-line --output scored.jsonl
-  ressort score in.csv --keep-text --keep-errors --output out.csv --output-delimiter ';' --output-bom
-  ressort score in.jsonl --output tasks.json --output-format label-studio
-  ressort score archive/ --output scored.jsonl --dry-run
-  zcat in.jsonl.gz | ressort score - --format jsonl --output - > out.jsonl
-
-Exit codes: 0 all rows scored, 1 failed, 2 bad usage, 3 some rows could not be scored, 130 stopped by Ctrl-C";
-
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
 pub struct ScoreArgs {
     /// Files, patterns such as 'archive/*.parquet', folders, or `-` for standard input; read in this order
     #[arg(required = true, value_name = "INPUT")]

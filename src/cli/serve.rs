@@ -60,7 +60,8 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.jobs = args.jobs.store(&args.models_dir());
     app.cors = cors_layer(&args.cors_origins);
     app.admin = admin_access(args);
-    app.models_dir = Some(args.models_dir());
+    let folders = args.model_folders();
+    (app.models_dir, app.other_models_dirs) = (Some(folders.main), folders.others);
     let samples = args.shadow_samples.clone().map(SampleFile::start).transpose()?;
     app.shadow_samples = samples.map(Arc::new);
     app.baselines = read_baselines(&args.drift_baselines, &app.registry)?;

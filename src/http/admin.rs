@@ -2,7 +2,7 @@
 //!
 //! Each change runs to its end as a task, so that a client that leaves does not stop it half-way.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Json;
@@ -211,15 +211,19 @@ async fn to_its_end<T: Send + 'static>(
     tokio::spawn(change).await.unwrap_or_else(broken)
 }
 
-/// The folder `name` in the models folder. A folder or link that leads outside is refused.
+/// The folder `name` in the models folder, else in one of the package. A folder or link that leads outside is refused.
 fn contained_model(app: &App, name: &str) -> Result<ModelSpec, Problem> {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
-    let Some(models_dir) = app.models_dir.as_ref().and_then(|dir| dir.canonicalize().ok()) else {
+    let dirs = app.models_dir.iter().chain(&app.other_models_dirs).filter_map(|dir| dir.canonicalize().ok());
+    let dirs: Vec<PathBuf> = dirs.collect();
+    // A name that is no plain one is refused below, before its path is of any use.
+    let has_model = |dir: &&PathBuf| !name.contains('/') && dir.join(name).is_dir();
+    let Some(models_dir) = dirs.iter().find(has_model).or(dirs.first()) else {
         return Err(invalid("the server has no models folder; start it with --models-dir".to_owned()));
     };
     let spec: ModelSpec =
         format!("{name}={}", models_dir.join(name).display()).parse().map_err(|error| invalid(format!("{error}")))?;
-    if !is_contained(&spec.path, &models_dir) {
+    if !is_contained(&spec.path, models_dir) {
         return Err(invalid(format!(
             "`{name}` is outside of the models folder, or a link leads outside of the models folder; copy the files into it"
         )));

@@ -46,6 +46,8 @@ pub struct App {
     pub admin: AdminAccess,
     /// The folder from which models are loaded by name.
     pub models_dir: Option<PathBuf>,
+    /// Folders of a package, in which a model is looked up that `models_dir` lacks.
+    pub other_models_dirs: Vec<PathBuf>,
     /// A candidate model that classifies a share of the live texts.
     pub shadow: ArcSwapOption<Shadow>,
     /// The file for texts on which live models and candidate disagree; `None`: no text is kept.
@@ -73,6 +75,7 @@ impl App {
             cors: None,
             admin: AdminAccess::Nobody,
             models_dir: None,
+            other_models_dirs: Vec::new(),
             shadow: ArcSwapOption::empty(),
             shadow_samples: None,
             baselines: Baselines::default(),

@@ -6,6 +6,7 @@ pub mod drift;
 pub mod fit;
 pub mod load;
 mod load_error;
+pub mod model_folders;
 mod opening;
 pub mod registry;
 pub mod report;

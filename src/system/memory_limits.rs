@@ -2,28 +2,43 @@
 
 use std::path::{Path, PathBuf};
 
+/// A limit on the memory of this process.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MemoryLimit {
+    /// Bytes that the process may still take.
+    pub available: u64,
+    /// Where the limit is set, for an administrator.
+    pub name: String,
+}
+
 /// Bytes that this process may still take; `None` where the system does not say. `root` is `/`, or a copy of `/proc` and `/sys`
 /// in tests.
 pub fn available_bytes(root: &Path) -> Option<u64> {
-    let limits = [machine(root), address_space(root)];
-    limits.into_iter().flatten().chain(control_groups(root)).min()
+    tightest_limit(root).map(|limit| limit.available)
 }
 
-fn machine(root: &Path) -> Option<u64> {
-    kilobytes(&read(&root.join("proc/meminfo"))?, "MemAvailable:")
+/// The limit that leaves the least; `None` where the system does not say.
+pub fn tightest_limit(root: &Path) -> Option<MemoryLimit> {
+    machine(root).into_iter().chain(address_space(root)).chain(control_groups(root)).min()
+}
+
+fn machine(root: &Path) -> Option<MemoryLimit> {
+    let available = kilobytes(&read(&root.join("proc/meminfo"))?, "MemAvailable:")?;
+    Some(MemoryLimit { available, name: "the memory of the machine".to_owned() })
 }
 
 /// What `ulimit -v` leaves.
-fn address_space(root: &Path) -> Option<u64> {
+fn address_space(root: &Path) -> Option<MemoryLimit> {
     let limits = read(&root.join("proc/self/limits"))?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
     let limit: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(limit.saturating_sub(kilobytes(&read(&root.join("proc/self/status"))?, "VmSize:")?))
+    let available = limit.saturating_sub(kilobytes(&read(&root.join("proc/self/status"))?, "VmSize:")?);
+    Some(MemoryLimit { available, name: "ulimit -v".to_owned() })
 }
 
 /// What each control group of this process leaves, from its own up to the root: systemd's slices and containers limit the groups
 /// above that of the process.
-fn control_groups(root: &Path) -> impl Iterator<Item = u64> {
+fn control_groups(root: &Path) -> impl Iterator<Item = MemoryLimit> {
     let groups = read(&root.join("proc/self/cgroup")).unwrap_or_default();
     let mut found = Vec::new();
     for line in groups.lines() {
@@ -38,7 +53,9 @@ fn control_groups(root: &Path) -> impl Iterator<Item = u64> {
         let path: PathBuf =
             Path::new(path).components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect();
         for (mount, group) in mounts.iter().flat_map(|mount| path.ancestors().map(move |group| (mount, group))) {
-            found.extend(group_leaves(&root.join(mount).join(group)));
+            let folder = Path::new(mount).join(group);
+            let name = format!("the control group /{}", folder.display());
+            found.extend(group_leaves(&root.join(&folder)).map(|available| MemoryLimit { available, name }));
         }
     }
     found.into_iter()
@@ -164,5 +181,19 @@ mod tests {
             let with_machine = expected.unwrap_or(9000 * 1024).min(9000 * 1024);
             assert_eq!(available_bytes(tree(&files).path()), Some(with_machine), "{case}, and the machine");
         }
+    }
+
+    #[test]
+    fn the_limit_that_holds_is_named() {
+        let group = "sys/fs/cgroup/web.slice";
+        let files = [
+            ("proc/self/cgroup", "0::/web.slice/ressort.service\n"),
+            ("proc/meminfo", "MemAvailable: 9000 kB\n"),
+            (&format!("{group}/memory.max"), "3000"),
+            (&format!("{group}/memory.current"), "1000"),
+        ];
+        let name = |files: &[(&str, &str)]| tightest_limit(tree(files).path()).unwrap().name;
+        assert_eq!(name(&files[..2]), "the memory of the machine");
+        assert_eq!(name(&files), format!("the control group /{group}"));
     }
 }

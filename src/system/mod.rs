@@ -1,8 +1,9 @@
-//! The process around the work: background threads, memory, descriptors, starts of files, private files, progress, tables, logs and metrics, option words.
+//! The process around the work: background threads, memory, descriptors, starts of files, private files, progress, tables, logs and metrics, option words, build and processor.
 
 pub mod atomic_file;
 pub mod background;
 pub mod budget;
+pub mod build_info;
 pub mod choice;
 pub mod descriptors;
 pub mod exposition;
@@ -16,6 +17,7 @@ pub mod panics;
 pub mod printable;
 pub mod private_file;
 pub mod process;
+pub mod processor;
 pub mod progress;
 pub mod spans;
 pub mod table;

@@ -24,6 +24,7 @@ mod gold;
 mod graph_scores;
 mod graphs;
 mod groups;
+mod install;
 mod jobs;
 mod json_lines;
 mod keys;

@@ -47,7 +47,7 @@ pub fn variable(arg: &Arg) -> Option<String> {
 
 /// Whether a variable belongs to another command or to a flag without a key.
 pub fn is_other(name: &str) -> bool {
-    ["CONFIG", "SERVER", "SAVED_FILE", "UPDATE_DOCS"].iter().any(|other| name == format!("{PREFIX}{other}"))
+    ["CACHE", "CONFIG", "SERVER", "SAVED_FILE", "UPDATE_DOCS"].iter().any(|other| name == format!("{PREFIX}{other}"))
 }
 
 /// Whether two flags exclude each other.

@@ -10,6 +10,7 @@ use ressort::classify::request::RequestLimits;
 use ressort::http::{CorsOrigin, DEFAULT_REQUEST_MEMORY_MB, JobLimits, JobStore, ServerSettings, TlsFiles};
 use ressort::inference::settings::RunSettings;
 use ressort::models::active_file::PersistedState;
+use ressort::models::model_folders::ModelFolders;
 use ressort::models::registry::ByTask;
 use ressort::models::spec::ModelSpec;
 
@@ -190,8 +191,12 @@ impl ServeArgs {
         ByTask { topics: named.topics.or(persisted.topics), entities: named.entities.or(persisted.entities) }
     }
 
+    pub fn model_folders(&self) -> ModelFolders {
+        self.models.folders()
+    }
+
     pub fn models_dir(&self) -> PathBuf {
-        self.models.models_dir()
+        self.model_folders().main
     }
 
     pub fn state_file(&self) -> PathBuf {

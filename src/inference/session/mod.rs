@@ -2,6 +2,8 @@
 //!
 //! The only module that names the `ort` crate.
 
+mod library;
+mod library_version;
 mod ort_session;
 mod placement;
 mod runtime;

@@ -1,7 +1,10 @@
 //! ONNX Runtime's library: found and loaded at run time, once for the process.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
+
+use super::library::{Candidate, library_candidates};
+use super::library_version::version_of;
 
 /// The lowest ONNX Runtime that this build can load, as `1.MINOR`.
 pub const MIN_RUNTIME_MINOR: u32 = ort::MINOR_VERSION;
@@ -10,6 +13,10 @@ pub const MIN_RUNTIME_MINOR: u32 = ort::MINOR_VERSION;
 #[derive(Debug)]
 pub struct Runtime {
     pub library: PathBuf,
+    /// Why the library was looked for there.
+    pub origin: &'static str,
+    /// As the library says it, such as `1.32.0`.
+    pub version: String,
     pub(super) environment: ort::environment::Environment,
 }
 
@@ -30,10 +37,10 @@ impl Runtime {
         RUNTIME.get_or_init(|| Self::load(&library_candidates())).as_ref().map_err(Clone::clone)
     }
 
-    /// Loads the first usable of `candidates`, given as (where it comes from, path).
-    fn load(candidates: &[(&str, PathBuf)]) -> Result<Self, SessionError> {
+    /// Loads the first usable of `candidates`.
+    fn load(candidates: &[Candidate]) -> Result<Self, SessionError> {
         let mut tried = Vec::new();
-        for (origin, library) in candidates {
+        for Candidate { origin, path: library } in candidates {
             if library.is_absolute() && !library.exists() {
                 tried.push(format!("  {} ({origin}): no such file", library.display()));
                 continue;
@@ -41,7 +48,10 @@ impl Runtime {
             match ort::init_from(library).map_err(|error| error.to_string()).and_then(|builder| {
                 builder.with_name("ressort").with_telemetry(false).build().map_err(|error| error.to_string())
             }) {
-                Ok(environment) => return Ok(Self { library: library.clone(), environment }),
+                Ok(environment) => {
+                    let version = version_of(library).unwrap_or_else(|| "of an unknown version".to_owned());
+                    return Ok(Self { library: library.clone(), origin, version, environment });
+                }
                 Err(error) => tried.push(format!("  {} ({origin}): {error}", library.display())),
             }
         }
@@ -49,45 +59,24 @@ impl Runtime {
     }
 }
 
-/// Where the library may be, in order: `ORT_DYLIB_PATH` (no other path is tried then), next to the executable, where
-/// `scripts/onnxruntime.sh` puts it, and where the system's loader looks.
-fn library_candidates() -> Vec<(&'static str, PathBuf)> {
-    let name = format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
-        return vec![("ORT_DYLIB_PATH", PathBuf::from(path))];
-    }
-    let mut candidates = Vec::new();
-    if let Some(folder) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
-        candidates.push(("next to the executable", folder.join(&name)));
-    }
-    if let Some(cache) = cache_dir() {
-        candidates.push(("scripts/onnxruntime.sh", cache.join("onnxruntime").join(&name)));
-    }
-    candidates.push(("system", PathBuf::from(name)));
-    candidates
-}
-
-/// `RESSORT_CACHE`, else `ressort` in the user's cache folder.
-fn cache_dir() -> Option<PathBuf> {
-    let var = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    var("RESSORT_CACHE")
-        .or_else(|| var("XDG_CACHE_HOME").map(|cache| cache.join("ressort")))
-        .or_else(|| var("HOME").map(|home| home.join(".cache/ressort")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn the_library_says_its_version() {
+        let version = &Runtime::get().unwrap().version;
+        assert!(version.starts_with("1.") && version.split('.').all(|part| part.parse::<u32>().is_ok()), "{version}");
+    }
+
+    #[test]
     fn a_missing_runtime_is_answered_with_where_it_was_looked_for() {
-        let candidates = [
-            ("next to the executable", PathBuf::from("/nowhere/libonnxruntime.so")),
-            ("system", PathBuf::from("/dev/null")),
-        ];
+        let candidate = |origin, path: &str| Candidate { origin, path: path.into() };
+        let candidates =
+            [candidate("next to the program", "/nowhere/libonnxruntime.so"), candidate("system", "/dev/null")];
         let message = Runtime::load(&candidates).unwrap_err().to_string();
         for part in [
-            "/nowhere/libonnxruntime.so (next to the executable)",
+            "/nowhere/libonnxruntime.so (next to the program)",
             "/dev/null (system)",
             "scripts/onnxruntime.sh",
             "ORT_DYLIB_PATH",

@@ -1,0 +1,151 @@
+//! Checks that need no model.
+
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::path::Path;
+
+use ressort::inference::session::Runtime;
+use ressort::inference::settings::usable_cores;
+use ressort::models::model_folders::ModelFolders;
+use ressort::models::spec::ModelSpec;
+use ressort::system::build_info::{VERSION, commit};
+use ressort::system::descriptors::descriptor_limit;
+use ressort::system::memory_limits::tightest_limit;
+use ressort::system::processor::features;
+use serde_json::json;
+
+use super::Check;
+use crate::cli::config::misspelt_variables;
+use crate::cli::serve::ServeArgs;
+use crate::cli::version::{commit_in_words, processor_in_words};
+
+pub fn program() -> Check {
+    let path = std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default();
+    let finding = format!("ressort {VERSION} ({path}), commit: {}", commit_in_words());
+    Check::ok("program", finding, json!({"version": VERSION, "commit": commit(), "path": path}))
+}
+
+pub fn processor() -> Check {
+    let details =
+        json!({"architecture": std::env::consts::ARCH, "usable_cores": usable_cores(), "features": features()});
+    Check::ok("processor", processor_in_words(), details)
+}
+
+pub fn runtime() -> Check {
+    const NAME: &str = "ONNX Runtime";
+    match Runtime::get() {
+        Ok(runtime) => {
+            let library = runtime.library.display().to_string();
+            let finding = format!("{} at {library} ({})", runtime.version, runtime.origin);
+            let details = json!({"version": runtime.version, "library": library, "origin": runtime.origin});
+            Check::ok(NAME, finding, details)
+        }
+        Err(error) => Check::failed(NAME, error.to_string()),
+    }
+}
+
+/// The limit that holds. Whether it is enough for a model shows when the model is loaded.
+pub fn memory() -> Check {
+    const NAME: &str = "memory";
+    /// Of a small model with its answers.
+    const USUAL_NEED: u64 = 300_000_000;
+    let Some(limit) = tightest_limit(Path::new("/")) else {
+        let finding = "the system does not say how much is available".to_owned();
+        return Check::warning(NAME, finding, "watch the memory of the process yourself");
+    };
+    let finding = format!("{:.1} GB available; the limit that holds is {}", limit.available as f64 / 1e9, limit.name);
+    match limit.available < USUAL_NEED {
+        true => {
+            Check::warning(NAME, finding, "raise that limit, or end other programs: a small model needs about 0.3 GB")
+        }
+        false => Check::ok(NAME, finding, json!({"available_bytes": limit.available, "limit": limit.name})),
+    }
+}
+
+pub fn open_files() -> Check {
+    const NAME: &str = "open files";
+    const ENOUGH: usize = 1024;
+    match descriptor_limit() {
+        Some(limit) if limit < ENOUGH => Check::warning(
+            NAME,
+            format!("this process may open {limit} files, and each connection is one"),
+            "raise `ulimit -n`, or LimitNOFILE= in the systemd unit",
+        ),
+        Some(usize::MAX) | None => Check::ok(NAME, "no limit is known".to_owned(), json!({"limit": null})),
+        Some(limit) => Check::ok(NAME, format!("up to {limit}, one for each connection"), json!({"limit": limit})),
+    }
+}
+
+/// The settings are those of a server that would start.
+pub fn configuration(serve: &ServeArgs) -> Check {
+    const NAME: &str = "configuration";
+    let file = serve.settings.file.as_ref().map(|file| file.display().to_string());
+    let finding = match &file {
+        Some(file) => format!("{file} is read; `ressort serve --print-config` shows all values and their origins"),
+        None => "no file; flags and environment variables only".to_owned(),
+    };
+    let misspelt = misspelt_variables();
+    match misspelt.is_empty() {
+        true => Check::ok(NAME, finding, json!({"file": file})),
+        false => Check::warning(NAME, misspelt.join("\n"), "correct the name of the variable"),
+    }
+}
+
+pub fn address(serve: &ServeArgs) -> Check {
+    const NAME: &str = "address";
+    let address = format!("{}:{}", serve.host, serve.port);
+    match TcpListener::bind((serve.host, serve.port)) {
+        Ok(_) => Check::ok(NAME, format!("{address} is free"), json!({"address": address, "free": true})),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            let finding = format!("{address} is in use, perhaps by a service that runs already");
+            Check::warning(NAME, finding, "leave it as it is if so, else choose another --port")
+        }
+        Err(error) => {
+            Check::failed(NAME, format!("cannot listen on {address}: {error}; choose another --host or --port"))
+        }
+    }
+}
+
+/// Whether the server could write it; the file need not exist.
+pub fn state_file(file: &Path) -> Check {
+    const NAME: &str = "state file";
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match tempfile::Builder::new().prefix(".ressort-doctor").tempfile_in(folder) {
+        Ok(_) => Check::ok(NAME, format!("{} can be written", file.display()), json!({"path": file})),
+        Err(error) => Check::warning(
+            NAME,
+            format!(
+                "{} cannot be written: {error}; a switch of models would be lost at the next start",
+                file.display()
+            ),
+            "name a file in a folder that the service may write with --state-file",
+        ),
+    }
+}
+
+pub fn model_folders(folders: &ModelFolders) -> Check {
+    const NAME: &str = "models folder";
+    let (main, others) = (folders.main.display(), &folders.others);
+    let searched = others.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
+    let names: Vec<String> = models_in(folders).into_iter().map(|spec| spec.name).collect();
+    let then = if searched.is_empty() { String::new() } else { format!(", then {searched}") };
+    if names.is_empty() {
+        let remedy = "name the folder with --models-dir (RESSORT_MODELS_DIR), or a model with --model";
+        let finding = format!("no model in {main}{then}\n-> {remedy}");
+        return Check::failed(NAME, finding);
+    }
+    let finding = format!("{main}{then}: {}", names.join(", "));
+    Check::ok(NAME, finding, json!({"folder": folders.main, "others": others, "models": names}))
+}
+
+/// The models of all folders, each name once, as a lookup by name finds them.
+pub fn models_in(folders: &ModelFolders) -> Vec<ModelSpec> {
+    let entries = folders.all().flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
+    let models = entries.filter(|entry| entry.path().join("config.json").is_file());
+    let mut names: Vec<String> = models.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names.dedup();
+    // A folder whose name is no model name is not found by name either.
+    let specs = names.iter().map(|name| format!("{name}={}", folders.find(name).display()).parse());
+    specs.filter_map(Result::ok).collect()
+}

@@ -1,0 +1,33 @@
+//! `ressort --version`: the build, the library and the processor that answers depend on.
+
+use ressort::inference::arithmetic::processor_saturates;
+use ressort::inference::session::Runtime;
+use ressort::inference::settings::usable_cores;
+use ressort::system::build_info::{VERSION, commit};
+use ressort::system::processor::features;
+
+/// What `--version` prints. It loads ONNX Runtime, so that it tells the version that would be used.
+pub fn long_version() -> String {
+    let runtime = match Runtime::get() {
+        Ok(runtime) => format!("{} ({}, {})", runtime.version, runtime.library.display(), runtime.origin),
+        Err(_) => "not found; `ressort doctor` lists where it was looked for".to_owned(),
+    };
+    format!(
+        "ressort {VERSION}\ncommit: {}\nONNX Runtime: {runtime}\nprocessor: {}",
+        commit_in_words(),
+        processor_in_words()
+    )
+}
+
+pub fn commit_in_words() -> &'static str {
+    commit().unwrap_or("not recorded (a debug build, or sources without their history)")
+}
+
+/// Its features, and how it multiplies in int8.
+pub fn processor_in_words() -> String {
+    let products = match processor_saturates() {
+        true => "int8 products are clipped unless --arithmetic is exact",
+        false => "int8 products are exact",
+    };
+    format!("{}, {} usable cores, {}; {products}", std::env::consts::ARCH, usable_cores(), features().join(" "))
+}

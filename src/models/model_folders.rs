@@ -1,0 +1,122 @@
+//! The folders in which models are found by name: the one in use, then those of a package.
+
+use std::path::{Path, PathBuf};
+
+/// The model that is loaded where none is named.
+pub const SHIPPED: &str = "ressort";
+pub const DEFAULT_MODELS_DIR: &str = "models";
+/// From `target/release/ressort` to the project's folder.
+const MAX_FOLDERS_ABOVE: usize = 3;
+/// Where the Debian package keeps the models that ship, and where an administrator adds others.
+const PACKAGE_FOLDERS: [&str; 2] = ["/usr/share/ressort/models", "/var/lib/ressort/models"];
+
+/// Where models are found by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFolders {
+    /// The folder that was named, else `models` in the working folder, else the first that has the shipped model.
+    pub main: PathBuf,
+    /// Folders that have the shipped model or were made for others, in the order in which they are searched after `main`.
+    pub others: Vec<PathBuf>,
+}
+
+impl ModelFolders {
+    /// `given` is the folder that the user named, or [`DEFAULT_MODELS_DIR`].
+    pub fn search(given: &Path) -> Self {
+        let program = std::env::current_exe().and_then(|program| program.canonicalize()).unwrap_or_default();
+        let is_named = given.exists() || given != Path::new(DEFAULT_MODELS_DIR);
+        Self::new(is_named.then_some(given), &program, &PACKAGE_FOLDERS.map(Path::new))
+    }
+
+    fn new(named: Option<&Path>, program: &Path, package: &[&Path]) -> Self {
+        let above = program.ancestors().skip(1).take(MAX_FOLDERS_ABOVE).map(|folder| folder.join(DEFAULT_MODELS_DIR));
+        let shared = program.parent().and_then(Path::parent).map(|prefix| prefix.join("share/ressort/models"));
+        let has_shipped = |folder: &PathBuf| folder.join(SHIPPED).is_dir();
+        let mut others: Vec<PathBuf> = above.chain(shared).filter(has_shipped).collect();
+        others.extend(package.iter().map(|folder| (*folder).to_owned()).filter(|folder| folder.is_dir()));
+        let main = named.map(Path::to_owned).or_else(|| others.iter().find(|folder| has_shipped(folder)).cloned());
+        let main = main.unwrap_or_else(|| DEFAULT_MODELS_DIR.into());
+        let mut seen = vec![main.canonicalize().ok()];
+        others.retain(|folder| {
+            let real = folder.canonicalize().ok();
+            let is_new = !seen.contains(&real);
+            seen.push(real);
+            is_new
+        });
+        Self { main, others }
+    }
+
+    /// All folders, in the order of the search.
+    pub fn all(&self) -> impl Iterator<Item = &Path> {
+        [&self.main].into_iter().chain(&self.others).map(PathBuf::as_path)
+    }
+
+    /// The folder of the model `name`; where there is none, the path that it would have in the main folder.
+    pub fn find(&self, name: &str) -> PathBuf {
+        self.all().map(|folder| folder.join(name)).find(|model| model.is_dir()).unwrap_or_else(|| self.main.join(name))
+    }
+
+    /// `path` as it is, or the folder of the model of that name where `path` is a bare name and leads nowhere.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        match path.to_str().filter(|name| !path.exists() && !name.contains(['/', '.'])) {
+            Some(name) => Some(self.find(name)).filter(|found| found.is_dir()).unwrap_or_else(|| path.to_owned()),
+            None => path.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(models: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        models.iter().for_each(|model| std::fs::create_dir_all(root.path().join(model)).unwrap());
+        root
+    }
+
+    fn folders(root: &Path, named: Option<&Path>) -> ModelFolders {
+        let package = [root.join("usr/share/ressort/models"), root.join("var/lib/ressort/models")];
+        ModelFolders::new(named, &root.join("opt/bin/ressort"), &[&package[0], &package[1]])
+    }
+
+    #[test]
+    fn the_shipped_model_is_found_in_every_layout_in_which_the_program_is_installed() {
+        for folder in ["opt/bin/models", "opt/models", "opt/share/ressort/models", "usr/share/ressort/models"] {
+            let root = tree(&[&format!("{folder}/ressort"), "var/lib/ressort/models/ressort"]);
+            let found = folders(root.path(), None);
+            assert_eq!(found.main, root.path().join(folder), "{folder}");
+            assert_eq!(found.others, [root.path().join("var/lib/ressort/models")], "{folder}");
+        }
+        assert_eq!(folders(tree(&[]).path(), None).main, Path::new("models"));
+    }
+
+    #[test]
+    fn a_named_folder_comes_first_and_the_package_fills_its_gaps() {
+        let root = tree(&["mine/own", "usr/share/ressort/models/ressort", "usr/share/ressort/models/own"]);
+        let found = folders(root.path(), Some(&root.path().join("mine")));
+        for (name, folder) in
+            [("own", "mine/own"), ("ressort", "usr/share/ressort/models/ressort"), ("new", "mine/new")]
+        {
+            assert_eq!(found.find(name), root.path().join(folder));
+        }
+        let nowhere = folders(root.path(), Some(Path::new("/nowhere/models")));
+        assert_eq!(nowhere.main, Path::new("/nowhere/models"), "what was named is not replaced");
+    }
+
+    #[test]
+    fn only_a_bare_name_that_leads_nowhere_is_looked_up() {
+        let root = tree(&["usr/share/ressort/models/ressort-mini", "here"]);
+        let found = folders(root.path(), Some(Path::new("/nowhere")));
+        let mini = root.path().join("usr/share/ressort/models/ressort-mini");
+        let here = root.path().join("here").to_str().unwrap().to_owned();
+        for (path, expected) in [
+            ("ressort-mini", mini.to_str().unwrap()),
+            ("./ressort-mini", "./ressort-mini"),
+            ("other/ressort-mini", "other/ressort-mini"),
+            ("unknown", "unknown"),
+            (&here, &here),
+        ] {
+            assert_eq!(found.resolve(Path::new(path)), Path::new(expected));
+        }
+    }
+}
