@@ -33,25 +33,25 @@ class Load:
             self.answers.append(answer)
 
 
-def run_load(port: int, texts: list[str], n_clients: int) -> Load:
-    """Sends every text once, from `n_clients` clients that share the texts."""
+def run_load(port: int, texts: list[str], n_clients: int, options: dict[str, Any] | None = None) -> Load:
+    """Sends every text once with `options`, from `n_clients` clients that share the texts."""
     shared = iter(texts)
-    return asyncio.run(run_clients(port, [shared] * n_clients))
+    return asyncio.run(run_clients(port, [shared] * n_clients, options))
 
 
-async def run_clients(port: int, clients: list[Iterator[str]]) -> Load:
+async def run_clients(port: int, clients: list[Iterator[str]], options: dict[str, Any] | None = None) -> Load:
     """One client for each iterator sends texts until its iterator ends."""
     load = Load()
     started = time.perf_counter()
-    await asyncio.gather(*(_client(port, texts, load) for texts in clients))
+    await asyncio.gather(*(_client(port, texts, load, options or {}) for texts in clients))
     return dataclasses.replace(load, seconds=time.perf_counter() - started)
 
 
-async def _client(port: int, texts: Iterator[str], load: Load) -> None:
+async def _client(port: int, texts: Iterator[str], load: Load, options: dict[str, Any]) -> None:
     connection = await asyncio.open_connection("127.0.0.1", port)
     for text in texts:
         started = time.perf_counter()
-        status, _, answer = await request(connection, "POST", "/v1/classify", {"text": text})
+        status, _, answer = await request(connection, "POST", "/v1/classify", {"text": text, **options})
         load.record(status, time.perf_counter() - started, answer)
     connection[1].close()
 
