@@ -152,9 +152,9 @@ async fn a_job_is_cancelled_and_removed_and_the_state_is_said() {
     let service = waiting(dir.path(), JobLimits::default()).await;
     let id = create(&service, LINES, "{\"text\": \"Berlin\"}\n".repeat(100)).await;
     let at = |method: &str, path: &str| request(method, &format!("/v1/jobs/{path}"), JSON, Body::empty());
-    for path in ["nobody", "nobody/result", "%FF", "../lock"] {
-        let code = problem(&service, at("GET", path)).await;
-        assert!(code.0 == 404, "{path}: {code:?}");
+    for (path, status) in [("nobody", 404), ("nobody/result", 404), ("%FF", 422), ("../lock", 404)] {
+        let found = problem(&service, at("GET", path)).await;
+        assert_eq!(found.0, status, "{path}: {found:?}");
     }
     assert_eq!(problem(&service, at("DELETE", "nobody")).await, (404, "unknown_job".to_owned()));
     let (status, answer) = send(&service, at("GET", &format!("{id}/result"))).await;
