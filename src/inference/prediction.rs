@@ -36,6 +36,6 @@ pub struct Usage {
     pub n_windows: usize,
     /// Windows that were read again, without one passage each, to measure evidence.
     pub n_evidence_windows: usize,
-    /// Whether tokens were left out because of [`Overflow::Truncate`].
+    /// Whether tokens were left out because of [`Overflow::Truncate`](super::pipeline::Overflow::Truncate).
     pub truncated: bool,
 }

@@ -35,7 +35,7 @@ pub fn read_keys(source: &Source<'_>, value: &Spanned<DeValue>) -> Result<Vec<Ke
 }
 
 fn read_key(source: &Source<'_>, at: usize, table: &DeTable<'_>) -> Result<KeySpec, ConfigError> {
-    for field in table.keys().filter(|field| !FIELDS.contains(&field.get_ref().as_ref())) {
+    if let Some(field) = table.keys().find(|field| !FIELDS.contains(&field.get_ref().as_ref())) {
         let name = field.get_ref();
         let hint = suggestion(name, FIELDS.into_iter());
         let hint = if hint.is_empty() { format!("; it has {}", FIELDS.join(", ")) } else { hint };

@@ -23,7 +23,7 @@ pub fn version_of(path: &Path) -> Option<String> {
     // SAFETY: this is the type of `OrtGetApiBase` in onnxruntime_c_api.h, and `ort` has called it before.
     let base = unsafe { std::mem::transmute::<*mut libc::c_void, extern "C" fn() -> *const OrtApiBase>(symbol) }();
     // SAFETY: the base is a constant of the library, which stays loaded: this handle is never closed.
-    let version = unsafe { ((*base.as_ref()?).GetVersionString)() };
+    let version = unsafe { (base.as_ref()?.GetVersionString)() };
     // SAFETY: the version is a C string constant of the library.
     let version = unsafe { CStr::from_ptr(version) };
     Some(version.to_str().ok()?.to_owned())

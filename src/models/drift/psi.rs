@@ -1,12 +1,12 @@
 //! The population stability index of two samples, and how large it gets by chance.
 //!
 //! PSI = Σ (p − q) ln(p / q) over bins, where p and q are the shares of a bin in the two samples. Half a document is added to each
-//! bin of both samples, so that an empty bin has a logarithm. Bins with less than [`MIN_BIN_DOCUMENTS`] in the baseline are
+//! bin of both samples, so that an empty bin has a logarithm. Bins with less than `MIN_BIN_DOCUMENTS` in the baseline are
 //! one bin, as for a χ² test.
 //!
 //! Of two samples of n and m documents that differ by chance only, the index is distributed like (1/n + 1/m) χ², with one degree
 //! of freedom less than there are bins (Yurdakul, B. and Naranjo, J.: Statistical properties of the population stability index,
-//! Journal of Risk Model Validation 14(4), 2020). [`noise`] is the value that 999 of 1000 such pairs do not exceed.
+//! Journal of Risk Model Validation 14(4), 2020). `noise` is the value that 999 of 1000 such pairs do not exceed.
 
 use std::collections::BTreeMap;
 
