@@ -1,11 +1,13 @@
 //! Checks the keys of requests, which are sent as `Authorization: Bearer KEY`, and who may change models.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -23,9 +25,27 @@ impl Caller {
         request.extensions().get::<Self>().cloned().unwrap_or_default()
     }
 
+    /// The name of the caller's key; `None` where it has none.
+    pub fn name(&self) -> Option<&str> {
+        self.0.as_ref().map(|key| key.spec.name.as_str())
+    }
+
+    /// Whether the caller may see what a caller of this name left here: it is the same, or may change models.
+    pub fn may_see(&self, owner: Option<&str>) -> bool {
+        self.name() == owner || self.0.as_ref().is_some_and(|key| key.spec.opens(Scope::Admin))
+    }
+
     /// Counts documents against the limits of the caller's key, before they are classified.
     pub fn take_documents(&self, n: usize) -> Result<(), Problem> {
         self.0.as_ref().map_or(Ok(()), |key| key.quota.take_documents(n))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
     }
 }
 

@@ -35,6 +35,9 @@ pub struct Job {
 pub struct JobState {
     pub status: JobStatus,
     pub kind: RequestKind,
+    /// The name of the key that it came with. Callers with other keys do not see it.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// Seconds since 1970.
     pub created_at: u64,
     pub finished_at: Option<u64>,
@@ -243,6 +246,7 @@ impl JobState {
         Self {
             status,
             kind,
+            owner: None,
             created_at,
             finished_at: None,
             documents,

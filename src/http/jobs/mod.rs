@@ -19,6 +19,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::app::App;
+use super::auth::Caller;
 use super::description::problems::{JobProblems, NewJobProblems};
 use super::description::requests::{ClassifyAnswer, ClassifyBody, LineAnswer, LineBody};
 use super::error::{Code, Problem, ProblemBody};
@@ -27,6 +28,7 @@ use job::{Job, JobState, JobStatus};
 use receive::{on_disk, receive};
 use result::result_of;
 pub use run::run_jobs;
+use store::StoreError;
 pub use store::{JobLimits, JobStore};
 
 /// A job, as its client sees it.
@@ -95,6 +97,16 @@ pub fn api() -> Router<Arc<App>> {
         .route("/v1/jobs/{id}/result", get(result))
 }
 
+/// The job with this id, if the caller may see it.
+fn job_of(store: &JobStore, caller: &Caller, id: &str) -> Result<Arc<Job>, StoreError> {
+    let job = store.get(id)?;
+    match caller.may_see(job.state().owner.as_deref()) {
+        true => Ok(job),
+        // The same answer as for an id that is not known, so that nobody learns which ids are.
+        false => Err(StoreError::unknown(id)),
+    }
+}
+
 fn store_of(app: &App) -> Result<&Arc<JobStore>, Problem> {
     let none = || Problem::new(Code::NotFound, "this server keeps no jobs; start it with --max-jobs above 0");
     app.jobs.as_ref().ok_or_else(none)
@@ -133,9 +145,11 @@ pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Res
     get, path = "/v1/jobs", operation_id = "list_jobs", tag = "jobs", summary = "All jobs, the newest first",
     responses((status = 200, description = "All jobs that are kept", body = JobList), JobProblems)
 )]
-pub async fn list(State(app): State<Arc<App>>) -> Result<Json<JobList>, Problem> {
+pub async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<JobList>, Problem> {
     let store = store_of(&app)?;
-    Ok(Json(JobList { jobs: store.all().iter().rev().map(|job| JobBody::of(job, store)).collect() }))
+    let all = store.all();
+    let jobs = all.iter().rev().filter(|job| caller.may_see(job.state().owner.as_deref()));
+    Ok(Json(JobList { jobs: jobs.map(|job| JobBody::of(job, store)).collect() }))
 }
 
 #[utoipa::path(
@@ -143,9 +157,13 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Json<JobList>, Problem>
     params(("id" = String, Path, description = "The id of the job")),
     responses((status = 200, description = "The job", body = JobBody), JobProblems)
 )]
-pub async fn status(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<Json<JobBody>, Problem> {
+pub async fn status(
+    State(app): State<Arc<App>>,
+    InPath(id): InPath<String>,
+    caller: Caller,
+) -> Result<Json<JobBody>, Problem> {
     let store = store_of(&app)?;
-    Ok(Json(JobBody::of(&*store.get(&id)?, store)))
+    Ok(Json(JobBody::of(&*job_of(store, &caller, &id)?, store)))
 }
 
 #[utoipa::path(
@@ -154,9 +172,13 @@ pub async fn status(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> 
     params(("id" = String, Path, description = "The id of the job")),
     responses((status = 200, description = "The job, which is cancelled", body = JobBody), JobProblems)
 )]
-pub async fn cancel(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<Json<JobBody>, Problem> {
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    InPath(id): InPath<String>,
+    caller: Caller,
+) -> Result<Json<JobBody>, Problem> {
     let store = store_of(&app)?;
-    let job = store.get(&id)?;
+    let job = job_of(store, &caller, &id)?;
     let cancelled = Arc::clone(&job);
     on_disk(move || {
         cancelled.cancel().map_err(|status| {
@@ -186,9 +208,10 @@ pub async fn cancel(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> 
 pub async fn result(
     State(app): State<Arc<App>>,
     InPath(id): InPath<String>,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    result_of(store_of(&app)?.get(&id)?, &headers).await
+    result_of(job_of(store_of(&app)?, &caller, &id)?, &headers).await
 }
 
 #[utoipa::path(
@@ -197,8 +220,13 @@ pub async fn result(
     params(("id" = String, Path, description = "The id of the job")),
     responses((status = 204, description = "It is removed"), JobProblems)
 )]
-pub async fn remove(State(app): State<Arc<App>>, InPath(id): InPath<String>) -> Result<StatusCode, Problem> {
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    InPath(id): InPath<String>,
+    caller: Caller,
+) -> Result<StatusCode, Problem> {
     let store = Arc::clone(store_of(&app)?);
+    job_of(&store, &caller, &id)?;
     on_disk(move || store.remove(&id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

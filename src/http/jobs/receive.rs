@@ -60,11 +60,11 @@ async fn receive_body(
         (Input::Many(documents), _) => (RequestKind::Documents, documents.len() as u64),
     };
     caller.take_documents(n_documents as usize)?;
-    let store = Arc::clone(store);
+    let (store, owner) = (Arc::clone(store), caller.name().map(str::to_owned));
     let received = move || {
         let mut job = store.begin()?;
         job.write(&bytes)?;
-        job.finish(kind, n_documents)
+        job.finish(kind, n_documents, owner)
     };
     let job = on_disk(received).await?;
     drop(memory);
@@ -119,7 +119,8 @@ async fn receive_lines(app: &Arc<App>, store: &Arc<JobStore>, request: Request) 
         return Err(problem);
     }
     caller.take_documents(n_documents as usize)?;
-    on_disk(move || append(job, piece)()?.finish(RequestKind::Lines, n_documents)).await
+    let owner = caller.name().map(str::to_owned);
+    on_disk(move || append(job, piece)()?.finish(RequestKind::Lines, n_documents, owner)).await
 }
 
 fn append(mut job: NewJob, piece: Vec<u8>) -> impl FnOnce() -> Result<NewJob, StoreError> + Send + 'static {

@@ -84,6 +84,12 @@ pub enum StoreError {
     Locked,
 }
 
+impl StoreError {
+    pub fn unknown(id: &str) -> Self {
+        Self::Unknown(crate::system::choice::shortened(id))
+    }
+}
+
 impl From<io::Error> for StoreError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -149,7 +155,7 @@ impl JobStore {
     pub fn get(&self, id: &str) -> Result<Arc<Job>, StoreError> {
         // A server that has had no job needs no folder to know that.
         let found = self.lock().as_ref().and_then(|opened| opened.jobs.get(id).cloned());
-        found.ok_or_else(|| StoreError::Unknown(crate::system::choice::shortened(id)))
+        found.ok_or_else(|| StoreError::unknown(id))
     }
 
     /// The oldest job that waits.
@@ -251,9 +257,14 @@ impl NewJob {
     }
 
     /// Puts the job on the disk, and into the queue.
-    pub fn finish(mut self, kind: RequestKind, n_documents: u64) -> Result<Arc<Job>, StoreError> {
+    pub fn finish(
+        mut self,
+        kind: RequestKind,
+        n_documents: u64,
+        owner: Option<String>,
+    ) -> Result<Arc<Job>, StoreError> {
         self.file.sync_all()?;
-        let state = JobState::new(JobStatus::Queued, kind, n_documents, seconds_now());
+        let state = JobState { owner, ..JobState::new(JobStatus::Queued, kind, n_documents, seconds_now()) };
         let job = Arc::new(Job::new(self.id.clone(), self.dir.clone(), state, self.n_bytes));
         job.save()?;
         sync_folder(&self.store.dir)?;
