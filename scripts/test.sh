@@ -87,6 +87,9 @@ else
   skip 'needs Node.js and npm'
 fi
 
+step 'generated requests to every route of the API'
+scripts/api/schemathesis.sh "${CARGO_TARGET_DIR:-target}/debug/ressort"
+
 step 'generated clients of the API'
 if command -v node > /dev/null && command -v npm > /dev/null; then
   scripts/api/clients.sh "${CARGO_TARGET_DIR:-target}/debug/ressort"

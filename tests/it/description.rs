@@ -135,6 +135,10 @@ async fn every_operation_has_a_name_and_schemas_and_no_object_is_free() {
             object.get("additionalProperties").is_some_and(|rule| rule.is_object() || *rule == json!(false));
         assert!(object.contains_key("properties") || additional, "a free object: {object:?}");
     }
+    let text = description.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(description.pointer(reference).is_some(), "{reference} leads nowhere");
+    }
     let codes = description["components"]["schemas"]["Problem"]["properties"]["code"]["enum"].as_array().unwrap();
     let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     assert_eq!(codes.iter().filter_map(Value::as_str).collect::<Vec<_>>(), known);

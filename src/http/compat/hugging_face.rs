@@ -2,7 +2,7 @@
 //!
 //! A request need not say its task. See [`chosen_task`].
 
-mod bodies;
+pub mod bodies;
 
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::compat::hugging_face::bodies::PipelineTaskName;
 use super::compat::problems::{ErrorBody, InferenceError, VllmBody, VllmError};
 use super::compat::{hugging_face, open_inference, text_embeddings, vllm};
 use super::{admin, classify, drift, health, jobs, metrics_page, models, page};
@@ -80,7 +81,7 @@ use super::{admin, classify, drift, health, jobs, metrics_page, models, page};
         open_inference::repository::load,
         open_inference::repository::unload,
     ),
-    components(schemas(ErrorBody, InferenceError, VllmBody, VllmError)),
+    components(schemas(ErrorBody, InferenceError, VllmBody, VllmError, PipelineTaskName)),
     security((), ("key" = [])),
     modifiers(&Key),
 )]

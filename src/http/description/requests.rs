@@ -42,7 +42,13 @@ pub fn options() -> Vec<(&'static str, Schema)> {
         ),
         ("text_rules", text_rules()),
         ("priority", word::<Priority>("`bulk` yields to all other requests; default: `normal`").into()),
-        ("models", model_names().description(Some("The models that answer; default: the active ones")).into()),
+        (
+            "models",
+            model_names()
+                .schema_type(or_null(Type::Object))
+                .description(Some("The models that answer; default: the active ones"))
+                .into(),
+        ),
         ("labels", strings(1000, "Entities with these labels only; default: all").into()),
         ("derived", word::<Derived>("What becomes of words derived from names; default: `keep`").into()),
         ("group", switch("Whether the answer says which entities are one; default: false").into()),
@@ -54,6 +60,7 @@ pub fn options() -> Vec<(&'static str, Schema)> {
 fn text_rules() -> Schema {
     let rule = |name: &&'static str| (*name, Schema::from(switch("Whether the rule is on")));
     object(RULE_NAMES.iter().map(rule).collect(), &[])
+        .schema_type(or_null(Type::Object))
         .description(Some("How a text is prepared for the model; default: as the model's folder says, else all on"))
         .into()
 }

@@ -148,7 +148,7 @@ async fn with_body<T>(
     let context = RequestContext::new(Admission::Try, Instant::now() + app.limits.get().timeout);
     let body = read_body_of(MediaTypes::Any, request, app, context).await?;
     let text = utf8(&body.bytes)?;
-    if text.trim().is_empty() { Ok(None) } else { read(&Field::body(text)).map(Some) }
+    if text.is_empty() { Ok(None) } else { read(&Field::body(text)).map(Some) }
 }
 
 fn parameters<'b>(body: &Field<'b>, known: &'static [&'static str]) -> Result<Option<Object<'b>>, Problem> {
