@@ -88,7 +88,8 @@ async fn pass(key: Result<Option<Arc<Key>>, Problem>, mut request: Request, next
         }
         Err(problem) => problem.into_response(),
     };
-    key.quota.write(response.status(), response.headers_mut());
+    let refusal = response.extensions().get::<Problem>().map(|problem| problem.code);
+    key.quota.write(response.status(), refusal, response.headers_mut());
     response
 }
 
@@ -106,7 +107,7 @@ fn checked(keys: &KeyRing, given: Option<&str>, scope: Scope) -> Result<Arc<Key>
     match keys.find(given) {
         Some(key) if key.spec.opens(scope) => Ok(Arc::clone(key)),
         Some(key) => Err(Problem::new(
-            Code::Unauthorized,
+            Code::Forbidden,
             format!("the key `{}` does not have the scope `{scope}`; send one that has it", key.spec.name),
         )),
         None => Err(Problem::new(Code::Unauthorized, "the key is wrong or was revoked; send a key of this server")),

@@ -97,11 +97,13 @@ impl Quota {
     }
 
     /// Says in an answer what is left, and when to try again where nothing is.
-    pub fn write(&self, status: StatusCode, headers: &mut HeaderMap) {
-        self.write_at(status, headers, Instant::now());
+    ///
+    /// `refusal` is the code of an answer that refuses. It tells which limits made it wait.
+    pub fn write(&self, status: StatusCode, refusal: Option<Code>, headers: &mut HeaderMap) {
+        self.write_at(status, refusal, headers, Instant::now());
     }
 
-    fn write_at(&self, status: StatusCode, headers: &mut HeaderMap, now: Instant) {
+    fn write_at(&self, status: StatusCode, refusal: Option<Code>, headers: &mut HeaderMap, now: Instant) {
         let mut windows = self.lock();
         if windows.is_empty() {
             return;
@@ -117,9 +119,15 @@ impl Quota {
             headers.insert(RATE_LIMIT.clone(), left);
         }
         if status == StatusCode::TOO_MANY_REQUESTS && !headers.contains_key(RETRY_AFTER) {
+            let concerned = windows.iter().filter(|window| match refusal {
+                Some(Code::RateLimited) => window.length == MINUTE,
+                Some(Code::QuotaExceeded) => window.length == DAY,
+                _ => true,
+            });
             // Without an exhausted window the request had more documents than are left.
-            let exhausted = windows.iter().filter(|window| window.n_left() == 0).map(|window| window.seconds_left(now));
-            let documents = windows.iter().filter(|window| window.unit == Unit::Documents);
+            let exhausted = concerned.clone().filter(|window| window.n_left() == 0);
+            let exhausted = exhausted.map(|window| window.seconds_left(now));
+            let documents = concerned.filter(|window| window.unit == Unit::Documents);
             let seconds = exhausted.max().or_else(|| documents.map(|window| window.seconds_left(now)).max());
             headers.insert(RETRY_AFTER, seconds.unwrap_or(1).max(1).into());
         }
@@ -182,8 +190,12 @@ mod tests {
         KeyLimits { requests_per_minute: Some(2), requests_per_day: Some(3), documents_per_day: Some(10) };
 
     fn headers(quota: &Quota, status: u16, now: Instant) -> [Option<String>; 3] {
+        refused(quota, status, None, now)
+    }
+
+    fn refused(quota: &Quota, status: u16, code: Option<Code>, now: Instant) -> [Option<String>; 3] {
         let mut headers = HeaderMap::new();
-        quota.write_at(StatusCode::from_u16(status).unwrap(), &mut headers, now);
+        quota.write_at(StatusCode::from_u16(status).unwrap(), code, &mut headers, now);
         ["ratelimit-policy", "ratelimit", "retry-after"]
             .map(|name| headers.get(name).map(|value| value.to_str().unwrap().to_owned()))
     }
@@ -227,6 +239,10 @@ mod tests {
             "the request has 7 documents, and 6 of the 10 of documents_per_day are left; send fewer, or try again in 86400 s"
         );
         assert_eq!(headers(&quota, 429, now)[2].as_deref(), Some("86400"));
+        // The minute is used up as well, and has nothing to do with it.
+        (0..2).for_each(|_| quota.take(Unit::Requests, 1, now).unwrap());
+        assert_eq!(refused(&quota, 429, Some(Code::QuotaExceeded), now)[2].as_deref(), Some("86400"));
+        assert_eq!(refused(&quota, 429, Some(Code::RateLimited), now)[2].as_deref(), Some("60"));
         assert!(take(11).unwrap_err().1.contains("documents_per_day of the key is 10; send fewer"));
         assert_eq!(take(6), Ok(()));
         assert!(take(1).unwrap_err().1.starts_with("documents_per_day of the key is 10, and used up"));

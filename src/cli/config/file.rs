@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::client_keys::{KEYS, read_keys};
 use super::error::ConfigError;
-use super::keys::{Kind, check, configurable, exclude, id_of, is_secret, key_of};
+use super::keys::{Kind, check, configurable, default_of, exclude, id_of, is_secret, key_of};
 use super::source::Source;
 
 /// A file that was read.
@@ -136,8 +136,7 @@ impl Reader<'_> {
 
 /// What a key takes, with the default for an example.
 fn expected(arg: &Arg, kind: Kind) -> String {
-    let default: Vec<String> =
-        arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
+    let default = default_of(arg);
     match default.is_empty() {
         true => kind.expected().to_owned(),
         false => format!("{}, such as {}", kind.expected(), kind.write(&default)),

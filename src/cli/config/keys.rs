@@ -35,6 +35,17 @@ pub fn id_of(arg: &Arg) -> &str {
     arg.get_id().as_str()
 }
 
+/// The default of a key, each value of a list for itself.
+pub fn default_of(arg: &Arg) -> Vec<String> {
+    let values = arg.get_default_values().iter().map(|value| value.to_string_lossy());
+    match arg.get_value_delimiter() {
+        Some(delimiter) => {
+            values.flat_map(|value| value.split(delimiter).map(str::to_owned).collect::<Vec<_>>()).collect()
+        }
+        None => values.map(|value| value.into_owned()).collect(),
+    }
+}
+
 /// The key of a flag: `max_characters` of `--max-characters`.
 pub fn key_of(arg: &Arg) -> String {
     arg.get_long().unwrap_or_default().replace('-', "_")

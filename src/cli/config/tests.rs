@@ -172,8 +172,7 @@ fn what_is_wrong_in_the_file_is_named_with_its_line() {
 fn rows() -> Vec<String> {
     let root = Cli::command();
     let row = |arg: &Arg| {
-        let default: Vec<String> =
-            arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
+        let default = keys::default_of(arg);
         let kind = keys::Kind::of(arg);
         let default = match default.is_empty() || arg.is_hide_default_value_set() && kind != keys::Kind::Boolean {
             true => String::new(),
