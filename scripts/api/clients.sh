@@ -4,13 +4,8 @@
 # Usage: scripts/api/clients.sh [BINARY]; without a binary, one is built.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-ORT_DYLIB_PATH=${ORT_DYLIB_PATH:-$(scripts/onnxruntime.sh)}
-export ORT_DYLIB_PATH
-binary=${1:-}
-if [ -z "$binary" ]; then
-  cargo build --locked --quiet
-  binary=${CARGO_TARGET_DIR:-target}/debug/ressort
-fi
+. scripts/lib/server.sh
+use_binary "${1:-}"
 
 venv=target/api-clients/venv
 [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
@@ -21,20 +16,8 @@ mkdir -p "$node"
 cp scripts/api/package.json scripts/api/package-lock.json scripts/api/tsconfig.json scripts/api/call.ts "$node"
 npm ci --prefix "$node" --silent --no-audit --no-fund
 
-work=$(mktemp -d)
-server=
-stop() { if [ -n "$server" ]; then kill "$server" 2> /dev/null && wait "$server" || true; fi; }
-trap 'stop; rm -rf "$work"' EXIT
-RUST_LOG=warn "$binary" serve --port 0 --providers cpu --model tests/models/two-heads > "$work/out" 2> "$work/log" &
-server=$!
-for _ in $(seq 300); do
-  RESSORT_SERVER=$(grep -oh 'http://127[.0-9]*:[0-9]*' "$work/out" | head -1 || true)
-  [ -z "$RESSORT_SERVER" ] || break
-  kill -0 "$server" 2> /dev/null || { cat "$work/log" >&2; exit 1; }
-  sleep 0.1
-done
-[ -n "$RESSORT_SERVER" ] || { echo 'clients.sh: the server does not start; its log:' >&2; cat "$work/log" >&2; exit 1; }
-export RESSORT_SERVER
+make_work_folder
+start --model tests/models/two-heads
 curl --silent --show-error --fail "$RESSORT_SERVER/openapi.json" > "$work/openapi.json"
 
 echo '-- Python'

@@ -4,13 +4,8 @@
 # Usage: scripts/clients/run.sh [BINARY]; without a binary, one is built.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-ORT_DYLIB_PATH=${ORT_DYLIB_PATH:-$(scripts/onnxruntime.sh)}
-export ORT_DYLIB_PATH
-binary=${1:-}
-if [ -z "$binary" ]; then
-  cargo build --locked --quiet
-  binary=${CARGO_TARGET_DIR:-target}/debug/ressort
-fi
+. scripts/lib/server.sh
+use_binary "${1:-}"
 
 venv=target/clients/venv
 [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
@@ -21,24 +16,7 @@ mkdir -p "$node"
 cp scripts/clients/package.json scripts/clients/package-lock.json scripts/clients/*.mjs scripts/examples/*.mjs "$node"
 npm ci --prefix "$node" --silent --no-audit --no-fund
 
-work=$(mktemp -d)
-server=
-stop() { if [ -n "$server" ]; then kill "$server" 2> /dev/null && wait "$server" || true; fi; server=; }
-trap 'stop; rm -rf "$work"' EXIT
-
-# Starts a server and sets RESSORT_SERVER to its address.
-start() {
-  RUST_LOG=warn "$binary" serve --port 0 --providers cpu --streams 2 "$@" > "$work/out" 2> "$work/log" &
-  server=$!
-  for _ in $(seq 300); do
-    RESSORT_SERVER=$(grep -oh 'http://127[.0-9]*:[0-9]*' "$work/out" "$work/log" | head -1 || true)
-    [ -z "$RESSORT_SERVER" ] || break
-    kill -0 "$server" 2> /dev/null || { cat "$work/log" >&2; exit 1; }
-    sleep 0.1
-  done
-  [ -n "$RESSORT_SERVER" ] || { echo 'run.sh: the server does not start; its log:' >&2; cat "$work/log" >&2; exit 1; }
-  export RESSORT_SERVER
-}
+make_work_folder
 
 # Runs an example and shows what it prints; all of them find the same.
 example() {
@@ -50,13 +28,13 @@ example() {
 export RESSORT_API_KEY=key RESSORT_ADMIN_KEY=admin-key
 mkdir "$work/models"
 for model in lexicon-ner lexicon-topics two-heads two-heads-pooled; do cp -r "tests/models/$model" "$work/models"; done
-start --models-dir "$work/models" --model "$work/models/lexicon-topics" --model "$work/models/lexicon-ner" \
+start --streams 2 --models-dir "$work/models" --model "$work/models/lexicon-topics" --model "$work/models/lexicon-ner" \
   --model "$work/models/two-heads"
 "$venv/bin/python" -m pytest --quiet scripts/clients
 node --test "$node/hugging_face.test.mjs"
 stop
 
-start --model models/ressort
+start --streams 2 --model models/ressort
 expected='Angela Merkel'
 example classify.py python3 scripts/examples/classify.py
 example classify.mjs node "$node/classify.mjs"
