@@ -4,6 +4,8 @@
 
 #![no_main]
 
+mod shared;
+
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -109,17 +111,7 @@ fn check(rewritten: &Rewritten) {
     }
 }
 
-/// Panics of libraries become errors, and end no run unless nobody catches them.
-fn allow_panics_of_libraries() {
-    let abort = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !panic.location().is_some_and(|location| location.file().contains("/registry/src/")) {
-            abort(panic);
-        }
-    }));
-}
-
-fuzz_target!(init: allow_panics_of_libraries(), |input: &[u8]| {
+fuzz_target!(init: shared::allow_panics_of_libraries(), |input: &[u8]| {
     let Some((&[name, options, output], content)) = input.split_first_chunk() else { return };
     let name = FILES[usize::from(name) % FILES.len()];
     let path = file(name, content);

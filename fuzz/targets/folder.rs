@@ -4,6 +4,8 @@
 
 #![no_main]
 
+mod shared;
+
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
@@ -72,17 +74,7 @@ fn read(dir: &Path) {
     let _ = content_hash(dir);
 }
 
-/// Panics of libraries become errors, and end no run unless nobody catches them.
-fn allow_panics_of_libraries() {
-    let abort = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !panic.location().is_some_and(|location| location.file().contains("/registry/src/")) {
-            abort(panic);
-        }
-    }));
-}
-
-fuzz_target!(init: allow_panics_of_libraries(), |input: &[u8]| {
+fuzz_target!(init: shared::allow_panics_of_libraries(), |input: &[u8]| {
     let Some((file, content)) = input.split_first() else { return };
     let name = FILES[usize::from(*file) % FILES.len()];
     match name {

@@ -18,7 +18,7 @@ use ressort::inference::scheduler::{Admission, RequestContext, Scheduler, Schedu
 use ressort::inference::tokenize::{Tokenizer, Window};
 use ressort::inference::windows::Windowing;
 use ressort::manifest::TopicHead;
-use ressort::manifest::task::{AggregationStrategy, GraphScores, Pooling, ProblemType};
+use ressort::manifest::task::{ALL_STRATEGIES, AggregationStrategy, GraphScores, Pooling, ProblemType};
 use ressort::manifest::text_rules::{ALL_RULES, TextRules, TextSwitch};
 use ressort::text::span::{OffsetConverter, OffsetUnit};
 use ressort::text::truecase::Truecaser;
@@ -31,14 +31,6 @@ const MODELS: [&str; 7] = [
     "modernbert-ner",
     "roberta-ner",
     "xlmr-ner",
-];
-const STRATEGIES: [AggregationStrategy; 6] = [
-    AggregationStrategy::None,
-    AggregationStrategy::Simple,
-    AggregationStrategy::First,
-    AggregationStrategy::Average,
-    AggregationStrategy::Max,
-    AggregationStrategy::Viterbi,
 ];
 const TAGS: [&[&str]; 4] = [
     &["O", "B-PER", "I-PER", "B-LOC", "I-LOC"],
@@ -120,7 +112,7 @@ impl Choice {
     fn options(&self) -> PredictOptions {
         let switch = |(bit, &rule): (usize, &_)| TextSwitch { rule, is_on: self.rules >> bit & 1 == 0 };
         PredictOptions {
-            aggregation: Some(STRATEGIES[usize::from(self.strategy) % STRATEGIES.len()]),
+            aggregation: Some(ALL_STRATEGIES[usize::from(self.strategy) % ALL_STRATEGIES.len()]),
             overflow: if self.strategy >= 240 { Overflow::Truncate } else { Overflow::Window },
             evidence: self.scale >= 224,
             text_rules: ALL_RULES.iter().enumerate().map(switch).collect(),

@@ -1,6 +1,6 @@
 //! What a model can answer and how its logits are read. The words are those of Hugging Face.
 
-use strum::{Display, EnumString, IntoStaticStr, VariantNames};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::system::choice::UnknownWord;
 
@@ -58,8 +58,11 @@ pub enum Pooling {
     TokenMean,
 }
 
+/// All strategies.
+pub const ALL_STRATEGIES: &[AggregationStrategy] = <AggregationStrategy as strum::VariantArray>::VARIANTS;
+
 /// How token predictions become entities; the first five as in `transformers`' `TokenClassificationPipeline`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantNames)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray, VariantNames)]
 #[strum(serialize_all = "lowercase", const_into_str, parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<AggregationStrategy>)]
 pub enum AggregationStrategy {
     /// Every token whose tag is not `O`, with its raw tag.

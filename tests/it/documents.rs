@@ -7,21 +7,12 @@ use ressort::inference::encoded::Document;
 use ressort::inference::pipeline::Overflow;
 use ressort::inference::pipeline::{PredictError, PredictOptions, Prediction};
 use ressort::inference::windows::Sentences;
-use ressort::manifest::task::AggregationStrategy;
+use ressort::manifest::task::ALL_STRATEGIES;
 use ressort::models::load::Model;
 use ressort::text::span::{OffsetConverter, OffsetUnit};
 use tokio::runtime::Runtime;
 
 use crate::support::{aggregated, found, load, options, predict, request_context};
-
-const STRATEGIES: [AggregationStrategy; 6] = [
-    AggregationStrategy::None,
-    AggregationStrategy::Simple,
-    AggregationStrategy::First,
-    AggregationStrategy::Average,
-    AggregationStrategy::Max,
-    AggregationStrategy::Viterbi,
-];
 
 /// One runtime and a few models of different tokenizers, for properties that run many times.
 fn shared() -> &'static (Runtime, Vec<Model>) {
@@ -76,7 +67,7 @@ proptest! {
     fn the_text_of_an_entity_is_the_slice_at_its_offsets(text in any_text()) {
         let (runtime, models) = shared();
         for model in models {
-            for strategy in STRATEGIES {
+            for &strategy in ALL_STRATEGIES {
                 let prediction = runtime.block_on(predict(model, &text, aggregated(strategy)));
                 check_places(&text, &prediction)?;
             }

@@ -27,7 +27,7 @@ mod tests {
     use crate::inference::decode::entities::{Source, decode_entities};
     use crate::inference::decode::tag_scheme::TagScheme;
     use crate::inference::tokenize::Tokens;
-    use crate::manifest::task::AggregationStrategy;
+    use crate::manifest::task::ALL_STRATEGIES;
     use crate::text::gaps::{GapRules, gaps};
     use crate::text::span::{OffsetConverter, OffsetUnit};
     use crate::text::view::{View, ViewRules};
@@ -35,15 +35,6 @@ mod tests {
     use proptest::prelude::*;
 
     const TAGS: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
-    const STRATEGIES: [AggregationStrategy; 6] = [
-        AggregationStrategy::None,
-        AggregationStrategy::Simple,
-        AggregationStrategy::First,
-        AggregationStrategy::Average,
-        AggregationStrategy::Max,
-        AggregationStrategy::Viterbi,
-    ];
-
     fn any_text() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             4 => prop::sample::select(vec![
@@ -77,7 +68,7 @@ mod tests {
     proptest! {
         #[test]
         fn spans_are_unique_and_in_order_in_every_unit(
-            text in any_text(), logits in prop::collection::vec(-4.0f32..4.0, 40), strategy in prop::sample::select(&STRATEGIES[..])
+            text in any_text(), logits in prop::collection::vec(-4.0f32..4.0, 40), strategy in prop::sample::select(ALL_STRATEGIES)
         ) {
             let view = View::of(&text, ViewRules { html: true, hyphens: true });
             let tokens = characters(&view.text);
