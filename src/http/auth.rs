@@ -88,8 +88,7 @@ async fn pass(key: Result<Option<Arc<Key>>, Problem>, mut request: Request, next
         }
         Err(problem) => problem.into_response(),
     };
-    let refusal = response.extensions().get::<Problem>().map(|problem| problem.code);
-    key.quota.write(response.status(), refusal, response.headers_mut());
+    key.quota.write(response.headers_mut());
     response
 }
 

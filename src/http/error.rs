@@ -18,6 +18,8 @@ pub struct Problem {
     /// What went wrong, in a few words.
     pub title: &'static str,
     pub detail: String,
+    /// Whole seconds after which the request may succeed, where that is known.
+    pub retry_after_s: Option<u64>,
 }
 
 /// Declares the codes as one table of variant, code, status and title.
@@ -101,7 +103,8 @@ fn codes() -> Object {
 
 impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, title: code.title(), detail: detail.into() }
+        let retry_after_s = (code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        Self { code, title: code.title(), detail: detail.into(), retry_after_s }
     }
 
     pub fn body(&self) -> ProblemBody {
@@ -118,15 +121,14 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         const PROBLEM_JSON: &str = "application/problem+json";
-        const RETRY_AFTER_S: &str = "1";
         const BODY_ENCODINGS: &str = "gzip, zstd, br, identity";
         let mut response = (self.code.status(), axum::Json(self.body())).into_response();
         // For routes that write it in the shape of another service (`compat::problems`).
         response.extensions_mut().insert(self.clone());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if self.code.status() == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if self.code == Code::UnsupportedMediaType {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(BODY_ENCODINGS));

@@ -7,8 +7,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::{Code, Problem};
 
@@ -86,8 +85,9 @@ impl Quota {
     fn take(&self, unit: Unit, n: u64, now: Instant) -> Result<(), Problem> {
         let mut windows = self.lock();
         windows.iter_mut().for_each(|window| window.roll(now));
-        if let Some(full) = windows.iter().find(|window| window.unit == unit && window.n_left() < n) {
-            return Err(full.refusal(n, now));
+        let full = windows.iter().filter(|window| window.unit == unit && window.n_left() < n);
+        if let Some(last) = full.max_by_key(|window| window.seconds_left(now)) {
+            return Err(last.refusal(n, now));
         }
         for window in windows.iter_mut().filter(|window| window.unit == unit) {
             window.started.get_or_insert(now);
@@ -96,14 +96,12 @@ impl Quota {
         Ok(())
     }
 
-    /// Says in an answer what is left, and when to try again where nothing is.
-    ///
-    /// `refusal` is the code of an answer that refuses. It tells which limits made it wait.
-    pub fn write(&self, status: StatusCode, refusal: Option<Code>, headers: &mut HeaderMap) {
-        self.write_at(status, refusal, headers, Instant::now());
+    /// Says in an answer what is left.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        self.write_at(headers, Instant::now());
     }
 
-    fn write_at(&self, status: StatusCode, refusal: Option<Code>, headers: &mut HeaderMap, now: Instant) {
+    fn write_at(&self, headers: &mut HeaderMap, now: Instant) {
         let mut windows = self.lock();
         if windows.is_empty() {
             return;
@@ -117,19 +115,6 @@ impl Quota {
         if let (Ok(policy), Ok(left)) = (list(Window::policy), list(Window::left)) {
             headers.insert(RATE_LIMIT_POLICY.clone(), policy);
             headers.insert(RATE_LIMIT.clone(), left);
-        }
-        if status == StatusCode::TOO_MANY_REQUESTS && !headers.contains_key(RETRY_AFTER) {
-            let concerned = windows.iter().filter(|window| match refusal {
-                Some(Code::RateLimited) => window.length == MINUTE,
-                Some(Code::QuotaExceeded) => window.length == DAY,
-                _ => true,
-            });
-            // Without an exhausted window the request had more documents than are left.
-            let exhausted = concerned.clone().filter(|window| window.n_left() == 0);
-            let exhausted = exhausted.map(|window| window.seconds_left(now));
-            let documents = concerned.filter(|window| window.unit == Unit::Documents);
-            let seconds = exhausted.max().or_else(|| documents.map(|window| window.seconds_left(now)).max());
-            headers.insert(RETRY_AFTER, seconds.unwrap_or(1).max(1).into());
         }
     }
 
@@ -178,7 +163,7 @@ impl Window {
             ),
             _ => format!("{name} of the key is {max}, and used up; try again in {seconds} s"),
         };
-        Problem::new(code, detail)
+        Problem { retry_after_s: Some(seconds.max(1)), ..Problem::new(code, detail) }
     }
 }
 
@@ -189,27 +174,23 @@ mod tests {
     const LIMITS: KeyLimits =
         KeyLimits { requests_per_minute: Some(2), requests_per_day: Some(3), documents_per_day: Some(10) };
 
-    fn headers(quota: &Quota, status: u16, now: Instant) -> [Option<String>; 3] {
-        refused(quota, status, None, now)
-    }
-
-    fn refused(quota: &Quota, status: u16, code: Option<Code>, now: Instant) -> [Option<String>; 3] {
+    fn headers(quota: &Quota, now: Instant) -> [Option<String>; 2] {
         let mut headers = HeaderMap::new();
-        quota.write_at(StatusCode::from_u16(status).unwrap(), code, &mut headers, now);
-        ["ratelimit-policy", "ratelimit", "retry-after"]
-            .map(|name| headers.get(name).map(|value| value.to_str().unwrap().to_owned()))
+        quota.write_at(&mut headers, now);
+        ["ratelimit-policy", "ratelimit"].map(|name| headers.get(name).map(|value| value.to_str().unwrap().to_owned()))
     }
 
     #[test]
     fn a_limit_holds_for_its_window_and_the_fields_say_what_is_left() {
         let (quota, start) = (Quota::new(LIMITS), Instant::now());
         let take = |seconds| {
-            quota.take(Unit::Requests, 1, start + Duration::from_secs(seconds)).map_err(|problem| problem.code)
+            let taken = quota.take(Unit::Requests, 1, start + Duration::from_secs(seconds));
+            taken.map_err(|problem| (problem.code, problem.retry_after_s))
         };
         assert_eq!(take(0), Ok(()));
         assert_eq!(take(59), Ok(()));
         let now = start + Duration::from_millis(59_200);
-        let [policy, left, retry] = headers(&quota, 429, now);
+        let [policy, left] = headers(&quota, now);
         assert_eq!(
             policy.unwrap(),
             "\"requests_per_minute\";q=2;w=60, \"requests_per_day\";q=3;w=86400, \"documents_per_day\";q=10;w=86400;qu=\"documents\""
@@ -218,34 +199,31 @@ mod tests {
             left.unwrap(),
             "\"requests_per_minute\";r=0;t=1, \"requests_per_day\";r=1;t=86341, \"documents_per_day\";r=10;t=86400"
         );
-        assert_eq!(retry.as_deref(), Some("1"));
-        assert_eq!(headers(&quota, 200, now)[2], None);
-        assert_eq!(take(59), Err(Code::RateLimited));
+        assert_eq!(take(59), Err((Code::RateLimited, Some(1))));
         assert_eq!(take(60), Ok(()), "a new minute");
-        assert_eq!(take(61), Err(Code::QuotaExceeded), "the day has three");
-        assert_eq!(headers(&quota, 429, start + Duration::from_secs(61))[2].as_deref(), Some("86339"));
+        assert_eq!(take(61), Err((Code::QuotaExceeded, Some(86_339))), "the day has three");
         assert_eq!(take(86_400), Ok(()));
     }
 
     #[test]
     fn documents_are_refused_together_and_a_refusal_uses_nothing() {
         let (quota, now) = (Quota::new(LIMITS), Instant::now());
-        let take = |n| quota.take(Unit::Documents, n, now).map_err(|problem| (problem.code, problem.detail));
+        let take = |n| {
+            let taken = quota.take(Unit::Documents, n, now);
+            taken.map_err(|problem| (problem.code, problem.detail, problem.retry_after_s))
+        };
         assert_eq!(take(4), Ok(()));
-        let (code, detail) = take(7).unwrap_err();
-        assert_eq!(code, Code::QuotaExceeded);
+        // The minute is used up as well, and has nothing to do with the documents.
+        (0..2).for_each(|_| quota.take(Unit::Requests, 1, now).unwrap());
+        let (code, detail, retry_after_s) = take(7).unwrap_err();
+        assert_eq!((code, retry_after_s), (Code::QuotaExceeded, Some(86_400)));
         assert_eq!(
             detail,
             "the request has 7 documents, and 6 of the 10 of documents_per_day are left; send fewer, or try again in 86400 s"
         );
-        assert_eq!(headers(&quota, 429, now)[2].as_deref(), Some("86400"));
-        // The minute is used up as well, and has nothing to do with it.
-        (0..2).for_each(|_| quota.take(Unit::Requests, 1, now).unwrap());
-        assert_eq!(refused(&quota, 429, Some(Code::QuotaExceeded), now)[2].as_deref(), Some("86400"));
-        assert_eq!(refused(&quota, 429, Some(Code::RateLimited), now)[2].as_deref(), Some("60"));
         assert!(take(11).unwrap_err().1.contains("documents_per_day of the key is 10; send fewer"));
         assert_eq!(take(6), Ok(()));
         assert!(take(1).unwrap_err().1.starts_with("documents_per_day of the key is 10, and used up"));
-        assert_eq!(headers(&Quota::new(KeyLimits::default()), 200, now), [None, None, None]);
+        assert_eq!(headers(&Quota::new(KeyLimits::default()), now), [None, None]);
     }
 }
