@@ -48,8 +48,7 @@ struct Check {
     details: Value,
 }
 
-/// Prints the checks as they end, so that the trial of a large model does not hold up the others. The exit code is 1 where one
-/// failed.
+/// Prints each check when it ends: the trial of a large model may take long. The exit code is 1 if a check failed.
 pub async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<u8> {
     let mut checks = Vec::new();
     let mut add = |check: Check| {
