@@ -31,15 +31,8 @@ thread_local! {
 
 /// A file in memory with this content.
 fn file(name: &str, content: &[u8]) -> PathBuf {
-    let shared_memory = Path::new("/dev/shm");
     FOLDER.with(|folder| {
-        let folder = folder.get_or_init(|| {
-            let folder = match shared_memory.is_dir() {
-                true => tempfile::tempdir_in(shared_memory),
-                false => tempfile::tempdir(),
-            };
-            folder.expect("a folder for temporary files")
-        });
+        let folder = folder.get_or_init(shared::folder_in_memory);
         let path = folder.path().join(name);
         std::fs::write(&path, content).expect("the folder is writable");
         path
@@ -124,6 +117,6 @@ fuzz_target!(init: shared::allow_panics_of_libraries(), |input: &[u8]| {
     }
     match rewrite(job(&path, options, output)) {
         Ok(rewritten) => check(&rewritten),
-        Err(error) => assert!(!error.to_string().is_empty()),
+        Err(_) => {}
     }
 });

@@ -33,6 +33,6 @@ def data_that_is_not_valid_is_refused(
         return None
     if case.media_type == LINES and response.status_code == 200:
         answers = [json.loads(line) for line in response.content.splitlines()]
-        if all("error" in answer for answer in answers):
+        if answers and all("error" in answer for answer in answers):
             return None
     return negative_data_rejection(ctx, response, case)

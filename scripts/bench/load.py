@@ -58,14 +58,12 @@ async def _client(port: int, texts: Iterator[str], load: Load, options: dict[str
 
 async def at_rate(rate: float, seconds: float, start: Callable[[int], Coroutine[Any, Any, None]]) -> None:
     """Starts `rate` requests a second, each when it is due, even if the server does not keep up; waits for all."""
-    running, started, number = set(), time.perf_counter(), 0
-    while (due := number / rate) < seconds:
-        await asyncio.sleep(max(started + due - time.perf_counter(), 0))
-        task = asyncio.create_task(start(number))
-        running.add(task)
-        task.add_done_callback(running.discard)
-        number += 1
-    await asyncio.gather(*running)
+    started, number = time.perf_counter(), 0
+    async with asyncio.TaskGroup() as running:
+        while (due := number / rate) < seconds:
+            await asyncio.sleep(max(started + due - time.perf_counter(), 0))
+            running.create_task(start(number))
+            number += 1
 
 
 async def request(
@@ -77,8 +75,9 @@ async def request(
     return status, headers, json.loads(answer) if answer else {}
 
 
-def request_bytes(method: str, path: str, body: dict | None, *headers: str) -> bytes:
-    payload = json.dumps(body).encode() if body is not None else b""
+def request_bytes(method: str, path: str, body: dict | bytes | None, *headers: str) -> bytes:
+    """`body` is written as JSON, or as it is where it is bytes."""
+    payload = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     fields = ["host: localhost", "content-type: application/json", f"content-length: {len(payload)}", *headers]
     return "\r\n".join([f"{method} {path} HTTP/1.1", *fields, "", ""]).encode() + payload
 

@@ -76,9 +76,12 @@ def check(server: Server, prometheus: Prometheus) -> list[str]:
     for title, query in queries():
         if not prometheus.value(query) and not any(name in query for name in MAY_BE_EMPTY):
             faults.append(f"panel {title!r} shows nothing: {query}")
-    groups = prometheus.ask("rules")["groups"]
-    rules = [rule for group in groups for rule in group["rules"]]
-    wait_for("rules", lambda: all(rule["health"] == "ok" for rule in prometheus.ask("rules")["groups"][0]["rules"]))
+
+    def rules_of_all_groups() -> list[dict]:
+        return [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+
+    wait_for("rules", lambda: all(rule["health"] == "ok" for rule in rules_of_all_groups()))
+    rules = rules_of_all_groups()
     faults += [
         f"alert {rule['name']} is {rule['state']} on a healthy server" for rule in rules if rule["state"] != "inactive"
     ]

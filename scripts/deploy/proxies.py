@@ -112,8 +112,11 @@ def check(client: Client) -> None:
     expect(client.classify(padded(40 * MIB)), 413, "")
     assert client.lines() == ["Berlin", "Hamburg"]
     expect(client.status("/metrics"), 200, "ressort_requests_total")
-    _, head = client.status("/health/ready", "--include")
+    expect(client.status("/metrics", "--interface", "127.0.0.2"), 403, "")
+    # The proxy's id replaces that of a client.
+    _, head = client.status("/health/ready", "--include", "-H", "x-request-id: from-client")
     assert "x-request-id: " in head.lower(), head
+    assert "from-client" not in head, head
 
 
 def main(proxy: str, binary: str) -> None:

@@ -1,5 +1,6 @@
 """Replaces both servers of a proxy one by one, as a rolling update does, while clients send requests: none may fail."""
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -51,11 +52,12 @@ def send_until(stop: threading.Event, port: int, failures: list[str], answered: 
             connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
             connection.request("POST", "/v1/classify", body, {"content-type": "application/json"})
             response = connection.getresponse()
-            n_results = len(json.loads(response.read()).get("results", []))
-            if response.status == 200 and n_results == 8:
+            results = json.loads(response.read()).get("results", [])
+            errors = [result["error"] for result in results if "error" in result]
+            if response.status == 200 and len(results) == 8 and not errors:
                 answered.append(1)
             else:
-                failures.append(f"status {response.status}")
+                failures.append(f"status {response.status}, {len(results)} results, errors {errors[:1]}")
         except (OSError, ValueError, http.client.HTTPException) as error:
             failures.append(repr(error))
 
@@ -64,8 +66,14 @@ def main(binary: str) -> None:
     failures: list[str] = []
     answered: list[int] = []
     stop = threading.Event()
-    servers = [Server(binary), Server(binary)]
-    with tempfile.TemporaryDirectory() as name:
+    servers: list[Server] = []
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as ended:
+
+        def start() -> None:
+            servers.append(ended.enter_context(Server(binary)))
+
+        start()
+        start()
         folder = Path(name)
         folder.chmod(0o755)
         make_certificate(folder)
@@ -79,7 +87,7 @@ def main(binary: str) -> None:
                 thread.start()
             for old in servers.copy():
                 # A server prints where it listens once its models are loaded.
-                servers.append(Server(binary))
+                start()
                 proxy.use(servers)
                 servers.remove(old)
                 proxy.use(servers)
@@ -91,9 +99,8 @@ def main(binary: str) -> None:
                 thread.join()
         finally:
             stop.set()
-            for process in [proxy.process, *(server.process for server in servers)]:
-                process.terminate()
-                process.wait()
+            proxy.process.terminate()
+            proxy.process.wait()
     if failures or len(answered) < 20:
         sys.exit(f"{len(answered)} requests were answered, {len(failures)} failed: {failures[:5]}")
     print(f"rolling update: {len(answered)} requests were answered, none failed")

@@ -20,7 +20,9 @@ class Server:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        url = next(word for word in line.split() if word.startswith("http://"))
+        url = next((word for word in line.split() if word.startswith("http://")), None)
+        if url is None:
+            raise SystemExit(f"the server did not start; try: {' '.join(command)}")
         self.host, _, port = url.removeprefix("http://").rpartition(":")
         self.port = int(port)
 

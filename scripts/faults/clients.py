@@ -48,7 +48,7 @@ class Seen:
         """A request that gets no whole answer is lost."""
         try:
             yield
-        except (OSError, EOFError, ValueError, IndexError, RuntimeError) as error:
+        except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
             self.losses.append(repr(error))
 
     def line(self) -> str:
@@ -185,10 +185,11 @@ class Client:
         with self.seen.held():
             reader, writer = await self.target.open()
             with contextlib.closing(writer):
+                started = time.perf_counter()
                 writer.write(request_bytes("POST", "/v1/classify", {"text": text}))
                 with contextlib.suppress(TimeoutError):
                     status, _, _ = await asyncio.wait_for(read_answer(reader), seconds)
-                    self.seen.record(status, seconds)
+                    self.seen.record(status, time.perf_counter() - started)
 
     async def stall(self, text: str) -> None:
         """Reads nothing of a large answer."""
@@ -223,7 +224,8 @@ class Client:
                 first = await asyncio.wait_for(reader.read(12), PATIENCE_S)
             status = int(first.split()[1]) if first else 0
             self.seen.record(status, time.perf_counter() - started)
-            if status not in statuses:
+            # A body is read like any other, so that an overloaded server may refuse it before it is looked at.
+            if status not in statuses | {503, 504}:
                 self.seen.wrong(f"{request[:80]!r} got {status}")
 
 
@@ -240,8 +242,7 @@ def large_answer_request(text: str) -> bytes:
 
 
 def _classify(body: bytes, *headers: str) -> bytes:
-    fields = ["host: localhost", "content-type: application/json", f"content-length: {len(body)}", *headers]
-    return "\r\n".join(["POST /v1/classify HTTP/1.1", *fields, "", ""]).encode() + body
+    return request_bytes("POST", "/v1/classify", body, *headers)
 
 
 # 0: closed without an answer.
@@ -254,7 +255,7 @@ MALFORMED: list[tuple[bytes, set[int]]] = [
     (_classify(b"[" * 100_000), {422}),
     (_classify(b'{"text": "a", "top_k": -1}'), {422}),
     (_classify(gzip.compress(b"{}")[:-5], "content-encoding: gzip"), {400}),
-    (_classify(gzip.compress(b" " * 60_000_000), "content-encoding: gzip"), {413, 503}),
+    (_classify(gzip.compress(b" " * 60_000_000), "content-encoding: gzip"), {413}),
     (_classify(b"", "content-length: 99999999999").replace(b"content-length: 0\r\n", b""), {413}),
     (request_bytes("PUT", "/v1/classify", {}), {405}),
     (request_bytes("GET", "/nowhere", None), {404}),

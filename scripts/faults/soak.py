@@ -30,6 +30,8 @@ SHARES = {"normal": 1.0, "bulk": 1.5, "long": 1.0, "leaving": 0.5}
 BULK_DOCUMENTS = 40
 N_STALLED, N_SLOW = 4, 2
 SWAP_S, SCRAPE_S, MALFORMED_S = 10.0, 5.0, 0.5
+# Clients some of whose documents must be answered, whatever the load.
+ANSWERED = ("normal", "bulk", "long")
 FLAGS = "--max-queued-windows 256 --timeout-s 30 --stall-timeout-s 5 --read-timeout-s 10 --idle-timeout-s 5".split()
 # After the last client: for idle threads and connections to end.
 SETTLE_S = 20.0
@@ -105,11 +107,15 @@ async def soak(target: Target, process: subprocess.Popen, seconds: float) -> lis
         print(kind.line())
     metrics = await target.get("/metrics")
     stalled = [line for line in metrics.splitlines() if line.startswith("ressort_stalled_connections_total")]
-    print(f"disconnected for reading too little: {stalled[0].split()[-1] if stalled else 0}")
+    n_stalled = float(stalled[0].split()[-1]) if stalled else 0
+    print(f"disconnected for reading too little: {n_stalled:.0f}")
     print(f"memory {before.memory_mb:.0f} MB before, {after.memory_mb:.0f} MB after, {peak_mb:.0f} MB at most", end="")
     print(f" (bound {bound_mb:.0f}); threads {before.n_threads} and {after.n_threads}", end="")
     print(f", descriptors {before.n_descriptors} and {after.n_descriptors}")
     faults = [fault for kind in seen for fault in kind.faults()]
+    faults += [f"{kind.name}: no right answer" for kind in seen if kind.name in ANSWERED and not kind.n_right]
+    if not n_stalled:
+        faults.append("no client was disconnected for reading too little")
     if peak_mb > bound_mb:
         faults.append(f"{peak_mb:.0f} MB of memory are more than {bound_mb:.0f}")
     for name in ("n_threads", "n_descriptors"):

@@ -36,7 +36,7 @@ ROWS = [
         "title": "😀 Merkel & <Söder> in Köln",
         "lead": "Zoë 👩\u200d👧 war da.",
         "text": "Angela Merkel sprach in München über die EU-Kommission.\r\n\r\nDer FC Bayern München gewann das Spiel "
-        "3:1 gegen Borussia Dortmund, sagte Markus Söder <der CSU>.",
+        "3:1 gegen Borussia Dortmund, meldete der Verein <am Abend>.",
     },
     {
         "id": 2,

@@ -21,7 +21,7 @@ MODELS = ROOT / "tests/models"
 TEXTS = [
     "",
     "Angela Merkel sprach am Montag in München.",
-    "„Wir müssen handeln“, sagte Jürgen Müller (Siemens) in Ko\u0308ln!",
+    "„Wir müssen handeln“, sagte die Ministerin (Siemens) in Ko\u0308ln!",
     "<p>Ber&shy;lin<br>\n&amp;lt;b&amp;gt;K&amp;ouml;ln</p><!-- x --><script>x</script>",
     "Bundes-\nkanzler, Nord-\nund Südkorea\r\n\r\n• Ulm | Hof\n- x@ulm.de www.ulm.de/a/b +49 731 1234",
     "👩\u200d👩\u200d👧\u200d👦 \ufdfa\u200b한국 北京 ½ ﬁ \ud7ff\ue000\U0010ffff",

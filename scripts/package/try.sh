@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs, runs, upgrades and removes what scripts/package.sh made, each in a fresh root: the archive and the Debian package 
+# Installs, runs, upgrades and removes what scripts/package.sh made, each in a fresh root: the archive and the Debian package.
 #
 #   scripts/package/try.sh               all that is in target/package/out
 #   ROOTFS=FOLDER scripts/package/try.sh a minimal Debian that is there already; it is copied, not changed
@@ -15,6 +15,7 @@ trap 'stop; unmount; rm -rf --one-file-system "$work"' EXIT
 step() { printf '\n== %s\n' "$1"; }
 fail() { echo "try.sh: $1" >&2; exit 1; }
 archive=$(echo "$out"/ressort-*.tar.zst) deb=$(echo "$out"/ressort_*.deb)
+[ -f "$archive" ] && [ -f "$deb" ] || fail "$out has no archive or no Debian package; run scripts/package.sh first"
 
 # Starts `ressort serve` with the words before it, asks for one text, and ends it.
 serve() {
@@ -40,45 +41,41 @@ fresh_root() {
 }
 inside() { chroot "$work/root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "$@"; }
 
-if [ -f "$archive" ]; then
-  step 'archive'
-  fresh_root
-  mkdir "$work/root/opt/ressort"
-  zstd -dc "$archive" | tar --extract --directory="$work/root/opt/ressort" --strip-components=1
-  (cd "$work/root/opt/ressort" && sha256sum --check --quiet SHA256SUMS)
-  inside /opt/ressort/bin/ressort --version
-  inside /opt/ressort/bin/ressort doctor -- --port 18071 --state-file /tmp/active.json
-  serve 18071 chroot "$work/root" /opt/ressort/bin/ressort
-fi
+step 'archive'
+fresh_root
+mkdir "$work/root/opt/ressort"
+zstd -dc "$archive" | tar --extract --directory="$work/root/opt/ressort" --strip-components=1
+(cd "$work/root/opt/ressort" && sha256sum --check --quiet SHA256SUMS)
+inside /opt/ressort/bin/ressort --version
+inside /opt/ressort/bin/ressort doctor -- --port 18071 --state-file /tmp/active.json
+serve 18071 chroot "$work/root" /opt/ressort/bin/ressort
 
-if [ -f "$deb" ]; then
-  step 'Debian package: install'
-  fresh_root
-  cp "$deb" "$work/root/tmp/ressort.deb"
-  inside dpkg --install /tmp/ressort.deb
-  inside ressort doctor
-  [ "$(stat -c %a "$work/root/var/lib/ressort")" = 750 ] || fail 'the state folder is open to others'
-  serve 18072 chroot --userspec=ressort:ressort "$work/root" ressort
-  step 'Debian package: upgrade'
-  echo '{}' > "$work/root/var/lib/ressort/models/own.json"
-  echo '# changed by the administrator' >> "$work/root/etc/ressort/ressort.toml"
-  # The same files with a higher version.
-  dpkg-deb --raw-extract "$deb" "$work/next"
-  sed -i 's/^Version: .*/Version: 999.0.0-1/' "$work/next/DEBIAN/control"
-  dpkg-deb --root-owner-group -Zgzip -z1 --build "$work/next" "$work/root/tmp/next.deb" > /dev/null
-  inside dpkg --install /tmp/next.deb
-  grep -q 'changed by the administrator' "$work/root/etc/ressort/ressort.toml" || fail 'the upgrade replaced the settings'
-  [ -f "$work/root/var/lib/ressort/models/own.json" ] || fail 'the upgrade lost the state'
-  serve 18072 chroot --userspec=ressort:ressort "$work/root" ressort
-  step 'Debian package: remove, purge'
-  inside dpkg --remove ressort
-  [ ! -e "$work/root/usr/bin/ressort" ] || fail 'the program is still there'
-  [ -f "$work/root/var/lib/ressort/models/own.json" ] || fail 'removing lost the state'
-  inside dpkg --purge ressort
-  for left in var/lib/ressort etc/ressort usr/share/ressort usr/lib/ressort; do
-    [ ! -e "$work/root/$left" ] || fail "purging left /$left"
-  done
-  ! inside getent passwd ressort || fail 'purging left the user'
-fi
+step 'Debian package: install'
+fresh_root
+cp "$deb" "$work/root/tmp/ressort.deb"
+inside dpkg --install /tmp/ressort.deb
+inside ressort doctor
+[ "$(stat -c %a "$work/root/var/lib/ressort")" = 750 ] || fail 'the state folder is open to others'
+serve 18072 chroot --userspec=ressort:ressort "$work/root" ressort
+step 'Debian package: upgrade'
+echo '{}' > "$work/root/var/lib/ressort/models/own.json"
+echo '# changed by the administrator' >> "$work/root/etc/ressort/ressort.toml"
+# The same files with a higher version.
+dpkg-deb --raw-extract "$deb" "$work/next"
+sed -i 's/^Version: .*/Version: 999.0.0-1/' "$work/next/DEBIAN/control"
+dpkg-deb --root-owner-group -Zgzip -z1 --build "$work/next" "$work/root/tmp/next.deb" > /dev/null
+inside dpkg --install /tmp/next.deb
+grep -q 'changed by the administrator' "$work/root/etc/ressort/ressort.toml" || fail 'the upgrade replaced the settings'
+[ -f "$work/root/var/lib/ressort/models/own.json" ] || fail 'the upgrade lost the state'
+serve 18072 chroot --userspec=ressort:ressort "$work/root" ressort
+step 'Debian package: remove, purge'
+inside dpkg --remove ressort
+[ ! -e "$work/root/usr/bin/ressort" ] || fail 'the program is still there'
+[ -f "$work/root/var/lib/ressort/models/own.json" ] || fail 'removing lost the state'
+inside dpkg --purge ressort
+for left in var/lib/ressort etc/ressort usr/share/ressort usr/lib/ressort; do
+  [ ! -e "$work/root/$left" ] || fail "purging left /$left"
+done
+! inside getent passwd ressort || fail 'purging left the user'
 
 step 'done'

@@ -77,8 +77,8 @@ async fn every_document_counts_in_each_form_of_a_request() {
     assert_eq!(left(&classify(&service, "offen", json!({"text": "Berlin"})).await), "5");
     let inputs = json!({"inputs": ["Berlin", "Bonn"]}).to_string();
     assert_eq!(left(&send(&service, "/models/lexicon-ner", "offen", "application/json", inputs).await), "3");
-    let nine = json!({"documents": vec![json!({"text": "Berlin"}); 4]});
-    let refused = classify(&service, "offen", nine).await;
+    let four = json!({"documents": vec![json!({"text": "Berlin"}); 4]});
+    let refused = classify(&service, "offen", four).await;
     assert_eq!((refused.status().as_u16(), left(&refused)), (429, "3".to_owned()), "a refusal uses nothing");
     let retry_after: u64 = field(&refused, "retry-after").parse().unwrap();
     assert!(retry_after > 86_000, "{retry_after}");

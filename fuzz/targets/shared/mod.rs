@@ -9,3 +9,13 @@ pub fn allow_panics_of_libraries() {
         }
     }));
 }
+
+/// A folder for files that are written thousands of times a second.
+pub fn folder_in_memory() -> tempfile::TempDir {
+    let shared_memory = std::path::Path::new("/dev/shm");
+    let folder = match shared_memory.is_dir() {
+        true => tempfile::tempdir_in(shared_memory),
+        false => tempfile::tempdir(),
+    };
+    folder.expect("a folder for temporary files")
+}
