@@ -102,7 +102,10 @@ impl Tokenizer {
 
     fn parse(json: &[u8]) -> tokenizers::Result<Self> {
         const REMEDY: &str = "; copy the checkpoint's own tokenizer.json here";
-        without_panic(|| Self::from_json(json)).map_err(|error| format!("{error}{REMEDY}").into())
+        // `tokenizers` 0.23 panics at some damaged files, where it should give an error.
+        let panicked = |message| Err(format!("the tokenizer is damaged: {message}").into());
+        let parsed = caught(|| Self::from_json(json)).unwrap_or_else(panicked);
+        parsed.map_err(|error| format!("{error}{REMEDY}").into())
     }
 
     fn from_json(json: &[u8]) -> tokenizers::Result<Self> {
@@ -171,7 +174,7 @@ impl Tokenizer {
     pub fn tokenize(&self, text: &str) -> Result<Tokens, TokenizeError> {
         #[cfg(test)]
         self.n_calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let encoding = without_panic(|| self.inner.encode(text, false)).map_err(TokenizeError::Failed)?;
+        let encoding = without_quotes(|| self.inner.encode(text, false)).map_err(TokenizeError::Failed)?;
         // Byte-level tokens may hold part of a character; their span is the whole of it.
         let widened = |&(start, end): &(usize, usize)| {
             ByteSpan::new(text.floor_char_boundary(start), text.ceil_char_boundary(end))
@@ -210,9 +213,9 @@ impl Window {
     }
 }
 
-/// `tokenizers` 0.23 panics at some damaged files, and at texts that such a file does not fit, where it should give an error.
-fn without_panic<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
-    caught(work).unwrap_or_else(|message| Err(format!("the tokenizer is damaged: {message}").into()))
+/// Work on a text, whose panic becomes an error without the panic's message: that may quote the text, and errors are logged.
+fn without_quotes<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    caught(work).unwrap_or_else(|_| Err("it panics at this text; check the tokenizer's files".into()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TokenizeError> {
@@ -277,6 +280,13 @@ mod tests {
         json["normalizer"] = serde_json::json!({"type": "Precompiled", "precompiled_charsmap": "[["});
         let error = Tokenizer::parse(json.to_string().as_bytes()).err().unwrap().to_string();
         assert!(error.contains("damaged") && error.contains("checkpoint's own"), "{error}");
+    }
+
+    #[test]
+    fn the_error_of_a_panic_at_a_text_does_not_quote_it() {
+        let text = "Köln";
+        let error = without_quotes(|| -> tokenizers::Result<()> { panic!("no boundary in {text}") }).unwrap_err();
+        assert!(!error.to_string().contains(text), "{error}");
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     tracing::error!(
         location,
         thread = thread.name(),
-        message = message.unwrap_or("withheld, since it may quote a text"),
+        reason = message.unwrap_or("withheld, since it may quote a text"),
         backtrace,
         "a thread panicked"
     );
