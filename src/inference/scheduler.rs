@@ -143,7 +143,7 @@ impl Scheduler {
 
     async fn permitted(&self, n_windows: usize, context: RequestContext) -> Result<Admitted<'_>, ScheduleError> {
         let started = Instant::now();
-        // The estimate is rather too high, and a text is refused only where it is certain that it comes too late.
+        // Halved, since the estimate is rather high: a text is refused only if it is certain to be late.
         self.check_deadline(n_windows / 2, context)?;
         let follow_up = self.wait_among_follow_ups(n_windows.clamp(1, QUANTUM), context).await?;
         let permit = Arc::new(self.first_permit(context).await?);
@@ -209,7 +209,7 @@ impl Scheduler {
         let now = Instant::now();
         let left = context.deadline.saturating_duration_since(now);
         let queue = self.shared.lock();
-        // A follow-up document runs when its request is next, which other requests do not tell.
+        // The queue does not show when a follow-up document runs, which depends on its own request.
         let n_ahead = match context.admission {
             Admission::Try => queue.n_ahead(context.priority),
             Admission::Wait => 0,

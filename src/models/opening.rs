@@ -44,7 +44,7 @@ pub struct Remaining {
     placement: Placement,
     opener: Opener,
     n_streams: usize,
-    /// Which windows share a run, if padding and company change nothing.
+    /// Which windows may share a run, if the trial shows that padding and other windows change no logits.
     limits: BatchLimits,
     /// What the trial of that showed; `None` if it is left to do.
     sharing: Option<Sharing>,
@@ -56,7 +56,7 @@ pub struct Rest {
     pub sharing: Sharing,
 }
 
-/// Opens a session of as many threads.
+/// Opens a session that computes on this number of threads.
 type Open = dyn Fn(usize) -> Result<Box<dyn Run>, SessionError> + Send + Sync;
 
 /// Opens sessions of one model.
@@ -197,7 +197,7 @@ impl Remaining {
 }
 
 impl Drop for Remaining {
-    /// Sessions that are opened later, in place of one that panicked, take more memory while they open.
+    /// Removes the name of the weights file. A session that later replaces a panicked one takes more memory while it opens.
     fn drop(&mut self) {
         self.opener.model.remove_name();
     }

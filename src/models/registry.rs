@@ -97,12 +97,13 @@ impl Registry {
         let (registry, starting) = Self::start(specs, active, settings).await?;
         for model in starting {
             let name = model.model.name.clone();
-            model.complete().await.map_err(|source| RegistryError::Load { name, source: Box::new(source) })?;
+            model.complete().await.map_err(load_error(name))?;
         }
         Ok(registry)
     }
 
-    /// Like [`Registry::load`], but each model so far only that it answers. The caller completes them.
+    /// Like [`Registry::load`], but opens only the first session of each model. The caller opens the others with
+    /// [`StartingModel::complete`].
     pub async fn start(
         specs: &[ModelSpec],
         active: ByTask<String>,
@@ -113,8 +114,7 @@ impl Registry {
             if models.iter().any(|model| model.name == spec.name) {
                 return Err(RegistryError::Duplicate(spec.name.clone()));
             }
-            let load = |source| RegistryError::Load { name: spec.name.clone(), source: Box::new(source) };
-            let (model, incomplete) = Model::start(spec, settings).await.map_err(load)?;
+            let (model, incomplete) = Model::start(spec, settings).await.map_err(load_error(spec.name.clone()))?;
             let model = Arc::new(model);
             starting.push(StartingModel { model: Arc::clone(&model), incomplete });
             models.push(model);
@@ -204,7 +204,7 @@ impl Registry {
                     let _changing = self.changing.lock().await;
                     results.push((spec.name.clone(), counted("reload", self.load_and_insert(&spec).await)));
                 }
-                Err(error) => results.push((spec.name, Err(error))),
+                Err(error) => results.push((spec.name, counted("reload", Err(error)))),
             }
         }
         results
@@ -392,6 +392,9 @@ async fn version_now(spec: &ModelSpec) -> Result<String, RegistryError> {
 }
 
 async fn load_model(spec: &ModelSpec, settings: &RunSettings) -> Result<Arc<Model>, RegistryError> {
-    let load = Model::load(spec, settings).await;
-    load.map(Arc::new).map_err(|source| RegistryError::Load { name: spec.name.clone(), source: Box::new(source) })
+    Model::load(spec, settings).await.map(Arc::new).map_err(load_error(spec.name.clone()))
+}
+
+fn load_error(name: String) -> impl FnOnce(LoadError) -> RegistryError {
+    move |source| RegistryError::Load { name, source: Box::new(source) }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// Each value that differs, as `path: OLD then, NEW now`.
+/// Each value that differs, with its path, as it was and as it is.
 pub fn differences(old: &Value, new: &Value) -> Vec<String> {
     let mut found = Vec::new();
     collect_differences("", old, new, &mut found);

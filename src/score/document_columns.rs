@@ -68,8 +68,9 @@ impl DocumentColumns {
         let mut values = values.into_iter();
         let title = self.title.as_ref().and_then(|_| values.next().flatten());
         let lead = self.lead.as_ref().and_then(|_| values.next().flatten());
-        let texts: Vec<String> = values.filter(is_full).flatten().collect();
-        let text = if texts.is_empty() { None } else { Some(texts.join("\n\n")) };
+        let mut texts: Vec<String> = values.filter(is_full).flatten().collect();
+        // A single text, the usual case, is not copied.
+        let text = if texts.len() < 2 { texts.pop() } else { Some(texts.join("\n\n")) };
         Ok(match self.has_fields() {
             true => RowDocument::Fields([title, lead, text]),
             false => RowDocument::Text(text.unwrap_or_default()),

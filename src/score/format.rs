@@ -46,7 +46,7 @@ const FORMATS: [(&str, Format, &[&str]); 10] = [
     ("arrow", Format::Arrow, &["arrow", "feather", "ipc"]),
     ("arrow-stream", Format::ArrowStream, &["arrows"]),
     ("txt", Format::Text, &["txt"]),
-    // Their files end in `.json`, which tells none of them.
+    // No extensions: all three end in `.json`, which does not tell them apart.
     ("label-studio", Format::LabelStudio, &[]),
     ("ninjs", Format::Ninjs, &[]),
     ("spacy", Format::Spacy, &[]),

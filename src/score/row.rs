@@ -73,6 +73,15 @@ impl Passthrough {
         }
     }
 
+    /// The fields of a row of JSON or CSV; none for one of a table of columns.
+    pub fn fields(&self) -> &Fields {
+        static NONE: Fields = Fields::new();
+        match self {
+            Self::Fields(fields) => fields,
+            Self::Row { .. } => &NONE,
+        }
+    }
+
     /// The row's id, where it has one.
     pub fn id(&self) -> Option<String> {
         match self {

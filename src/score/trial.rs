@@ -31,8 +31,13 @@ fn written(kind: &DataType, format: Format) -> Result<(), ReadError> {
             writer.write(&batch)?;
             writer.finish()?;
         }
-        Format::Jsonl | Format::Csv | Format::Tsv | Format::Text => drop(json_lines(&batch)?),
-        Format::LabelStudio | Format::Ninjs | Format::Spacy => drop(json_lines(&batch)?),
+        Format::Jsonl
+        | Format::Csv
+        | Format::Tsv
+        | Format::Text
+        | Format::LabelStudio
+        | Format::Ninjs
+        | Format::Spacy => drop(json_lines(&batch)?),
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ impl<T: Copy> Live<T> {
         Self(RwLock::new(value))
     }
 
-    /// The value now. Who needs it twice keeps it, so that both uses see the same one.
+    /// The current value. Call this once, and keep the result where two uses must agree.
     pub fn get(&self) -> T {
         *self.0.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -58,11 +58,17 @@ impl Baselines {
     /// When the file cannot be read, or its numbers are no numbers of documents.
     pub fn read(path: &Path) -> Result<Self, BaselineError> {
         let mut json = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut json));
-        read.map_err(|source| BaselineError::Io { path: path.to_owned(), source })?;
+        let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut json));
+        let n_bytes = read.map_err(|source| BaselineError::Io { path: path.to_owned(), source })? as u64;
+        let invalid = |message| BaselineError::Invalid { path: path.to_owned(), message };
+        if n_bytes > MAX_BYTES {
+            return Err(invalid(format!(
+                "a baseline has at most {} MB, and this file has more",
+                MAX_BYTES / 1_000_000
+            )));
+        }
         let baselines: Self =
             serde_json::from_slice(&json).map_err(|source| BaselineError::Json { path: path.to_owned(), source })?;
-        let invalid = |message| BaselineError::Invalid { path: path.to_owned(), message };
         for model in &baselines.models {
             model.samples().map_err(|message| invalid(format!("model `{}`: {message}", model.name)))?;
         }

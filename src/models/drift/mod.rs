@@ -17,7 +17,7 @@ use psi::Sample;
 )]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Feature {
-    /// The accepted topics of a document, which share its weight; `none` where there are none.
+    /// The accepted topics of a document, which share its weight; [`NONE`] for a document without any.
     Topics,
     /// The labels of its mentions, likewise.
     Entities,

@@ -5,17 +5,13 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::classify::answer::Answer;
 use crate::score::answer_columns::{ERROR, EVIDENCE_METHOD, GROUPS};
 use crate::score::error::{ReadError, RowError};
-use crate::score::row::{Fields, FinishedRow, Passthrough};
+use crate::score::row::{Fields, FinishedRow};
 
 pub fn rows(rows: &[&FinishedRow]) -> Result<Vec<u8>, ReadError> {
-    let none = Fields::new();
     let mut bytes = Vec::new();
     for row in rows {
-        let fields = match &row.passthrough {
-            Passthrough::Fields(fields) => fields,
-            Passthrough::Row { .. } => &none,
-        };
-        serde_json::to_writer(&mut bytes, &Line { fields, answer: row.answer.as_ref() })?;
+        let line = Line { fields: row.passthrough.fields(), answer: row.answer.as_ref() };
+        serde_json::to_writer(&mut bytes, &line)?;
         bytes.push(b'\n');
     }
     Ok(bytes)

@@ -80,7 +80,7 @@ fn choices<'r>(row: Scored<'r>) -> Option<Region<'r>> {
 /// The columns of the input, and the text.
 fn data<S: Serializer>(row: &Scored<'_>, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(None)?;
-    for (name, value) in row.passthrough {
+    for (name, value) in row.passthrough() {
         map.serialize_entry(name, &*storable(value))?;
     }
     map.serialize_entry(TEXT, row.text())?;

@@ -8,7 +8,6 @@ use super::names::unique;
 use super::scored::Scored;
 use crate::classify::answer::AnswerTopic;
 use crate::classify::kinds::{Kind, Kinds};
-use crate::score::row::{ID, plain_text};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,7 +78,7 @@ struct Named {
 
 impl<'r> NewsItem<'r> {
     pub fn new(row: Scored<'r>, kinds: &Kinds) -> Self {
-        let id = row.passthrough.iter().find(|(name, _)| name == ID).and_then(|(_, id)| plain_text(id));
+        let id = row.id();
         let is_uri = id.as_deref().is_some_and(is_uri);
         let body = if row.document.fields().is_some() { row.field("text") } else { Some(row.text()) };
         Self {

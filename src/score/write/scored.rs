@@ -15,7 +15,7 @@ use crate::text::span::OffsetUnit;
 #[derive(Clone, Copy)]
 pub struct Scored<'r> {
     pub document: &'r CheckedText,
-    pub passthrough: &'r Fields,
+    row: &'r Passthrough,
     pub answer: &'r Answer,
 }
 
@@ -28,18 +28,22 @@ pub struct Mention<'r> {
 
 impl<'r> Scored<'r> {
     pub fn new(row: &'r FinishedRow) -> Result<Self, ReadError> {
-        static NONE: Fields = Fields::new();
         let missing = || std::io::Error::other("a row has no text or no answer");
-        let passthrough = match &row.passthrough {
-            Passthrough::Fields(fields) => fields,
-            Passthrough::Row { .. } => &NONE,
-        };
         let document = row.document.as_ref().ok_or_else(missing)?;
-        Ok(Self { document, passthrough, answer: row.answer.as_ref().map_err(|_| missing())? })
+        Ok(Self { document, row: &row.passthrough, answer: row.answer.as_ref().map_err(|_| missing())? })
     }
 
     pub fn text(&self) -> &'r str {
         self.document.as_str()
+    }
+
+    /// The columns of the input that are passed through.
+    pub fn passthrough(&self) -> &'r Fields {
+        self.row.fields()
+    }
+
+    pub fn id(&self) -> Option<String> {
+        self.row.id()
     }
 
     /// The value of a field of the document.

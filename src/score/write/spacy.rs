@@ -7,7 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::scored::{Mention, Scored, storable};
 use crate::classify::answer::AnswerTopic;
-use crate::score::row::{Fields, ID, plain_text};
+use crate::score::row::Fields;
 
 #[derive(Serialize)]
 pub struct SpacyDocument<'r> {
@@ -33,7 +33,6 @@ struct Span<'r> {
 
 impl<'r> SpacyDocument<'r> {
     pub fn new(row: Scored<'r>) -> Self {
-        let id = || row.passthrough.iter().find(|(name, _)| name == ID).and_then(|(_, id)| plain_text(id));
         let span = |mention: Mention<'r>| {
             let (label, score) = (mention.entity.label.as_str(), mention.entity.score);
             Span { start: mention.start, end: mention.end, label, score }
@@ -41,9 +40,9 @@ impl<'r> SpacyDocument<'r> {
         Self {
             text: row.text(),
             ents: row.mentions().map(span).collect(),
-            title: row.field("title").map(str::to_owned).or_else(id).map(|title| escaped(&title)),
+            title: row.field("title").map(str::to_owned).or_else(|| row.id()).map(|title| escaped(&title)),
             cats: row.answer.topics.as_deref(),
-            meta: row.passthrough,
+            meta: row.passthrough(),
         }
     }
 }
