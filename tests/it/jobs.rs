@@ -176,6 +176,16 @@ async fn a_job_is_cancelled_and_removed_and_the_state_is_said() {
 }
 
 #[tokio::test]
+async fn blank_lines_of_a_job_are_limited_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let service = waiting(dir.path(), JobLimits::default()).await;
+    let lines = "\n".repeat(1_000_000) + "{\"text\": \"Berlin\"}\n";
+    let refused = problem(&service, request("POST", "/v1/jobs", LINES, lines)).await;
+    assert_eq!(refused, (413, "too_many_documents".to_owned()));
+    create(&service, LINES, "\n".repeat(1_000) + "{\"text\": \"Berlin\"}\n").await;
+}
+
+#[tokio::test]
 async fn jobs_are_limited_in_number_bytes_and_age() {
     let dir = tempfile::tempdir().unwrap();
     let limits = JobLimits { max_jobs: 2, max_bytes: 1000, keep: Duration::ZERO };

@@ -137,11 +137,16 @@ impl Job {
         is_queued
     }
 
-    /// It waits for the next start of the server.
-    pub fn set_queued(&self) {
+    /// It waits for the next start of the server, unless it was cancelled meanwhile.
+    pub fn stop(&self) {
         let mut state = self.lock();
         if state.status == JobStatus::Running {
             state.status = JobStatus::Queued;
+        }
+        let is_cancelled = state.status == JobStatus::Cancelled;
+        drop(state);
+        if is_cancelled {
+            self.remove_content(false);
         }
     }
 
@@ -150,8 +155,9 @@ impl Job {
         (state.answered, state.failed) = (answered, failed);
     }
 
-    /// Keeps how the job ended, and removes the request, which is not needed any more.
-    pub fn end(&self, ended: Result<Finished, Problem>) {
+    /// Keeps how the job ended, and removes what is not needed any more. Gives the status, which is that of a job that was cancelled
+    /// meanwhile.
+    pub fn end(&self, ended: Result<Finished, Problem>) -> JobStatus {
         let is_done = ended.is_ok();
         let ended = self.change(|state| {
             if state.status != JobStatus::Running {
@@ -170,18 +176,18 @@ impl Job {
             }
             Ok(())
         });
-        if ended.is_ok() {
-            self.remove_content(is_done);
-        }
+        self.remove_content(ended.is_ok() && is_done);
+        self.state().status
     }
 
     /// Ends a job that is not finished. One that is stays as it is, and its status is the error.
     pub fn cancel(&self) -> Result<(), JobStatus> {
-        let before = self.state();
+        let mut is_queued = false;
         let cancelled = self.change(|state| {
             if state.status.is_finished() {
                 return Err(());
             }
+            is_queued = state.status == JobStatus::Queued;
             (state.status, state.finished_at) = (JobStatus::Cancelled, Some(seconds_now()));
             Ok(())
         });
@@ -189,7 +195,8 @@ impl Job {
             return Err(self.state().status);
         }
         self.cancelled.send_replace(true);
-        if before.status == JobStatus::Queued {
+        // The run of one that runs removes it, as soon as nothing writes to it.
+        if is_queued {
             self.remove_content(false);
         }
         Ok(())
@@ -312,4 +319,30 @@ pub fn folder_bytes(dir: &Path) -> u64 {
 
 pub fn seconds_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(end: impl Fn(&Job)) {
+        let dir = tempfile::tempdir().unwrap();
+        let state = JobState::new(JobStatus::Queued, RequestKind::Text, 1, 0);
+        let job = Job::new("a".to_owned(), dir.path().to_owned(), state, 0);
+        job.save().unwrap();
+        std::fs::write(job.request_path(), "text").unwrap();
+        assert!(job.start() && job.cancel().is_ok());
+        end(&job);
+        assert!(!job.request_path().exists());
+        assert_eq!(read_state(dir.path()).unwrap().status, JobStatus::Cancelled);
+    }
+
+    #[test]
+    fn a_job_that_is_cancelled_while_it_ends_keeps_no_text() {
+        check(|job| {
+            let finished = Finished { failed: 0, models: None, result_bytes: 0 };
+            assert_eq!(job.end(Ok(finished)), JobStatus::Cancelled);
+        });
+        check(Job::stop);
+    }
 }

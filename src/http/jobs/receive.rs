@@ -94,11 +94,12 @@ async fn receive_lines(app: &Arc<App>, store: &Arc<JobStore>, request: Request) 
                 break Err(Problem { detail, ..problem });
             }
         };
-        n_documents += 1;
-        if n_documents > MAX_LINES {
+        // Blank lines count too, since they are kept.
+        if line.number > MAX_LINES {
             let detail = format!("a job has at most {MAX_LINES} lines; send several jobs");
             break Err(Problem::new(Code::TooManyDocuments, detail));
         }
+        n_documents += 1;
         // Blank lines keep the numbers of the others.
         piece.resize(piece.len() + (line.number - 1 - n_before) as usize, b'\n');
         n_before = line.number;

@@ -60,12 +60,23 @@ pub async fn run_jobs(app: Arc<App>) {
     /// Between two looks for jobs that ended long ago.
     const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
     let Some(store) = app.jobs.clone() else { return };
-    let opening = Arc::clone(&store);
-    // A folder that cannot be used stops no server; the error is in the log, and each new job is answered with it.
-    let _ = on_disk(move || opening.open_existing()).await;
+    let mut was_opened = true;
     loop {
-        let expiring = Arc::clone(&store);
-        clean_up(move || expiring.remove_expired()).await;
+        let keeping = Arc::clone(&store);
+        // A folder that cannot be used stops no server: each new job is answered with the error. Another process may give it free.
+        let opened = tokio::task::spawn_blocking(move || {
+            let opened = keeping.open_existing();
+            keeping.remove_expired();
+            opened
+        });
+        match opened.await {
+            Ok(Ok(())) => was_opened = true,
+            Ok(Err(error)) if was_opened => {
+                tracing::error!(%error, "earlier jobs wait");
+                was_opened = false;
+            }
+            _ => {}
+        }
         while !app.is_draining()
             && let Some(job) = store.next()
         {
@@ -96,14 +107,13 @@ async fn run_job(app: &Arc<App>, store: &Arc<JobStore>, job: Arc<Job>) {
     };
     let ended = match ended {
         Ok(finished) => Ok(finished),
-        Err(Ended::Stopped) => return job.set_queued(),
+        Err(Ended::Stopped) => return clean_up(move || job.stop()).await,
         Err(Ended::Failed(problem)) => {
             tracing::error!(job = job.id, code = problem.code.as_str(), detail = problem.detail, "a job failed");
             Err(problem)
         }
     };
-    count(if ended.is_ok() { "done" } else { "failed" });
-    clean_up(move || job.end(ended)).await;
+    clean_up(move || count(&job.end(ended).to_string())).await;
 }
 
 /// Runs work that waits for the disk, and that no client waits for.
@@ -113,8 +123,8 @@ async fn clean_up(work: impl FnOnce() + Send + 'static) {
     }
 }
 
-fn count(outcome: &'static str) {
-    metrics::counter!(JOBS.name, "outcome" => outcome).increment(1);
+fn count(outcome: &str) {
+    metrics::counter!(JOBS.name, "outcome" => outcome.to_owned()).increment(1);
 }
 
 /// Answers all documents that are not answered yet.
@@ -124,7 +134,7 @@ async fn answer(app: &Arc<App>, store: &Arc<JobStore>, job: &Arc<Job>) -> Result
     let held = match kind {
         RequestKind::Lines => None,
         // All of it is read once, to find its documents.
-        _ => Some(app.memory.reserve(job.n_bytes.load(std::sync::atomic::Ordering::Relaxed), MemoryUse::Body).await),
+        _ => Some(app.memory.reserve(std::fs::metadata(&path).map_or(0, |file| file.len()), MemoryUse::Body).await),
     };
     let (documents, settings) =
         on_disk(move || Documents::open(&path, kind, &limits).map_err(|error| damaged(&error))).await?;
@@ -158,7 +168,7 @@ fn plan_of(models: &Assignment, max_characters: usize) -> Value {
         })
     };
     json!({
-        "ressort": env!("CARGO_PKG_VERSION"),
+        "ressort": crate::system::build_info::VERSION,
         "models": {"topics": models.topics.as_ref().map(model), "entities": models.entities.as_ref().map(model)},
         "max-characters": max_characters,
     })
