@@ -51,18 +51,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
 /// Passes a request that has a key, or any request where none is required.
 pub async fn require_key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let keys = app.keys.load();
+    let keys = app.keys.load_full();
     let key = match given_key(&request) {
         // A wrong key is no reason to refuse what needs none.
         given if keys.anyone_reads => Ok(given.and_then(|given| keys.find(given)).cloned()),
         given => checked(&keys, given, Scope::Read).map(Some),
     };
+    drop(keys);
     pass(key, request, next).await
 }
 
 /// Passes a request that may change models.
 pub async fn require_admin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let keys = app.keys.load();
+    let keys = app.keys.load_full();
     let key = match (keys.has_admin(), app.admin) {
         (true, _) => checked(&keys, given_key(&request), Scope::Admin).map(Some),
         (false, AdminAccess::Anyone) if keys.is_empty() => check_local(request.headers()).map(|()| None),
@@ -71,6 +72,7 @@ pub async fn require_admin(State(app): State<Arc<App>>, request: Request, next: 
             "this server has no admin key, so that nobody may change its models; set RESSORT_ADMIN_KEY or --admin-key-file, or give a key the scope `admin`",
         )),
     };
+    drop(keys);
     pass(key, request, next).await
 }
 
@@ -117,7 +119,7 @@ fn checked(keys: &KeyRing, given: Option<&str>, scope: Scope) -> Result<Arc<Key>
 const NOT_DIRECT: [&str; 5] = ["forwarded", "x-forwarded-for", "x-real-ip", "via", "origin"];
 
 /// Without a key, a web page must not change models through the browser of its visitor. So a request is refused when it names
-/// an origin, or a host other than the loopback, as it does where a page has its name resolved to this machine (DNS rebinding).
+/// an origin or a host other than the loopback. The host shows DNS rebinding: a page whose name resolves to this machine.
 /// A request that a proxy passes on may come from anywhere.
 fn check_local(headers: &HeaderMap) -> Result<(), Problem> {
     // A name that is no ASCII text is no name of the loopback.

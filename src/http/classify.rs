@@ -87,11 +87,11 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
             BodyKind::Text => ClassifyRequest::of_text(body, &limits),
         };
         let ClassifyRequest { input, settings } = parse(bytes, context, read).await?;
+        let classifier = Arc::new(app.classifier(settings.tasks, &settings.models, settings.options)?);
         caller.take_documents(match &input {
             Input::One(_) => 1,
             Input::Many(documents) => documents.len(),
         })?;
-        let classifier = Arc::new(app.classifier(settings.tasks, &settings.models, settings.options)?);
         let context = RequestContext { priority: settings.priority, ..context };
         match input {
             Input::One(text) => {

@@ -39,7 +39,8 @@ pub struct KeySpec {
 #[derive(Debug)]
 pub struct Key {
     pub spec: KeySpec,
-    pub quota: Quota,
+    /// That of the same key before the keys were reloaded, since requests under way still count there.
+    pub quota: Arc<Quota>,
 }
 
 /// The keys of a server. By default there are none, and nobody needs one to read.
@@ -75,7 +76,8 @@ impl KeyRing {
     pub fn with(&self, specs: Vec<KeySpec>) -> Self {
         let key = |spec: KeySpec| {
             let known = self.keys.iter().find(|key| key.spec.hash == spec.hash);
-            let quota = known.map_or_else(|| Quota::new(spec.limits), |key| key.quota.with(spec.limits));
+            let quota = known.map_or_else(|| Arc::new(Quota::new(spec.limits)), |key| Arc::clone(&key.quota));
+            quota.set_limits(spec.limits);
             Arc::new(Key { spec, quota })
         };
         Self { keys: specs.into_iter().map(key).collect(), anyone_reads: false }

@@ -71,8 +71,8 @@ async fn start(app: Arc<App>, line: Line, context: RequestContext, caller: Calle
     let starting = async {
         let LineRequest { text, settings } = request?;
         let context = RequestContext { priority: settings.priority, ..context };
-        caller.take_documents(1)?;
         let classifier = Arc::new(app.classifier(settings.tasks, &settings.models, settings.options)?);
+        caller.take_documents(1)?;
         Ok(classifier.start(text, context).await)
     };
     let task = tokio::select! {

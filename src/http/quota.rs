@@ -2,7 +2,7 @@
 //!
 //! A limit holds for a fixed window of time, which begins with the first use after the end of the one before. The fields are those of
 //! draft-ietf-httpapi-ratelimit-headers-10: `RateLimit-Policy` has quota (`q`) and seconds (`w`) of each limit, `RateLimit` what is left
-//! (`r`) and the seconds until all of it is (`t`).
+//! (`r`) and the seconds until the window ends (`t`).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -61,15 +61,16 @@ impl Quota {
         Self(Mutex::new(windows.into_iter().filter_map(window).collect()))
     }
 
-    /// Other limits, with what is used already.
-    pub fn with(&self, limits: KeyLimits) -> Self {
-        let (new, old) = (Self::new(limits), self.lock());
-        for window in new.lock().iter_mut() {
-            if let Some(known) = old.iter().find(|known| known.name == window.name) {
+    /// Changes the limits, and keeps what is used.
+    pub fn set_limits(&self, limits: KeyLimits) {
+        let mut new = Self::new(limits).0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.lock();
+        for window in &mut new {
+            if let Some(known) = windows.iter().find(|known| known.name == window.name) {
                 (window.n_used, window.started) = (known.n_used, known.started);
             }
         }
-        new
+        *windows = new;
     }
 
     /// Counts a request, or refuses it.
@@ -203,6 +204,17 @@ mod tests {
         assert_eq!(take(60), Ok(()), "a new minute");
         assert_eq!(take(61), Err((Code::QuotaExceeded, Some(86_339))), "the day has three");
         assert_eq!(take(86_400), Ok(()));
+    }
+
+    #[test]
+    fn other_limits_keep_what_is_used() {
+        let (quota, now) = (Quota::new(LIMITS), Instant::now());
+        quota.take(Unit::Requests, 2, now).unwrap();
+        quota.set_limits(KeyLimits { requests_per_minute: Some(3), ..LIMITS });
+        assert_eq!(quota.take(Unit::Requests, 1, now), Ok(()));
+        assert!(quota.take(Unit::Requests, 1, now).is_err());
+        quota.set_limits(KeyLimits::default());
+        assert_eq!(quota.take(Unit::Requests, 100, now), Ok(()));
     }
 
     #[test]
