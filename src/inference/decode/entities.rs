@@ -128,8 +128,10 @@ fn shared_scores<'s, 'l>(
     let own = move |word: &Word| word.tokens.first().map(|&token| scheme.scores(row(token)));
     let mut repeats = Repeats::new(&scheme.tags, scheme.consistency);
     if scheme.consistency > 0.0 {
-        let counted = |word: &Word| Some((word.span.slice(text)?, own(word)?));
-        stretches.iter().flatten().filter_map(counted).for_each(|(word, scores)| repeats.count(word, &scores));
+        for word in stretches.iter().flatten().filter(|word| !word.tokens.is_empty()) {
+            let Some(name) = word.span.slice(text) else { continue };
+            repeats.count(name, || own(word).unwrap_or_default());
+        }
         repeats.join_genitives();
     }
     move |word| {

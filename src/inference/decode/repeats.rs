@@ -38,10 +38,10 @@ impl<'t> Repeats<'t> {
         Self { label_of_tag, n_labels: labels.len(), weight: f64::from(weight), words: HashMap::new() }
     }
 
-    /// Counts one occurrence of `word`, with the scores of its tags.
-    pub fn count(&mut self, word: &'t str, scores: &[f32]) {
-        if self.weight > 0.0 && may_be_name(word) {
-            let of_labels = self.of_labels(scores);
+    /// Counts one occurrence of `word`. The scores of its tags are computed only where they count.
+    pub fn count(&mut self, word: &'t str, scores: impl FnOnce() -> Vec<f32>) {
+        if may_be_name(word) {
+            let of_labels = self.of_labels(&scores());
             let known = self.words.entry(word).or_default();
             known.count += 1;
             known.scores.resize(of_labels.len(), 0.0);
@@ -118,7 +118,7 @@ mod tests {
 
     fn adjusted(words: &[(&'static str, [f32; 5])], weight: f32) -> Vec<Vec<f32>> {
         let mut repeats = Repeats::new(&parse_tags(&TAGS.map(str::to_owned)), weight);
-        words.iter().for_each(|(word, scores)| repeats.count(word, scores));
+        words.iter().for_each(|(word, scores)| repeats.count(word, || scores.to_vec()));
         repeats.join_genitives();
         let adjust = |(word, scores): &(&str, [f32; 5])| {
             let mut scores = scores.to_vec();
