@@ -76,7 +76,7 @@ Examples:
   ressort man /usr/local/share/man/man1";
 
 /// Options that few need, which `-h` leaves out.
-const RARE: [&str; 19] = [
+const RARE: [&str; 20] = [
     "admin_key",
     "arithmetic",
     "cache_mb",
@@ -89,6 +89,7 @@ const RARE: [&str; 19] = [
     "max_connections",
     "max_documents",
     "max_queued_windows",
+    "read_timeout_s",
     "request_memory_mb",
     "require_gpu",
     "resamples",

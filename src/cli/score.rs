@@ -330,7 +330,7 @@ fn write_baseline(file: &Path, models: &Assignment, quiet: bool) -> anyhow::Resu
     let n_documents = models.iter().map(|model| model.traffic.n_documents()).min().unwrap_or_default();
     anyhow::ensure!(
         n_documents >= MIN_DOCUMENTS,
-        "{}: no baseline is written: this run scored {n_documents} documents, and a comparison needs {MIN_DOCUMENTS}; score more texts, and with --overwrite those again that an earlier run scored",
+        "{}: no baseline is written: this run scored {n_documents} documents, and a comparison needs {MIN_DOCUMENTS}; score more texts; `--overwrite` also scores those of an earlier run again",
         file.display()
     );
     let json = serde_json::to_string_pretty(&baselines)? + "\n";

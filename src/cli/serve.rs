@@ -195,7 +195,7 @@ fn listening_line(listener: &TcpListener, app: &App) -> anyhow::Result<String> {
         Some(format!("{task}: {} {} on {}", model.name, model.version, model.placement.provider))
     });
     let answers = answers.collect::<Vec<_>>().join(", ");
-    let (version, scheme) = (env!("CARGO_PKG_VERSION"), if app.tls.is_some() { "https" } else { "http" });
+    let (version, scheme) = (ressort::system::build_info::VERSION, if app.tls.is_some() { "https" } else { "http" });
     Ok(format!("ressort {version} listens on {scheme}://{} ({answers})", listener.local_addr()?))
 }
 

@@ -75,7 +75,7 @@ pub async fn evaluate(settings: &EvaluateSettings) -> Result<EvaluationReport, E
     check_tasks(&models, &gold_labels)?;
     let compare = |candidate| Comparison::of(&documents, [&answers[0], candidate], &counted, settings.resampling);
     Ok(EvaluationReport {
-        ressort: env!("CARGO_PKG_VERSION"),
+        ressort: crate::system::build_info::VERSION,
         data: data_report(settings, &gold),
         comparison: answers.iter().skip(1).map(compare).collect(),
         verdict: verdict(models.iter().map(|model| (model.name.as_str(), model)), &settings.requirements)?,

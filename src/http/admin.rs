@@ -216,7 +216,7 @@ fn contained_model(app: &App, name: &str) -> Result<ModelSpec, Problem> {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
     let dirs = app.models_dir.iter().chain(&app.other_models_dirs).filter_map(|dir| dir.canonicalize().ok());
     let dirs: Vec<PathBuf> = dirs.collect();
-    // A name that is no plain one is refused below, before its path is of any use.
+    // `ModelSpec` refuses any other name below, before its path is used.
     let has_model = |dir: &&PathBuf| !name.contains('/') && dir.join(name).is_dir();
     let Some(models_dir) = dirs.iter().find(has_model).or(dirs.first()) else {
         return Err(invalid("the server has no models folder; start it with --models-dir".to_owned()));

@@ -48,7 +48,7 @@ fn write_service(page: &mut Exposition, app: &App) {
     page.family(&names::REQUEST_MEMORY).sample(&[], app.memory.n_used());
     page.family(&names::REQUEST_MEMORY_LIMIT).sample(&[], app.memory.max());
     page.family(&names::CACHE_SIZE).sample(&[], app.cache.as_ref().map_or(0, |cache| cache.n_bytes()));
-    page.family(&names::BUILD_INFO).sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.family(&names::BUILD_INFO).sample(&[("version", crate::system::build_info::VERSION)], 1);
     if let Some(store) = &app.jobs {
         let jobs: Vec<JobStatus> = store.all().iter().map(|job| job.state().status).collect();
         let mut kept = page.family(&names::KEPT_JOBS);

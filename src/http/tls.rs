@@ -37,7 +37,7 @@ pub enum TlsError {
     Unreadable { what: &'static str, path: PathBuf, source: std::io::Error },
     #[error("{}: there is no certificate in PEM in it (`-----BEGIN CERTIFICATE-----`)", .0.display())]
     NoCertificate(PathBuf),
-    #[error("{}: there is no private key in PEM in it that is not encrypted; `openssl pkey -in KEY -out PLAIN` decrypts one", .0.display())]
+    #[error("{}: it holds no unencrypted private key in PEM; decrypt one with `openssl pkey -in KEY -out PLAIN`", .0.display())]
     NoKey(PathBuf),
     #[error("{}: this is not PEM: {source}", path.display())]
     Pem { path: PathBuf, source: PemError },
@@ -98,7 +98,7 @@ impl Tls {
         &self.acceptor
     }
 
-    /// What the files hold. They are small, and neither the time of a file nor its number tells every change.
+    /// What the files hold. They are small. A change can keep a file's time and number, so the contents are compared.
     fn contents(&self) -> [Option<Vec<u8>>; 2] {
         [&self.files.certificate, &self.files.key].map(|path| std::fs::read(path).ok())
     }

@@ -18,7 +18,7 @@ pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignmen
     let order: Vec<_> = sources.iter().map(|source| format!("{} ({})", source.name, source.format)).collect();
     let model = |model: Option<&std::sync::Arc<Model>>| model.map(|model| model_fingerprint(model));
     Ok(json!({
-        "ressort": env!("CARGO_PKG_VERSION"),
+        "ressort": crate::system::build_info::VERSION,
         "inputs": inputs,
         "order": order,
         "models": {"topics": model(models.topics.as_ref()), "entities": model(models.entities.as_ref())},

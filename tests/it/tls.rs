@@ -182,8 +182,8 @@ fn files_that_cannot_be_used_are_named_at_the_start() {
     for (certificate, key, parts) in [
         (path("server.pem"), path("other.key"), ["other.key is not the key of the certificate in", "server.pem"]),
         (path("server.key"), path("server.key"), ["server.key: there is no certificate", "BEGIN CERTIFICATE"]),
-        (path("server.pem"), path("server.pem"), ["server.pem: there is no private key", "openssl pkey"]),
-        (path("server.pem"), encrypted, ["encrypted.key: there is no private key", "not encrypted"]),
+        (path("server.pem"), path("server.pem"), ["server.pem: it holds no unencrypted private key", "openssl pkey"]),
+        (path("server.pem"), encrypted, ["encrypted.key: it holds no unencrypted private key", "openssl pkey"]),
         (
             "/nowhere.pem".to_owned(),
             path("server.key"),

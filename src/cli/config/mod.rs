@@ -50,7 +50,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, ParseError
     Ok(cli)
 }
 
-/// The variables that begin like those of this program and are almost spelled like one of them.
+/// Environment variables with the prefix `RESSORT_` that are probably misspelt.
 pub fn misspelt_variables() -> Vec<String> {
     let root = Cli::command();
     let known: Vec<String> = configurable(&root).into_iter().filter_map(keys::variable).collect();

@@ -51,7 +51,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// The keys whose values differ, those that are set in one of both only among them.
+    /// The keys whose values differ. A key that only one of the two sets counts too.
     pub fn changed(&self, other: &Self) -> Vec<&str> {
         let differs = |value: &&Value| {
             let known = other.values.iter().find(|known| known.key == value.key);

@@ -131,8 +131,8 @@ pub fn model_folders(folders: &ModelFolders) -> Check {
     let then = if searched.is_empty() { String::new() } else { format!(", then {searched}") };
     if names.is_empty() {
         let remedy = "name the folder with --models-dir (RESSORT_MODELS_DIR), or a model with --model";
-        let finding = format!("no model in {main}{then}\n-> {remedy}");
-        return Check::failed(NAME, finding);
+        let finding = format!("no model in {main}{then}");
+        return Check { remedy: Some(remedy.to_owned()), ..Check::failed(NAME, finding) };
     }
     let finding = format!("{main}{then}: {}", names.join(", "));
     Check::ok(NAME, finding, json!({"folder": folders.main, "others": others, "models": names}))

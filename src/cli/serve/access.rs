@@ -6,7 +6,7 @@ use ressort::http::{AdminAccess, KeyRing, KeySpec, Scope};
 use super::args::ServeArgs;
 use crate::cli::config::ConfigError;
 
-/// The keys of a server. Those that `old` has too keep what they have used of their limits.
+/// The keys of a server. A key that `old` has too keeps its counts.
 ///
 /// # Errors
 /// Where other machines could use the server without a key, and the operator did not say so.

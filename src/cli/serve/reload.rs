@@ -89,7 +89,7 @@ impl Running {
                 changed = changed.join(", "),
                 n_keys = args.settings.keys.len(),
                 needs_restart = left.join(", "),
-                "the configuration is reloaded, but for what takes effect with a restart only"
+                "the configuration is reloaded; some changes need a restart"
             ),
         }
         self.settings.adopt(&args.settings, &RELOADED);

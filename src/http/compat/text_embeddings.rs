@@ -151,7 +151,7 @@ pub async fn info(State(app): State<Arc<App>>) -> Result<Json<InfoBody>, Problem
         max_client_batch_size: app.limits.get().max_documents,
         auto_truncate: false,
         tokenization_workers: model.n_streams,
-        version: env!("CARGO_PKG_VERSION"),
+        version: crate::system::build_info::VERSION,
         sha: None,
         docker_label: None,
     }))

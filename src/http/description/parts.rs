@@ -47,6 +47,11 @@ pub fn or_null(of: Type) -> SchemaType {
     SchemaType::from_iter([of, Type::Null])
 }
 
+/// An object with these properties, or null.
+pub fn optional(properties: Vec<(&'static str, Schema)>) -> Schema {
+    any_or_null(vec![Schema::from(object(properties, &[])).into()]).into()
+}
+
 /// A value of one of several schemas, or null.
 pub fn any_or_null(schemas: Vec<RefOr<Schema>>) -> AnyOf {
     let any = AnyOfBuilder::new().item(Object::with_type(Type::Null));

@@ -6,7 +6,9 @@ use utoipa::openapi::schema::{AnyOfBuilder, Type};
 use utoipa::openapi::{ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::super::super::description::parts::{any_or_null, described, object, or_null, reference, switch, text};
+use super::super::super::description::parts::{
+    any_or_null, described, object, optional, or_null, reference, switch, text,
+};
 use super::super::super::description::requests::options;
 use super::tensors::{DataType, Output, TEXT_INPUT, TensorData};
 
@@ -89,10 +91,6 @@ fn shape() -> ArrayBuilder {
 
 fn data() -> ArrayBuilder {
     ArrayBuilder::new().items(OneOfBuilder::new().item(text()).item(ArrayBuilder::new().items(text())))
-}
-
-fn optional(properties: Vec<(&'static str, Schema)>) -> Schema {
-    any_or_null(vec![Schema::from(object(properties, &[])).into()]).into()
 }
 
 fn outputs() -> Schema {

@@ -111,7 +111,11 @@ pub async fn ready(app: State<Arc<App>>) -> (StatusCode, Json<ReadyBody>) {
     responses(LookupProblems, (status = 200, description = "The server", body = ServerMetadata))
 )]
 pub async fn server() -> Json<ServerMetadata> {
-    Json(ServerMetadata { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), extensions: EXTENSIONS })
+    Json(ServerMetadata {
+        name: env!("CARGO_PKG_NAME"),
+        version: crate::system::build_info::VERSION,
+        extensions: EXTENSIONS,
+    })
 }
 
 /// `GET /v2/models/{name}`

@@ -14,7 +14,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::super::super::admin;
 use super::super::super::app::App;
 use super::super::super::body::{MediaTypes, read_body_of, utf8};
-use super::super::super::description::parts::{any_or_null, described, object, switch};
+use super::super::super::description::parts::{described, object, optional, switch};
 use super::super::super::error::Problem;
 use super::super::super::in_path::InPath;
 use super::super::super::json::{Expected, Field, Object};
@@ -45,10 +45,6 @@ const BODY: Expected = Expected { what: "an object", example: "{}" };
 const READY: Expected = Expected { what: "true or false", example: r#"{"ready": true}"# };
 const PARAMETERS: Expected = Expected { what: "an object", example: r#""parameters": {}"# };
 const UNLOAD_DEPENDENTS: Expected = Expected { what: "true or false", example: r#""unload_dependents": false"# };
-
-fn optional(properties: Vec<(&'static str, Schema)>) -> Schema {
-    any_or_null(vec![Schema::from(object(properties, &[])).into()]).into()
-}
 
 described! {
     IndexRequest: object(vec![("ready", switch("Whether only models are listed that answer; default: false").into())], &[]),
