@@ -97,7 +97,7 @@ fn check(rewritten: &Rewritten) {
             assert_eq!(rows.count(), *n_rows);
         }
         _ => {
-            let reader = arrow::ipc::reader::StreamReader::try_new(&bytes[..], None).expect("an Arrow stream");
+            let reader = arrow_ipc::reader::StreamReader::try_new(&bytes[..], None).expect("an Arrow stream");
             let n_read: usize = reader.map(|batch| batch.expect("a whole batch").num_rows()).sum();
             assert_eq!(n_read, *n_rows);
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::compute::can_cast_types;
-use arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use arrow_cast::can_cast_types;
+use arrow_schema::{DataType, FieldRef, TimeUnit};
 
 use super::format::Format;
 use super::trial::can_encode;

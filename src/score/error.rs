@@ -57,7 +57,7 @@ pub enum ReadError {
     #[error(transparent)]
     Csv(#[from] csv::Error),
     #[error(transparent)]
-    Arrow(#[from] arrow::error::ArrowError),
+    Arrow(#[from] arrow_schema::ArrowError),
     #[error(transparent)]
     Parquet(#[from] parquet::errors::ParquetError),
     #[error(transparent)]

@@ -2,13 +2,15 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Float64Type};
-use arrow::error::ArrowError;
-use arrow::json::writer::{
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_cast::cast;
+use arrow_json::writer::{
     Encoder, EncoderFactory, EncoderOptions, LineDelimited, NullableEncoder, WriterBuilder, make_encoder,
 };
+use arrow_schema::ArrowError;
+use arrow_schema::{DataType, FieldRef};
 
 use super::error::ReadError;
 
@@ -64,7 +66,7 @@ impl Encoder for FloatEncoder<'_> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Float32Array, Float64Array};
+    use arrow_array::{Float32Array, Float64Array};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::answer_columns::{ERROR, EVIDENCE_METHOD, FLAT_NAMES, GROUPS, NESTED_NAMES, TASK_NAMES};
 use super::column_types::{can_be_written, is_binary, is_string, is_text, output_type};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use serde_json::value::RawValue;
 
 use super::document_columns::RowDocument;
@@ -88,7 +88,7 @@ impl Passthrough {
             Self::Fields(fields) => fields.iter().find(|(name, _)| name == ID).and_then(|(_, id)| plain_text(id)),
             Self::Row { batch, row } => {
                 let column = batch.column_by_name(ID)?;
-                column.is_valid(*row).then(|| arrow::util::display::array_value_to_string(column, *row).ok()).flatten()
+                column.is_valid(*row).then(|| arrow_cast::display::array_value_to_string(column, *row).ok()).flatten()
             }
         }
     }

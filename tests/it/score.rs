@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::Int64Type;
-use arrow::ipc::reader::{FileReader, StreamReader};
-use arrow::ipc::writer::{FileWriter, StreamWriter};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
+use arrow_ipc::reader::{FileReader, StreamReader};
+use arrow_ipc::writer::{FileWriter, StreamWriter};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
@@ -136,7 +137,7 @@ fn typed_rows(path: &Path) -> Vec<Value> {
 }
 
 fn rows_of(batches: &[RecordBatch]) -> Vec<Value> {
-    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+    let mut writer = arrow_json::LineDelimitedWriter::new(Vec::new());
     batches.iter().for_each(|batch| writer.write(batch).unwrap());
     let text = String::from_utf8(writer.into_inner()).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

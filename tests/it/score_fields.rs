@@ -4,8 +4,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::ipc::writer::FileWriter;
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_ipc::writer::FileWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use ressort::classify::request::RequestLimits;
@@ -104,7 +104,7 @@ fn the_field_of_an_offset_is_a_column_of_every_format() {
     assert_eq!(serde_json::from_str::<Value>(&row[at]).unwrap(), entities);
     let file = File::open(dir.path().join("o.parquet")).unwrap();
     let batch = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().next().unwrap().unwrap();
-    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+    let mut writer = arrow_json::LineDelimitedWriter::new(Vec::new());
     writer.write(&batch).unwrap();
     let typed: Value =
         serde_json::from_slice(writer.into_inner().split(|&byte| byte == b'\n').next().unwrap()).unwrap();

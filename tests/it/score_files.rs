@@ -5,15 +5,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use arrow::array::{
+use arrow_array::RecordBatch;
+use arrow_array::types::Int32Type;
+use arrow_array::{
     Array, ArrayRef, DictionaryArray, Float64Array, IntervalMonthDayNanoArray, ListArray, StringArray,
     Time32SecondArray, UnionArray, types::IntervalMonthDayNano,
 };
-use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit, UnionFields};
-use arrow::ipc::writer::StreamWriter;
-use arrow::record_batch::RecordBatch;
+use arrow_buffer::{OffsetBuffer, ScalarBuffer};
+use arrow_cast::cast;
+use arrow_ipc::writer::StreamWriter;
+use arrow_schema::{DataType, Field, TimeUnit, UnionFields};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -1,7 +1,9 @@
 //! Numbers that a floating-point number holds with all their digits.
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_schema::DataType;
 
 use crate::score::error::RowError;
 use crate::score::layout::Layout;

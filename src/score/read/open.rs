@@ -133,8 +133,8 @@ fn read_as(
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, RecordBatch, StringArray};
-    use arrow::ipc::writer::StreamWriter;
+    use arrow_array::{ArrayRef, RecordBatch, StringArray};
+    use arrow_ipc::writer::StreamWriter;
 
     use super::*;
     use crate::score::layout::{ColumnChoice, Layout, SourceColumns};

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow_schema::{DataType, Field};
 
 use super::bytes::Bytes;
 use super::csv_rows::{CsvRow, CsvRows, Syntax};

@@ -1,7 +1,9 @@
 //! Slices of a batch whose rows take bounded memory. In a dictionary or a view, every row may refer to one large value.
 
-use arrow::array::{AnyDictionaryArray, Array, AsArray, RecordBatch, new_null_array};
-use arrow::datatypes::{DataType, Schema};
+use arrow_array::array::AnyDictionaryArray;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch, new_null_array};
+use arrow_schema::{DataType, Schema};
 
 use crate::score::error::{ReadError, RowError};
 
@@ -106,8 +108,8 @@ fn value_bytes(column: &dyn Array, row: usize) -> Option<usize> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, DictionaryArray, Int64Array, StringArray};
-    use arrow::datatypes::Int32Type;
+    use arrow_array::types::Int32Type;
+    use arrow_array::{ArrayRef, DictionaryArray, Int64Array, StringArray};
 
     use super::*;
 

@@ -1,10 +1,10 @@
 //! Times that an output cannot hold. The libraries would write null for them, or an error in place of the value.
 
-use arrow::array::{Array, ArrayRef};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::DataType;
-use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow_array::{Array, ArrayRef};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::ArrowError;
+use arrow_schema::DataType;
 
 use crate::score::error::{ReadError, RowError};
 use crate::score::layout::Layout;
@@ -58,8 +58,9 @@ fn lost_as_text(column: &ArrayRef) -> Result<Vec<(usize, ArrowError)>, ReadError
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Date32Array, ListArray, TimestampSecondArray};
-    use arrow::datatypes::{Field, Int32Type};
+    use arrow_array::types::Int32Type;
+    use arrow_array::{Date32Array, ListArray, TimestampSecondArray};
+    use arrow_schema::Field;
 
     use super::*;
     use crate::score::format::Format;
@@ -81,7 +82,7 @@ mod tests {
         let lists =
             ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(0)]), None, Some(vec![Some(i32::MAX)])]);
         let kind = DataType::List(Field::new("item", DataType::Date32, true).into());
-        let lists = arrow::compute::cast(&lists, &kind).unwrap();
+        let lists = arrow_cast::cast(&lists, &kind).unwrap();
         for (column, format, rows) in [
             (&seconds, Format::Jsonl, vec![2]),
             (&seconds, Format::Csv, vec![2]),

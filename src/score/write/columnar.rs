@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::{concat_batches, interleave_record_batch};
-use arrow::datatypes::{DataType, Field, Fields as SchemaFields, Schema, SchemaRef};
-use arrow::ipc::writer::StreamWriter;
-use arrow::json::ReaderBuilder;
+use arrow_array::RecordBatch;
+use arrow_ipc::writer::StreamWriter;
+use arrow_json::ReaderBuilder;
+use arrow_schema::{DataType, Field, Fields as SchemaFields, Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
+use arrow_select::interleave::interleave_record_batch;
 use serde_json::Value;
 
 use crate::classify::answer::{AnswerEntity, AnswerGroup, AnswerModels, AnswerTopic, AnswerUsage};

@@ -14,7 +14,7 @@ mod spacy;
 
 pub use assemble::assemble;
 
-use arrow::datatypes::SchemaRef;
+use arrow_schema::SchemaRef;
 
 use self::columnar::ColumnarEncoder;
 use self::documents::DocumentEncoder;
@@ -50,8 +50,7 @@ impl Encoder {
         layout: &Layout,
         models: &Assignment,
     ) -> Result<Self, ReadError> {
-        let passthrough =
-            layout.passthrough.clone().unwrap_or_else(|| SchemaRef::new(arrow::datatypes::Schema::empty()));
+        let passthrough = layout.passthrough.clone().unwrap_or_else(|| SchemaRef::new(arrow_schema::Schema::empty()));
         let keep_errors = layout.keep_errors;
         let kind = match format {
             Format::Csv | Format::Tsv => {
