@@ -70,7 +70,9 @@ impl Shell {
 fn start_server(folder: &Path) -> Server {
     let mut command = Command::new(BINARY);
     command.current_dir(folder).stderr(Stdio::null());
-    Server::start_with(command, &["--providers", "cpu", "--streams", "2", "--state-file", "active.json"])
+    // A server that somebody runs from this checkout holds the folder of jobs in models/.
+    let settings = ["--providers", "cpu", "--streams", "2", "--state-file", "active.json", "--jobs-dir", "jobs"];
+    Server::start_with(command, &settings)
 }
 
 fn printed(output: &Output) -> Result<String, String> {
