@@ -370,4 +370,24 @@ mod tests {
         assert_eq!(of_entities, 2 * (size_of::<AnswerEntity>() + 64) as u64 + 8);
         assert_eq!(answer(Some(3), Some(&["Ulm", "Köln"])).n_bytes_about(), empty + of_topics + of_entities);
     }
+
+    #[test]
+    fn an_answer_takes_the_memory_of_its_evidence_and_its_groups() {
+        let (mut with_evidence, mut with_group) = (answer(Some(1), None), answer(None, None));
+        let without = (with_evidence.n_bytes_about(), with_group.n_bytes_about());
+        let passage = AnswerPassage { field: None, start: 0, end: 1, text: "Köln".into(), contribution: 1.0 };
+        with_evidence
+            .topics
+            .iter_mut()
+            .flatten()
+            .for_each(|topic| topic.evidence = Some(vec![passage.clone(), passage.clone()]));
+        assert_eq!(with_evidence.n_bytes_about() - without.0, 2 * (size_of::<AnswerPassage>() + 5) as u64);
+        let mentions = vec![0, 2, 5];
+        let (name, label) = ("Ulm".into(), "LOC".into());
+        let group =
+            AnswerGroup { name, label, mentions, count: 3, field: None, start: 0, salience: 1.0, may_be: Vec::new() };
+        with_group.groups = Some(vec![group]);
+        let of_group = size_of::<AnswerGroup>() + 64 + 3 + 3 * size_of::<usize>();
+        assert_eq!(with_group.n_bytes_about() - without.1, of_group as u64);
+    }
 }

@@ -80,6 +80,7 @@ mod tests {
     use super::*;
     use crate::inference::decode::entities::Entity;
     use crate::inference::decode::topics::Topic;
+    use crate::inference::evidence::{Evidence, EvidenceMethod};
     use crate::inference::pipeline::Overflow;
     use crate::inference::scheduler::Priority;
     use crate::inference::scheduler::{Admission, RequestContext, RequestId};
@@ -163,5 +164,16 @@ mod tests {
         let (n_bytes, n_entries) = (cache.predictions.weighted_size(), cache.predictions.entry_count());
         assert!(n_bytes <= MAX_BYTES, "{n_bytes} bytes");
         assert!((5..20).contains(&n_entries), "{n_entries} predictions of about 1,200 bytes");
+    }
+
+    #[test]
+    fn a_prediction_weighs_what_its_evidence_takes() {
+        let evidence = Evidence {
+            method: EvidenceMethod::Exact,
+            passages: vec![ByteSpan::new(0, 1); 3],
+            contributions: vec![(0, vec![1.0; 3]), (4, vec![1.0; 3])],
+        };
+        let weight = size(&Prediction { evidence: Some(evidence), ..Prediction::default() });
+        assert_eq!(weight, size(&Prediction::default()) + (3 * size_of::<ByteSpan>() + 6 * size_of::<f32>()) as u32);
     }
 }

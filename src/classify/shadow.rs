@@ -343,6 +343,8 @@ fn tally<K: Ord>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inference::decode::entities::Entity;
+    use crate::text::span::ByteSpan;
 
     #[test]
     fn a_share_is_taken_at_even_distances() {
@@ -389,5 +391,14 @@ mod tests {
         assert_eq!(counts, expected.map(|(label, counts)| (label.to_owned(), counts)).into());
         assert_eq!(scores.mean().mean, Some(0.25));
         assert!(tally(&live, &live, &mut counts, &mut scores, |key| (*key).to_owned()));
+    }
+
+    #[test]
+    fn mentions_are_compared_by_offsets_and_label() {
+        let entity =
+            |label: &str, start, score| Entity { label: label.to_owned(), score, span: ByteSpan::new(start, 9) };
+        let entities = Some(vec![entity("PER", 3, 0.5), entity("LOC", 5, 0.75)]);
+        let found = entities_by_span(&Prediction { entities, ..Prediction::default() });
+        assert_eq!(found, BTreeMap::from([(((3, 9), "PER".to_owned()), 0.5), (((5, 9), "LOC".to_owned()), 0.75)]));
     }
 }

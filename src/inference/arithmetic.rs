@@ -91,17 +91,37 @@ impl fmt::Display for ModelArithmetic {
     }
 }
 
+/// What a processor has of the instructions that ONNX Runtime chooses between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Instructions {
+    avx2_and_fma: bool,
+    /// AVX-512 with BW, DQ and VL.
+    avx512: bool,
+    avx512_vnni: bool,
+    avx_vnni: bool,
+}
+
+impl Instructions {
+    /// Whether pairs of U8S8 products are added in 16 bits. With AVX-512, VNNI needs BW, DQ and VL too. No processor has AMX
+    /// without it.
+    fn saturate(self) -> bool {
+        let has_vnni = if self.avx512 { self.avx512_vnni } else { self.avx_vnni };
+        self.avx2_and_fma && !has_vnni
+    }
+}
+
 /// Whether ONNX Runtime adds pairs of U8S8 products in 16 bits on this processor.
 #[cfg(target_arch = "x86_64")]
 pub fn processor_saturates() -> bool {
-    // As ONNX Runtime chooses its kernels: with AVX-512, VNNI needs BW, DQ and VL too. No processor has AMX without it.
-    let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    let has_avx512 = is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl");
-    let has_vnni =
-        (has_avx512 && is_x86_feature_detected!("avx512vnni")) || (!has_avx512 && is_x86_feature_detected!("avxvnni"));
-    has_avx2 && !has_vnni
+    let instructions = Instructions {
+        avx2_and_fma: is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+        avx512: is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl"),
+        avx512_vnni: is_x86_feature_detected!("avx512vnni"),
+        avx_vnni: is_x86_feature_detected!("avxvnni"),
+    };
+    instructions.saturate()
 }
 
 /// Whether ONNX Runtime adds pairs of U8S8 products in 16 bits on this processor.
@@ -127,6 +147,25 @@ mod tests {
             (MaySaturate, Fast, true, ModelArithmetic::Saturating),
         ] {
             assert_eq!(ModelArithmetic::on(products, asked, saturates), expected);
+        }
+    }
+
+    #[test]
+    fn only_avx2_without_vnni_saturates() {
+        for (avx2_and_fma, avx512, avx512_vnni, avx_vnni, expected) in [
+            // Older than Haswell, Haswell, Alder Lake, Skylake-X, Ice Lake, Sapphire Rapids.
+            (false, false, false, false, false),
+            (true, false, false, false, true),
+            (true, false, false, true, false),
+            (true, true, false, false, true),
+            (true, true, true, false, false),
+            (true, true, true, true, false),
+            // AVX-512 switched on in part, as by an emulator.
+            (true, true, false, true, true),
+            (true, false, true, false, true),
+        ] {
+            let instructions = Instructions { avx2_and_fma, avx512, avx512_vnni, avx_vnni };
+            assert_eq!(instructions.saturate(), expected, "{instructions:?}");
         }
     }
 }

@@ -158,6 +158,7 @@ impl Sentences {
 mod tests {
     use super::*;
     use crate::inference::stitch::owners;
+    use crate::text::span::ByteSpan;
     use proptest::prelude::*;
 
     #[test]
@@ -196,5 +197,20 @@ mod tests {
             let n_unknown = windowing.cut(&Sentences::unknown(sentences.n_tokens())).len();
             prop_assert!(windows.len() <= 2 * n_unknown + 1, "{} against {n_unknown}", windows.len());
         }
+    }
+
+    #[test]
+    fn only_a_sentence_that_fits_no_window_is_divided_at_its_lines() {
+        let text = "Eins zwei\ndrei vier. Fünf sechs\nsieben acht neun.";
+        let spans = text.split_whitespace().map(|word| {
+            let start = word.as_ptr() as usize - text.as_ptr() as usize;
+            ByteSpan::new(start, start + word.len())
+        });
+        let spans: Vec<ByteSpan> = spans.collect();
+        let tokens = Tokens { ids: vec![0; spans.len()], spans, ..Default::default() };
+        let limits = |capacity| Sentences::find(text, &tokens, capacity).limits;
+        assert_eq!(limits(5), [0, 4, 9]);
+        assert_eq!(limits(4), [0, 4, 6, 9]);
+        assert_eq!(limits(3), [0, 2, 4, 6, 9]);
     }
 }

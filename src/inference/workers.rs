@@ -337,4 +337,16 @@ mod tests {
         assert!(matches!(broken, Err::<(), _>(ScheduleError::Broken)), "{broken:?}");
         assert_eq!(workers.run_once(context(Priority::Normal), || 7).await.unwrap(), 7);
     }
+
+    #[test]
+    fn the_threads_end_with_the_workers() {
+        let workers = Workers::start(2);
+        let shared = Arc::downgrade(&workers.shared);
+        drop(workers);
+        let started = Instant::now();
+        while shared.strong_count() > 0 {
+            assert!(started.elapsed() < Duration::from_secs(60), "{} threads are left", shared.strong_count());
+            std::thread::yield_now();
+        }
+    }
 }

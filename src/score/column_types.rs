@@ -68,3 +68,31 @@ pub fn is_string(kind: &DataType) -> bool {
 pub fn is_binary(kind: &DataType) -> bool {
     matches!(plain_type(kind), DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_schema::{Field, Fields, IntervalUnit, UnionFields, UnionMode};
+
+    use super::*;
+
+    #[test]
+    fn what_a_format_would_lose_cannot_be_written() {
+        let item = |kind| Arc::new(Field::new("item", kind, true));
+        let interval = DataType::Interval(IntervalUnit::MonthDayNano);
+        let union = DataType::Union(UnionFields::empty(), UnionMode::Sparse);
+        for lost in [
+            interval.clone(),
+            union,
+            DataType::Struct(Fields::empty()),
+            DataType::List(item(interval.clone())),
+            DataType::FixedSizeList(item(interval.clone()), 2),
+            DataType::Struct(vec![item(DataType::Int8), item(interval)].into()),
+        ] {
+            assert!(!can_be_written(&lost, Format::Parquet), "{lost}");
+        }
+        for kept in [DataType::Utf8, DataType::List(item(DataType::Int8)), DataType::Timestamp(TimeUnit::Second, None)]
+        {
+            assert!(can_be_written(&kept, Format::Parquet) && can_be_written(&kept, Format::Arrow), "{kept}");
+        }
+    }
+}

@@ -152,10 +152,14 @@ impl DryRun {
             }
         }
         self.n_sampled = counts.documents + counts.errors;
-        let share = n_bytes as f64 / n_scored_bytes.max(1) as f64;
-        self.seconds = (self.n_sampled > 0).then(|| start.elapsed().as_secs_f64() * share);
+        self.seconds = (self.n_sampled > 0).then(|| seconds_of_all(start.elapsed(), n_scored_bytes, n_bytes));
         Ok(())
     }
+}
+
+/// The time of `n_bytes`, if `n_scored_bytes` of them took `elapsed`.
+fn seconds_of_all(elapsed: Duration, n_scored_bytes: usize, n_bytes: usize) -> f64 {
+    elapsed.as_secs_f64() * n_bytes as f64 / n_scored_bytes.max(1) as f64
 }
 
 impl fmt::Display for DryRun {
@@ -192,5 +196,11 @@ mod tests {
         assert_eq!(numbers.len(), N_SAMPLED);
         let n_late = numbers.iter().filter(|&&number| number >= 5_000).count();
         assert!((N_SAMPLED / 4..N_SAMPLED * 3 / 4).contains(&n_late), "{n_late} of the second half");
+    }
+
+    #[test]
+    fn the_estimate_grows_with_the_bytes_that_were_not_scored() {
+        assert_eq!(seconds_of_all(Duration::from_secs(3), 200, 1000), 15.0);
+        assert_eq!(seconds_of_all(Duration::from_secs(3), 0, 0), 0.0);
     }
 }

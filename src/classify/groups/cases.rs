@@ -107,6 +107,8 @@ fn a_genitive_is_the_nominative_only_where_the_text_has_it() {
         "[Niederlande](LOC), [Niederlanden](LOC); [Grüne](ORG), [Grünen](ORG)",
         &["Niederlande: Niederlande, Niederlanden", "Grüne: Grüne, Grünen"],
     );
+    // A headline in capitals.
+    check("[MOSKAUS](LOC) Plan: [Moskau](LOC) hofft", &["Moskau: MOSKAUS, Moskau"]);
 }
 
 #[test]

@@ -177,3 +177,23 @@ fn unknown_bin(n_unknown: usize, n_tokens: usize) -> &'static str {
         _ => "10-100%",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_leaves_the_last_day_after_its_last_hour() {
+        const HOUR: Duration = Duration::from_secs(60 * 60);
+        let started = Instant::now();
+        let recent = Recent::new(started);
+        let document = DocumentFeatures { n_tokens: 7, ..DocumentFeatures::default() };
+        let n_documents = |samples: Samples| samples.get(&Feature::Length).map_or(0, |sample| sample.n_documents);
+        recent.add(&document, started);
+        recent.add(&document, started + 5 * HOUR);
+        for (hours, expected) in [(5, 2), (23, 2), (24, 1), (28, 1), (29, 0)] {
+            assert_eq!(n_documents(recent.last_day(started + hours * HOUR)), expected, "after {hours} hours");
+        }
+        assert_eq!(n_documents(recent.all()), 2);
+    }
+}
