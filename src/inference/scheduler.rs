@@ -201,7 +201,7 @@ impl Scheduler {
     /// About the time until everything that waits has run; `None` where too little ran to say.
     pub fn expected_wait(&self) -> Option<Duration> {
         let queue = self.shared.lock();
-        queue.progress.pace.about(queue.n_waiting(), self.n_workers(), Instant::now())
+        queue.progress.pace.about(queue.n_waiting(), self.n_streams(), Instant::now())
     }
 
     /// Refuses a document of `n_windows` that cannot be answered before its deadline, whatever happens.
@@ -214,7 +214,7 @@ impl Scheduler {
             Admission::Try => queue.n_ahead(context.priority),
             Admission::Wait => 0,
         };
-        let at_least = |n| queue.progress.pace.at_least(n, self.n_workers(), now).unwrap_or_default();
+        let at_least = |n| queue.progress.pace.at_least(n, self.n_streams(), now).unwrap_or_default();
         match (at_least(n_windows), at_least(n_ahead + n_windows)) {
             (expected, _) if expected > left => Err(ScheduleError::TextTakesTooLong { expected, left }),
             (_, expected) if expected > left => Err(ScheduleError::QueueTooLong { expected, left }),
@@ -222,7 +222,8 @@ impl Scheduler {
         }
     }
 
-    fn n_workers(&self) -> usize {
+    /// Threads that run windows.
+    pub fn n_streams(&self) -> usize {
         self.shared.n_alive.load(Ordering::Acquire)
     }
 

@@ -176,6 +176,9 @@ mod tests {
         assert_eq!(n_calls(), 1);
         // A shadow model that reads the text after the answer.
         let alone = Assignment::of(&entities);
+        let nothing = Assignment { topics: None, entities: None };
+        assert!(both.is(&both.clone()) && nothing.is(&nothing.clone()));
+        assert!(!both.is(&alone) && !alone.is(&both) && !alone.is(&nothing) && !nothing.is(&alone));
         let later = alone.predict(document.for_later(), options).await.unwrap();
         assert_eq!((n_calls(), &later.entities), (1, &together.entities));
         let without_html = [TextSwitch { rule: TextRule::Html, is_on: false }].into_iter().collect();

@@ -229,3 +229,22 @@ impl Incomplete {
 pub(crate) fn resident_bytes() -> Option<u64> {
     process::resident_bytes(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::inference::settings::Provider;
+
+    #[tokio::test]
+    async fn a_model_has_as_many_streams_as_are_set() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/two-heads");
+        let spec = ModelSpec { name: "two-heads".to_owned(), path };
+        for n_streams in [1, 2, 3] {
+            let settings = RunSettings { providers: vec![Provider::Cpu], n_streams, ..RunSettings::default() };
+            let model = Model::load(&spec, &settings).await.unwrap();
+            assert_eq!(model.pipeline.scheduler.n_streams(), n_streams);
+        }
+    }
+}

@@ -187,3 +187,30 @@ pub fn notes(manifest: &Manifest, alone_reason: Option<String>) -> Vec<String> {
     notes.extend(alone_reason.map(|reason| format!("runs one window at a time: {reason}")));
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn trial_windows_have_every_length_and_end_all_over_the_vocabulary() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/two-heads");
+        let manifest = Manifest::read(&folder).unwrap();
+        let path = folder.join("tokenizer.json");
+        let tokenizer = Tokenizer::shared(&path, &std::fs::read(&path).unwrap()).unwrap();
+        let n_special = tokenizer.special().prefix.len() + tokenizer.special().suffix.len();
+        let windowing = Windowing::new(64, 8, n_special).unwrap();
+        let source = TrialSource { manifest: &manifest, tokenizer: &tokenizer, windowing, provider: Provider::Cpu };
+        let windows = source.windows(64, source.padding());
+        let lengths: BTreeSet<usize> = windows.iter().map(|window| window.tokens.len()).collect();
+        assert_eq!((windows.len(), lengths.first(), lengths.last()), (64, Some(&1), Some(&(16 - n_special))));
+        assert!(lengths.len() >= 7, "{lengths:?}");
+        let last = |window: &Window| window.input_ids[window.n_prefix + window.tokens.len() - 1];
+        let last: BTreeSet<u32> = windows.iter().map(last).collect();
+        let (n_ids, quarter) = (tokenizer.largest_id(), tokenizer.largest_id() / 4);
+        assert!(last.first() < Some(&quarter) && last.last() > Some(&(n_ids - quarter)), "{last:?} of {n_ids}");
+    }
+}

@@ -180,3 +180,48 @@ fn check_width(manifest: &Manifest, output: &str, n_labels: usize, width: usize)
 fn unfit(manifest: &Manifest, message: String) -> TrialError {
     TrialError::Unfit { path: manifest.onnx_file.clone(), message }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::inference::settings::Provider;
+    use crate::inference::tokenize::Tokenizer;
+    use crate::inference::windows::Windowing;
+
+    /// Keeps the batches that it is given.
+    #[derive(Default)]
+    struct Recorder(Vec<Batch>);
+
+    impl Run for Recorder {
+        fn run(&mut self, batch: &Batch) -> Result<Outputs, RunError> {
+            self.0.push(batch.clone());
+            Ok(Outputs::default())
+        }
+    }
+
+    #[test]
+    fn sessions_are_tried_on_words_and_on_the_longest_window() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/two-heads");
+        let manifest = Manifest::read(&folder).unwrap();
+        let path = folder.join("tokenizer.json");
+        let tokenizer = Tokenizer::shared(&path, &std::fs::read(&path).unwrap()).unwrap();
+        let special = tokenizer.special();
+        let n_special = special.prefix.len() + special.suffix.len();
+        let windowing = Windowing::new(64, 8, n_special).unwrap();
+        let source = TrialSource { manifest: &manifest, tokenizer: &tokenizer, windowing, provider: Provider::Cpu };
+        let n_tokens = tokenizer.tokenize(TEXT).unwrap().ids.len() + n_special;
+        let mut first = Recorder::default();
+        Trial::run(source, &mut first).unwrap();
+        assert_eq!(first.0.iter().map(Batch::shape).collect::<Vec<_>>(), [(1, n_tokens), (1, 64)]);
+        let mut other = Recorder::default();
+        check_session(source, &mut other).unwrap();
+        assert_eq!(other.0, first.0[..1]);
+        // Where a window holds fewer tokens than the text has.
+        let windowing = Windowing::new(n_special + 2, 1, n_special).unwrap();
+        let mut narrow = Recorder::default();
+        Trial::run(TrialSource { windowing, ..source }, &mut narrow).unwrap();
+        assert_eq!(narrow.0.iter().map(Batch::shape).collect::<Vec<_>>(), [(1, n_special + 2); 2]);
+    }
+}
