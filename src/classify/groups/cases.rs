@@ -134,6 +134,15 @@ fn derived_words_are_one_by_their_stem_and_no_names() {
         "[deutsche](LOCderiv), [Deutschen](LOCderiv), [deutsch](LOCderiv), [Deutschland](LOC)",
         &["deutsche: deutsche, Deutschen, deutsch", "Deutschland: Deutschland"],
     );
+    check(
+        "[deutsche](LOCderiv) und [russischen](LOCderiv) Banken, [Deutsche Bank](ORG), [Dresdner Bank](ORG)",
+        &[
+            "deutsche: deutsche",
+            "russischen: russischen",
+            "Deutsche Bank: Deutsche Bank",
+            "Dresdner Bank: Dresdner Bank",
+        ],
+    );
 }
 
 #[test]
