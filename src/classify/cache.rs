@@ -62,9 +62,10 @@ impl CacheKey {
     }
 }
 
-/// Approximate bytes of a prediction.
+/// Approximate bytes of a prediction with its entry in the cache.
 fn size(prediction: &Prediction) -> u32 {
-    const ENTRY: usize = 128;
+    // As a test measures them, with what the allocator adds: the key, its place in the table and in two queues, and the prediction without its contents.
+    const ENTRY: usize = 360 + size_of::<Prediction>();
     let topics = prediction.topics.as_ref().map_or(0, |topics| size_of_val(topics.as_slice()));
     let entities =
         prediction.entities.iter().flatten().map(|entity| size_of_val(entity) + entity.label.len()).sum::<usize>();
@@ -87,6 +88,7 @@ mod tests {
     use crate::manifest::task::{AggregationStrategy, Tasks};
     use crate::manifest::text_rules::{TextRule, TextSwitch};
     use crate::models::registry::ByTask;
+    use crate::system::memory::held;
     use crate::text::span::ByteSpan;
     use std::time::Instant;
 
@@ -147,6 +149,22 @@ mod tests {
         assert_eq!(size(&entities), empty + 2 * an_entity as u32 + 9);
         let both = Prediction { topics: topics.topics, ..entities };
         assert_eq!(size(&both), empty + 3 * a_topic as u32 + 2 * an_entity as u32 + 9);
+    }
+
+    #[test]
+    fn the_weights_are_the_memory_that_is_held() {
+        const N: usize = 4000;
+        let cache = PredictionCache::new(1 << 30);
+        let before = held::bytes();
+        for n in 0..N {
+            let entity = |_| Entity { label: "PER".to_owned(), span: ByteSpan::new(0, 1), score: 1.0 };
+            let prediction = Prediction { entities: Some((0..4).map(entity).collect()), ..Prediction::default() };
+            cache.insert(CacheKey(Sha256::digest(n.to_le_bytes()).into()), Arc::new(prediction));
+        }
+        let weight = cache.n_bytes();
+        let held = held::bytes() - before;
+        let ratio = weight as f64 / held as f64;
+        assert!((1.0..1.3).contains(&ratio), "{weight} bytes by weight, {held} held");
     }
 
     #[test]
