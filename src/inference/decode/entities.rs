@@ -283,6 +283,7 @@ mod tests {
 
     #[test]
     fn a_word_takes_its_tag_by_the_strategy() {
+        assert_eq!(mean([vec![0.25, 1.0], vec![0.5, 0.0], vec![0.75, 0.5]].into_iter()), [0.5, 0.5]);
         let pieces = [("Mün", "B-LOC", 0.6), ("chen", "O", 0.9), (")", "O", 0.9)];
         let decode = |strategy| decode("München)", strategy, &BIO, &pieces);
         assert_eq!(decode(AggregationStrategy::First), [found("LOC", "München", 0.6)]);
