@@ -4,6 +4,7 @@
 pub mod classify;
 pub mod evaluate;
 pub mod http;
+pub mod hub;
 pub mod inference;
 pub mod manifest;
 pub mod models;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use ressort::system::tls_client::tls_for;
 
 #[derive(Debug, Args)]
 pub struct HealthArgs {
@@ -14,9 +15,9 @@ pub struct HealthArgs {
 /// Fails unless every model answers.
 pub fn run_health(args: &HealthArgs) -> anyhow::Result<()> {
     const TIMEOUT: Duration = Duration::from_secs(4);
-    let agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false).build();
     let url = format!("{}/health/ready", args.server.trim_end_matches('/'));
-    let answer = agent.new_agent().get(&url).call();
+    let config = ureq::Agent::config_builder().tls_config(tls_for(&url)).timeout_global(Some(TIMEOUT));
+    let answer = config.http_status_as_error(false).build().new_agent().get(&url).call();
     let mut answer =
         answer.map_err(|error| anyhow::anyhow!("{url}: {error}; is the server running? Name it with --server"))?;
     let text = answer.body_mut().read_to_string()?;

@@ -38,6 +38,15 @@ Examples:
 
 Exit codes: 0 the folder would be served, 1 it would not, 2 bad usage";
 
+pub const PULL: &str = "\
+Examples:
+  ressort pull ORG/NAME
+  ressort pull ORG/NAME@v1.0 --precision int8 --name news
+  ressort pull ORG/NAME --models-dir /var/lib/ressort/models --force
+
+Environment: HF_TOKEN is the token of an account, for gated and private repositories. HF_HOME is where downloads are kept.
+HTTPS_PROXY is the proxy to use, and SSL_CERT_FILE the certificates to trust.";
+
 pub const MODELS: &str = "\
 Examples:
   ressort models list

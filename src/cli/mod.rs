@@ -12,6 +12,7 @@ mod help;
 mod inspect;
 mod key;
 mod models;
+mod pull;
 mod score;
 mod serve;
 mod version;
@@ -63,6 +64,9 @@ pub enum Command {
     /// Describe a model folder, and whether and how it would be served
     #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::INSPECT)]
     Inspect(inspect::InspectArgs),
+    /// Bring a model from a Hugging Face hub into a model folder
+    #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::PULL)]
+    Pull(pull::PullArgs),
     /// Change the models of a running server
     #[command(mut_args(help::shown), after_help = help::MORE, after_long_help = help::MODELS)]
     Models(models::ModelsArgs),
@@ -92,6 +96,7 @@ impl Command {
             Self::Serve(args) => serve::run_serve(&args).await?,
             Self::Score(args) => return score::run_score(&args).await,
             Self::Inspect(args) => inspect::run_inspect(&args).await?,
+            Self::Pull(args) => pull::run_pull(&args)?,
             Self::Models(args) => models::run_models(&args)?,
             Self::Health(args) => health::run_health(&args)?,
             Self::Key(args) => key::run_key(&args)?,
@@ -142,16 +147,22 @@ struct ModelArgs {
     /// A model folder to load, or the name of a model in --models-dir, repeatable; default: the model `ressort`
     #[arg(long = "model", value_name = "[NAME=]PATH", env = "RESSORT_MODEL")]
     models: Vec<ModelSpec>,
-    /// Folder in which models are found by name; default: `models` in the working folder, else next to the program or above it,
-    /// else that of the package (/usr/share/ressort/models)
-    #[arg(long, default_value = DEFAULT_MODELS_DIR, hide_default_value = true, env = "RESSORT_MODELS_DIR", value_name = "DIR")]
-    models_dir: PathBuf,
+    #[command(flatten)]
+    dir: ModelsDirArg,
     /// The model that answers topics; default: the first that can
     #[arg(long, value_name = "NAME", env = "RESSORT_TOPICS")]
     topics: Option<String>,
     /// The model that answers entities; default: the first that can
     #[arg(long, value_name = "NAME", env = "RESSORT_ENTITIES")]
     entities: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct ModelsDirArg {
+    /// Folder in which models are found by name; default: `models` in the working folder, else next to the program or above it,
+    /// else that of the package (/usr/share/ressort/models)
+    #[arg(long, default_value = DEFAULT_MODELS_DIR, hide_default_value = true, env = "RESSORT_MODELS_DIR", value_name = "DIR")]
+    models_dir: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -190,7 +201,7 @@ impl ModelArgs {
 
     /// Where models are found by name.
     fn folders(&self) -> ModelFolders {
-        ModelFolders::search(&self.models_dir)
+        self.dir.folders()
     }
 
     fn active(&self) -> ByTask<String> {
@@ -200,6 +211,12 @@ impl ModelArgs {
     /// Whether no model was named.
     fn is_default(&self) -> bool {
         self.models.is_empty()
+    }
+}
+
+impl ModelsDirArg {
+    fn folders(&self) -> ModelFolders {
+        ModelFolders::search(&self.models_dir)
     }
 }
 

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use ressort::models::spec::ModelSpec;
 use ressort::system::printable::printable;
 use ressort::system::table::plain_table;
+use ressort::system::tls_client::tls_for;
 use serde_json::{Value, json};
 
 #[derive(Debug, Args)]
@@ -149,8 +150,9 @@ fn words(value: &Value) -> Vec<&str> {
 }
 
 fn ask(args: &ModelsArgs, method: &str, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let url = format!("{}{path}", args.server.trim_end_matches('/'));
+    let config = ureq::Agent::config_builder().tls_config(tls_for(&url)).http_status_as_error(false);
+    let agent = config.build().new_agent();
     let mut request =
         ureq::http::Request::builder().method(method).uri(&url).header("content-type", "application/json");
     if let Some(key) = &args.admin_key {

@@ -37,6 +37,7 @@ pub use graph_values::{Dimension, ElementKind, GraphValue};
 pub use onnx::{OnnxFile, Weight};
 pub use parts::WeightKind;
 pub use reading::{ReadingSizes, check_expansion};
+pub use ressort_toml::NamedFiles;
 pub use saturation::IntegerProducts;
 pub use walk::folder_files;
 
@@ -221,6 +222,13 @@ impl Manifest {
         let entities = self.entities.as_ref().map(|_| Task::Entities);
         topics.into_iter().chain(entities).collect()
     }
+}
+
+/// Whether the ONNX file at `onnx`, relative to the folder `dir`, is the one that is served.
+pub fn finds_onnx(dir: &Path, onnx: &Path) -> bool {
+    let toml = RessortToml::read(&mut FolderFiles::new(dir));
+    toml.and_then(|toml| graph::find_onnx(dir, toml.model.file.as_deref()))
+        .is_ok_and(|(found, _)| found == dir.join(onnx))
 }
 
 /// `LABEL_0`, `LABEL_1`, … as everywhere, where a folder names no labels.

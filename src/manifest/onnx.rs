@@ -64,6 +64,11 @@ impl OnnxFile {
         Ok(sizes.fold(taken.source.stamp.n_bytes, u64::saturating_add))
     }
 
+    /// The external data files that the ONNX file at `path` names, relative to its folder. None of them is opened.
+    pub fn external_files(path: &Path) -> Result<Vec<String>, ManifestError> {
+        Ok(Parts::take(path, Sink::Skip)?.external.into_keys().collect())
+    }
+
     /// Refuses a model of which a file is no longer the one that was read, or was written to since reading began: its files
     /// may not belong together.
     pub fn check_unchanged(&self) -> Result<(), ManifestError> {

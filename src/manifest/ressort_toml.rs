@@ -15,6 +15,22 @@ use super::{EntityHead, GoldenExample, Graph, LabelDescriptions, ManifestError, 
 use crate::manifest::tags::{entity_labels, parse_tags, rename_tags};
 use crate::manifest::task::{AggregationStrategy, GraphScores, Pooling, ProblemType, Task};
 use crate::manifest::text_rules::{TextRules, TextSwitch};
+use crate::system::file_start::without_mark;
+
+/// The files that a `ressort.toml` names, relative to its folder.
+#[derive(Debug, Default)]
+pub struct NamedFiles {
+    pub onnx: Option<PathBuf>,
+    pub truecase: Option<PathBuf>,
+}
+
+impl NamedFiles {
+    /// `path` is that of the file with the content `text`.
+    pub fn of(text: &[u8], path: &Path) -> Result<Self, ManifestError> {
+        let ModelSection { file, truecase, .. } = RessortToml::parse(&without_mark(text), path.to_owned())?.model;
+        Ok(Self { onnx: file, truecase })
+    }
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,12 +142,15 @@ impl RessortToml {
         if !path.is_file() {
             return Ok(Self::default());
         }
-        let mut toml: Self = toml::from_slice(&files.read(&path)?).map_err(|error| ManifestError::Invalid {
-            path: path.clone(),
-            message: error.to_string().trim_end().to_owned(),
-        })?;
-        toml.path = path;
-        Ok(toml)
+        Self::parse(&files.read(&path)?, path)
+    }
+
+    fn parse(text: &[u8], path: PathBuf) -> Result<Self, ManifestError> {
+        let message = |error: toml::de::Error| error.to_string().trim_end().to_owned();
+        let toml = toml::from_slice(text);
+        let toml: Self =
+            toml.map_err(|error| ManifestError::Invalid { path: path.clone(), message: message(error) })?;
+        Ok(Self { path, ..toml })
     }
 
     /// The tasks that have a section.

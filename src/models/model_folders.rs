@@ -50,6 +50,12 @@ impl ModelFolders {
         [&self.main].into_iter().chain(&self.others).map(PathBuf::as_path)
     }
 
+    /// Where a new model is put: the main folder, unless that is the package's own, which an upgrade replaces.
+    pub fn for_new(&self) -> &Path {
+        let [shipped, added] = PACKAGE_FOLDERS.map(Path::new);
+        if self.main == shipped { added } else { &self.main }
+    }
+
     /// The folder of the model `name`; where there is none, the path that it would have in the main folder.
     pub fn find(&self, name: &str) -> PathBuf {
         self.all().map(|folder| folder.join(name)).find(|model| model.is_dir()).unwrap_or_else(|| self.main.join(name))
@@ -101,6 +107,14 @@ mod tests {
         }
         let nowhere = folders(root.path(), Some(Path::new("/nowhere/models")));
         assert_eq!(nowhere.main, Path::new("/nowhere/models"), "what was named is not replaced");
+    }
+
+    #[test]
+    fn a_new_model_is_never_put_among_those_that_a_package_replaces() {
+        for (main, expected) in [(PACKAGE_FOLDERS[0], PACKAGE_FOLDERS[1]), ("models", "models"), ("/srv/m", "/srv/m")] {
+            let folders = ModelFolders { main: main.into(), others: Vec::new() };
+            assert_eq!(folders.for_new(), Path::new(expected));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The process around the work: background threads, memory, descriptors, starts of files, private files, progress, tables, logs and metrics, option words, build and processor.
+//! The process around the work: background threads, memory, descriptors, starts of files, private files, progress, tables, logs and metrics, TLS of requests, option words, build and processor.
 
 pub mod atomic_file;
 pub mod background;
@@ -22,3 +22,4 @@ pub mod progress;
 pub mod spans;
 pub mod table;
 pub mod telemetry;
+pub mod tls_client;

@@ -18,6 +18,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::system::tls_client::tls_for;
+
 /// The target of all spans, by which they are told from log lines.
 pub const SPANS: &str = "ressort::spans";
 
@@ -56,7 +58,7 @@ where
     };
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(Client::new())
+        .with_http_client(Client::new(endpoint))
         .with_endpoint(format!("http://{authority}/v1/traces"))
         .with_timeout(EXPORT_TIMEOUT)
         .build()?;
@@ -134,9 +136,9 @@ impl Extractor for TraceHeaders<'_> {
 struct Client(ureq::Agent);
 
 impl Client {
-    fn new() -> Self {
-        let config = ureq::Agent::config_builder().timeout_global(Some(EXPORT_TIMEOUT)).http_status_as_error(false);
-        Self(config.build().new_agent())
+    fn new(endpoint: &str) -> Self {
+        let config = ureq::Agent::config_builder().tls_config(tls_for(endpoint)).timeout_global(Some(EXPORT_TIMEOUT));
+        Self(config.http_status_as_error(false).build().new_agent())
     }
 
     fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {

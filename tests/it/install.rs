@@ -162,7 +162,8 @@ fn shells_and_man_know_every_command() {
     let pages = dir.path().join("man1");
     assert!(ressort().arg("man").arg(&pages).status().unwrap().success());
     let bash = text(&ressort().args(["completions", "bash"]).output().unwrap());
-    for command in ["serve", "score", "inspect", "models", "key", "evaluate", "doctor", "health", "completions", "man"]
+    for command in
+        ["serve", "score", "inspect", "pull", "models", "key", "evaluate", "doctor", "health", "completions", "man"]
     {
         let page = std::fs::read_to_string(pages.join(format!("ressort-{command}.1"))).unwrap();
         assert!(page.contains("Examples:"), "{command}");

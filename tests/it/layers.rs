@@ -9,6 +9,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("text", 1),
     ("manifest", 1),
     ("parts", 1),
+    ("hub", 2),
     ("inference", 2),
     ("models", 3),
     ("classify", 4),
@@ -31,7 +32,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("anyhow", &["cli", "main"]),
     ("arrow", &["score"]),
     ("parquet", &["score"]),
-    ("serde", &["classify", "evaluate", "http", "manifest", "models", "parts", "score"]),
+    ("serde", &["classify", "evaluate", "http", "hub", "manifest", "models", "parts", "score"]),
 ];
 
 /// Source files with their top-level module and their code above the tests, without comments.

@@ -32,6 +32,7 @@ mod labels;
 mod layers;
 mod metrics;
 mod parity;
+mod pull;
 mod request_memory;
 mod requests;
 mod resume;

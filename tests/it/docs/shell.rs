@@ -88,7 +88,7 @@ pub fn ressort(args: &[&str]) -> String {
 
 /// The help texts of all commands.
 pub fn helps() -> String {
-    ["serve", "score", "inspect", "models", "key", "evaluate", "doctor", "health", "completions", "man"]
+    ["serve", "score", "inspect", "pull", "models", "key", "evaluate", "doctor", "health", "completions", "man"]
         .map(|command| ressort(&[command, "--help"]))
         .concat()
 }
