@@ -24,6 +24,8 @@ environment() {
 }
 
 step 'ONNX Runtime'
+# Its telemetry would report from Python too.
+export ORT_DISABLE_TELEMETRY=1
 ORT_DYLIB_PATH=${ORT_DYLIB_PATH:-$(scripts/onnxruntime.sh)}
 export ORT_DYLIB_PATH
 echo "$ORT_DYLIB_PATH"

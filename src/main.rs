@@ -7,6 +7,7 @@ use std::io::Write;
 use clap::error::ErrorKind;
 use ressort::inference::settings::usable_cores;
 use ressort::system::background::end_process;
+use ressort::system::library_telemetry::disable_library_telemetry;
 use ressort::system::memory::configure_allocator;
 use ressort::system::printable::printable;
 use ressort::system::spans::export_rest;
@@ -15,6 +16,7 @@ use ressort::system::telemetry::start_logging;
 use crate::cli::{ParseError, exit_code_of, long_version, parse};
 
 fn main() {
+    disable_library_telemetry();
     configure_allocator();
     let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,

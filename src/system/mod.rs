@@ -9,6 +9,7 @@ pub mod descriptors;
 pub mod exposition;
 pub mod file_start;
 pub mod histogram;
+pub mod library_telemetry;
 pub mod live;
 pub mod memory;
 pub mod memory_limits;

@@ -143,6 +143,23 @@ fn a_server_loads_models_of_its_package_by_name() {
 }
 
 #[test]
+fn onnx_runtime_reports_to_nobody_and_keeps_nothing_for_it() {
+    // Its telemetry begins with a device id and a database in the user's cache.
+    let home = tempfile::tempdir().unwrap();
+    for telemetry in [None, Some("0")] {
+        let mut command = ressort();
+        command.args(["inspect", models_dir().join("two-heads").to_str().unwrap()]).env("HOME", home.path());
+        for name in ["XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "ORT_DISABLE_TELEMETRY"] {
+            command.env_remove(name);
+        }
+        let output = command.envs(telemetry.map(|value| ("ORT_DISABLE_TELEMETRY", value))).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let kept: Vec<_> = std::fs::read_dir(home.path()).unwrap().flatten().map(|entry| entry.path()).collect();
+        assert!(kept.is_empty(), "{kept:?}");
+    }
+}
+
+#[test]
 fn the_version_is_one_line_or_all_that_answers_depend_on() {
     let short = text(&ressort().arg("-V").output().unwrap());
     assert_eq!(short, format!("ressort {}\n", env!("CARGO_PKG_VERSION")));
