@@ -209,11 +209,14 @@ fn crash_states(before: &Tree, is_assembled: bool) -> BTreeSet<Tree> {
 
 /// What a run that began to clear the folder of another has left: rows and a checkpoint that are not to be used.
 fn without_plan() -> Tree {
-    let checkpoint =
-        Checkpoint::<u64> { position: Position { source: 0, record: 2 }, rows_bytes: 2, ..Checkpoint::default() };
-    let file = |name: &str, bytes: &[u8]| (Path::new("out.parts").join(name), Some(bytes.to_vec()));
-    let files = [file(CHECKPOINT, &serde_json::to_vec(&checkpoint).unwrap()), file(ROWS, b"x\n")];
-    files.into_iter().chain([("out.parts".into(), None)]).collect()
+    let dir = tempfile::tempdir().unwrap();
+    let output = dir.path().join("out");
+    let mut parts = Parts::<u64>::open(&output, &json!({"top-k": 5}), false).unwrap();
+    parts.append(b"x\n", b"", Position { source: 0, record: 2 }, &2).unwrap();
+    drop(parts);
+    let file =
+        |name: &str| (Path::new("out.parts").join(name), Some(std::fs::read(parts_dir(&output).join(name)).unwrap()));
+    [LOCK, CHECKPOINT, ROWS].map(file).into_iter().chain([("out.parts".into(), None)]).collect()
 }
 
 fn build(root: &Path, tree: &Tree) {

@@ -5,46 +5,29 @@
 //! the lengths in the checkpoint were written by a process that died, and the next process cuts them off. So a row is
 //! neither lost nor doubled, whenever a process is killed or the power fails. `crash_tests` tries every such moment.
 
+mod checkpoint;
 mod error;
+mod folder;
 mod paths;
 mod plan;
 
-use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use checkpoint::{Checkpoint, Position};
+use checkpoint::{has_saved, read_checkpoint, write_checkpoint};
 pub use error::PartsError;
+use folder::{is_finished_there, is_own, is_there, sign};
 use paths::finished_dir;
 pub use paths::{PARTS, errors_path, parts_dir};
 use plan::differences;
 
 use crate::system::atomic_file::{self, folder_of, is_temporary, sync_folder};
-
-/// The state of a run that is on the disk. `C` counts what the run has done.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Checkpoint<C> {
-    pub position: Position,
-    /// Bytes of the rows and of the errors up to `position`.
-    pub rows_bytes: u64,
-    pub errors_bytes: u64,
-    pub counts: C,
-    /// The file of the folder that is the whole output, once it only has to be moved to its path.
-    pub whole: Option<String>,
-}
-
-/// The next record to read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    /// Index of the source.
-    pub source: usize,
-    /// Records of it that were read.
-    pub record: u64,
-}
 
 /// The folder, locked by this process.
 pub struct Parts<C> {
@@ -76,7 +59,9 @@ impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
             .and_then(|()| sync_folder(folder_of(&dir)))
             .or_else(ignore(io::ErrorKind::AlreadyExists))
             .map_err(|error| PartsError::write(&dir, error))?;
+        is_there(&dir)?;
         let lock = lock(&dir)?;
+        sign(&dir, &lock)?;
         remove_finished(&finished_dir(output))?;
         remove_temporary_files(&dir).map_err(|error| PartsError::write(&dir, error))?;
         // A run that has saved nothing cannot be lost, and other inputs may take its folder.
@@ -86,9 +71,12 @@ impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
             Some(known) => check_same(&dir, &known, plan)?,
             None => start(&dir, plan)?,
         }
-        let checkpoint = read_checkpoint(&dir)?.unwrap_or_default();
-        let files = match checkpoint.whole {
-            Some(_) => None,
+        let checkpoint: Checkpoint<C> = read_checkpoint(&dir)?.unwrap_or_default();
+        let files = match &checkpoint.whole {
+            Some(whole) => {
+                check_whole(&dir, whole, &checkpoint)?;
+                None
+            }
             None => {
                 Some((open_at(&dir, ROWS, checkpoint.rows_bytes)?, open_at(&dir, ERRORS, checkpoint.errors_bytes)?))
             }
@@ -111,7 +99,7 @@ impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
         self.checkpoint.errors_bytes += errors.len() as u64;
         self.checkpoint.position = position;
         self.checkpoint.counts = counts.clone();
-        write_json(&self.dir, CHECKPOINT, &self.checkpoint)
+        write_checkpoint(&self.dir, &self.checkpoint)
     }
 
     /// Completes the output: appends `footer` to the rows, then lets `assemble`, if given, make the output from the rows.
@@ -135,8 +123,10 @@ impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
             }
         };
         self.files = None;
-        self.checkpoint.whole = Some(whole.to_owned());
-        Ok(write_json(&self.dir, CHECKPOINT, &self.checkpoint)?)
+        let n_bytes =
+            self.dir.join(whole).metadata().map_err(|error| PartsError::write(self.dir.join(whole), error))?.len();
+        (self.checkpoint.whole, self.checkpoint.whole_bytes) = (Some(whole.to_owned()), Some(n_bytes));
+        Ok(write_checkpoint(&self.dir, &self.checkpoint)?)
     }
 
     /// Moves the whole output and the list of errors to their paths, and removes the folder. Without errors the list of an
@@ -171,7 +161,10 @@ impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
                 remove(&self.dir.join(CHECKPOINT))?;
                 // A checkpoint without its plan would count as that of the next run.
                 sync_dir(&self.dir)?;
-                [PLAN, LOCK].iter().try_for_each(|name| remove(&self.dir.join(name)))
+                remove(&self.dir.join(PLAN))?;
+                // Without the lock file the plan would count as a file that no run has written.
+                sync_dir(&self.dir)?;
+                remove(&self.dir.join(LOCK))
             }
         }
     }
@@ -205,11 +198,6 @@ pub fn rows_path(output: &Path) -> PathBuf {
 /// The checkpoint of a run into `output`; `None` where there is none.
 pub fn saved<C: DeserializeOwned>(output: &Path) -> Result<Option<Checkpoint<C>>, PartsError> {
     read_checkpoint(&parts_dir(output))
-}
-
-/// Whether a run with this checkpoint has saved a row, or its output is whole.
-fn has_saved<C>(checkpoint: Option<&Checkpoint<C>>) -> bool {
-    checkpoint.is_some_and(|it| it.whole.is_some() || it.position != Position::default())
 }
 
 fn write_json(dir: &Path, name: &str, value: &impl Serialize) -> Result<(), PartsError> {
@@ -247,7 +235,7 @@ fn is_file_at(_: &File, _: &Path) -> bool {
 
 /// Removes the renamed folder of a finished run. An earlier process may have been killed while it removed it.
 fn remove_finished(dir: &Path) -> Result<(), PartsError> {
-    if !dir.exists() {
+    if !is_finished_there(dir)? {
         return Ok(());
     }
     OWN_FILES.iter().try_for_each(|name| remove(&dir.join(name)))?;
@@ -259,7 +247,6 @@ fn remove_finished(dir: &Path) -> Result<(), PartsError> {
 
 /// Whether the folder holds files that no run writes.
 fn has_other_files(dir: &Path) -> io::Result<bool> {
-    let is_own = |name: &OsStr| is_temporary(name) || OWN_FILES.iter().any(|own| name == *own);
     let entries = std::fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
     Ok(entries.iter().any(|entry| !is_own(&entry.file_name())))
 }
@@ -293,17 +280,26 @@ fn check_same(dir: &Path, old: &Value, new: &Value) -> Result<(), PartsError> {
     }
 }
 
-/// The checkpoint. It may only speak of files that a run writes itself, since they are cut and moved.
-fn read_checkpoint<C: DeserializeOwned>(dir: &Path) -> Result<Option<Checkpoint<C>>, PartsError> {
-    let checkpoint = read_json::<Checkpoint<C>>(dir, CHECKPOINT)?;
-    let whole = checkpoint.as_ref().and_then(|checkpoint| checkpoint.whole.as_deref());
-    match whole.filter(|name| ![ROWS, ASSEMBLED].contains(name)) {
-        None => Ok(checkpoint),
-        Some(name) => {
-            let message = format!("names `{name}`, which no run writes");
-            Err(PartsError::Damaged { path: dir.join(CHECKPOINT), message, parts: dir.to_owned() })
+/// Fails where a part of a whole output has not the size that the checkpoint says. It may have been moved to its path already.
+fn check_whole<C>(dir: &Path, whole: &str, checkpoint: &Checkpoint<C>) -> Result<(), PartsError> {
+    for (name, n_bytes) in [(whole, checkpoint.whole_bytes), (ERRORS, Some(checkpoint.errors_bytes))] {
+        let path = dir.join(name);
+        match path.metadata() {
+            Ok(metadata) if Some(metadata.len()) != n_bytes => {
+                return Err(wrong_size(path, metadata.len(), n_bytes.unwrap_or(0), dir));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(PartsError::Read { path, source: error });
+            }
+            _ => {}
         }
     }
+    Ok(())
+}
+
+fn wrong_size(path: PathBuf, found: u64, n_bytes: u64, dir: &Path) -> PartsError {
+    let message = format!("has {found} bytes where the checkpoint counts {n_bytes}");
+    PartsError::Damaged { path, message, parts: dir.to_owned() }
 }
 
 fn read_json<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<Option<T>, PartsError> {
@@ -321,16 +317,11 @@ fn read_json<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<Option<T>, P
 /// Opens a file to append to, cut to `n_bytes`.
 fn open_at(dir: &Path, name: &str, n_bytes: u64) -> Result<File, PartsError> {
     let path = dir.join(name);
-    if path.is_symlink() {
-        let message = "is a link, and a run makes none".to_owned();
-        return Err(PartsError::Damaged { path, message, parts: dir.to_owned() });
-    }
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let mut file = file.map_err(|error| PartsError::write(&path, error))?;
     let found = file.metadata().map_err(|error| PartsError::write(&path, error))?.len();
     if found < n_bytes {
-        let message = format!("has {found} bytes where the checkpoint counts {n_bytes}");
-        return Err(PartsError::Damaged { path, message, parts: dir.to_owned() });
+        return Err(wrong_size(path, found, n_bytes, dir));
     }
     file.set_len(n_bytes)
         .and_then(|()| file.seek(SeekFrom::Start(n_bytes)))

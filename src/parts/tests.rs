@@ -165,25 +165,105 @@ fn a_lock_file_that_was_removed_meanwhile_locks_nothing() {
     assert!(!is_file_at(&file, &path));
 }
 
+/// Why the folder cannot be used.
+fn refused(case: &Case) -> String {
+    Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), false).err().unwrap().to_string()
+}
+
 #[test]
-fn a_checkpoint_names_no_other_file_and_no_part_is_a_link() {
-    for (name, whole) in [("../mine", "checkpoint"), ("rows", "link")] {
+fn a_checkpoint_that_no_run_wrote_is_refused() {
+    for (old, new) in [
+        ("\"whole\": null", "\"whole\": \"../mine\""),
+        ("\"whole\": null", "\"whole\": \"rows\""),
+        ("\"rows_bytes\": 4", "\"rows_bytes\": 2"),
+        ("\"counts\": 3", "\"counts\": 300"),
+        ("\"record\": 3", "\"record\": 2"),
+        ("\"checksum\"", "\"other\""),
+    ] {
+        let case = Case::new();
+        drop(case.started());
+        let checkpoint = case.read("out.parts/checkpoint.json");
+        let changed = checkpoint.replace(old, new);
+        assert_ne!(changed, checkpoint, "{old}");
+        std::fs::write(case.at("out.parts/checkpoint.json"), changed).unwrap();
+        let error = refused(&case);
+        assert!(error.contains("has changed since a run wrote it; remove the folder"), "{new}: {error}");
+        assert_eq!(case.read("out.parts/rows"), "a\nb\n", "{new}");
+        assert!(is_published(&case.at("out")).is_err(), "{new}");
+    }
+}
+
+#[test]
+fn a_checkpoint_names_no_other_file() {
+    let case = Case::new();
+    let mut parts = case.started();
+    parts.checkpoint.whole = Some("../mine".to_owned());
+    write_checkpoint(&parts.dir, &parts.checkpoint).unwrap();
+    drop(parts);
+    assert!(refused(&case).contains("names `../mine`, which no run writes"));
+}
+
+#[test]
+fn a_whole_output_of_another_size_is_not_published() {
+    for name in ["rows", "errors"] {
+        let case = Case::new();
+        let mut parts = case.started();
+        parts.complete(b"end", None::<Assemble>).unwrap();
+        drop(parts);
+        std::fs::write(case.at("out.parts").join(name), "a").unwrap();
+        assert!(refused(&case).contains("has 1 bytes where the checkpoint counts"), "{name}");
+    }
+}
+
+/// What is put in the place of a part, and what the message calls it.
+type Replacement = (fn(&Path, &Path), &'static str);
+
+#[test]
+fn no_part_is_a_link_a_folder_or_a_pipe() {
+    let replacements: [Replacement; 4] = [
+        (|part, mine| std::os::unix::fs::symlink(mine, part).unwrap(), "is a link"),
+        (|part, mine| std::fs::hard_link(mine, part).unwrap(), "is a file that has another name too (a hard link)"),
+        (|part, _| std::fs::create_dir(part).unwrap(), "is a folder"),
+        (
+            |part, _| assert!(std::process::Command::new("mkfifo").arg(part).status().unwrap().success()),
+            "is a pipe or a device",
+        ),
+    ];
+    for (name, (replace, kind)) in OWN_FILES.iter().flat_map(|name| replacements.map(|it| (name, it))) {
         let case = Case::new();
         std::fs::write(case.at("mine"), "mine").unwrap();
         drop(case.started());
-        let checkpoint = case.read("out.parts/checkpoint.json");
-        match whole {
-            "checkpoint" => {
-                let changed = checkpoint.replace("\"whole\": null", &format!("\"whole\": \"{name}\""));
-                std::fs::write(case.at("out.parts/checkpoint.json"), changed).unwrap();
-            }
-            _ => {
-                std::fs::remove_file(case.at("out.parts/rows")).unwrap();
-                std::os::unix::fs::symlink("../mine", case.at("out.parts/rows")).unwrap();
-            }
-        }
-        let error = Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), false).err().unwrap().to_string();
-        assert!(error.contains("remove the folder"), "{error}");
-        assert_eq!(case.read("mine"), "mine");
+        let part = case.at("out.parts").join(name);
+        let _ = std::fs::remove_file(&part);
+        replace(&part, &case.at("mine"));
+        let error = refused(&case);
+        assert!(error.contains(kind) && error.contains("name another output"), "{name}: {error}");
+        assert_eq!(case.read("mine"), "mine", "{name}");
+    }
+}
+
+#[test]
+fn the_folder_itself_is_no_link() {
+    for name in ["out.parts", ".out.parts.finished"] {
+        let case = Case::new();
+        std::fs::create_dir(case.at("mine")).unwrap();
+        OWN_FILES.iter().for_each(|part| std::fs::write(case.at("mine").join(part), "mine").unwrap());
+        std::os::unix::fs::symlink("mine", case.at(name)).unwrap();
+        let error = refused(&case);
+        assert!(error.contains("is a link, and a run keeps its parts in a folder"), "{name}: {error}");
+        assert!(OWN_FILES.iter().all(|part| case.read(&format!("mine/{part}")) == "mine"), "{name}");
+    }
+}
+
+#[test]
+fn files_of_the_user_are_not_taken_for_parts() {
+    for name in [PLAN, CHECKPOINT, ROWS, ERRORS, ASSEMBLED, ".x.tmp"] {
+        let case = Case::new();
+        std::fs::create_dir(case.at("out.parts")).unwrap();
+        std::fs::write(case.at("out.parts").join(name), "mine").unwrap();
+        let error = refused(&case);
+        assert!(error.contains("is a file that no run of ressort has written; move"), "{name}: {error}");
+        assert_eq!(case.read(&format!("out.parts/{name}")), "mine");
+        assert_eq!(std::fs::read_dir(case.at("out.parts")).unwrap().count(), 1, "{name}");
     }
 }

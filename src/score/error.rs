@@ -70,7 +70,11 @@ pub enum ReadError {
         "one JSON document, and not JSON lines (one object a line); convert it, for instance with `jq -c {0} FILE > FILE.jsonl`"
     )]
     JsonDocument(&'static str),
-    /// A library panicked at the file.
+    #[error(
+        "a batch of rows takes {n_bytes} bytes of memory, and {allowed} are allowed for what the file has; write it in batches of fewer rows"
+    )]
+    LargeBatch { n_bytes: u64, allowed: u64 },
+    /// A library panicked at the file, or its lengths do not match.
     #[error("the file is damaged ({0}); copy or write it again")]
     Damaged(String),
     #[error("{0} of the rows that the checkpoint counts are not there")]
@@ -119,7 +123,9 @@ impl From<PartsError> for ScoreError {
             PartsError::Read { path, source } => Self::read(&path.to_string_lossy(), source),
             PartsError::Write { path, source } => Self::Write { path, source },
             PartsError::Locked(path) => Self::Locked(path),
-            error @ (PartsError::Changed { .. } | PartsError::Damaged { .. }) => Self::Parts(error),
+            error @ (PartsError::Changed { .. } | PartsError::Damaged { .. } | PartsError::Foreign { .. }) => {
+                Self::Parts(error)
+            }
         }
     }
 }

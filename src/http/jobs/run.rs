@@ -178,7 +178,7 @@ fn plan_of(models: &Assignment, max_characters: usize) -> Value {
 async fn open_parts(job: &Arc<Job>, plan: Value) -> Result<JobParts, Problem> {
     let (path, id) = (job.result_path(), job.id.clone());
     let opened = on_disk(move || match JobParts::open(&path, &plan, false) {
-        Err(error @ (PartsError::Changed { .. } | PartsError::Damaged { .. })) => {
+        Err(error @ (PartsError::Changed { .. } | PartsError::Damaged { .. } | PartsError::Foreign { .. })) => {
             tracing::warn!(job = id, %error, "a job starts again");
             std::fs::remove_dir_all(parts_dir(&path)).map_err(StoreError::from)?;
             JobParts::open(&path, &plan, false).map_err(stored)
