@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::BufReader;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_cast::cast;
-use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::ParquetMetaData;
 
-use super::bytes::{ByteCount, Bytes};
+use super::bytes::ByteCount;
+use super::ipc_batches::{ArrowFile, ArrowStream};
 use super::numbers::check_value;
 use super::parquet_file::ParquetFile;
 use super::reader::{Reader, utf8};
@@ -79,21 +78,16 @@ impl ColumnarReader {
 
     pub fn of_arrow_file(file: File, name: &str, count: ByteCount, max_row_bytes: usize) -> Result<Self, ReadError> {
         let n_bytes = file.metadata()?.len();
-        let reader = FileReader::try_new(BufReader::new(file), None)?;
-        let (schema, n_batches) = (reader.schema(), reader.num_batches() as u64);
-        let batches = reader.map(move |batch| {
-            count.add(n_bytes / n_batches.max(1));
-            batch.map_err(ReadError::from)
-        });
+        let reader = ArrowFile::open(file)?;
+        let (schema, n_batches) = (reader.schema(), reader.len() as u64);
+        let batches = reader.inspect(move |_| count.add(n_bytes / n_batches.max(1)));
         Ok(Self { max_row_bytes, ..Self::new(Box::new(batches), schema, name, false) })
     }
 
     /// `is_piped`: the sender may wait for answers before it sends more.
-    pub fn of_arrow_stream(bytes: Bytes, name: &str, is_piped: bool, max_row_bytes: usize) -> Result<Self, ReadError> {
-        let reader = StreamReader::try_new(bytes, None)?;
+    pub fn of_arrow_stream(reader: ArrowStream, name: &str, is_piped: bool, max_row_bytes: usize) -> Self {
         let schema = reader.schema();
-        let batches = reader.map(|batch| batch.map_err(ReadError::from));
-        Ok(Self { max_row_bytes, ..Self::new(Box::new(batches), schema, name, is_piped) })
+        Self { max_row_bytes, ..Self::new(Box::new(reader), schema, name, is_piped) }
     }
 
     fn new(batches: Batches, schema: SchemaRef, name: &str, is_piped: bool) -> Self {

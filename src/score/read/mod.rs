@@ -3,6 +3,7 @@
 mod bytes;
 mod columnar;
 mod csv_rows;
+mod ipc_batches;
 mod jsonl;
 mod numbers;
 mod open;

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, Read};
 
 use super::bytes::{ARROW_FILE, ByteCount, Bytes, decoded, decompressed};
 use super::columnar::ColumnarReader;
+use super::ipc_batches::ArrowStream;
 use super::jsonl::JsonlReader;
 use super::reader::Reader;
 use super::separated::{Dialect, SeparatedReader};
@@ -120,7 +121,12 @@ fn read_as(
                 }
                 location => {
                     let is_piped = !matches!(location, Location::File(_));
-                    Box::new(ColumnarReader::of_arrow_stream(bytes, name, is_piped, max_row_bytes)?)
+                    Box::new(ColumnarReader::of_arrow_stream(
+                        ArrowStream::open(bytes, count.clone())?,
+                        name,
+                        is_piped,
+                        max_row_bytes,
+                    ))
                 }
             }
         }

@@ -2,13 +2,17 @@
 
 use arrow_array::array::AnyDictionaryArray;
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, RecordBatch, new_null_array};
+use arrow_array::{Array, RecordBatch, downcast_integer_array, downcast_run_array, new_null_array};
+use arrow_buffer::ArrowNativeType;
 use arrow_schema::{DataType, Schema};
 
 use crate::score::error::{ReadError, RowError};
 
 /// Rows of one slice have at most this many bytes, unless it is a single row.
 const MAX_SLICE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Rows of one slice at most: a file can count any number of rows whose values take no bytes.
+const MAX_SLICE_ROWS: usize = 16 * 1024;
 
 /// A batch, cut from its start to its end.
 pub struct Slices {
@@ -52,7 +56,8 @@ impl Slices {
         while !self.is_empty() {
             let n = self.row_bytes(self.next);
             n_bytes += n;
-            if self.next > start && (n_bytes > MAX_SLICE_BYTES || n > max_row_bytes) {
+            let is_full = n_bytes > MAX_SLICE_BYTES || n > max_row_bytes || self.next - start >= MAX_SLICE_ROWS;
+            if self.next > start && is_full {
                 break;
             }
             self.next += 1;
@@ -83,7 +88,7 @@ impl Slices {
     }
 }
 
-/// Bytes of one value; `None` where its type does not tell.
+/// Bytes of one value, with those of the values in it; `None` where its type does not tell.
 fn value_bytes(column: &dyn Array, row: usize) -> Option<usize> {
     if column.is_null(row) {
         return Some(0);
@@ -97,11 +102,36 @@ fn value_bytes(column: &dyn Array, row: usize) -> Option<usize> {
         DataType::BinaryView => column.as_binary_view().value(row).len(),
         DataType::Dictionary(..) => {
             let dictionary: &dyn AnyDictionaryArray = column.as_any_dictionary();
-            let key = *dictionary.normalized_keys().get(row)?;
-            return value_bytes(dictionary.values().as_ref(), key);
+            return value_bytes(dictionary.values().as_ref(), key_at(dictionary.keys(), row)?);
         }
+        DataType::RunEndEncoded(..) => downcast_run_array! {
+            column => return value_bytes(column.values().as_ref(), column.get_physical_index(row)),
+            _ => return None
+        },
+        DataType::Struct(_) => {
+            return column.as_struct().columns().iter().map(|field| value_bytes(field.as_ref(), row)).sum();
+        }
+        DataType::List(_) => return all_bytes(column.as_list::<i32>().value(row).as_ref()),
+        DataType::LargeList(_) => return all_bytes(column.as_list::<i64>().value(row).as_ref()),
+        DataType::FixedSizeList(..) => return all_bytes(column.as_fixed_size_list().value(row).as_ref()),
+        DataType::Map(..) => return all_bytes(&column.as_map().value(row)),
         kind => kind.primitive_width()?,
     })
+}
+
+fn all_bytes(values: &dyn Array) -> Option<usize> {
+    match values.data_type().primitive_width() {
+        Some(width) => Some(width * values.len()),
+        None => (0..values.len()).map(|row| value_bytes(values, row)).sum(),
+    }
+}
+
+/// The index that a key of a dictionary stands for.
+fn key_at(keys: &dyn Array, row: usize) -> Option<usize> {
+    downcast_integer_array! {
+        keys => keys.value(row).to_usize(),
+        _ => None
+    }
 }
 
 #[cfg(test)]
@@ -109,7 +139,11 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_array::types::Int32Type;
-    use arrow_array::{ArrayRef, DictionaryArray, Int64Array, StringArray};
+    use arrow_array::{
+        ArrayRef, DictionaryArray, Int32Array, Int64Array, ListArray, NullArray, RunArray, StringArray, StructArray,
+    };
+    use arrow_buffer::OffsetBuffer;
+    use arrow_schema::Field;
 
     use super::*;
 
@@ -129,6 +163,32 @@ mod tests {
         let texts: DictionaryArray<Int32Type> = std::iter::repeat_n(large.as_str(), 10).collect();
         let batch = RecordBatch::try_from_iter([("text", Arc::new(texts) as ArrayRef)]).unwrap();
         assert_eq!(cut(batch, MAX_SLICE_BYTES), [(4, false), (4, false), (2, false)]);
+    }
+
+    #[test]
+    fn values_within_others_count() {
+        let large = "x".repeat(1000);
+        let texts: ArrayRef = Arc::new([large.as_str(); 4].into_iter().collect::<DictionaryArray<Int32Type>>());
+        let item = Arc::new(Field::new("item", texts.data_type().clone(), true));
+        let lists = ListArray::new(item.clone(), OffsetBuffer::new(vec![0, 1, 4].into()), texts.clone(), None);
+        let fields = StructArray::new(vec![item].into(), vec![texts.slice(0, 2)], None);
+        let ends = Int32Array::from(vec![1, 3]);
+        let runs = RunArray::try_new(&ends, &StringArray::from(vec!["ab", &large])).unwrap();
+        for (column, expected) in [
+            (Arc::new(lists) as ArrayRef, &[1000, 3000][..]),
+            (Arc::new(fields), &[1000, 1000]),
+            (Arc::new(runs), &[2, 1000, 1000]),
+        ] {
+            let found: Vec<_> = (0..column.len()).map(|row| value_bytes(column.as_ref(), row).unwrap()).collect();
+            assert_eq!(found, expected, "{}", column.data_type());
+        }
+    }
+
+    #[test]
+    fn rows_that_take_no_bytes_come_in_slices_too() {
+        let texts: ArrayRef = Arc::new(NullArray::new(2 * MAX_SLICE_ROWS + 1));
+        let batch = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+        assert_eq!(cut(batch, 40).iter().map(|(n_rows, _)| *n_rows).max(), Some(MAX_SLICE_ROWS));
     }
 
     #[test]
