@@ -5,7 +5,6 @@
 //! [`crate::models::load`].
 
 mod config_json;
-mod file_stamp;
 mod folder;
 mod graph;
 mod graph_inputs;
@@ -28,7 +27,6 @@ mod walk;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use file_stamp::FileStamp;
 pub use folder::{FolderFiles, checkpoint_dir, content_hash};
 pub use graph::{Graph, Precision};
 pub use graph_inputs::{GraphInput, GraphInputs, InputKind, InputRole};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use prost::Message;
 use prost::bytes::Bytes;
 
-use super::file_stamp::FileStamp;
 use super::parts::{Part, Parts, Taken, WeightKind, not_readable};
 use super::pieces::{Piece, Sink};
 use super::{ManifestError, proto};
+use crate::system::file_stamp::FileStamp;
 use crate::system::private_file::Mapped;
 
 /// The content of an ONNX file and of its files of external data, each read once.

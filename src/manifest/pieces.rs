@@ -8,7 +8,7 @@ use std::path::Path;
 
 use prost::bytes::Bytes;
 
-use super::file_stamp::FileStamp;
+use crate::system::file_stamp::FileStamp;
 use crate::system::file_start::refuse_pointer_at;
 use crate::system::private_file::{Mapped, PrivateFile};
 

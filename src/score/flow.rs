@@ -141,6 +141,7 @@ fn read_blocks(mut input: Input, start: Start, look_ahead: usize, blocks: &mpsc:
     let new_block = |end| Block { rows: Vec::new(), texts: Vec::new(), end, n_bytes: 0 };
     let mut block = new_block(start.position);
     let mut n_row_bytes = 0;
+    let (unchanged, mut changed) = (Arc::clone(&input.unchanged), Ok(()));
     let result = input.read(start, |row| {
         n_row_bytes += n_bytes(&row.text) + row.passthrough.n_bytes();
         block.rows.push((row.origin, row.passthrough));
@@ -151,11 +152,16 @@ fn read_blocks(mut input: Input, start: Start, look_ahead: usize, blocks: &mpsc:
             return ControlFlow::Continue(());
         }
         n_row_bytes = 0;
+        // Before its rows count: a file may be put back after it has changed, and then the run would resume after them.
+        changed = unchanged.check(row.end.source, row.end.record);
+        if changed.is_err() {
+            return ControlFlow::Break(());
+        }
         let full = std::mem::replace(&mut block, new_block(row.end));
         // A receiver that is gone reports its own error.
         if blocks.blocking_send(Ok(full)).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    let last = match result {
+    let last = match result.and(changed) {
         Ok(()) if block.rows.is_empty() => return,
         Ok(()) => Ok(block),
         Err(error) => Err(error),

@@ -1,6 +1,5 @@
 //! From what was named on the command line (files, patterns, folders, `-`) to the sources that are read, in their order.
 
-use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -9,8 +8,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::error::ScoreError;
+use super::folders::{files_below, files_matching};
 use super::format::Format;
-use crate::parts::PARTS;
 
 /// One thing that rows are read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,64 +149,21 @@ fn paths_of(input: &str, format: Option<Format>, written: &[PathBuf]) -> Result<
     let is_input =
         |path: &PathBuf| written.is_empty() || !path.canonicalize().is_ok_and(|path| written.contains(&path));
     let path = Path::new(input);
-    if path.is_dir() {
-        let mut paths = Vec::new();
-        collect_files(path, format.is_none(), &mut HashSet::new(), &mut paths)?;
-        paths.retain(is_input);
-        return match paths.is_empty() {
-            false => Ok(paths),
-            true => Err(ScoreError::usage(format!("{input}: no file with a known extension in this folder"))),
-        };
-    }
-    // A file may be called like a pattern.
-    if path.exists() || !input.contains(['*', '?', '[']) {
-        return match path.exists() {
-            true => Ok(vec![path.to_owned()]),
-            false => Err(ScoreError::usage(format!("{input}: no such file or folder"))),
-        };
-    }
-    // As a shell reads patterns: hidden files are named or left out.
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::default() };
-    let matches = glob::glob_with(input, options).map_err(|error| ScoreError::usage(format!("{input}: {error}")))?;
-    let paths = matches
-        .map(|path| path.map_err(|error| ScoreError::read(input, io::Error::from(error))))
-        .filter(|path| path.as_ref().map_or(true, |path| path.is_file() && is_input(path)))
-        .collect::<Result<Vec<_>, _>>()?;
+    let (mut paths, none) = match () {
+        () if path.is_dir() => {
+            let paths = files_below(path, |path| format.is_some() || Format::of_path(path).is_some())?;
+            (paths, "no file with a known extension in this folder")
+        }
+        // A file may be called like a pattern.
+        () if path.exists() => return Ok(vec![path.to_owned()]),
+        () if input.contains(['*', '?', '[']) => (files_matching(input)?, "no file matches this pattern"),
+        () => return Err(ScoreError::usage(format!("{input}: no such file or folder"))),
+    };
+    paths.retain(is_input);
     match paths.is_empty() {
         false => Ok(paths),
-        true => Err(ScoreError::usage(format!("{input}: no file matches this pattern"))),
+        true => Err(ScoreError::usage(format!("{input}: {none}"))),
     }
-}
-
-/// All files below `dir` in the order of their paths, without hidden ones, pipes, and the folders of unfinished runs. Folders
-/// of `walked` (canonical paths) are skipped, so that links give no file twice.
-fn collect_files(
-    dir: &Path,
-    known_only: bool,
-    walked: &mut HashSet<PathBuf>,
-    files: &mut Vec<PathBuf>,
-) -> Result<(), ScoreError> {
-    let failed = |source: io::Error| ScoreError::read(&dir.to_string_lossy(), source);
-    if !walked.insert(dir.canonicalize().map_err(failed)?) {
-        return Ok(());
-    }
-    let entries = std::fs::read_dir(dir).map_err(failed)?;
-    let mut paths =
-        entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?;
-    paths.sort();
-    for path in paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_dir = path.is_dir();
-        let is_pipe = !is_dir && path.exists() && !path.is_file();
-        let passed_over = is_pipe || name.starts_with('.') || (is_dir && name.ends_with(PARTS));
-        match (passed_over, is_dir) {
-            (true, _) => {}
-            (false, true) => collect_files(&path, known_only, walked, files)?,
-            (false, false) if known_only && Format::of_path(&path).is_none() => {}
-            (false, false) => files.push(path),
-        }
-    }
-    Ok(())
 }
 
 fn unknown_format(path: &Path) -> ScoreError {
@@ -263,18 +219,6 @@ mod tests {
             assert_eq!(find_sources(&[input], None, &written).unwrap().len(), n_expected);
         }
         assert_eq!(find_sources(&[at("*.jsonl")], None, &[]).unwrap().len(), 2);
-    }
-
-    #[test]
-    fn links_in_circles_give_each_file_once() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
-        std::fs::write(dir.path().join("a/b/x.txt"), "x").unwrap();
-        for (target, link) in [("..", "a/b/up"), ("a", "z"), (".", "a/self")] {
-            std::os::unix::fs::symlink(target, dir.path().join(link)).unwrap();
-        }
-        let folder = dir.path().to_string_lossy().into_owned();
-        assert_eq!(found(std::slice::from_ref(&folder), None), [format!("{folder}/a/b/x.txt")]);
     }
 
     #[test]

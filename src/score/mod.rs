@@ -12,6 +12,7 @@ mod document_columns;
 mod dry_run;
 mod error;
 mod flow;
+mod folders;
 mod format;
 #[doc(hidden)]
 pub mod fuzz;
@@ -26,6 +27,7 @@ mod reading;
 mod row;
 mod summary;
 mod trial;
+mod unchanged;
 mod write;
 mod writer;
 

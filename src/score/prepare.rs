@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::error::ScoreError;
 use super::format::{Compression, Format};
 use super::inputs::{Location, Source, find_sources};
 use super::job::{Job, OutputChoice, Target};
 use super::layout::{Columns, Layout, SourceColumns};
 use super::read::{ByteCount, Reader, check_encoding, check_free_columns, open, scan_columns};
+use super::unchanged::Unchanged;
 use crate::parts::{errors_path, is_published};
 use crate::system::atomic_file::folder_of;
 use crate::text::span::OffsetUnit;
@@ -23,8 +22,8 @@ pub struct Prepared {
     pub(super) format: Format,
     pub(super) compression: Option<Compression>,
     pub(super) count: ByteCount,
-    /// Each source's fingerprint before anything was read.
-    pub(super) fingerprints: Vec<Value>,
+    /// The sources before anything was read.
+    pub(super) unchanged: Unchanged,
     /// Readers of sources that can be read only once, by the index of the source. Their beginning has been read.
     pub(super) piped: BTreeMap<usize, Box<dyn Reader>>,
 }
@@ -49,7 +48,7 @@ pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
     let (format, compression) = output_format(&job, &sources)?;
     check_choice(job.output, format)?;
     check_document(&job, format)?;
-    let fingerprints = sources.iter().map(Source::fingerprint).collect::<Result<_, _>>()?;
+    let unchanged = Unchanged::new(&sources)?;
     let count = ByteCount::default();
     let mut piped = BTreeMap::new();
     let mut columns = Vec::new();
@@ -77,7 +76,7 @@ pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
         let folder = folder_of(path);
         std::fs::create_dir_all(folder).map_err(|error| ScoreError::write(folder, error))?;
     }
-    Ok(Prepared { job, sources, layout, format, compression, count: ByteCount::default(), fingerprints, piped })
+    Ok(Prepared { job, sources, layout, format, compression, count: ByteCount::default(), unchanged, piped })
 }
 
 /// Refuses what only separated values have.
@@ -204,22 +203,25 @@ fn check_absent(output: &Path, sources: &[Source]) -> Result<(), ScoreError> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::parts::{Parts, PartsError, Position};
+    use crate::score::Counts;
 
     /// A folder with an input and what a run into `out.jsonl` left when it died after it had moved the output.
     fn published() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("out.jsonl.parts")).unwrap();
-        let checkpoint = serde_json::json!({"position": {"source": 0, "record": 1}, "rows_bytes": 1, "errors_bytes": 1,
-            "counts": crate::score::Counts::default(), "whole": "rows"});
-        for (name, content) in [
-            ("a.jsonl", "{}"),
-            ("a.txt", "x"),
-            ("out.jsonl", "x"),
-            ("out.jsonl.errors.jsonl", "x"),
-            ("out.jsonl.parts/checkpoint.json", &checkpoint.to_string()),
-        ] {
+        for (name, content) in [("a.jsonl", "{}"), ("a.txt", "x")] {
             std::fs::write(dir.path().join(name), content).unwrap();
+        }
+        let output = dir.path().join("out.jsonl");
+        let mut parts = Parts::<Counts>::open(&output, &Value::Null, false).unwrap();
+        parts.append(b"x", b"x", Position { source: 0, record: 1 }, &Counts::default()).unwrap();
+        parts.complete(b"", None::<fn(&Path, &Path) -> Result<(), PartsError>>).unwrap();
+        drop(parts);
+        for (part, target) in [("rows", output.clone()), ("errors", errors_path(&output))] {
+            std::fs::rename(dir.path().join("out.jsonl.parts").join(part), target).unwrap();
         }
         dir
     }

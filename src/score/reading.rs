@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-
-use serde_json::Value;
+use std::sync::Arc;
 
 use super::error::{RowError, ScoreError};
-use super::inputs::Source;
+use super::inputs::{Location, Source};
 use super::layout::Layout;
 use super::prepare::Prepared;
 use super::read::{ByteCount, ReadSettings, Reader, open};
 use super::row::{Origin, Passthrough, Record};
+use super::unchanged::Unchanged;
 use crate::classify::request::CheckedText;
 use crate::parts::Position;
 
 /// All sources, to be read row by row.
 pub struct Input {
     sources: Vec<Source>,
-    /// Those of the sources before anything was read.
-    fingerprints: Vec<Value>,
+    /// The sources before anything was read.
+    pub unchanged: Arc<Unchanged>,
     piped: BTreeMap<usize, Box<dyn Reader>>,
     settings: ReadSettings,
     layout: Layout,
@@ -51,7 +51,7 @@ impl Input {
     pub fn new(prepared: Prepared) -> Self {
         Self {
             sources: prepared.sources,
-            fingerprints: prepared.fingerprints,
+            unchanged: Arc::new(prepared.unchanged),
             piped: prepared.piped,
             settings: prepared.job.reading,
             layout: prepared.layout,
@@ -76,30 +76,52 @@ impl Input {
             if n_left == 0 {
                 return Ok(());
             }
-            let source = &self.sources[index];
-            self.check_unchanged(index, source)?;
-            let mut reader = match self.piped.remove(&index) {
-                Some(piped) => piped,
-                None => open(source, self.settings, &self.count)?,
-            };
-            if index == position.source {
-                reader.skip(position.record)?;
-                if reader.n_read() != position.record {
-                    return Err(ScoreError::Position { name: source.name.clone() });
-                }
+            let first = Position { source: index, record: if index == position.source { position.record } else { 0 } };
+            let mut n_read = 0;
+            let read = self.read_source(first, &mut n_read, &mut n_left, &mut on_row);
+            // The cause of an error, where a file has changed.
+            self.unchanged.check(index, n_read)?;
+            if read?.is_break() {
+                return Ok(());
             }
-            while n_left > 0 {
-                let Some(record) = reader.next(&self.layout)? else { break };
-                n_left -= 1;
-                let end = Position { source: index, record: reader.n_read() };
-                let row = self.checked(record, source, end, reader.is_awaited())?;
-                if on_row(row).is_break() {
-                    return Ok(());
-                }
-            }
-            self.check_unchanged(index, source)?;
         }
         Ok(())
+    }
+
+    /// Reads one source from `start`. `n_read` counts its records, with those that were skipped.
+    fn read_source(
+        &mut self,
+        start: Position,
+        n_read: &mut u64,
+        n_left: &mut u64,
+        mut on_row: impl FnMut(ReadRow) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ScoreError> {
+        let source = &self.sources[start.source];
+        let mut reader = match self.piped.remove(&start.source) {
+            Some(piped) => piped,
+            None => open(source, self.settings, &self.count)?,
+        };
+        reader.skip(start.record)?;
+        if reader.n_read() != start.record {
+            return Err(ScoreError::Position { name: source.name.clone() });
+        }
+        let has_texts = matches!(source.location, Location::Texts(_));
+        while *n_left > 0 {
+            // The record that is read next, if that fails.
+            *n_read = reader.n_read() + 1;
+            let Some(record) = reader.next(&self.layout)? else { break };
+            *n_left -= 1;
+            *n_read = reader.n_read();
+            if has_texts {
+                self.unchanged.check(start.source, *n_read)?;
+            }
+            let end = Position { source: start.source, record: *n_read };
+            let row = self.checked(record, source, end, reader.is_awaited())?;
+            if on_row(row).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     fn checked(&self, record: Record, source: &Source, end: Position, is_awaited: bool) -> Result<ReadRow, ScoreError> {
@@ -110,12 +132,5 @@ impl Input {
         }
         let text = document.and_then(|document| Ok(document.checked(self.max_characters)?));
         Ok(ReadRow { origin, text, passthrough, end, is_awaited })
-    }
-
-    /// Fails where the source is not as it was before anything was read: what was read of it may be of two versions.
-    fn check_unchanged(&self, index: usize, source: &Source) -> Result<(), ScoreError> {
-        let is_same =
-            self.fingerprints.get(index).is_none_or(|earlier| source.fingerprint().is_ok_and(|now| now == *earlier));
-        if is_same { Ok(()) } else { Err(ScoreError::InputChanged { name: source.name.clone() }) }
     }
 }

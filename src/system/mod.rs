@@ -1,4 +1,4 @@
-//! The process around the work: background threads, memory, descriptors, starts of files, private files, progress, tables, logs and metrics, TLS of requests, option words, build and processor.
+//! The process around the work: background threads, memory, descriptors, starts and stamps of files, private files, progress, tables, logs and metrics, TLS of requests, option words, build and processor.
 
 pub mod atomic_file;
 pub mod background;
@@ -7,6 +7,7 @@ pub mod build_info;
 pub mod choice;
 pub mod descriptors;
 pub mod exposition;
+pub mod file_stamp;
 pub mod file_start;
 pub mod histogram;
 pub mod library_telemetry;

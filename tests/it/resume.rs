@@ -30,7 +30,7 @@ fn command(dir: &TempDir, output: &str, flags: &[&str]) -> Command {
 }
 
 /// Rows that count in a folder of parts: scored and failed.
-fn n_done(parts: &Path) -> u64 {
+pub fn n_done(parts: &Path) -> u64 {
     let Ok(bytes) = std::fs::read(parts.join("checkpoint.json")) else { return 0 };
     let Ok(checkpoint) = serde_json::from_slice::<Value>(&bytes) else { return 0 };
     let count = |name: &str| checkpoint["counts"][name].as_u64().unwrap_or(0);

@@ -297,3 +297,28 @@ fn parts_without_rows_keep_no_other_run_from_its_output() {
     assert_eq!(run(&dir, &["a.txt"], "o.jsonl", &[]).0, 1);
     assert_eq!(run(&dir, &["b.txt"], "o.jsonl", &[]).0, 0);
 }
+
+#[test]
+fn links_in_circles_give_no_document_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    for folder in ["in", "in/a", "in/b", "out"] {
+        std::fs::create_dir(dir.path().join(folder)).unwrap();
+        std::fs::write(dir.path().join(folder).join("x.txt"), folder).unwrap();
+    }
+    let links =
+        [("a/loop", ".."), ("a/self", "."), ("a/to-b", "../b"), ("b/to-a", "../a"), ("up", ".."), ("far", "../out")];
+    for (link, target) in links.iter().chain(&[("link.txt", "../out/x.txt")]) {
+        std::os::unix::fs::symlink(target, dir.path().join("in").join(link)).unwrap();
+    }
+    std::fs::hard_link(dir.path().join("in/a/x.txt"), dir.path().join("in/a/y.txt")).unwrap();
+    let ids = ["in/a/x.txt", "in/a/y.txt", "in/b/x.txt", "in/far/x.txt", "in/link.txt", "in/x.txt"];
+    for input in ["in", "in/**/*.txt", "**/in/**/*.txt"] {
+        let (code, message) = run(&dir, &[input], "o.jsonl", &["--overwrite"]);
+        let found: Vec<_> = lines(&dir, "o.jsonl").iter().map(|row| row["id"].clone()).collect();
+        assert_eq!((code, found), (0, ids.map(Value::from).to_vec()), "{input}: {message}");
+    }
+    // A link that leads nowhere is no reason to score less.
+    std::os::unix::fs::symlink("self.txt", dir.path().join("in/self.txt")).unwrap();
+    let (code, message) = run(&dir, &["in"], "p.jsonl", &[]);
+    assert!(code == 1 && message.contains("in/self.txt"), "{message}");
+}
