@@ -242,3 +242,68 @@ fn count_document(answer: &Result<Answer, ClassifyError>) {
     metrics::counter!(TOKENS.name).increment(usage.tokens as u64);
     metrics::counter!(WINDOWS.name).increment((usage.windows + usage.evidence_windows) as u64);
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::inference::scheduler::{Priority, RequestId};
+
+    /// A classifier without a model, and what takes all of its memory.
+    fn without_memory() -> (Arc<Classifier>, Vec<Reserved>) {
+        let budget = MemoryBudget::new(1000);
+        let taken = [375, 375, 250].map(|n| budget.try_reserve(n, MemoryUse::Document).unwrap());
+        assert_eq!(budget.n_used(), budget.max());
+        let (models, options) = (Assignment::default(), ClassifyOptions::default());
+        let classifier = Classifier { models, options, cache: None, memory: Some(budget), shadow: None };
+        (Arc::new(classifier), taken.into())
+    }
+
+    fn context(admission: Admission, timeout: Duration) -> RequestContext {
+        let deadline = Instant::now() + timeout;
+        RequestContext { request: RequestId::next(), priority: Priority::Normal, admission, deadline }
+    }
+
+    fn text() -> CheckedText {
+        CheckedText::new("Ulm".into(), 10).unwrap()
+    }
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    #[tokio::test]
+    async fn a_new_document_without_memory_is_refused_at_once() {
+        let (classifier, _taken) = without_memory();
+        let refused = classifier.classify(text(), context(Admission::Try, LONG)).await.unwrap_err();
+        assert!(matches!(refused, ClassifyError::MemoryFull(_)), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn an_admitted_document_waits_for_memory_until_its_deadline() {
+        let (classifier, taken) = without_memory();
+        let late = classifier.classify(text(), context(Admission::Wait, Duration::ZERO)).await.unwrap_err();
+        assert!(matches!(late, ClassifyError::DeadlineExceeded(_)), "{late:?}");
+        let mut waiting = Box::pin(classifier.start(text(), context(Admission::Wait, LONG)));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(taken);
+        let answer = waiting.await.await.unwrap();
+        let n_used = classifier.memory.as_ref().unwrap().n_used();
+        assert_eq!(n_used, answer.n_bytes_about().min(375), "an answer holds what it takes, and no more");
+    }
+
+    #[tokio::test]
+    async fn only_the_first_text_of_several_can_be_refused() {
+        let (classifier, taken) = without_memory();
+        let bad = || Err(ClassifyError::NoTopics);
+        let texts = [bad(), Ok(text()), Ok(text()), bad(), Ok(text())];
+        let mut answers = Box::pin(classifier.classify_all(texts, context(Admission::Try, LONG), 2));
+        assert!(matches!(answers.next().await, Some(Err(ClassifyError::NoTopics))));
+        assert!(matches!(answers.next().await, Some(Err(ClassifyError::MemoryFull(_)))));
+        assert!(answers.next().now_or_never().is_none());
+        drop(taken);
+        assert!(matches!(answers.next().await, Some(Ok(_))));
+        assert!(matches!(answers.next().await, Some(Err(ClassifyError::NoTopics))));
+        assert!(matches!(answers.next().await, Some(Ok(_))));
+        assert!(answers.next().await.is_none());
+    }
+}

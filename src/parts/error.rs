@@ -18,7 +18,7 @@ pub enum PartsError {
     Changed { parts: PathBuf, differences: String },
     #[error("{path}: {message}; remove the folder {parts} to start again", path = path.display(), parts = parts.display())]
     Damaged { path: PathBuf, message: String, parts: PathBuf },
-    /// It would lead to files that are none of a run.
+    /// It would lead to files that no run has written.
     #[error(
         "{path}: {message}; move {parts} away, or name another output",
         path = path.display(),
