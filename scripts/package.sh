@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Makes what is installed without Rust, under target/package/out: a release archive and a Debian package, for x86_64 Linux.
+# Makes what is installed without Rust, under target/package/out: a release archive, a Debian package and a Python wheel, for x86_64
+# Linux.
 # Times, owners, paths and the order of files do not depend on the machine.
 #
-#   scripts/package.sh                   both, from a release build
-#   scripts/package.sh --binary FILE     both, from a program that is built already
+#   scripts/package.sh                   all, from a release build
+#   scripts/package.sh --binary FILE     all, from a program that is built already
 #   scripts/package.sh --deb-revision N  another revision of the Debian package, default 1
 set -euo pipefail
 
@@ -95,6 +96,9 @@ sed -e "s/@VERSION@/$version-$revision/" -e "s/@GLIBC@/$floor/" \
   -e "s/@SIZE@/$(du -sk --apparent-size "$tree" | cut -f 1)/" deploy/debian/control > "$tree/DEBIAN/control"
 find "$tree" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 dpkg-deb --root-owner-group -Zxz -z3 --build "$tree" "$out/ressort_$version-${revision}_amd64.deb" > /dev/null
+
+step 'Python wheel'
+scripts/package/wheel.sh "$stage" "$out"
 
 step 'made'
 echo "the program needs glibc $floor or newer"

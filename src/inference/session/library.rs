@@ -53,17 +53,38 @@ fn library_name() -> String {
     format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
 }
 
-/// Where `pip install onnxruntime` puts the library in the environment at `prefix`, for each of its Pythons.
+/// Where `pip install onnxruntime` puts the library in the environment at `prefix`, for each of its Pythons, and in those whose
+/// packages it sees.
 fn python_folders(prefix: &Path) -> Vec<PathBuf> {
-    let matches = |packages: &str| {
+    let matches = |prefix: &Path, packages: &str| {
         let pattern = glob::Pattern::escape(&prefix.to_string_lossy());
-        let found = glob::glob(&format!("{pattern}/lib*/python3*/{packages}/onnxruntime/capi")).ok();
-        found.into_iter().flatten().flatten()
+        let found = glob::glob(&format!("{pattern}/{packages}/onnxruntime/capi")).ok();
+        found.into_iter().flatten().flatten().collect::<Vec<PathBuf>>()
     };
-    let mut folders: Vec<PathBuf> = matches("site-packages").chain(matches("dist-packages")).collect();
+    let below = ["lib*/python3*/site-packages", "lib*/python3*/dist-packages"];
+    let seen = [prefix.to_owned()].into_iter().chain(seen_prefixes(prefix));
+    let mut folders: Vec<PathBuf> =
+        seen.flat_map(|prefix| below.map(|packages| matches(&prefix, packages)).concat()).collect();
+    // `pip install --target PREFIX`.
+    folders.extend(Some(prefix.join("onnxruntime/capi")).filter(|folder| folder.is_dir()));
     // `lib64` may be a link to `lib`.
     folders.dedup_by_key(|folder| folder.canonicalize().ok());
     folders
+}
+
+/// The environments whose packages the one at `prefix` sees too: those of the system, for a virtual environment that is made so, and
+/// for the packages of a user.
+fn seen_prefixes(prefix: &Path) -> Vec<PathBuf> {
+    let config = std::fs::read_to_string(prefix.join("pyvenv.cfg")).unwrap_or_default();
+    let value = |key: &str| {
+        let mut pairs = config.lines().filter_map(|line| line.split_once('='));
+        pairs.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim())
+    };
+    let base = value("include-system-site-packages").filter(|value| *value == "true").and_then(|_| value("home"));
+    let base = base.and_then(|bin| Path::new(bin).parent()).map(Path::to_owned);
+    let is_system = prefix.ends_with(".local") || base.as_deref() == Some(Path::new("/usr"));
+    let system = ["/usr/local", "/usr"].map(PathBuf::from).into_iter().filter(|_| is_system);
+    base.into_iter().chain(system).collect()
 }
 
 /// The library of a folder: its plain name, else the newest of those with a version (`libonnxruntime.so.1.32.0`), which is all
@@ -122,6 +143,24 @@ mod tests {
             let found = candidates(Some(&prefix.path().join("bin")), None);
             assert_eq!(found.iter().find(|found| found.path.exists()), Some(&Candidate { origin, path }), "{file}");
         }
+    }
+
+    #[test]
+    fn the_library_of_a_python_environment_is_found_however_pip_was_told_to_install() {
+        let root = tempfile::tempdir().unwrap();
+        let (base, venv, target) = (root.path().join("base"), root.path().join("venv"), root.path().join("target"));
+        let capi = base.join("lib/python3.12/site-packages/onnxruntime/capi");
+        for folder in [&capi, &venv, &target.join("onnxruntime/capi")] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        assert_eq!(python_folders(&target), [target.join("onnxruntime/capi")]);
+        for (sees, expected) in [("true", vec![capi]), ("false", Vec::new())] {
+            let config = format!("home = {}\ninclude-system-site-packages = {sees}\n", base.join("bin").display());
+            std::fs::write(venv.join("pyvenv.cfg"), config).unwrap();
+            assert_eq!(python_folders(&venv), expected, "{sees}");
+        }
+        let seen = seen_prefixes(Path::new("/home/x/.local"));
+        assert_eq!(seen, [Path::new("/usr/local"), Path::new("/usr")]);
     }
 
     #[test]
