@@ -15,6 +15,7 @@
 //! `RESSORT_UPDATE_DOCS=1 cargo test --test it docs::` writes the answers anew.
 
 mod answer;
+mod dependencies;
 pub mod manual;
 mod shell;
 
