@@ -31,6 +31,7 @@ use crate::inference::tokenize::Window;
 use crate::system::memory::TrimOnDrop;
 pub use context::{Admission, Priority, RequestContext, RequestId};
 pub use error::ScheduleError;
+use pace::Load;
 pub use progress::{Health, StuckRun};
 pub use queue::MAX_NEW_IN_A_ROW;
 use queue::{Job, JobSpans, QUANTUM, Queue};
@@ -144,7 +145,7 @@ impl Scheduler {
     async fn permitted(&self, n_windows: usize, context: RequestContext) -> Result<Admitted<'_>, ScheduleError> {
         let started = Instant::now();
         // Halved, since the estimate is rather high: a text is refused only if it is certain to be late.
-        self.check_deadline(n_windows / 2, context)?;
+        self.check_deadline(Load::of_windows(n_windows / 2), context)?;
         let follow_up = self.wait_among_follow_ups(n_windows.clamp(1, QUANTUM), context).await?;
         let permit = Arc::new(self.first_permit(context).await?);
         self.stats().observe(Stage::Admit, started);
@@ -169,7 +170,7 @@ impl Scheduler {
         if windows.is_empty() {
             return Ok(Vec::new());
         }
-        self.check_deadline(windows.len(), context)?;
+        self.check_deadline(windows.iter().map(Window::len).sum(), context)?;
         let Admitted { permit, _follow_up } = admitted;
         let n_taken = windows.len().min(QUANTUM);
         let n_outstanding = n_taken.min(self.n_permits) as u32 - 1;
@@ -201,21 +202,26 @@ impl Scheduler {
     /// About the time until everything that waits has run; `None` where too little ran to say.
     pub fn expected_wait(&self) -> Option<Duration> {
         let queue = self.shared.lock();
-        queue.progress.pace.about(queue.n_waiting(), self.n_streams(), Instant::now())
+        let (speed, load) = (queue.progress.pace.speed(Instant::now())?, queue.load());
+        drop(queue);
+        Some(speed.about(load, self.n_streams()))
     }
 
-    /// Refuses a document of `n_windows` that cannot be answered before its deadline, whatever happens.
-    fn check_deadline(&self, n_windows: usize, context: RequestContext) -> Result<(), ScheduleError> {
+    /// Refuses a document that cannot be answered before its deadline, whatever happens.
+    fn check_deadline(&self, document: Load, context: RequestContext) -> Result<(), ScheduleError> {
         let now = Instant::now();
         let left = context.deadline.saturating_duration_since(now);
         let queue = self.shared.lock();
+        let Some(speed) = queue.progress.pace.speed(now) else { return Ok(()) };
         // The queue does not show when a follow-up document runs, which depends on its own request.
-        let n_ahead = match context.admission {
-            Admission::Try => queue.n_ahead(context.priority),
-            Admission::Wait => 0,
+        let ahead = match context.admission {
+            Admission::Try => queue.ahead(context.priority),
+            Admission::Wait => Load::default(),
         };
-        let at_least = |n| queue.progress.pace.at_least(n, self.n_streams(), now).unwrap_or_default();
-        match (at_least(n_windows), at_least(n_ahead + n_windows)) {
+        drop(queue);
+        // Apart, since the lengths of one of them may be unknown.
+        let [of_document, of_queue] = [document, ahead].map(|load| speed.at_least(load, self.n_streams()));
+        match (of_document, of_queue.saturating_add(of_document)) {
             (expected, _) if expected > left => Err(ScheduleError::TextTakesTooLong { expected, left }),
             (_, expected) if expected > left => Err(ScheduleError::QueueTooLong { expected, left }),
             _ => Ok(()),

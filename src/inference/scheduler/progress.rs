@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::pace::Pace;
+use super::pace::{Load, Pace};
 
 /// The runs under way.
 pub struct Progress {
@@ -16,7 +16,7 @@ pub struct Progress {
 struct Running {
     number: u64,
     started: Instant,
-    n_windows: usize,
+    load: Load,
 }
 
 /// A run that takes too long.
@@ -45,16 +45,16 @@ impl Progress {
     }
 
     /// Counts a run; returns its number.
-    pub fn start(&mut self, n_windows: usize, now: Instant) -> u64 {
+    pub fn start(&mut self, load: Load, now: Instant) -> u64 {
         self.n_started += 1;
-        self.running.push(Running { number: self.n_started, started: now, n_windows });
+        self.running.push(Running { number: self.n_started, started: now, load });
         self.n_started
     }
 
     pub fn end(&mut self, number: u64, now: Instant) {
         if let Some(at) = self.running.iter().position(|run| run.number == number) {
             let run = self.running.swap_remove(at);
-            self.pace.ran(run.n_windows, now.saturating_duration_since(run.started), now);
+            self.pace.ran(run.load, now.saturating_duration_since(run.started), now);
         }
         self.last = now;
     }
@@ -71,7 +71,7 @@ impl Progress {
         let runs = self
             .running
             .iter()
-            .map(|run| StuckRun { elapsed: now.saturating_duration_since(run.started), n_windows: run.n_windows });
+            .map(|run| StuckRun { elapsed: now.saturating_duration_since(run.started), n_windows: run.load.n_windows });
         let stuck = runs.filter(|run| run.elapsed >= stuck_after);
         let stands_still = work_waits && now.saturating_duration_since(self.last) >= stuck_after;
         Health {
@@ -100,13 +100,13 @@ mod tests {
             |progress: &Progress, waits, seconds: u32| progress.health(2, waits, 10 * second, now + seconds * second);
         let fine = Health { answers: true, stuck: None };
         assert_eq!(health(&progress, false, 3600), fine, "idle");
-        let first = progress.start(3, now);
+        let first = progress.start(Load { n_windows: 3, n_tokens: 3 }, now);
         assert_eq!(health(&progress, true, 9), fine);
         let stuck =
             |answers, seconds| Health { answers, stuck: Some(StuckRun { elapsed: seconds * second, n_windows: 3 }) };
         assert_eq!(health(&progress, false, 10), stuck(true, 10), "the other worker is free");
         assert_eq!(health(&progress, true, 10), stuck(false, 10), "nothing ends although work waits");
-        let other = progress.start(1, now + second);
+        let other = progress.start(Load { n_windows: 1, n_tokens: 1 }, now + second);
         assert_eq!(health(&progress, false, 11), stuck(false, 11), "no worker is left");
         progress.end(other, now + 11 * second);
         assert_eq!(health(&progress, true, 20), stuck(true, 20));

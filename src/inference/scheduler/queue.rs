@@ -12,6 +12,7 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::Span;
 
+use super::pace::Load;
 use super::progress::Progress;
 use super::{Admission, Priority, RequestContext, RequestId, ScheduleError};
 use crate::inference::batch::{BatchLimits, WindowLogits, select};
@@ -105,11 +106,16 @@ impl Queue {
         self.normal.n_waiting() + self.bulk.n_waiting()
     }
 
+    /// All windows that wait.
+    pub fn load(&self) -> Load {
+        self.normal.load().and(self.bulk.load())
+    }
+
     /// The windows that run before those of a new request, as far as that is certain.
-    pub fn n_ahead(&self, priority: Priority) -> usize {
+    pub fn ahead(&self, priority: Priority) -> Load {
         match priority {
-            Priority::Normal => self.normal.n_ahead(),
-            Priority::Bulk => self.normal.n_waiting() + self.bulk.n_ahead(),
+            Priority::Normal => self.normal.ahead(),
+            Priority::Bulk => self.normal.load().and(self.bulk.ahead()),
         }
     }
 
@@ -174,9 +180,14 @@ impl Lane {
     }
 
     /// The first quanta of the requests that had none.
-    fn n_ahead(&self) -> usize {
+    fn ahead(&self) -> Load {
         let new = self.requests.iter().filter(|waiting| waiting.is_new);
-        new.map(|waiting| waiting.jobs.len().min(QUANTUM.saturating_sub(waiting.n_taken))).sum()
+        let jobs = new.flat_map(|waiting| waiting.jobs.iter().take(QUANTUM.saturating_sub(waiting.n_taken)));
+        jobs.map(|job| job.window.len()).sum()
+    }
+
+    fn load(&self) -> Load {
+        self.requests.iter().flat_map(|waiting| &waiting.jobs).map(|job| job.window.len()).sum()
     }
 
     fn n_waiting(&self) -> usize {

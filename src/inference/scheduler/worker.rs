@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tracing::Span;
 
+use super::pace::Load;
 use super::queue::{Job, Queue};
 use super::{MakeRun, RequestContext};
 use crate::inference::batch::{Batch, Outputs, Padding, Run, RunError};
@@ -106,7 +107,7 @@ impl Shared {
                     self.stats.observe(Stage::Queue, job.queued);
                     job.spans.queue = None;
                 }
-                let running = self.start_running(&mut queue, jobs.len());
+                let running = self.start_running(&mut queue, load_of(&jobs));
                 return Some((jobs, running));
             }
             if queue.closed {
@@ -117,9 +118,9 @@ impl Shared {
     }
 
     /// Counts a run that is about to begin; a single run gets the all-cores session.
-    fn start_running(&self, queue: &mut Queue, n_windows: usize) -> Running<'_> {
+    fn start_running(&self, queue: &mut Queue, load: Load) -> Running<'_> {
         let alone = queue.progress.is_idle() && queue.is_empty();
-        let number = queue.progress.start(n_windows, Instant::now());
+        let number = queue.progress.start(load, Instant::now());
         let all_cores = self.all_cores.as_ref().filter(|_| alone).and_then(|session| session.try_lock().ok());
         Running { shared: self, number, all_cores }
     }
@@ -143,8 +144,9 @@ impl Shared {
             drop(running);
             for job in jobs.into_iter().filter(|job| job.is_wanted(Instant::now())) {
                 self.stats.n_rerun_windows.fetch_add(1, Ordering::Relaxed);
-                let running = self.start_running(&mut self.lock(), 1);
-                self.run_jobs(stream, vec![job], running);
+                let jobs = vec![job];
+                let running = self.start_running(&mut self.lock(), load_of(&jobs));
+                self.run_jobs(stream, jobs, running);
             }
             return;
         }
@@ -161,6 +163,10 @@ impl Shared {
     pub fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn load_of(jobs: &[Job]) -> Load {
+    Load::padded(jobs.iter().map(|job| job.window.len()))
 }
 
 /// The run of a window, with the shape of the batch that it shares.

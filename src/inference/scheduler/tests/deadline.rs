@@ -1,6 +1,10 @@
 //! Documents that cannot be answered before their deadline.
 
 use super::*;
+use crate::inference::scheduler::pace::Load;
+
+/// That of [`window`].
+const A_WINDOW: Load = Load { n_windows: 1, n_tokens: 1 };
 
 /// A scheduler whose only worker is held from its first run on, and whose last runs took a second each.
 async fn held() -> (Scheduler, std::sync::mpsc::Sender<()>) {
@@ -15,7 +19,7 @@ async fn held() -> (Scheduler, std::sync::mpsc::Sender<()>) {
         }
     });
     let now = Instant::now();
-    (0..4).for_each(|_| scheduler.shared.lock().progress.pace.ran(1, Duration::from_secs(1), now));
+    (0..4).for_each(|_| scheduler.shared.lock().progress.pace.ran(A_WINDOW, Duration::from_secs(1), now));
     (scheduler, release)
 }
 
@@ -62,12 +66,32 @@ async fn the_queue_before_a_new_text_counts_and_not_before_a_follow_up() {
 }
 
 #[tokio::test]
+async fn short_windows_are_not_refused_after_long_ones() {
+    let (scheduler, _release) = held().await;
+    let now = Instant::now();
+    scheduler.shared.lock().progress.pace = crate::inference::scheduler::pace::Pace::default();
+    let long = Load { n_windows: 1, n_tokens: 500 };
+    (0..4).for_each(|_| scheduler.shared.lock().progress.pace.ran(long, Duration::from_secs(1), now));
+    let waits = |n_tokens: usize| {
+        let window = Window { input_ids: vec![1; n_tokens], ..window(1) };
+        let mut run = Box::pin(scheduler.run(vec![window], context(Admission::Try, 600)));
+        assert!(futures_util::FutureExt::now_or_never(run.as_mut()).is_none());
+        run
+    };
+    let _short: Vec<_> = (0..50).map(|_| waits(1)).collect();
+    assert!(refusal(&scheduler, 1, context(Admission::Try, 10)).await.is_none());
+    let _long: Vec<_> = (0..40).map(|_| waits(500)).collect();
+    let refused = refusal(&scheduler, 1, context(Admission::Try, 10)).await;
+    assert!(matches!(refused, Some(ScheduleError::QueueTooLong { .. })), "{refused:?}");
+}
+
+#[tokio::test]
 async fn without_recent_runs_nothing_is_refused() {
     let scheduler = scheduler(100, || |_: &Batch| Ok(()));
     let answer = scheduler.run((0..50).map(window).collect(), context(Admission::Try, 30)).await;
     assert!(answer.is_ok());
     let long_ago = Instant::now() - Duration::from_secs(61);
     scheduler.shared.lock().progress.pace = super::super::pace::Pace::default();
-    (0..9).for_each(|_| scheduler.shared.lock().progress.pace.ran(1, Duration::from_secs(9), long_ago));
+    (0..9).for_each(|_| scheduler.shared.lock().progress.pace.ran(A_WINDOW, Duration::from_secs(9), long_ago));
     assert!(scheduler.run(vec![window(1)], context(Admission::Try, 5)).await.is_ok());
 }
