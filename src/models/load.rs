@@ -56,9 +56,12 @@ struct Complete {
 /// What is left to open of a model that answers already.
 pub struct Incomplete {
     remaining: Remaining,
-    /// What the process held before the model was read.
-    resident_before: Option<u64>,
+    grown: Growth,
 }
+
+/// By how much the process has grown for a model, in its steps. Between them other models may be loaded.
+#[derive(Debug, Clone, Copy, Default)]
+struct Growth(Option<i64>);
 
 impl Model {
     /// Loads a folder at low priority, while other models answer. All its sessions are open then.
@@ -101,7 +104,10 @@ impl Model {
             reason = model.arithmetic.reason(),
             "model loaded"
         );
-        Ok((model, Incomplete { remaining, resident_before }))
+        // The memory that was used to read the files; the step of another model would return it.
+        tokio::task::spawn_blocking(trim_memory).await.map_err(|_| BackgroundError::Broken)?;
+        let grown = Growth::default().step(resident_before, resident_bytes());
+        Ok((model, Incomplete { remaining, grown }))
     }
 
     /// Starts the threads that answer. They must not have the low priority of a thread that loads.
@@ -203,7 +209,8 @@ impl Model {
 impl Incomplete {
     /// Opens the other sessions of `model`, at low priority. Where that fails, the model goes on with its first session.
     pub async fn complete(self, model: &Model) -> Result<(), LoadError> {
-        let Self { remaining, resident_before } = self;
+        let Self { remaining, grown } = self;
+        let before = resident_bytes();
         let scheduler = &model.pipeline.scheduler;
         let opened = async {
             let Rest { streams, sharing } = background::run(move || remaining.open()).await??;
@@ -218,10 +225,25 @@ impl Incomplete {
             Err(error) => (BatchLimits::ALONE, Some(format!("its other sessions cannot be opened: {error}"))),
         };
         scheduler.set_limits(limits);
-        let grown = resident_before.zip(resident_bytes()).map(|(before, after)| after.saturating_sub(before));
+        let resident_bytes = grown.step(before, resident_bytes()).bytes();
         // Set once, since `complete` consumes what it is made of.
-        let _ = model.complete.set(Complete { limits, reason, resident_bytes: grown });
+        let _ = model.complete.set(Complete { limits, reason, resident_bytes });
         opened.map(drop)
+    }
+}
+
+impl Growth {
+    /// Adds a step, in which the process may have shrunk.
+    fn step(self, before: Option<u64>, after: Option<u64>) -> Self {
+        let grown = before.zip(after).map(|(before, after)| after as i64 - before as i64);
+        match self.0 {
+            None => Self(grown),
+            Some(sum) => Self(grown.map(|grown| sum + grown)),
+        }
+    }
+
+    fn bytes(self) -> Option<u64> {
+        self.0.map(|bytes| bytes.max(0) as u64)
     }
 }
 
@@ -236,6 +258,16 @@ mod tests {
 
     use super::*;
     use crate::inference::settings::Provider;
+
+    #[test]
+    fn a_model_is_not_charged_for_another_that_is_loaded_between_its_steps() {
+        let step = |grown: Growth, before, after| grown.step(Some(before), Some(after));
+        let (first, second) = (step(Growth::default(), 100, 300), step(Growth::default(), 300, 1000));
+        let (first, second) = (step(first, 1000, 1050), step(second, 1050, 950));
+        assert_eq!((first.bytes(), second.bytes()), (Some(250), Some(600)));
+        assert_eq!(step(Growth::default(), 200, 100).bytes(), Some(0));
+        assert_eq!(Growth::default().step(None, Some(1)).bytes(), None);
+    }
 
     #[tokio::test]
     async fn a_model_has_as_many_streams_as_are_set() {
