@@ -67,16 +67,18 @@ pub struct Compared {
     pub feature: Feature,
     pub live: Sample,
     pub baseline: Option<Sample>,
+    /// `None` without a baseline, and where there are too few documents.
+    pub stability: Option<Stability>,
 }
 
 impl Compared {
-    /// `None` without a baseline, and where there are too few documents.
-    pub fn stability(&self) -> Option<Stability> {
-        stability(&self.live, self.baseline.as_ref()?)
+    fn new(feature: Feature, live: Sample, baseline: Option<Sample>) -> Self {
+        let stability = baseline.as_ref().and_then(|baseline| stability(&live, baseline));
+        Self { feature, live, baseline, stability }
     }
 
     fn verdict(&self) -> Verdict {
-        if self.baseline.is_none() { Verdict::NoBaseline } else { Verdict::of(self.stability()) }
+        if self.baseline.is_none() { Verdict::NoBaseline } else { Verdict::of(self.stability) }
     }
 }
 
@@ -114,10 +116,9 @@ pub fn compare(model: &Model, baselines: &Baselines) -> Vec<Compared> {
     let baseline = baseline_of(model, baselines);
     let live = model.traffic.recent.last_day(Instant::now());
     let features: BTreeSet<Feature> = live.keys().chain(baseline.iter().flat_map(|it| it.keys())).copied().collect();
-    let compared = |feature: Feature| Compared {
-        feature,
-        live: live.get(&feature).cloned().unwrap_or_default(),
-        baseline: baseline.as_ref().map(|baseline| baseline.get(&feature).cloned().unwrap_or_default()),
+    let compared = |feature: Feature| {
+        let of = |samples: &Samples| samples.get(&feature).cloned().unwrap_or_default();
+        Compared::new(feature, of(&live), baseline.as_ref().map(of))
     };
     features.into_iter().map(compared).collect()
 }
@@ -142,7 +143,7 @@ impl ModelDrift {
 impl FeatureDrift {
     fn of(compared: &Compared) -> Self {
         let Compared { live, baseline, .. } = compared;
-        let stability = compared.stability();
+        let stability = compared.stability;
         let names = live.bins.keys().chain(baseline.iter().flat_map(|baseline| baseline.bins.keys()));
         let shares = |bin: &String| BinShares {
             live: live.share(bin),

@@ -50,7 +50,7 @@ fn write_service(page: &mut Exposition, app: &App) {
     page.family(&names::CACHE_SIZE).sample(&[], app.cache.as_ref().map_or(0, |cache| cache.n_bytes()));
     page.family(&names::BUILD_INFO).sample(&[("version", crate::system::build_info::VERSION)], 1);
     if let Some(store) = &app.jobs {
-        let jobs: Vec<JobStatus> = store.all().iter().map(|job| job.state().status).collect();
+        let jobs: Vec<JobStatus> = store.all().iter().map(|job| job.read(|state| state.status)).collect();
         let mut kept = page.family(&names::KEPT_JOBS);
         for status in JobStatus::ALL {
             let n_jobs = jobs.iter().filter(|other| **other == status).count();
@@ -118,7 +118,7 @@ type Part<T> = (&'static Metric, fn(&Model) -> &T);
 fn write_drift(page: &mut Exposition, models: &[Arc<Model>], baselines: &Baselines) {
     let compared = models.iter().flat_map(|model| compare(model, baselines).into_iter().map(move |it| (model, it)));
     let compared: Vec<_> = compared.collect();
-    let stable = || compared.iter().filter_map(|(model, it)| Some((model, it.feature.into_str(), it.stability()?)));
+    let stable = || compared.iter().filter_map(|(model, it)| Some((model, it.feature.into_str(), it.stability?)));
     let mut documents = page.family(&names::DRIFT_DOCUMENTS);
     for (model, it) in &compared {
         documents.sample(&with(model, ("feature", it.feature.into_str())), it.live.n_documents);

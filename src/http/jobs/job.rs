@@ -25,6 +25,8 @@ pub struct Job {
     pub id: String,
     pub dir: PathBuf,
     state: Mutex<JobState>,
+    /// Held while the state is written to the disk, so that states arrive there in their order and are read meanwhile.
+    saving: Mutex<()>,
     /// Bytes of its files.
     pub n_bytes: AtomicU64,
     cancelled: watch::Sender<bool>,
@@ -98,7 +100,8 @@ impl Job {
         if state.status == JobStatus::Running {
             state.status = JobStatus::Queued;
         }
-        Self { id, dir, state: Mutex::new(state), n_bytes: n_bytes.into(), cancelled: watch::Sender::new(false) }
+        let (state, saving, cancelled) = (Mutex::new(state), Mutex::new(()), watch::Sender::new(false));
+        Self { id, dir, state, saving, n_bytes: n_bytes.into(), cancelled }
     }
 
     /// A job whose folder cannot be read. It can be listed and removed.
@@ -117,6 +120,11 @@ impl Job {
 
     pub fn state(&self) -> JobState {
         self.lock().clone()
+    }
+
+    /// A part of the state, without a copy of the whole.
+    pub fn read<T>(&self, read: impl FnOnce(&JobState) -> T) -> T {
+        read(&self.lock())
     }
 
     pub fn request_path(&self) -> PathBuf {
@@ -177,7 +185,7 @@ impl Job {
             Ok(())
         });
         self.remove_content(ended.is_ok() && is_done);
-        self.state().status
+        self.read(|state| state.status)
     }
 
     /// Ends a job that is not finished. One that is stays as it is, and its status is the error.
@@ -192,7 +200,7 @@ impl Job {
             Ok(())
         });
         if cancelled.is_err() {
-            return Err(self.state().status);
+            return Err(self.read(|state| state.status));
         }
         self.cancelled.send_replace(true);
         // The run of one that runs removes it, as soon as nothing writes to it.
@@ -233,10 +241,13 @@ impl Job {
     /// Changes the state, here and on the disk. Where the disk is full, the state is kept here, and the next start runs the job
     /// again.
     fn change(&self, change: impl FnOnce(&mut JobState) -> Result<(), ()>) -> Result<(), ()> {
+        let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
         change(&mut state)?;
+        let changed = state.clone();
+        drop(state);
         if self.dir.join(STATE).exists()
-            && let Err(error) = save(&self.dir, &state)
+            && let Err(error) = save(&self.dir, &changed)
         {
             tracing::error!(job = self.id, %error, "the state of a job cannot be written to the disk");
         }
@@ -335,6 +346,25 @@ mod tests {
         end(&job);
         assert!(!job.request_path().exists());
         assert_eq!(read_state(dir.path()).unwrap().status, JobStatus::Cancelled);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_state_can_be_read_while_it_is_written_to_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = JobState::new(JobStatus::Queued, RequestKind::Text, 1, 0);
+        let job = std::rc::Rc::new(Job::new("a".to_owned(), dir.path().to_owned(), state, 0));
+        job.save().unwrap();
+        let (read, observed_job) = (std::rc::Rc::new(std::cell::RefCell::new(Vec::new())), std::rc::Rc::clone(&job));
+        let seen = std::rc::Rc::clone(&read);
+        let observer = move |synced: Option<&Path>| {
+            if synced.is_some() {
+                seen.borrow_mut().push(observed_job.state.try_lock().ok().map(|state| state.status));
+            }
+        };
+        atomic_file::observed::during(observer, || job.cancel().unwrap());
+        assert!(read.borrow().len() >= 2, "the file and its name");
+        assert!(read.borrow().iter().all(|status| *status == Some(JobStatus::Cancelled)), "{read:?}");
     }
 
     #[test]

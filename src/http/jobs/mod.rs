@@ -100,7 +100,7 @@ pub fn api() -> Router<Arc<App>> {
 /// The job with this id, if the caller may see it.
 fn job_of(store: &JobStore, caller: &Caller, id: &str) -> Result<Arc<Job>, StoreError> {
     let job = store.get(id)?;
-    match caller.may_see(job.state().owner.as_deref()) {
+    match caller.may_see(job.read(|state| state.owner.clone()).as_deref()) {
         true => Ok(job),
         // The same answer as for an id that is not known, so that nobody learns which ids are.
         false => Err(StoreError::unknown(id)),
@@ -135,7 +135,12 @@ fn store_of(app: &App) -> Result<&Arc<JobStore>, Problem> {
 )]
 pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let store = store_of(&app)?;
-    let job = receive(&app, store, request).await?;
+    let job = receive(&app, store, request).await.inspect_err(|problem| {
+        // Not the caller's fault. A job that fails later is logged where it runs.
+        if matches!(problem.code, Code::InsufficientStorage | Code::Internal | Code::Unavailable) {
+            tracing::error!(code = problem.code.as_str(), detail = problem.detail, "a job cannot be kept");
+        }
+    })?;
     let body = JobBody::of(&job, store);
     let location = [(LOCATION, format!("/v1/jobs/{}", body.id))];
     Ok((StatusCode::ACCEPTED, location, Json(body)).into_response())
@@ -148,7 +153,7 @@ pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Res
 pub async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<JobList>, Problem> {
     let store = store_of(&app)?;
     let all = store.all();
-    let jobs = all.iter().rev().filter(|job| caller.may_see(job.state().owner.as_deref()));
+    let jobs = all.iter().rev().filter(|job| caller.may_see(job.read(|state| state.owner.clone()).as_deref()));
     Ok(Json(JobList { jobs: jobs.map(|job| JobBody::of(job, store)).collect() }))
 }
 

@@ -130,7 +130,7 @@ fn count(outcome: &str) {
 /// Answers all documents that are not answered yet.
 async fn answer(app: &Arc<App>, store: &Arc<JobStore>, job: &Arc<Job>) -> Result<Finished, Ended> {
     let limits = job_limits(app);
-    let (path, kind) = (job.request_path(), job.state().kind);
+    let (path, kind) = (job.request_path(), job.read(|state| state.kind));
     let held = match kind {
         RequestKind::Lines => None,
         // All of it is read once, to find its documents.

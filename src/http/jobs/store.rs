@@ -110,9 +110,6 @@ impl From<StoreError> for Problem {
             StoreError::Disk(_) => Code::Internal,
             StoreError::Folder(_) | StoreError::Locked => Code::Unavailable,
         };
-        if !matches!(error, StoreError::Unknown(_) | StoreError::TooMany(_)) {
-            tracing::error!(%error, "a job cannot be kept");
-        }
         Self::new(code, error.to_string())
     }
 }
@@ -148,7 +145,7 @@ impl JobStore {
         let opened = self.lock();
         let mut jobs: Vec<_> = opened.iter().flat_map(|opened| opened.jobs.values().cloned()).collect();
         drop(opened);
-        jobs.sort_by_cached_key(|job| (job.state().created_at, job.id.clone()));
+        jobs.sort_by_cached_key(|job| (job.read(|state| state.created_at), job.id.clone()));
         jobs
     }
 
@@ -160,7 +157,7 @@ impl JobStore {
 
     /// The oldest job that waits.
     pub fn next(&self) -> Option<Arc<Job>> {
-        self.all().into_iter().find(|job| job.state().status == JobStatus::Queued)
+        self.all().into_iter().find(|job| job.read(|state| state.status) == JobStatus::Queued)
     }
 
     /// Stops the job and removes it with its files.
@@ -177,7 +174,8 @@ impl JobStore {
     pub fn remove_expired(&self) {
         let now = seconds_now();
         for job in self.all() {
-            if job.state().finished_at.is_some_and(|at| self.expires_at(at) <= now) && self.remove(&job.id).is_ok() {
+            let finished_at = job.read(|state| state.finished_at);
+            if finished_at.is_some_and(|at| self.expires_at(at) <= now) && self.remove(&job.id).is_ok() {
                 tracing::info!(job = job.id, "a job is removed, since it ended long ago");
             }
         }
@@ -190,7 +188,10 @@ impl JobStore {
 
     /// Bytes of all files.
     pub fn n_bytes(&self) -> u64 {
-        let kept: u64 = self.all().iter().map(|job| job.n_bytes.load(Ordering::Relaxed)).sum();
+        let opened = self.lock();
+        let jobs = opened.iter().flat_map(|opened| opened.jobs.values());
+        let kept: u64 = jobs.map(|job| job.n_bytes.load(Ordering::Relaxed)).sum();
+        drop(opened);
         kept + self.n_incoming.load(Ordering::Relaxed)
     }
 
