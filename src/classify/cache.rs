@@ -49,7 +49,6 @@ impl CacheKey {
             version(Task::Entities),
             options.tasks,
             options.topic_threshold.map(f32::to_bits),
-            options.entity_threshold.to_bits(),
             options.aggregation,
             options.overflow,
             options.text_rules,
@@ -117,7 +116,6 @@ mod tests {
         for other in [
             key("b", &options),
             key("a", &PredictOptions { topic_threshold: Some(0.0), ..options }),
-            key("a", &PredictOptions { entity_threshold: 0.5, ..options }),
             key("a", &PredictOptions { aggregation: Some(AggregationStrategy::First), ..options }),
             key("a", &PredictOptions { overflow: Overflow::Truncate, ..options }),
             key("a", &PredictOptions { text_rules: without_hyphens.into_iter().collect(), ..options }),

@@ -1,4 +1,4 @@
-//! Which entities an answer has: those with the labels that a caller names, and what becomes of words derived from names.
+//! Which entities an answer has: those with the scores and labels that a caller names, and what becomes of words derived from names.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -46,12 +46,17 @@ pub fn chosen<'e>(
     models: &Assignment,
     options: &ClassifyOptions,
 ) -> Cow<'e, [Entity]> {
-    if options.labels.is_none() && options.derived == Derived::Keep {
+    // Here and not where they are decoded, so that metrics and the cache see the same entities whatever a request names.
+    let threshold = options.threshold.entities.unwrap_or(0.0);
+    if options.labels.is_none() && options.derived == Derived::Keep && threshold == 0.0 {
         return Cow::Borrowed(entities);
     }
     let types = Types::of(tags(models));
     let wanted = |label: &str| options.labels.as_ref().is_none_or(|labels| labels.iter().any(|known| known == label));
     let choose = |entity: &Entity| {
+        if entity.score < threshold {
+            return None;
+        }
         let label = types.of_tag(&entity.label);
         let entity = match (types.name_label(label), options.derived) {
             (Some(_), Derived::Drop) => return None,
@@ -110,6 +115,17 @@ fn folded(text: &str, entity: &Entity, label: &str, name: &str) -> Entity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entities_below_the_threshold_are_left_out() {
+        let entity = |score| Entity { label: "LOC".to_owned(), span: ByteSpan::new(0, 3), score };
+        let entities = [entity(0.25), entity(0.5), entity(0.75)];
+        for (threshold, n_left) in [(None, 3), (Some(0.0), 3), (Some(0.5), 2), (Some(1.0), 0)] {
+            let mut options = ClassifyOptions::default();
+            options.threshold.entities = threshold;
+            assert_eq!(chosen("Ulm", &entities, &Assignment::default(), &options).len(), n_left, "{threshold:?}");
+        }
+    }
 
     #[test]
     fn a_label_is_derived_only_where_the_model_has_the_label_of_its_name() {

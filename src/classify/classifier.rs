@@ -192,7 +192,6 @@ impl Classifier {
         PredictOptions {
             tasks: Tasks::BOTH,
             topic_threshold: self.options.threshold.topics,
-            entity_threshold: self.options.threshold.entities.unwrap_or(0.0),
             aggregation: self.options.aggregation,
             overflow: self.options.overflow,
             text_rules: self.options.text_rules,

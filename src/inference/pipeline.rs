@@ -89,8 +89,6 @@ pub struct PredictOptions {
     pub tasks: Tasks,
     /// In 0..=1; replaces the thresholds of the labels.
     pub topic_threshold: Option<f32>,
-    /// In 0..=1; entities below it are left out.
-    pub entity_threshold: f32,
     /// `None`: the model's own.
     pub aggregation: Option<AggregationStrategy>,
     pub overflow: Overflow,
@@ -151,7 +149,6 @@ impl PredictOptions {
         Self {
             tasks: Tasks::BOTH,
             topic_threshold: None,
-            entity_threshold: 0.0,
             aggregation: None,
             overflow: Overflow::Window,
             text_rules: TextRules::default(),
@@ -346,7 +343,8 @@ impl Pipeline {
         let gaps = gaps(text, gap_rules(options.text_rules.or(self.text_rules)));
         let source = Source { text, tokens: &reading.tokens, gaps: &gaps };
         let entities = decode_entities(source, |token| rows.row(token), &head.scheme, strategy);
-        let kept = entities.into_iter().filter(|entity| entity.score >= options.entity_threshold).collect();
+        // Logits that are no numbers make no entity.
+        let kept = entities.into_iter().filter(|entity| entity.score >= 0.0).collect();
         // A composed character may replace white space and a character; the span must not include the white space.
         in_received_text(kept, |span| encoded.to_received(span).trim(encoded.received()))
     }

@@ -318,6 +318,8 @@ async fn a_text_that_comes_again_is_answered_from_the_cache_until_the_model_chan
     assert!(!cached(json!({"text": "Angela Merkel", "aggregation": "max"})).await.0);
     assert!(!cached(json!({"text": "Angela Merkel", "models": {"entities": "lexicon-ner"}})).await.0);
     assert!(cached(json!({"text": "Angela Merkel", "offset_unit": "byte", "top_k": 1})).await.0);
+    let (is_cached, strict) = cached(json!({"text": "Angela Merkel", "threshold": {"entities": 1.0}})).await;
+    assert!(is_cached && strict["entities"] == json!([]) && first.1["entities"] != json!([]), "{strict}");
 }
 
 #[tokio::test]
