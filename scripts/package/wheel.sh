@@ -26,7 +26,7 @@ mkdir -p "$work/ressort.data/data"
 # Licences are in the wheel's own folder. ONNX Runtime comes with its own wheel.
 cp -r "$stage/share" "$work/ressort.data/data/"
 rm -rf "$work/ressort.data/data/share/doc"
-cp README.md LICENSE-MIT LICENSE-APACHE "$work"
+cp "$stage/share/doc/ressort/ressort.cdx.json" README.md LICENSE-MIT LICENSE-APACHE "$work"
 sed -e "s/@VERSION@/$version/" -e "s/@ONNXRUNTIME@/$onnxruntime/" -e "s,@ROOT@,$PWD," scripts/package/wheel.toml > "$work/pyproject.toml"
 cd "$work"
 CARGO=$OLDPWD/scripts/package/prebuilt.py RESSORT_PROGRAM=$stage/bin/ressort "$venv/bin/maturin" build --release --offline --quiet --out "$out"
