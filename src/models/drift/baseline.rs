@@ -114,3 +114,23 @@ impl ModelBaseline {
         self.features.iter().map(sample).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bin_may_be_empty_and_must_be_a_number_of_documents() {
+        let samples = |weight: f64| {
+            let bins = [("Sport".to_owned(), weight)].into();
+            let sample = BaselineSample { documents: 3, bins };
+            let features = [("topics".to_owned(), sample)].into();
+            ModelBaseline { name: "m".to_owned(), version: "1".to_owned(), features }.samples()
+        };
+        assert_eq!(samples(0.0).unwrap()[&Feature::Topics].bins["Sport"], 0.0);
+        assert_eq!(samples(2.5).unwrap()[&Feature::Topics].n_documents, 3);
+        for weight in [-0.5, f64::NAN, f64::INFINITY] {
+            assert!(samples(weight).unwrap_err().contains("topics"), "{weight}");
+        }
+    }
+}

@@ -352,3 +352,27 @@ fn passthrough_fields(batch: &RecordBatch, layout: &Layout) -> Result<Vec<Fields
     let object = |line: &[u8]| super::jsonl::object_fields(line).map_err(ReadError::from);
     lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(object).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::StringArray;
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_read_in_batches_of_bounded_memory() {
+        let size = |n_rows: usize, n_bytes: usize, max_row_bytes: usize| {
+            let values = (0..n_rows).map(|row| format!("{row}{}", "x".repeat(n_bytes)));
+            let texts: ArrayRef = Arc::new(values.map(Some).collect::<StringArray>());
+            let batch = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+            let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            batch_size(&writer.close().unwrap(), max_row_bytes)
+        };
+        assert_eq!(size(3, 10, 1000).unwrap(), 1024);
+        let n_rows = size(5, 1 << 20, 1 << 20).unwrap();
+        assert!((60..=64).contains(&n_rows), "{n_rows} rows of 1 MiB in 64 MiB");
+        assert!(matches!(size(2, 9000, 1000), Err(ReadError::LargeValues { max_row_bytes: 1000, .. })));
+    }
+}
