@@ -50,6 +50,26 @@ async fn a_worker_without_a_stream_makes_one_when_the_session_for_all_cores_is_g
 }
 
 #[tokio::test]
+async fn without_any_worker_left_windows_are_refused() {
+    let settings =
+        SchedulerSettings { max_queued_windows: 100, limits: BatchLimits::ALONE, padding: Padding::default() };
+    let streams: Vec<Box<dyn Run>> = vec![Box::new(Numbered(1.0))];
+    let sessions = Sessions { streams, all_cores: None, make_stream: Arc::new(|| Err(failed())) };
+    let scheduler = Scheduler::start(settings, sessions).unwrap();
+    assert!(scheduler.is_alive());
+    let run = |id| scheduler.run(vec![window(id)], request_context(Admission::Try));
+    assert!(run(13).await.is_err());
+    let gone = async {
+        while scheduler.is_alive() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap();
+    assert_eq!(scheduler.n_streams(), 0);
+    assert!(matches!(run(1).await, Err(ScheduleError::NoWorker)));
+}
+
+#[tokio::test]
 async fn windows_share_runs_from_the_moment_that_the_limits_allow_it() {
     let sizes = Arc::new(Mutex::new(Vec::new()));
     let (release, wait) = std::sync::mpsc::channel::<()>();
