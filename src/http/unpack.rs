@@ -53,6 +53,9 @@ struct Packed {
     is_whole: bool,
 }
 
+/// 8 MB, the most that RFC 9659 allows for HTTP. The memory of a decoder grows with it.
+const MAX_ZSTD_WINDOW: u32 = 23;
+
 const MAX_IN: usize = 64 * 1024;
 const MAX_OUT: usize = 1024 * 1024;
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -115,7 +118,11 @@ impl Unpacking {
             Coding::Gzip => Decoder::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(packed))),
             Coding::Brotli => Decoder::Brotli(Box::new(brotli::Decompressor::new(packed, BUFFER_BYTES))),
             Coding::Zstd => {
-                Decoder::Zstd(Box::new(zstd::Decoder::with_buffer(packed).map_err(|error| damaged(coding, &error))?))
+                let decoder = zstd::Decoder::with_buffer(packed).and_then(|mut decoder| {
+                    decoder.window_log_max(MAX_ZSTD_WINDOW)?;
+                    Ok(decoder)
+                });
+                Decoder::Zstd(Box::new(decoder.map_err(|error| damaged(coding, &error))?))
             }
         };
         Ok(Self { coding, decoder, bytes: Vec::new(), max, is_done: false })
@@ -289,6 +296,19 @@ mod tests {
             cut.push(None);
             assert_eq!(cut.step().unwrap_err().code, Code::InvalidJson, "{coding:?}");
         }
+    }
+
+    #[test]
+    fn zstd_with_a_window_larger_than_http_allows_is_refused() {
+        let with_window = |log| {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+            encoder.window_log(log).unwrap();
+            encoder.write_all(&[b'x'; 100_000]).unwrap();
+            unpack(Coding::Zstd, encoder.finish().unwrap())
+        };
+        assert_eq!(with_window(23).unwrap().0.len(), 100_000);
+        let problem = with_window(24).unwrap_err();
+        assert!(problem.detail.contains("too much memory"), "{}", problem.detail);
     }
 
     /// The content and the number of steps.
