@@ -142,6 +142,8 @@ impl JobStore {
 
     /// All jobs, the oldest first; none where the folder cannot be used.
     pub fn all(&self) -> Vec<Arc<Job>> {
+        // Right after a start they may not have been found yet; why the folder cannot be used is logged at the start.
+        let _ = self.open_existing();
         let opened = self.lock();
         let mut jobs: Vec<_> = opened.iter().flat_map(|opened| opened.jobs.values().cloned()).collect();
         drop(opened);
@@ -151,6 +153,7 @@ impl JobStore {
 
     pub fn get(&self, id: &str) -> Result<Arc<Job>, StoreError> {
         // A server that has had no job needs no folder to know that.
+        self.open_existing()?;
         let found = self.lock().as_ref().and_then(|opened| opened.jobs.get(id).cloned());
         found.ok_or_else(|| StoreError::unknown(id))
     }
@@ -297,4 +300,23 @@ fn create_private_dir(dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_of_an_earlier_process_is_known_from_the_first_request_on() {
+        const ID: &str = "0123456789abcdef0123456789abcdef";
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(ID)).unwrap();
+        std::fs::write(folder.path().join(ID).join("job.json"), "not whole").unwrap();
+        let after_a_start = || JobStore::new(folder.path().to_owned(), JobLimits::default());
+        assert_eq!(after_a_start().get(ID).unwrap().id, ID);
+        assert_eq!(after_a_start().all().len(), 1);
+        let none = JobStore::new(folder.path().join("none"), JobLimits::default());
+        assert!(matches!(none.get(ID), Err(StoreError::Unknown(_))));
+        assert!(!folder.path().join("none").exists());
+    }
 }
