@@ -94,6 +94,56 @@ fn namesakes_stay_apart_and_their_surname_alone_is_ambiguous() {
 }
 
 #[test]
+fn a_longer_name_makes_no_one_person_of_two() {
+    check(
+        "[Lisa Koch](PER), [Marie Koch](PER), [Lisa Marie Koch](PER)",
+        &["Lisa Koch: Lisa Koch", "Marie Koch: Marie Koch", "Lisa Marie Koch: Lisa Marie Koch"],
+    );
+    check(
+        "[Karl Heinz Schmidt](PER), [Heinz Schmidt](PER), [Karl Schmidt](PER)",
+        &["Karl Heinz Schmidt: Karl Heinz Schmidt", "Heinz Schmidt: Heinz Schmidt", "Karl Schmidt: Karl Schmidt"],
+    );
+    check(
+        "[Angela Dorothea Merkel](PER), [A. Merkel](PER), [Angela Merkel](PER)",
+        &["Angela Dorothea Merkel: Angela Dorothea Merkel, A. Merkel, Angela Merkel"],
+    );
+    check(
+        "[Ursula Gertrud von der Leyen](PER), [Ursula von der Leyen](PER), [von der Leyen](PER)",
+        &["Ursula Gertrud von der Leyen: Ursula Gertrud von der Leyen, Ursula von der Leyen, von der Leyen"],
+    );
+}
+
+#[test]
+fn second_first_names_and_initials_that_differ_are_of_two_persons() {
+    check(
+        "[George W. Bush](PER), [George H. W. Bush](PER), [George Bush](PER)",
+        &[
+            "George W. Bush: George W. Bush",
+            "George H. W. Bush: George H. W. Bush",
+            "George Bush: George Bush ? George W. Bush, George H. W. Bush",
+        ],
+    );
+    check(
+        "[J. S. Bach](PER), [Johann Sebastian Bach](PER)",
+        &["Johann Sebastian Bach: J. S. Bach, Johann Sebastian Bach"],
+    );
+}
+
+#[test]
+fn another_team_of_a_club_is_another_organisation() {
+    check(
+        "[FC Bayern München](ORG), [FC Bayern München II](ORG), [FC Bayern](ORG), [Hertha BSC](ORG), [Hertha BSC U19](ORG)",
+        &[
+            "FC Bayern München: FC Bayern München, FC Bayern",
+            "FC Bayern München II: FC Bayern München II",
+            "Hertha BSC: Hertha BSC",
+            "Hertha BSC U19: Hertha BSC U19",
+        ],
+    );
+    check("[Schalke 04](ORG), [Schalke](ORG)", &["Schalke 04: Schalke 04, Schalke"]);
+}
+
+#[test]
 fn a_genitive_is_the_nominative_only_where_the_text_has_it() {
     check("[SPD](ORG) und [SPDs](ORG)", &["SPD: SPD, SPDs"]);
     check("[Grass](PER), [Grass'](PER), [Grass’](PER)", &["Grass: Grass, Grass', Grass’"]);

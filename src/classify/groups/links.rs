@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::names::{initials, is_form_of, nominative, stemmed};
+use super::names::{initials, is_short_person, is_team_number, nominative, stemmed};
 use crate::classify::derived::is_abbreviation;
 use crate::classify::kinds::Kind;
 
@@ -106,9 +106,19 @@ fn link_persons(names: &[Known], distinct: &[usize], links: &mut Links) {
         by_first.entry(&words[0]).or_default().push(id);
     }
     for namesakes in by_last.values().filter(|namesakes| namesakes.len() <= MAX_NAMESAKES) {
+        let is_short = |short: usize, long: usize| is_short_person(&names[short].words, &names[long].words);
+        // `Lisa Koch` and `Marie Koch` are two persons, so that `Lisa Marie Koch` may be either.
+        let is_of_two = |(index, &long): (usize, &usize)| {
+            let shorter: Vec<usize> = namesakes[index + 1..].iter().copied().filter(|id| is_short(*id, long)).collect();
+            let differ =
+                |(index, &a): (usize, &usize)| shorter[index + 1..].iter().any(|&b| !is_short(a, b) && !is_short(b, a));
+            shorter.iter().enumerate().any(differ)
+        };
+        let of_two: Vec<bool> = namesakes.iter().enumerate().map(is_of_two).collect();
         for (index, &short) in namesakes.iter().enumerate() {
-            let longer = namesakes[..index].iter().filter(|long| is_form_of(&names[short].words, &names[**long].words));
-            let longer: Vec<usize> = longer.copied().collect();
+            let longer =
+                namesakes[..index].iter().zip(&of_two).filter(|(long, of_two)| !**of_two && is_short(short, **long));
+            let longer: Vec<usize> = longer.map(|(long, _)| *long).collect();
             links.join_only(short, longer);
         }
     }
@@ -156,7 +166,8 @@ fn link_parts(kind: Option<Kind>, names: &[Known], distinct: &[usize], links: &m
 fn parts(kind: Option<Kind>, words: &[String]) -> Vec<&[String]> {
     const BEFORE_A_RIVER: [&str; 12] = ["am", "an", "a", "im", "in", "i", "ob", "bei", "vor", "auf", "(", "/"];
     const BETWEEN_NAMES: [&str; 4] = ["/", "&", "und", "+"];
-    let cuts = 1..words.len();
+    // `Hertha BSC II` is another team than `Hertha BSC`, and `Schalke 04` is `Schalke`.
+    let cuts = (1..words.len()).filter(|cut| !words[*cut..].iter().any(|word| is_team_number(word)));
     match kind {
         Some(Kind::Place) => {
             let cuts = cuts.filter(|cut| BEFORE_A_RIVER.contains(&words[*cut].as_str()));

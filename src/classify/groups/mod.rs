@@ -141,7 +141,7 @@ fn collect(
     groups
 }
 
-/// The name with the most words, then without inflection, then no abbreviation or the longest one, then the most frequent, then
+/// The name with the most words, then with the fewest initials, then without inflection, then no abbreviation or the longest one, then the most frequent, then
 /// the first.
 fn fullest(members: impl Iterator<Item = usize>, known: &[Known]) -> String {
     let mut counts: Vec<(usize, usize)> = Vec::new();
@@ -157,7 +157,8 @@ fn fullest(members: impl Iterator<Item = usize>, known: &[Known]) -> String {
         let is_abbreviated =
             !name.shown.contains(' ') && name.shown.chars().filter(|char| char.is_uppercase()).count() > 1;
         let letters = if is_abbreviated { n_letters } else { usize::MAX };
-        (name.words.len(), name.n_inflected == 0, letters, *count)
+        let n_initials = name.words.iter().filter(|word| word.chars().count() == 1).count();
+        (name.words.len(), std::cmp::Reverse(n_initials), name.n_inflected == 0, letters, *count)
     };
     // The maximum is the last of equals, so the names are taken in reverse.
     let Some((best, _)) = counts.iter().rev().max_by_key(|name| rank(name)) else { return String::new() };

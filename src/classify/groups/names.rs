@@ -205,13 +205,40 @@ pub fn nominative<'w>(word: &'w str, last_words: &HashSet<&str>) -> &'w str {
     genitive().or_else(plural).unwrap_or(word)
 }
 
-/// Whether `short` is `long` with words left out or written as initials: `A. Merkel`, `Joe Biden` of `Joe Robinette Biden`.
-pub fn is_form_of(short: &[String], long: &[String]) -> bool {
+/// Whether a person's name `short` is `long` with words left out or written as initials: `A. Merkel`, `Joe Biden` of `Joe Robinette
+/// Biden`. Where both have a second first name, it is the same: `George W. Bush` is not `George H. W. Bush`.
+pub fn is_short_person(short: &[String], long: &[String]) -> bool {
     let mut rest = long.iter();
-    let is_same = |a: &str, b: &str| {
-        a == b || (a.chars().count() == 1 && b.starts_with(a)) || (b.chars().count() == 1 && a.starts_with(b))
+    let is_form = short.iter().all(|word| rest.any(|other| is_same_or_initial(word, other)));
+    let agree = match (second_first_name(short), second_first_name(long)) {
+        (Some(short), Some(long)) => is_same_or_initial(short, long),
+        _ => true,
     };
-    short.iter().all(|word| rest.any(|other| is_same(word, other)))
+    is_form && agree
+}
+
+fn is_same_or_initial(a: &str, b: &str) -> bool {
+    a == b || (a.chars().count() == 1 && b.starts_with(a)) || (b.chars().count() == 1 && a.starts_with(b))
+}
+
+/// The first word between the first and the last one that belongs to the first names.
+fn second_first_name(words: &[String]) -> Option<&str> {
+    const PARTICLES: [&str; 20] = [
+        "von", "vom", "zu", "zum", "zur", "und", "der", "den", "dem", "de", "del", "della", "di", "da", "dos", "van",
+        "ten", "ter", "al", "el",
+    ];
+    let is_particle = |word: &&String| PARTICLES.contains(&word.as_str());
+    let inner = words.get(1..words.len().saturating_sub(1))?;
+    // `von der Leyen` has no first name.
+    let has_first_name = words.first().is_some_and(|first| !is_particle(&first));
+    inner.iter().find(|word| !is_particle(word)).filter(|_| has_first_name).map(String::as_str)
+}
+
+/// Whether a word of a club's name says which of its teams is meant: `II`, `2`, `U19`.
+pub fn is_team_number(word: &str) -> bool {
+    const NUMBERS: [&str; 6] = ["ii", "iii", "iv", "2", "3", "4"];
+    let of_age = |word: &str| word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_digit());
+    NUMBERS.contains(&word) || word.strip_prefix('u').is_some_and(|age| of_age(age.trim_start_matches('-')))
 }
 
 /// Whether the letters of `short` are found in the name, the first of them at its start: `BVerfG` in `Bundesverfassungsgericht`.
