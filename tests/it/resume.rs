@@ -174,6 +174,38 @@ fn more_errors_than_allowed_stop_the_run_and_a_higher_limit_goes_on() {
 }
 
 #[test]
+fn a_stopped_run_goes_on_with_rows_of_every_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = |row: usize| if row % 10 == 9 { String::new() } else { format!("{} {row}", TEXTS[row % TEXTS.len()]) };
+    let (mut csv, mut tsv) = ("id,text\n".to_owned(), "id\ttext\n".to_owned());
+    std::fs::create_dir(dir.path().join("texts")).unwrap();
+    for row in 0..80 {
+        let text = text(row);
+        csv += &format!("{row},\"{}\"\n", text.replace('"', "\"\""));
+        tsv += &format!("{row}\t\"{}\"\n", text.replace('"', "\"\""));
+        std::fs::write(dir.path().join(format!("texts/{row:02}.txt")), text).unwrap();
+    }
+    std::fs::write(dir.path().join("in.csv"), csv).unwrap();
+    std::fs::write(dir.path().join("in.tsv"), tsv).unwrap();
+    for input in ["in.csv", "in.tsv", "texts"] {
+        let run = |output: &str, max_errors: &str| {
+            run(&dir, &[input], output, &["--look-ahead", "8", "--max-errors", max_errors])
+        };
+        assert_eq!(run("whole.jsonl", "8").0, 3, "{input}");
+        assert_eq!(run("out.jsonl", "3").0, 1, "{input}");
+        let n_done = n_done(&dir.path().join("out.jsonl.parts"));
+        assert!((20..80).contains(&n_done), "{input}: {n_done} rows count");
+        let (code, message) = run("out.jsonl", "8");
+        assert_eq!(code, 3, "{input}: {message}");
+        let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+        assert!(read("whole.jsonl") == read("out.jsonl"), "{input}");
+        for name in ["whole.jsonl", "out.jsonl", "whole.jsonl.errors.jsonl", "out.jsonl.errors.jsonl"] {
+            std::fs::remove_file(dir.path().join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
 fn an_output_that_is_there_is_kept_unless_it_is_to_give_way() {
     let dir = tempfile::tempdir().unwrap();
     write_rows(&dir);
