@@ -6,6 +6,7 @@ python3 scripts/package/sbom.py LIST ROOT LIBRARY > sbom.cdx.json
 import hashlib
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,9 +15,17 @@ def main(listed: Path, root: Path, library: Path) -> None:
     text = listed.read_text(encoding="utf-8").replace(root.resolve().as_uri(), "file:///ressort")
     sbom = json.loads(text)
     sbom.pop("serialNumber", None)
-    sbom["components"] += [onnxruntime(root, library), *(model(folder) for folder in sorted(root.glob("models/*")))]
+    sbom["components"] += [onnxruntime(root, library), *(model(folder) for folder in packaged_models(root))]
     json.dump(sbom, sys.stdout, indent=1, sort_keys=True, ensure_ascii=False)
     print()
+
+
+def packaged_models(root: Path) -> list[Path]:
+    """The models that are committed, as in the packages; a user's own models and jobs lie in the same folder."""
+    listed = subprocess.run(
+        ["git", "ls-files", "models/*/model.onnx"], cwd=root, capture_output=True, text=True, check=True
+    )
+    return sorted(root / Path(line).parent for line in listed.stdout.splitlines())
 
 
 def onnxruntime(root: Path, library: Path) -> dict[str, object]:
