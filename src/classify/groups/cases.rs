@@ -140,6 +140,10 @@ fn another_team_of_a_club_is_another_organisation() {
             "Hertha BSC U19: Hertha BSC U19",
         ],
     );
+    check(
+        "[FC Bayern München II](ORG), [Bayern München II](ORG)",
+        &["FC Bayern München II: FC Bayern München II, Bayern München II"],
+    );
     check("[Schalke 04](ORG), [Schalke](ORG)", &["Schalke 04: Schalke 04, Schalke"]);
 }
 

@@ -106,19 +106,22 @@ fn link_persons(names: &[Known], distinct: &[usize], links: &mut Links) {
         by_first.entry(&words[0]).or_default().push(id);
     }
     for namesakes in by_last.values().filter(|namesakes| namesakes.len() <= MAX_NAMESAKES) {
-        let is_short = |short: usize, long: usize| is_short_person(&names[short].words, &names[long].words);
-        // `Lisa Koch` and `Marie Koch` are two persons, so that `Lisa Marie Koch` may be either.
-        let is_of_two = |(index, &long): (usize, &usize)| {
-            let shorter: Vec<usize> = namesakes[index + 1..].iter().copied().filter(|id| is_short(*id, long)).collect();
-            let differ =
-                |(index, &a): (usize, &usize)| shorter[index + 1..].iter().any(|&b| !is_short(a, b) && !is_short(b, a));
-            shorter.iter().enumerate().any(differ)
+        let is_short_of = |long: &usize| -> Vec<bool> {
+            namesakes.iter().map(|short| is_short_person(&names[*short].words, &names[*long].words)).collect()
         };
-        let of_two: Vec<bool> = namesakes.iter().enumerate().map(is_of_two).collect();
+        let shorter: Vec<Vec<bool>> = namesakes.iter().map(is_short_of).collect();
+        // `Lisa Koch` and `Marie Koch` are two persons, so that `Lisa Marie Koch` may be either.
+        let is_of_two = |long: usize| {
+            let short: Vec<usize> = (long + 1..namesakes.len()).filter(|short| shorter[long][*short]).collect();
+            let differs =
+                |(index, &a): (usize, &usize)| short[index + 1..].iter().any(|&b| !shorter[b][a] && !shorter[a][b]);
+            short.iter().enumerate().any(differs)
+        };
+        let of_one: Vec<usize> = (0..namesakes.len()).filter(|long| !is_of_two(*long)).collect();
         for (index, &short) in namesakes.iter().enumerate() {
             let longer =
-                namesakes[..index].iter().zip(&of_two).filter(|(long, of_two)| !**of_two && is_short(short, **long));
-            let longer: Vec<usize> = longer.map(|(long, _)| *long).collect();
+                of_one.iter().filter(|long| **long < index && shorter[**long][index]).map(|long| namesakes[*long]);
+            let longer: Vec<usize> = longer.collect();
             links.join_only(short, longer);
         }
     }
@@ -166,14 +169,18 @@ fn link_parts(kind: Option<Kind>, names: &[Known], distinct: &[usize], links: &m
 fn parts(kind: Option<Kind>, words: &[String]) -> Vec<&[String]> {
     const BEFORE_A_RIVER: [&str; 12] = ["am", "an", "a", "im", "in", "i", "ob", "bei", "vor", "auf", "(", "/"];
     const BETWEEN_NAMES: [&str; 4] = ["/", "&", "und", "+"];
-    // `Hertha BSC II` is another team than `Hertha BSC`, and `Schalke 04` is `Schalke`.
-    let cuts = (1..words.len()).filter(|cut| !words[*cut..].iter().any(|word| is_team_number(word)));
+    let cuts = 1..words.len();
     match kind {
         Some(Kind::Place) => {
             let cuts = cuts.filter(|cut| BEFORE_A_RIVER.contains(&words[*cut].as_str()));
             cuts.map(|cut| &words[..cut]).collect()
         }
         _ if words.iter().any(|word| BETWEEN_NAMES.contains(&word.as_str())) => Vec::new(),
-        _ => cuts.flat_map(|cut| [&words[..cut], &words[cut..]]).collect(),
+        _ => {
+            // `Hertha BSC II` is another team than `Hertha BSC`, and `Schalke 04` is `Schalke`.
+            let start =
+                |cut: usize| Some(&words[..cut]).filter(|_| !words[cut..].iter().any(|word| is_team_number(word)));
+            cuts.flat_map(|cut| start(cut).into_iter().chain([&words[cut..]])).collect()
+        }
     }
 }

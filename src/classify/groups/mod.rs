@@ -141,8 +141,8 @@ fn collect(
     groups
 }
 
-/// The name with the most words, then with the fewest initials, then without inflection, then no abbreviation or the longest one, then the most frequent, then
-/// the first.
+/// The name with the most words, then with the fewest initials, then without inflection, then no abbreviation or the longest
+/// one, then the most frequent, then the first.
 fn fullest(members: impl Iterator<Item = usize>, known: &[Known]) -> String {
     let mut counts: Vec<(usize, usize)> = Vec::new();
     for name in members {
