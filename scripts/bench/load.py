@@ -61,6 +61,7 @@ async def at_rate(rate: float, seconds: float, start: Callable[[int], Coroutine[
     started, number = time.perf_counter(), 0
     async with asyncio.TaskGroup() as running:
         while (due := number / rate) < seconds:
+            # Requests start at fixed times, however long earlier ones take: else a slow server would get fewer of them.
             await asyncio.sleep(max(started + due - time.perf_counter(), 0))
             running.create_task(start(number))
             number += 1

@@ -63,7 +63,8 @@ impl CacheKey {
 
 /// Approximate bytes of a prediction with its entry in the cache.
 fn size(prediction: &Prediction) -> u32 {
-    // As a test measures them, with what the allocator adds: the key, its place in the table and in two queues, and the prediction without its contents.
+    // The key, its entries in the table and in two queues, the prediction without its contents, and what the allocator adds.
+    // A test compares the weights with the memory that is held.
     const ENTRY: usize = 360 + size_of::<Prediction>();
     let topics = prediction.topics.as_ref().map_or(0, |topics| size_of_val(topics.as_slice()));
     let entities =

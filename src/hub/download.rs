@@ -148,6 +148,7 @@ impl<'d> Download<'d> {
                 return Err(HubError::Cut { path: file.path.clone(), message: failure });
             }
             if length < file.n_bytes {
+                // A hub or network that just failed needs time to recover: 0.2 s, then twice as long after each failure.
                 std::thread::sleep(FIRST_WAIT * 2_u32.pow(n_failed - 1));
             }
         }
@@ -163,7 +164,7 @@ impl<'d> Download<'d> {
             Err(Refusal::NoSuchRange) => return Ok((length, "the hub has fewer bytes than it says".to_owned())),
         };
         if content.start != length {
-            // Some servers send the whole file whatever part is asked for.
+            // Some servers ignore the range and send the whole file.
             out.set_len(0)?;
             length = 0;
             if content.start > 0 {

@@ -38,7 +38,7 @@ pub struct Position {
 /// The field of the checksum, which is that of all other fields.
 const CHECKSUM: &str = "checksum";
 
-/// The checkpoint in the folder `dir`; `None` where there is none. It may only speak of files that a run writes itself, since
+/// The checkpoint in the folder `dir`; `None` where there is none. It may name only files that a run writes itself, since
 /// they are cut and moved.
 pub fn read_checkpoint<C: DeserializeOwned>(dir: &Path) -> Result<Option<Checkpoint<C>>, PartsError> {
     if !is_there(dir)? {

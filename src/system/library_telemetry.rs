@@ -5,7 +5,7 @@
 //! the client from starting.
 #![allow(unsafe_code, reason = "docs/architecture.md explains it")]
 
-/// Sets `ORT_DISABLE_TELEMETRY`, whatever it was. To be called first in `main`, before there is another thread.
+/// Sets `ORT_DISABLE_TELEMETRY`, and overrides a value that is set. Call it first in `main`, before there is another thread.
 pub fn disable_library_telemetry() {
     // SAFETY: there is no other thread that could read the environment meanwhile.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };

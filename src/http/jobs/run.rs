@@ -63,7 +63,7 @@ pub async fn run_jobs(app: Arc<App>) {
     let mut was_opened = true;
     loop {
         let keeping = Arc::clone(&store);
-        // A folder that cannot be used stops no server: each new job is answered with the error. Another process may give it free.
+        // A folder that cannot be used stops no server: each new job is answered with the error. Another process may release it later.
         let opened = tokio::task::spawn_blocking(move || {
             let opened = keeping.open_existing();
             keeping.remove_expired();

@@ -22,7 +22,7 @@ pub struct State {
     pub is_bare: bool,
     /// How many bytes the next answers with a large file have, before the connection is closed.
     pub cuts: Vec<usize>,
-    /// Sends the whole of a file whatever part is asked for.
+    /// Ignores ranges, and sends whole files.
     pub ignores_ranges: bool,
     /// Changes the last byte of large files.
     pub damages: bool,
