@@ -11,7 +11,7 @@ Examples:
   ressort serve --model news=/srv/models/news --model ressort --topics news --entities ressort
   ressort serve --host 0.0.0.0 --api-key SECRET --admin-key-file /etc/ressort/admin.key
 
-Signals: SIGHUP loads the model folders that changed, SIGTERM ends the server after the requests under way";
+Signals: SIGHUP reads configuration, certificate, baselines and changed model folders again; SIGTERM ends the server after the requests under way";
 
 pub const SCORE: &str = "\
 Examples:

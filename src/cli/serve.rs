@@ -2,9 +2,9 @@
 
 mod access;
 mod args;
+mod baselines;
 mod reload;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ use ressort::classify::samples::SampleFile;
 use ressort::http::{App, KeyRing, Tls, cors_layer, serve};
 use ressort::manifest::task::Task;
 use ressort::models::active_file::PersistedState;
-use ressort::models::drift::baseline::{Baselines, ModelBaseline};
 use ressort::models::registry::{Registry, RegistryError, StartingModel};
 use ressort::system::budget::MemoryBudget;
 use ressort::system::live::Live;
@@ -26,6 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::config::misspelt_variables;
 use access::{admin_access, key_ring};
 pub use args::ServeArgs;
+use baselines::NamedBaselines;
 use reload::Running;
 
 /// How often the files of the certificate are looked at.
@@ -64,7 +64,9 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     (app.models_dir, app.other_models_dirs) = (Some(folders.main), folders.others);
     let samples = args.shadow_samples.clone().map(SampleFile::start).transpose()?;
     app.shadow_samples = samples.map(Arc::new);
-    app.baselines = read_baselines(&args.drift_baselines, &app.registry)?;
+    let baselines = NamedBaselines::read(&args.drift_baselines)?;
+    baselines.warn_of_unused(&app.registry);
+    app.baselines.store(Arc::new(baselines.into_one()));
     app.metrics = Some(metrics.clone());
     warn_of_surprises(args, &app);
     println!("{}", printable(&listening_line(&listener, &app)?));
@@ -160,20 +162,6 @@ async fn remember_previous(app: Arc<App>, previous: PersistedState) {
 /// The message of an error and its causes.
 fn chain(error: impl Into<anyhow::Error>) -> String {
     format!("{:#}", error.into())
-}
-
-/// The baselines of all files. One that is of no loaded model is mentioned: it may be of one that is loaded later.
-fn read_baselines(files: &[PathBuf], registry: &Registry) -> anyhow::Result<Baselines> {
-    let mut baselines = Baselines::default();
-    for file in files {
-        let read = Baselines::read(file)?;
-        let fits = |version: &str| registry.models().iter().any(|model| model.version == version);
-        for ModelBaseline { name, version, .. } in read.models.iter().filter(|baseline| !fits(&baseline.version)) {
-            tracing::warn!(file = %file.display(), model = name, version, "no loaded model has the version of this baseline");
-        }
-        baselines.models.extend(read.models);
-    }
-    Ok(baselines)
 }
 
 fn warn_of_surprises(args: &ServeArgs, app: &App) {

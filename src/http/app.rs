@@ -53,7 +53,7 @@ pub struct App {
     /// The file for texts on which live models and candidate disagree; `None`: no text is kept.
     pub shadow_samples: Option<Arc<SampleFile>>,
     /// What is normal for models, by their version, where the operator says so.
-    pub baselines: Baselines,
+    pub baselines: ArcSwap<Baselines>,
     /// When set, `/metrics` is served.
     pub metrics: Option<PrometheusHandle>,
     /// True once the server accepts no more requests; `/health/ready` then reports it.
@@ -78,7 +78,7 @@ impl App {
             other_models_dirs: Vec::new(),
             shadow: ArcSwapOption::empty(),
             shadow_samples: None,
-            baselines: Baselines::default(),
+            baselines: ArcSwap::default(),
             metrics: None,
             draining: watch::Sender::new(false),
             cutoff: watch::Sender::new(false),

@@ -89,12 +89,12 @@ impl Compared {
     responses((status = 200, description = "The comparison of each model", body = DriftReport), KeyProblems)
 )]
 pub async fn drift(State(app): State<Arc<App>>) -> Json<DriftReport> {
-    let models = app.registry.models();
+    let (models, baselines) = (app.registry.models(), app.baselines.load());
     Json(DriftReport {
         window_hours: WINDOW.as_secs() / 3600,
         min_documents: MIN_DOCUMENTS,
         thresholds: Thresholds { moderate: MODERATE, shifted: SHIFTED },
-        models: models.iter().map(|model| ModelDrift::of(model, &app.baselines)).collect(),
+        models: models.iter().map(|model| ModelDrift::of(model, &baselines)).collect(),
     })
 }
 
@@ -118,14 +118,14 @@ pub fn compare(model: &Model, baselines: &Baselines) -> Vec<Compared> {
     let features: BTreeSet<Feature> = live.keys().chain(baseline.iter().flat_map(|it| it.keys())).copied().collect();
     let compared = |feature: Feature| {
         let of = |samples: &Samples| samples.get(&feature).cloned().unwrap_or_default();
-        Compared::new(feature, of(&live), baseline.as_ref().map(of))
+        Compared::new(feature, of(&live), baseline.as_deref().map(of))
     };
     features.into_iter().map(compared).collect()
 }
 
 /// The baseline that the operator named for this version, else that of the model's folder.
-fn baseline_of(model: &Model, baselines: &Baselines) -> Option<Samples> {
-    baselines.of_version(&model.version).or_else(|| model.baseline.clone())
+fn baseline_of(model: &Model, baselines: &Baselines) -> Option<Arc<Samples>> {
+    baselines.of_version(&model.version).map(Arc::new).or_else(|| model.baseline())
 }
 
 impl ModelDrift {

@@ -39,7 +39,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
     write_service(&mut page, &app);
     let models = app.registry.models();
     write_models(&mut page, &models);
-    write_drift(&mut page, &models, &app.baselines);
+    write_drift(&mut page, &models, &app.baselines.load());
     write_process(&mut page);
     ([(CONTENT_TYPE, TEXT_FORMAT)], handle.render() + &page.into_text()).into_response()
 }

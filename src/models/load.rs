@@ -4,6 +4,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
+
 use crate::inference::arithmetic::ModelArithmetic;
 use crate::inference::batch::BatchLimits;
 use crate::inference::pipeline::{Pipeline, PredictError, PredictOptions, Prediction};
@@ -38,7 +40,7 @@ pub struct Model {
     pub pipeline: Arc<Pipeline>,
     pub traffic: Traffic,
     /// What is normal, where the folder says so.
-    pub baseline: Option<Samples>,
+    baseline: ArcSwapOption<Samples>,
     /// What is special about its scores.
     scores_notes: Vec<String>,
     /// Set once all sessions are open.
@@ -136,12 +138,26 @@ impl Model {
             placement,
             arithmetic: opened.arithmetic,
             traffic: Traffic::of(&pipeline),
-            baseline,
+            baseline: ArcSwapOption::from_pointee(baseline),
             pipeline: Arc::new(pipeline),
             scores_notes,
             complete: OnceLock::new(),
         };
         Ok((model, remaining))
+    }
+
+    /// What is normal for this version, where its folder says so.
+    pub fn baseline(&self) -> Option<Arc<Samples>> {
+        self.baseline.load_full()
+    }
+
+    /// Reads the baseline in the folder again, which must still hold this version. One that cannot be read leaves the old one in
+    /// use; without a file there is none.
+    pub async fn reload_baseline(&self) -> Result<(), LoadError> {
+        let (dir, version) = (self.manifest.dir.clone(), self.version.clone());
+        let baseline = background::run(move || Baselines::in_folder(&dir, &version)).await??;
+        self.baseline.store(baseline.map(Arc::new));
+        Ok(())
     }
 
     /// Which windows share a run.

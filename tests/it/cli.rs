@@ -58,7 +58,7 @@ impl Server {
         self.line.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned()
     }
 
-    fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }

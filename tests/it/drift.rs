@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -110,6 +111,72 @@ fn a_good_day_becomes_the_baseline_in_the_folder_of_its_model() {
     let server = serve(&model, &[]);
     assert_eq!(drift_after(&server, &[])["models"][0]["has_baseline"], false);
     server.stop();
+}
+
+/// Tries until `condition` holds.
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn hangup_reads_baselines_of_files_and_folders_again_and_keeps_those_that_a_broken_file_replaces() {
+    let (dir, named) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    copy_files(&models_dir().join("lexicon-topics"), dir.path());
+    let (in_folder, file) = (dir.path().join(".baseline.json"), named.path().join("baseline.json"));
+    let (config, log) = (named.path().join("ressort.toml"), named.path().join("log"));
+    let model = format!("m={}", dir.path().display());
+    let configure = |files: &str| std::fs::write(&config, format!("drift_baseline = {files}\n")).unwrap();
+    configure("[]");
+    let mut command = ressort();
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let args = ["--config", &config.to_string_lossy(), "--model", &model, "--providers", "cpu"];
+    let server = Server::start_with(command, &args);
+    drift_after(&server, &NEWS);
+    let mut baseline = get(&server, "/v1/drift/baseline");
+    let mut write = |path: &Path, n_documents: u64| {
+        baseline["models"][0]["features"]["topics"]["documents"] = n_documents.into();
+        std::fs::write(path, baseline.to_string()).unwrap();
+    };
+    let is_of = |n_documents: u64| {
+        let topics = &get(&server, "/v1/drift")["models"][0]["features"]["topics"];
+        topics["baseline_documents"] == n_documents
+    };
+    let logged = |part: &str, n: usize| {
+        until(part, || std::fs::read_to_string(&log).unwrap().matches(part).count() == n);
+    };
+    assert!(is_of(0));
+    write(&in_folder, 300);
+    server.signal("-HUP");
+    until("the folder has a baseline", || is_of(300));
+    write(&in_folder, 301);
+    server.signal("-HUP");
+    until("the folder has another baseline", || is_of(301));
+    std::fs::write(&in_folder, "{").unwrap();
+    server.signal("-HUP");
+    logged("the baseline cannot be reloaded", 1);
+    assert!(is_of(301));
+    // What the operator names goes before the folder.
+    write(&file, 400);
+    configure(&format!("{:?}", file.to_string_lossy()));
+    server.signal("-HUP");
+    until("the configuration names a file", || is_of(400));
+    write(&file, 401);
+    server.signal("-HUP");
+    until("the named file has changed", || is_of(401));
+    std::fs::write(&file, "{").unwrap();
+    server.signal("-HUP");
+    logged("the configuration cannot be reloaded", 1);
+    assert!(is_of(401));
+    configure("[]");
+    std::fs::remove_file(&in_folder).unwrap();
+    server.signal("-HUP");
+    until("there is no baseline", || is_of(0));
+    assert!(!std::fs::read_to_string(&log).unwrap().contains("needs_restart"));
+    assert_eq!(server.stop(), 0);
 }
 
 #[test]

@@ -1,20 +1,22 @@
-//! What SIGHUP does: the configuration, the certificate and the models are read again.
+//! What SIGHUP does: the configuration, the certificate, the models and the baselines are read again.
 
 use std::sync::Arc;
 
 use ressort::http::{App, ServerSettings};
 use ressort::models::registry::RegistryError;
+use ressort::system::background;
 use ressort::system::live::Live;
 use tokio::signal::unix::Signal;
 
 use super::access::key_ring;
 use super::args::ServeArgs;
+use super::baselines::NamedBaselines;
 use super::chain;
 use crate::cli::config::Settings;
 use crate::cli::{Command, ParseError, parse};
 
 /// The settings that take effect without a restart.
-const RELOADED: [&str; 15] = [
+const RELOADED: [&str; 16] = [
     "max_characters",
     "max_documents",
     "max_body_bytes",
@@ -30,6 +32,7 @@ const RELOADED: [&str; 15] = [
     "admin_key",
     "admin_key_file",
     "allow_anonymous",
+    "drift_baseline",
 ];
 
 /// A running server, as far as SIGHUP changes it.
@@ -45,30 +48,39 @@ impl Running {
     /// Reloads at each SIGHUP. What cannot be read leaves the old state in use.
     pub async fn reload_on(mut self, mut hangup: Signal) {
         while hangup.recv().await.is_some() {
-            self.reload_settings();
+            let baselines = self.reload_settings().await;
             if let Some(tls) = &self.app.tls {
                 tls.reload_logged();
             }
-            self.reload_models().await;
+            let refused = self.reload_models().await;
+            self.reload_folder_baselines(&refused).await;
+            if let Some(baselines) = baselines {
+                baselines.warn_of_unused(&self.app.registry);
+                self.app.baselines.store(Arc::new(baselines.into_one()));
+            }
         }
     }
 
-    fn reload_settings(&mut self) {
+    /// The baselines of the new settings, which come into force with the models that they are of.
+    async fn reload_settings(&mut self) -> Option<NamedBaselines> {
         let reloaded = match parse(std::env::args_os()) {
             Ok(cli) => match cli.command {
-                Command::Serve(args) => self.apply(*args),
-                _ => Ok(()),
+                Command::Serve(args) => self.apply(*args).await.map(Some),
+                _ => Ok(None),
             },
             Err(ParseError::Usage(error)) => Err(error.into()),
             Err(ParseError::Config(error)) => Err(error.into()),
         };
-        if let Err(error) = reloaded {
+        reloaded.unwrap_or_else(|error| {
             tracing::error!(error = chain(error), "the configuration cannot be reloaded; the old one stays in use");
-        }
+            None
+        })
     }
 
     /// Puts new settings in force: all of them, or none where one is of no use.
-    fn apply(&mut self, mut args: ServeArgs) -> anyhow::Result<()> {
+    async fn apply(&mut self, mut args: ServeArgs) -> anyhow::Result<NamedBaselines> {
+        let files = args.drift_baselines.clone();
+        let baselines = background::run(move || NamedBaselines::read(&files)).await??;
         // Where the server listens does not change.
         args.host = self.host;
         let keys = key_ring(&args, &self.app.keys.load())?;
@@ -93,12 +105,17 @@ impl Running {
             ),
         }
         self.settings.adopt(&args.settings, &RELOADED);
-        Ok(())
+        Ok(baselines)
     }
 
     /// Reloads the model folders that changed. When a new version cannot be loaded, the old one stays in use.
-    async fn reload_models(&self) {
+    /// Returns the models whose folders hold another version than the one that answers.
+    async fn reload_models(&self) -> Vec<String> {
+        let mut refused = Vec::new();
         for (name, result) in self.app.registry.put_changed().await {
+            if result.is_err() {
+                refused.push(name.clone());
+            }
             match result {
                 Ok(model) => tracing::info!(model = name, version = model.version, "new version loaded"),
                 Err(error @ RegistryError::Unreadable { .. }) => tracing::warn!(
@@ -107,6 +124,20 @@ impl Running {
                     "the model folder cannot be read, so the loaded version stays in use"
                 ),
                 Err(error) => tracing::error!(model = name, error = chain(error), "new version refused"),
+            }
+        }
+        refused
+    }
+
+    /// Reads the baselines in the folders of the models again, except where a folder holds another version.
+    async fn reload_folder_baselines(&self, refused: &[String]) {
+        for model in self.app.registry.models() {
+            if refused.contains(&model.name) {
+                continue;
+            }
+            if let Err(error) = model.reload_baseline().await {
+                let error = chain(error);
+                tracing::error!(model = model.name, error, "the baseline cannot be reloaded; the old one stays in use");
             }
         }
     }
@@ -124,7 +155,8 @@ mod tests {
         let root = Cli::command();
         let serve = root.find_subcommand("serve").unwrap();
         for key in RELOADED {
-            assert!(serve.get_arguments().any(|arg| arg.get_id() == key), "{key}");
+            let flag = key.replace('_', "-");
+            assert!(serve.get_arguments().any(|arg| arg.get_long() == Some(&flag)), "{key}");
         }
     }
 }

@@ -1,0 +1,35 @@
+//! The files of `--drift-baseline`.
+
+use std::path::PathBuf;
+
+use ressort::models::drift::baseline::{BaselineError, Baselines, ModelBaseline};
+use ressort::models::registry::Registry;
+
+/// The baselines of each file.
+pub struct NamedBaselines(Vec<(PathBuf, Baselines)>);
+
+impl NamedBaselines {
+    /// # Errors
+    /// When one of the files is no baseline.
+    pub fn read(files: &[PathBuf]) -> Result<Self, BaselineError> {
+        let read = |file: &PathBuf| Ok((file.clone(), Baselines::read(file)?));
+        files.iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Mentions each baseline that is of no loaded model: it may be of one that is loaded later.
+    pub fn warn_of_unused(&self, registry: &Registry) {
+        let models = registry.models();
+        for (file, baselines) in &self.0 {
+            for ModelBaseline { name, version, .. } in &baselines.models {
+                if !models.iter().any(|model| model.version == *version) {
+                    tracing::warn!(file = %file.display(), model = name, version, "no loaded model has the version of this baseline");
+                }
+            }
+        }
+    }
+
+    /// The baselines of all files.
+    pub fn into_one(self) -> Baselines {
+        Baselines { models: self.0.into_iter().flat_map(|(_, baselines)| baselines.models).collect() }
+    }
+}
