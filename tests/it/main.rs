@@ -12,6 +12,7 @@ mod cli;
 mod compat;
 mod configuration;
 mod connections;
+mod dashboard;
 mod description;
 mod docs;
 mod documents;
