@@ -69,6 +69,7 @@ codes! {
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     TooManyDocuments = "too_many_documents", PAYLOAD_TOO_LARGE, "The request has too many documents";
     TextTooLong = "text_too_long", PAYLOAD_TOO_LARGE, "The text is too long";
+    HeadTooLarge = "head_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body is of a kind that is not read";
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "A field is unknown, missing or has a wrong value";
     InvalidText = "invalid_text", UNPROCESSABLE_ENTITY, "The text contains a character that is not allowed";

@@ -14,6 +14,8 @@ const DEFAULT_MAX_CONNECTIONS: usize = 4096;
 pub struct ServerSettings {
     /// Connections that are open at the same time; at least 1.
     pub max_connections: usize,
+    /// Of the head of a request; the start line and the line ends count.
+    pub max_head_bytes: usize,
     /// From the first byte of a request (for a new connection: from its start) to the end of its head.
     pub head_timeout: Duration,
     /// How long a connection stays open between two requests.
@@ -43,6 +45,7 @@ impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             max_connections: Self::limited(DEFAULT_MAX_CONNECTIONS),
+            max_head_bytes: 65_536,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(30),

@@ -15,6 +15,7 @@ mod drift;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
+mod head;
 mod health;
 mod in_path;
 mod jobs;
@@ -53,6 +54,7 @@ use crate::system::choice::shortened;
 pub use app::{App, DEFAULT_REQUEST_MEMORY_MB};
 pub use cross_origin::{CorsOrigin, cors_layer};
 pub use error::{Code, Problem};
+pub use head::MAX_HEAD_BYTES;
 pub use jobs::{JobLimits, JobStore, run_jobs};
 pub use keys::{AdminAccess, KeyHash, KeyRing, KeySpec, Scope};
 pub use limits::ServerSettings;
@@ -95,6 +97,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(CatchPanicLayer::custom(observe::panic_problem))
         .layer(from_fn_with_state(Arc::clone(&app), observe::end_at_cutoff))
         .layer(from_fn_with_state(Arc::clone(&app), retry::say_when))
+        .layer(from_fn(head::check_head))
         .layer(from_fn(compat::problems::translate))
         .layer(from_fn_with_state(Arc::clone(&app), pack::pack_answer))
         .layer(from_fn_with_state(Arc::clone(&app), cross_origin::answer_other_origins))

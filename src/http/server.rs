@@ -26,6 +26,7 @@ use tokio::sync::{Notify, watch};
 
 use super::app::App;
 use super::connection::{Connection, Socket, UnderWay};
+use super::head::HeadLimit;
 use super::jobs::run_jobs;
 use super::limits::ServerSettings;
 use super::router;
@@ -244,11 +245,13 @@ async fn serve_connection(
     draining: watch::Receiver<()>,
 ) {
     let idle = Arc::clone(&connections.changed);
-    let socket = Socket::new(Arc::clone(&connection), connections.settings.get());
+    let settings = connections.settings.get();
+    let head_limit = HeadLimit(settings.max_head_bytes);
+    let socket = Socket::new(Arc::clone(&connection), settings);
     let Some(tls) = &connections.tls else {
         let send = |_: &mut Context<'_>, bytes: &[u8]| connection.try_send(bytes);
         tokio::select! {
-            () = serve_http(socket, Arc::clone(&connection), idle, router, draining) => {}
+            () = serve_http(socket, Arc::clone(&connection), idle, (router, head_limit), draining) => {}
             () = connection.gone(send) => {}
         }
         return;
@@ -262,7 +265,7 @@ async fn serve_connection(
     };
     let send = |context: &mut Context<'_>, bytes: &[u8]| socket.try_send(context, bytes);
     tokio::select! {
-        () = serve_http(socket.clone(), Arc::clone(&connection), idle, router, draining) => {}
+        () = serve_http(socket.clone(), Arc::clone(&connection), idle, (router, head_limit), draining) => {}
         () = connection.gone(send) => {}
     }
 }
@@ -271,11 +274,12 @@ async fn serve_http(
     socket: impl AsyncRead + AsyncWrite + Unpin + Send,
     connection: Arc<Connection>,
     idle: Arc<Notify>,
-    router: Router,
+    (router, head_limit): (Router, HeadLimit),
     mut draining: watch::Receiver<()>,
 ) {
     let router = TowerToHyperService::new(router);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(head_limit);
         let under_way = connection.start_request(&idle);
         let response = router.call(request);
         async move {
@@ -286,6 +290,7 @@ async fn serve_http(
     let mut builder = http1::Builder::new();
     // The socket has the time limits.
     builder.half_close(true).header_read_timeout(None);
+    head_limit.apply(&mut builder);
     let mut served = pin!(builder.serve_connection(TokioIo::new(socket), service));
     let result = tokio::select! {
         result = served.as_mut() => result,

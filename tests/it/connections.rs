@@ -29,6 +29,7 @@ pub const SHORT: Duration = Duration::from_millis(50);
 /// Limits that no test meets unless it sets them.
 pub const PATIENT: ServerSettings = ServerSettings {
     max_connections: 100,
+    max_head_bytes: 65_536,
     head_timeout: Duration::from_secs(600),
     idle_timeout: Duration::from_secs(600),
     stall_timeout: Duration::from_secs(600),
@@ -268,6 +269,33 @@ async fn a_large_answer_is_sent_as_it_comes_and_a_small_one_with_its_length() {
     for documents in [json!([]), json!([{"text": "Berlin"}]), json!([{"text": 5}])] {
         let (size, body) = send(json!({"documents": documents}), "*/*").await;
         assert_eq!(size, Some(body.len() as u64), "{documents}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_is_too_large_is_refused_with_its_limit() {
+    let served = Served::new("lexicon-ner", ServerSettings { max_head_bytes: 2_000, ..PATIENT }).await;
+    let with_fields =
+        |path: &str, fields: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{fields}\r\n");
+    let of_bytes = |n: usize| {
+        let rest = with_fields("/health/live", "x: \r\n").len();
+        with_fields("/health/live", &format!("x: {}\r\n", "a".repeat(n - rest)))
+    };
+    let long_address = with_fields(&format!("/health/live?{}", "a".repeat(2_000)), "");
+    for (request, status, parts) in [
+        (of_bytes(2_000), "200", ["", ""]),
+        (of_bytes(2_001), "431", ["\"head_too_large\"", "has 2001 bytes, and the limit is 2000 (--max-head-bytes)"]),
+        (long_address, "431", ["\"head_too_large\"", "--max-head-bytes"]),
+        (with_fields("/health/live", &"a: b\r\n".repeat(98)), "200", ["", ""]),
+        (with_fields("/health/live", &"a: b\r\n".repeat(99)), "431", ["101 header fields", "the limit is 100"]),
+        // In the form that the clients of a route know.
+        (with_fields("/v2", &"a: b\r\n".repeat(99)), "431", ["{\"error\":\"", "101 header fields"]),
+    ] {
+        let mut answer = String::new();
+        served.connect(request.as_bytes()).read_to_string(&mut answer).unwrap();
+        let is_right =
+            answer.starts_with(&format!("HTTP/1.1 {status} ")) && parts.iter().all(|part| answer.contains(part));
+        assert!(is_right, "{status} {parts:?}: {answer}");
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{CorsOrigin, DEFAULT_REQUEST_MEMORY_MB, JobLimits, JobStore, ServerSettings, TlsFiles};
+use ressort::http::{
+    CorsOrigin, DEFAULT_REQUEST_MEMORY_MB, JobLimits, JobStore, MAX_HEAD_BYTES, ServerSettings, TlsFiles,
+};
 use ressort::inference::settings::RunSettings;
 use ressort::models::active_file::PersistedState;
 use ressort::models::model_folders::ModelFolders;
@@ -121,6 +123,9 @@ pub struct ConnectionArgs {
     /// Maximum number of open connections; the default leaves 128 descriptors of `ulimit -n` for other files
     #[arg(long, default_value_t = ServerSettings::default().max_connections, env = "RESSORT_MAX_CONNECTIONS", value_parser = positive, hide_default_value = true)]
     max_connections: usize,
+    /// Maximum size of the head of a request, in bytes
+    #[arg(long, default_value_t = ServerSettings::default().max_head_bytes, env = "RESSORT_MAX_HEAD_BYTES", value_parser = head_bytes)]
+    max_head_bytes: usize,
     /// Maximum time in which a client sends the head of a request, in seconds
     #[arg(long, default_value_t = ServerSettings::default().head_timeout.as_secs(), env = "RESSORT_HEAD_TIMEOUT_S", value_parser = seconds(1))]
     head_timeout_s: u64,
@@ -151,6 +156,14 @@ impl JobArgs {
     }
 }
 
+/// A head that a client can send is not below it.
+const MIN_HEAD_BYTES: usize = 1_000;
+
+fn head_bytes(text: &str) -> Result<usize, String> {
+    let n_bytes = text.parse().ok().filter(|n_bytes| (MIN_HEAD_BYTES..=MAX_HEAD_BYTES).contains(n_bytes));
+    n_bytes.ok_or_else(|| format!("give a number of bytes from {MIN_HEAD_BYTES} to {MAX_HEAD_BYTES}"))
+}
+
 fn seconds(min: u64) -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(min..=86_400)
 }
@@ -166,6 +179,7 @@ impl ConnectionArgs {
         }
         ServerSettings {
             max_connections,
+            max_head_bytes: self.max_head_bytes,
             head_timeout: Duration::from_secs(self.head_timeout_s),
             idle_timeout: Duration::from_secs(self.idle_timeout_s),
             stall_timeout: Duration::from_secs(self.stall_timeout_s),

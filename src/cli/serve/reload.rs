@@ -16,13 +16,14 @@ use crate::cli::config::Settings;
 use crate::cli::{Command, ParseError, parse};
 
 /// The settings that take effect without a restart.
-const RELOADED: [&str; 16] = [
+const RELOADED: [&str; 17] = [
     "max_characters",
     "max_documents",
     "max_body_bytes",
     "timeout_s",
     "request_memory_mb",
     "max_connections",
+    "max_head_bytes",
     "head_timeout_s",
     "idle_timeout_s",
     "stall_timeout_s",

@@ -65,7 +65,8 @@ pub fn responses_in(
     (media_type, schema): (&str, Ref),
 ) -> BTreeMap<String, RefOr<Response>> {
     let mut descriptions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for code in codes {
+    // Each route has a head.
+    for code in codes.iter().chain([&Code::HeadTooLarge]) {
         let description = format!("`{}`: {}", code.as_str(), code.title());
         descriptions.entry(status(*code).as_u16().to_string()).or_default().push(description);
     }
