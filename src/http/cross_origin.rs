@@ -14,6 +14,7 @@ use tower::{Layer, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, CorsLayer};
 
 use super::app::App;
+use super::observe::TRACE_RESPONSE;
 use super::quota::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::system::choice::shortened;
 
@@ -62,6 +63,7 @@ pub fn cors_layer(origins: &[CorsOrigin]) -> Option<CorsLayer> {
             RATE_LIMIT.clone(),
             RATE_LIMIT_POLICY.clone(),
             HeaderName::from_static("x-request-id"),
+            TRACE_RESPONSE.clone(),
         ])
         .allow_private_network(true)
         .max_age(MAX_AGE);

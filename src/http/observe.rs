@@ -17,9 +17,10 @@ use tracing::{Instrument, Span};
 use super::app::App;
 use super::error::{Code, Problem};
 use crate::system::metric_names::{REQUEST_DURATION, REQUESTS};
-use crate::system::spans::{TraceHeaders, record_status, request_span, trace_id};
+use crate::system::spans::{TraceHeaders, record_status, request_span, trace_id, trace_response};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub static TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
 /// Logs and counts the request. The response repeats the `x-request-id` of the request, or gets a new one.
 pub async fn log_request(request: Request, next: Next) -> Response {
@@ -30,6 +31,9 @@ pub async fn log_request(request: Request, next: Next) -> Response {
     record.status = response.status().as_u16();
     drop(record);
     response.headers_mut().insert(REQUEST_ID.clone(), request_id);
+    if let Some(value) = trace_response(&span).and_then(|value| HeaderValue::try_from(value).ok()) {
+        response.headers_mut().insert(TRACE_RESPONSE.clone(), value);
+    }
     if span.is_disabled() { response } else { response.map(|body| Body::new(Traced { body, span })) }
 }
 

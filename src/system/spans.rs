@@ -117,6 +117,16 @@ pub fn trace_id(span: &Span) -> Option<String> {
     Some(trace.to_string())
 }
 
+/// What an answer says of the trace that its request is part of (`traceresponse`, W3C Trace Context); `None` where traces are not
+/// exported.
+pub fn trace_response(span: &Span) -> Option<String> {
+    PROVIDER.get()?;
+    let context = span.context();
+    let active = context.span();
+    let of = active.span_context();
+    of.is_valid().then(|| format!("00-{}-{}-{:02x}", of.trace_id(), of.span_id(), of.trace_flags().to_u8()))
+}
+
 impl Extractor for TraceHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         match key {

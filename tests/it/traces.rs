@@ -83,6 +83,8 @@ fn the_stages_of_a_request_are_spans_of_the_clients_trace_without_its_text() {
     let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let [request] = named("POST /v1/classify")[..] else { panic!("{spans:#?}") };
     assert_eq!((hex(&request.trace_id), hex(&request.parent_span_id)), (TRACE.to_owned(), PARENT.to_owned()));
+    let expected = format!("\r\ntraceresponse: 00-{TRACE}-{}-01\r\n", hex(&request.span_id));
+    assert!(answer.contains(&expected), "{expected}: {answer}");
     let values = attributes(request);
     assert!(
         values["request.id"].contains("auftrag-7") && values["http.response.status_code"].contains("200"),

@@ -94,7 +94,7 @@ async fn pages_of_the_named_origins_may_read_answers_and_no_others() {
     let answered = answer(&named, with(get("/v1/models"), &[ours])).await;
     assert_eq!(
         values(answered.headers(), "access-control-expose-headers"),
-        ["retry-after,ratelimit,ratelimit-policy,x-request-id"]
+        ["retry-after,ratelimit,ratelimit-policy,x-request-id,traceresponse"]
     );
 }
 
