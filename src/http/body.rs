@@ -116,9 +116,11 @@ pub async fn read_body_of(
             Ok(ReadBody { kind, bytes, memory })
         }
         Err(problem) => {
-            // A client that waits for `100 Continue` sends no body.
-            if !head.headers.contains_key(EXPECT) {
-                discard(&mut frames, app.limits.get().max_body_bytes).await;
+            // A client that waits for `100 Continue` sends no body. After a body that is too large, the connection ends (`linger`).
+            let max = app.limits.get().max_body_bytes;
+            let keeps_connection = problem.code != Code::BodyTooLarge && announced(&head.headers) <= max as u64;
+            if keeps_connection && !head.headers.contains_key(EXPECT) {
+                discard(&mut frames, max).await;
             }
             Err(problem)
         }
@@ -146,12 +148,12 @@ async fn read_packed(
     frames: &mut BodyDataStream,
     app: &App,
 ) -> Result<(BodyKind, Option<Coding>, Vec<u8>, Reserved), Problem> {
-    let (coding, kind) = (Coding::of(headers)?, BodyKind::of(headers, accepted)?);
     let max = app.limits.get().max_body_bytes;
-    let announced = text_of(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
+    let announced = announced(headers);
     if announced > max as u64 {
         return Err(too_large("the body", max));
     }
+    let (coding, kind) = (Coding::of(headers)?, BodyKind::of(headers, accepted)?);
     // A client that announces much and sends little holds little.
     let mut memory = app.memory.try_reserve(announced, MemoryUse::Body).map_err(overloaded)?;
     memory.resize(0).map_err(overloaded)?;
@@ -167,6 +169,11 @@ async fn read_packed(
         bytes.extend_from_slice(&frame);
     }
     Ok((kind, coding, bytes, memory))
+}
+
+/// The length of a body, where its head names one.
+pub fn announced(headers: &HeaderMap) -> u64 {
+    text_of(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
 /// Unpacks a body in pieces, so that one which takes long delays nobody and ends with its request.

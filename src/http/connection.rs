@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep_until};
 
 use super::limits::ServerSettings;
+use super::linger::Lingering;
 use crate::system::metric_names::{IN_FLIGHT_REQUESTS, STALLED_CONNECTIONS};
 
 /// How every answer of this server begins.
@@ -32,6 +33,8 @@ pub struct Connection {
 
 struct Progress {
     phase: Phase,
+    /// Whether the body of the current request is not read to its end.
+    is_unread: bool,
     /// Whether bytes of the current answer are sent.
     answer_started: bool,
     /// The time for which the server waits for the client to read the current answer.
@@ -79,12 +82,14 @@ pub struct Socket {
     is_plain: bool,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
+    lingering: Option<Lingering>,
 }
 
 impl Connection {
     pub fn new(stream: TcpStream) -> Self {
         let phase = Phase::Head(Instant::now());
-        let progress = Progress { phase, answer_started: false, waiting: Waiting::default(), n_sent_early: 0 };
+        let waiting = Waiting::default();
+        let progress = Progress { phase, is_unread: false, answer_started: false, waiting, n_sent_early: 0 };
         Self { stream, progress: Mutex::new(progress), request_started: Notify::new(), close: Notify::new() }
     }
 
@@ -106,6 +111,11 @@ impl Connection {
         self.request_started.notify_one();
         metrics::gauge!(IN_FLIGHT_REQUESTS.name).increment(1);
         UnderWay { connection: Arc::clone(self), idle: Arc::clone(idle) }
+    }
+
+    /// Whether the client may still send the body of the current request.
+    pub fn set_unread(&self, is_unread: bool) {
+        self.lock().is_unread = is_unread;
     }
 
     /// Resolves when the client is gone. One that only stopped sending is still there.
@@ -194,7 +204,7 @@ impl Drop for UnderWay {
 
 impl Socket {
     pub fn new(connection: Arc<Connection>, settings: ServerSettings) -> Self {
-        Self { connection, settings, is_plain: true, read_timer: None, write_timer: None }
+        Self { connection, settings, is_plain: true, read_timer: None, write_timer: None, lingering: None }
     }
 
     /// The same for a connection whose bytes are those of TLS.
@@ -343,7 +353,12 @@ impl AsyncWrite for Socket {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let (is_unread, stream) = (this.connection.lock().is_unread, &this.connection.stream);
+        if is_unread {
+            ready!(this.lingering.get_or_insert_with(|| Lingering::start(stream)).poll(stream, cx));
+        }
         // The socket closes when its last holder is gone, right after this.
         Poll::Ready(Ok(()))
     }

@@ -54,6 +54,8 @@ macro_rules! codes {
 
 codes! {
     InvalidJson = "invalid_json", BAD_REQUEST, "The body is not JSON";
+    InvalidHost = "invalid_host", BAD_REQUEST, "The header `Host` is missing or wrong";
+    UnknownParameter = "unknown_parameter", BAD_REQUEST, "The address does not take this query parameter";
     Forbidden = "forbidden", FORBIDDEN, "Changing models is not allowed";
     Unauthorized = "unauthorized", UNAUTHORIZED, "The API key is missing or wrong";
     UnknownModel = "unknown_model", NOT_FOUND, "No model has this name";
@@ -130,6 +132,10 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.code == Code::BodyTooLarge {
+            // The client may send the rest, which nobody reads as a request.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.code == Code::UnsupportedMediaType {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(BODY_ENCODINGS));

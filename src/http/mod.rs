@@ -17,6 +17,7 @@ mod error;
 pub mod fuzz;
 mod head;
 mod health;
+mod host;
 mod in_path;
 mod jobs;
 mod json;
@@ -24,12 +25,15 @@ mod keys;
 mod limits;
 mod line_reader;
 mod lines;
+mod linger;
 mod metrics_page;
 mod models;
 mod observe;
 mod pack;
 mod page;
+mod parameters;
 mod quota;
+mod request_body;
 mod retry;
 mod schema;
 mod server;
@@ -95,6 +99,8 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(CatchPanicLayer::custom(observe::panic_problem))
+        .layer(from_fn(parameters::refuse))
+        .layer(from_fn(host::refuse))
         .layer(from_fn_with_state(Arc::clone(&app), observe::end_at_cutoff))
         .layer(from_fn_with_state(Arc::clone(&app), retry::say_when))
         .layer(from_fn(head::check_head))

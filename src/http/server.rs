@@ -27,8 +27,10 @@ use tokio::sync::{Notify, watch};
 use super::app::App;
 use super::connection::{Connection, Socket, UnderWay};
 use super::head::HeadLimit;
+use super::host::check_host;
 use super::jobs::run_jobs;
 use super::limits::ServerSettings;
+use super::request_body::RequestBody;
 use super::router;
 use super::tls::Tls;
 use super::tls_socket::TlsSocket;
@@ -281,7 +283,8 @@ async fn serve_http(
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(head_limit);
         let under_way = connection.start_request(&idle);
-        let response = router.call(request);
+        check_host(&mut request);
+        let response = router.call(request.map(|body| RequestBody::new(body, Arc::clone(&connection))));
         async move {
             let Ok(response) = response.await;
             Ok::<Response<Body>, Infallible>(response.map(|body| Body::new(Counted { body, _under_way: under_way })))

@@ -50,11 +50,15 @@ impl Served {
     }
 
     pub async fn under_tls(model: &str, settings: ServerSettings, tls: Option<Arc<Tls>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let mut app = App::new(registry(&[model]).await, RequestLimits::default());
         app.cache = Some(Arc::new(PredictionCache::new(10_000_000)));
         app.tls = tls;
+        Self::of(app, settings).await
+    }
+
+    pub async fn of(app: App, settings: ServerSettings) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         let app = Arc::new(app);
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { stopped.await.unwrap() };

@@ -25,6 +25,7 @@ mod gold;
 mod graph_scores;
 mod graphs;
 mod groups;
+mod heads;
 mod install;
 mod jobs;
 mod json_lines;

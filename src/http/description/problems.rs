@@ -53,6 +53,9 @@ problem_sets! {
     ShadowProblems = [Unauthorized, RateLimited, QuotaExceeded, Forbidden, NotFound, Internal, Unavailable];
 }
 
+/// Of the head of any request.
+const OF_HEADS: &[Code] = &[Code::InvalidHost, Code::UnknownParameter, Code::HeadTooLarge];
+
 fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
     let problem = ("application/problem+json", Ref::from_schema_name(ProblemBody::name()));
     responses_in(codes, Code::status, problem)
@@ -65,8 +68,7 @@ pub fn responses_in(
     (media_type, schema): (&str, Ref),
 ) -> BTreeMap<String, RefOr<Response>> {
     let mut descriptions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    // Each route has a head.
-    for code in codes.iter().chain([&Code::HeadTooLarge]) {
+    for code in codes.iter().chain(OF_HEADS) {
         let description = format!("`{}`: {}", code.as_str(), code.title());
         descriptions.entry(status(*code).as_u16().to_string()).or_default().push(description);
     }

@@ -11,7 +11,7 @@ use super::store::{JobStore, NewJob, StoreError};
 use crate::classify::request::RequestLimits;
 use crate::http::app::App;
 use crate::http::auth::Caller;
-use crate::http::body::{BodyKind, MediaTypes, ReadBody, parse, read_body_of};
+use crate::http::body::{BodyKind, MediaTypes, ReadBody, announced, parse, read_body_of};
 use crate::http::classify::within;
 use crate::http::error::{Code, Problem};
 use crate::http::line_reader::LineReader;
@@ -75,6 +75,8 @@ async fn receive_lines(app: &Arc<App>, store: &Arc<JobStore>, request: Request) 
     /// Lines are written in pieces of about this size.
     const PIECE_BYTES: usize = 256 * 1024;
     let caller = Caller::of(&request);
+    // What cannot be kept in any case is refused before it is sent.
+    store.check_bytes(announced(request.headers()))?;
     let mut reader = LineReader::new(Arc::clone(app), request)?;
     let begin = {
         let store = Arc::clone(store);
