@@ -208,6 +208,12 @@ impl<'b> Object<'b> {
         Err(Problem::new(Code::InvalidRequest, detail))
     }
 
+    /// The problem of an object as a whole.
+    pub fn problem(&self, why: impl fmt::Display) -> Problem {
+        let detail = if self.path.is_empty() { why.to_string() } else { format!("`{}`: {why}", self.path) };
+        Problem::new(Code::InvalidRequest, detail)
+    }
+
     /// A field with a value; `null` means that it is absent.
     pub fn get(&self, name: &str) -> Option<Field<'b>> {
         self.at(name).filter(|field| field.raw != "null")
@@ -292,7 +298,11 @@ impl<'b> Visitor<'b> for FirstEntries {
 /// Where the JSON breaks off, in words of JSON.
 fn syntax_message(error: &serde_json::Error, text: &str, whole: &str) -> String {
     const REMEDY: &str = "send valid JSON in UTF-8";
-    let position = format!("at line {} column {}", error.line(), error.column());
+    let position = match whole {
+        // It is one of many, and the answer has its number.
+        LINE => format!("at column {} of the line", error.column()),
+        _ => format!("at line {} column {}", error.line(), error.column()),
+    };
     if error.is_eof() {
         return format!("the JSON ends too early, {position}; send it whole");
     }

@@ -23,6 +23,8 @@ pub struct Unpacking {
     /// What is unpacked; whoever reads a body in parts takes it.
     pub bytes: Vec<u8>,
     max: usize,
+    /// Whether anything was unpacked.
+    has_content: bool,
     /// Whether the packed data has come to its end.
     is_done: bool,
 }
@@ -125,7 +127,7 @@ impl Unpacking {
                 Decoder::Zstd(Box::new(decoder.map_err(|error| damaged(coding, &error))?))
             }
         };
-        Ok(Self { coding, decoder, bytes: Vec::new(), max, is_done: false })
+        Ok(Self { coding, decoder, bytes: Vec::new(), max, has_content: false, is_done: false })
     }
 
     /// Adds packed bytes; `None`: no more come.
@@ -157,18 +159,37 @@ impl Unpacking {
                     }
                     return self.end();
                 }
-                Ok(n) => self.bytes.extend_from_slice(&buffer[..n]),
+                Ok(n) => {
+                    self.has_content = true;
+                    self.bytes.extend_from_slice(&buffer[..n]);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(if self.decoder.packed().needs_input() { Step::NeedsInput } else { Step::More });
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(damaged(self.coding, &error)),
+                Err(error) => return Err(self.problem(&error)),
             }
             if self.bytes.len() > self.max {
                 return Err(too_large("the unpacked body", self.max));
             }
         }
         Ok(Step::More)
+    }
+
+    /// The decoders take what follows the end of the data for the start of more data, and name only that.
+    fn problem(&self, error: &io::Error) -> Problem {
+        let starts_badly = match self.coding {
+            Coding::Gzip => error.kind() == io::ErrorKind::InvalidInput,
+            Coding::Zstd => error.to_string().contains("Unknown frame descriptor"),
+            Coding::Brotli => false,
+        };
+        if starts_badly && self.has_content {
+            return damaged(self.coding, &trailing_bytes());
+        }
+        if error.kind() == io::ErrorKind::UnexpectedEof && self.has_content {
+            return damaged(self.coding, &io::Error::other("it is cut off, or other bytes follow its end"));
+        }
+        damaged(self.coding, error)
     }
 
     /// Nothing may follow what is unpacked.
@@ -343,6 +364,19 @@ mod tests {
         let n_bytes = packed.len();
         let (unpacked, n_steps) = unpack(Coding::Gzip, packed).unwrap();
         assert_eq!((&unpacked[..], n_steps), (&b"{}"[..], n_bytes.div_ceil(MAX_IN)));
+    }
+
+    #[test]
+    fn bytes_after_the_end_are_named_as_what_they_are() {
+        let content = b"{\"text\": \"Berlin\"}";
+        for coding in Coding::ALL {
+            for junk in [&b"\n"[..], b"abc", b"PK\x03\x04 and so on", &[b'x'; 100]] {
+                let problem = unpack(coding, [pack(coding, content), junk.to_vec()].concat()).unwrap_err();
+                assert!(problem.detail.contains("other bytes follow its end"), "{coding:?}: {}", problem.detail);
+            }
+            let problem = unpack(coding, b"{\"text\": \"Berlin\"}".to_vec()).unwrap_err();
+            assert!(!problem.detail.contains("follow its end"), "{coding:?}: {}", problem.detail);
+        }
     }
 
     #[test]

@@ -96,7 +96,9 @@ async fn every_line_is_answered_in_order_and_a_bad_one_fails_alone() {
     assert_eq!(found[0], alone);
     assert_eq!((&found[8]["entities"][0]["end"], found[8].get("topics")), (&json!(6), None));
     assert!(found[9]["topics"].is_array() && found[9].get("entities").is_none());
-    assert!(found[1]["error"]["detail"].as_str().unwrap().starts_with("the JSON ends too early"), "{}", found[1]);
+    let detail = found[1]["error"]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("the JSON ends too early, at column "), "`line` has the number of the line: {detail}");
+    assert!(detail.contains(" of the line;"), "{detail}");
     assert_eq!(answers(&service, "").await, Vec::<Value>::new());
     assert_eq!(answers(&service, "\n\n").await, Vec::<Value>::new());
 }

@@ -69,6 +69,12 @@ pub fn checked_text(document: &Object<'_>, limits: &RequestLimits) -> Result<Che
     }
     let read = |name: &str| document.read(name, |field| field.string(TEXT).map(Cow::into_owned));
     let values = [read(FIELD_NAMES[0])?, read(FIELD_NAMES[1])?, read(FIELD_NAMES[2])?];
+    // An empty `text` is a text, which has no topics and no names. Without one, the client forgot it or named it wrongly.
+    if values[2].is_none() && values.iter().flatten().all(|value| value.trim().is_empty()) {
+        let detail =
+            "the document is empty: `title` and `lead` are blank, and there is no `text`; send one of them with a text";
+        return Err(document.problem(detail));
+    }
     Ok(CheckedText::of_fields(values.each_ref().map(Option::as_deref), limits.max_characters)?)
 }
 

@@ -183,6 +183,11 @@ mod tests {
             (r#"{"text": 5}"#, Code::InvalidRequest, "`text` is `5`, and a string is expected"),
             (r#"{"txt": "a"}"#, Code::InvalidRequest, "unknown field `txt`"),
             (r#"{}"#, Code::InvalidRequest, "neither"),
+            (
+                r#"{"title": " ", "lead": ""}"#,
+                Code::InvalidRequest,
+                "the document is empty: `title` and `lead` are blank",
+            ),
             (r#"{"text": "a", "documents": []}"#, Code::InvalidRequest, "both"),
             (r#"{"text": "a", "top_k": 0}"#, Code::InvalidRequest, "top_k 0"),
             (r#"{"text": "a", "top_k": -1}"#, Code::InvalidRequest, "`top_k` is `-1`"),
