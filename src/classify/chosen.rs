@@ -11,6 +11,7 @@ use crate::manifest::tags::{Tag, entity_labels};
 use crate::manifest::task::AggregationStrategy;
 use crate::models::registry::Assignment;
 use crate::text::span::ByteSpan;
+use crate::text::view::{View, ViewRules};
 
 /// The endings that make the label of a derived word, as in GermEval 2014.
 const DERIVED_ENDINGS: [&str; 2] = ["deriv", "part"];
@@ -105,8 +106,13 @@ impl<'t> Types<'t> {
 fn folded(text: &str, entity: &Entity, label: &str, name: &str) -> Entity {
     let is_compound = label.ends_with("part");
     let word = entity.span.slice(text).unwrap_or_default();
-    let span = match name_in(word, is_compound) {
-        Some((start, end)) => ByteSpan::new(entity.span.start + start, entity.span.start + end),
+    // Markup, references and invisible characters may stand at the hyphen.
+    let view = View::of(word, ViewRules { html: true, hyphens: true });
+    let span = match name_in(&view.text, is_compound) {
+        Some((start, end)) => {
+            let name = view.to_received(ByteSpan::new(start, end));
+            ByteSpan::new(entity.span.start + name.start, entity.span.start + name.end)
+        }
         None => entity.span,
     };
     Entity { label: entity.label.replace(label, name), span, score: entity.score }
@@ -124,6 +130,31 @@ mod tests {
             let mut options = ClassifyOptions::default();
             options.threshold.entities = threshold;
             assert_eq!(chosen("Ulm", &entities, &Assignment::default(), &options).len(), n_left, "{threshold:?}");
+        }
+    }
+
+    #[test]
+    fn a_compound_is_folded_to_its_name_whatever_stands_at_the_hyphen() {
+        for (word, name) in [
+            ("US-Beamte", "US"),
+            ("US&#45;Beamte", "US"),
+            ("US&hyphen;Beamte", "US"),
+            ("US<wbr>-Beamte", "US"),
+            ("US-<wbr>Beamte", "US"),
+            ("US</b>-Beamte", "US"),
+            ("US\u{ad}-Beamte", "US"),
+            ("US\u{2013}Beamte", "US"),
+            ("US&ndash;Beamte", "US"),
+            ("US-\nBeamte", "US"),
+            ("Anti&#45;<i>Trump</i>&#45;Demo", "Trump"),
+            ("Ko\u{308}ln&#45;Fan", "Ko\u{308}ln"),
+            ("Bundesligaspiel", "Bundesligaspiel"),
+        ] {
+            let text = format!("Die {word} kamen");
+            let span = ByteSpan::new(4, 4 + word.len());
+            let entity = Entity { label: "LOCpart".to_owned(), span, score: 1.0 };
+            let folded = folded(&text, &entity, "LOCpart", "LOC");
+            assert_eq!((folded.label.as_str(), folded.span.slice(&text)), ("LOC", Some(name)), "{word}");
         }
     }
 

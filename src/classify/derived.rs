@@ -26,15 +26,11 @@ pub enum Derived {
     Fold,
 }
 
-/// The offsets of the name in a derived word whose parts are separated by hyphens; `None` where it has no span within the word.
+/// The offsets of the name in a derived word, as it is read (`text::view`), whose parts are separated by hyphens; `None` where it has no span within the word.
 ///
 /// The last part of a compound is its noun (`EU-Staat`), and prefixes are no names either (`Anti-Trump-Demo`). A word that is no
 /// compound may be made of the whole name (`Nordrhein-Westfale`), so there only an abbreviation is known to be one (`US-amerikanisch`).
 pub fn name_in(word: &str, is_compound: bool) -> Option<(usize, usize)> {
-    if word.contains(['<', '>', '&']) {
-        // A part of a word with markup could begin or end in it.
-        return None;
-    }
     let mut start = 0;
     while let Some((prefix, _)) = word[start..].split_once(HYPHENS).filter(|(part, _)| is_prefix(part)) {
         start += prefix.len() + word[start + prefix.len()..].chars().next().map_or(0, char::len_utf8);
@@ -45,8 +41,8 @@ pub fn name_in(word: &str, is_compound: bool) -> Option<(usize, usize)> {
     is_name.then_some((start, end))
 }
 
-/// Hyphen-minus, hyphen, and the hyphen that ends no line.
-pub const HYPHENS: [char; 3] = ['-', '\u{2010}', '\u{2011}'];
+/// Hyphen-minus, hyphen, the hyphen that ends no line, and the dashes and the minus sign that are typed in their place.
+pub const HYPHENS: [char; 6] = ['-', '\u{2010}', '\u{2011}', '\u{2012}', '–', '\u{2212}'];
 
 fn is_prefix(part: &str) -> bool {
     const PREFIXES: [&str; 15] = [
@@ -74,6 +70,9 @@ mod tests {
             ("Anti-Trump-Demo", true, Some("Trump")),
             ("Nicht-EU-Staaten", true, Some("EU")),
             ("EU\u{2011}Staat", true, Some("EU")),
+            ("US–Beamte", true, Some("US")),
+            ("US\u{2212}Beamte", true, Some("US")),
+            ("AT&T-Chef", true, Some("AT&T")),
             ("Ägypten-Reise", true, Some("Ägypten")),
             ("Bundesligaspiel", true, None),
             ("Ex-DDR", true, None),
@@ -81,7 +80,6 @@ mod tests {
             ("US-amerikanisch", false, Some("US")),
             ("Nordrhein-Westfale", false, None),
             ("deutsch", false, None),
-            ("<b>US</b>-Beamte", true, None),
             ("", true, None),
         ] {
             let found = name_in(word, is_compound).map(|(start, end)| &word[start..end]);

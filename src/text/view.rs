@@ -65,6 +65,11 @@ impl<'t> View<'t> {
     }
 }
 
+/// A part of a text as it is shown: without markup, hyphenation and invisible characters.
+pub fn as_read(text: &str) -> Cow<'_, str> {
+    View::of(text, ViewRules { html: true, hyphens: true }).text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use crate::classify::derived::{HYPHENS, name_in};
 use crate::classify::kinds::Kind;
-use crate::text::view::{View, ViewRules};
+use crate::text::view::as_read;
 
 /// The name in a mention.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +34,7 @@ pub enum Form {
 impl Name {
     /// Reads a mention as received.
     pub fn of(mention: &str, form: Form) -> Self {
-        let view = View::of(mention, ViewRules { html: true, hyphens: true });
-        let shown = view.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let shown = as_read(mention).split_whitespace().collect::<Vec<_>>().join(" ");
         let (part, kind) = match form {
             Form::Plain(kind) => (None, kind),
             Form::Compound(kind) => (name_in(&shown, true), kind),

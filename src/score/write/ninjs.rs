@@ -1,5 +1,7 @@
 //! News items in IPTC's ninjs 3.0 (<https://iptc.org/standards/ninjs/>), which has no form for offsets and other columns.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -8,6 +10,7 @@ use super::names::unique;
 use super::scored::Scored;
 use crate::classify::answer::AnswerTopic;
 use crate::classify::kinds::{Kind, Kinds};
+use crate::text::view::as_read;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -117,9 +120,12 @@ fn content<'r>(role: &'static str, value: Option<&'r str>) -> Vec<Content<'r>> {
 /// The names of one kind, each once: those of groups, the most salient first, or of entities in the order of the text.
 fn named(row: Scored<'_>, kinds: &Kinds, kind: Kind) -> Vec<Named> {
     let is_meant = |label: &str| kinds.of_label(label) == Some(kind);
-    let names: Vec<&str> = match &row.answer.groups {
-        Some(groups) => groups.iter().filter(|group| is_meant(&group.label)).map(|group| group.name.as_str()).collect(),
-        None => row.mentions().filter(|it| is_meant(&it.entity.label)).map(|it| it.entity.text.as_str()).collect(),
+    let names: Vec<Cow<'_, str>> = match &row.answer.groups {
+        Some(groups) => {
+            let groups = groups.iter().filter(|group| is_meant(&group.label));
+            groups.map(|group| Cow::Borrowed(group.name.as_str())).collect()
+        }
+        None => row.mentions().filter(|it| is_meant(&it.entity.label)).map(|it| as_read(&it.entity.text)).collect(),
     };
     unique(names.into_iter(), char::is_whitespace).into_iter().map(|name| Named { name }).collect()
 }
