@@ -16,7 +16,7 @@ use crate::text::span::ByteSpan;
 pub struct GapRules {
     /// Addresses, paths, telephone and account numbers, and the sign of handles and hashtags.
     pub addresses: bool,
-    /// Table bars, tabs, bullets, empty lines, line ends before a list item, and slashes between two names.
+    /// Table bars, tabs, ends of table rows and pages, bullets, empty lines, line ends before a list item, and slashes between two names.
     pub boundaries: bool,
     /// A slug as the last line.
     pub slugs: bool,
@@ -99,9 +99,9 @@ mod tests {
         assert_eq!(gaps(text, NONE), []);
         let texts = |rules| gaps(text, rules).iter().map(|gap| gap.slice(text).unwrap()).collect::<Vec<_>>();
         assert_eq!(texts(GapRules { addresses: true, ..NONE }), ["a@b.de"]);
-        assert_eq!(texts(GapRules { boundaries: true, ..NONE }), ["|"]);
+        assert_eq!(texts(GapRules { boundaries: true, ..NONE }), ["|", "\n"]);
         assert_eq!(texts(GapRules { slugs: true, ..NONE }), ["toi-allgemeines"]);
-        assert_eq!(texts(ALL), ["|", "a@b.de", "toi-allgemeines"]);
+        assert_eq!(texts(ALL), ["|", "a@b.de", "\n", "toi-allgemeines"]);
     }
 
     fn any_text() -> impl Strategy<Value = String> {

@@ -1,4 +1,5 @@
-//! Where the layout of a text ends a name: table bars, tabs, bullets, empty lines, and line ends before a list item.
+//! Where the layout of a text ends a name: table bars, tabs, ends of table rows, bullets, page breaks, empty lines, and line ends
+//! before a list item.
 
 use std::sync::LazyLock;
 
@@ -11,23 +12,82 @@ static BOUNDARY: LazyLock<Regex> = LazyLock::new(|| {
         r"(?x)
         [|│¦‖]                                     # a bar of a table
         | \t+
+        | [\x0c\u{2029}]                           # the end of a page or paragraph
         | [•‣▪■●○◦►▶]                              # a bullet, in a line or at its start
         | \s·\s
-        | (?:\r\n?|\n)[^\S\r\n]*(?:\r\n?|\n)       # an empty line
-        | (?:\r\n?|\n)[^\S\r\n]*(?:[-–—*+·]|\d{1,2}\))[^\S\r\n]   # a line end before a list item
+        # an empty line
+        | (?:\r\n?|[\n\x0b\u{85}\u{2028}]) [^\S\r\n\x0b\u{85}\u{2028}]* (?:\r\n?|[\n\x0b\u{85}\u{2028}])
+        # a line end before a list item
+        | (?:\r\n?|[\n\x0b\u{85}\u{2028}]) [^\S\r\n\x0b\u{85}\u{2028}]* (?:[-–—*+·]|\d{1,2}\)) [^\S\r\n\x0b\u{85}\u{2028}]
         ",
     )
     .expect("a constant pattern that the tests compile")
 });
 
+static LINE_END: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\r\n?|[\n\x0b\x0c\u{85}\u{2028}\u{2029}]").expect("a constant pattern that the tests compile")
+});
+
+/// What divides the cells of a table's row.
+const CELL_ENDS: [char; 5] = ['\t', '|', '│', '¦', '‖'];
+
+/// How much a line looks like a row of a table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// It has no cells.
+    Prose,
+    /// All before its last cell are numbers or nothing, as in an item of a list: `1.<tab>Angela Merkel`.
+    Numbered,
+    Row,
+}
+
 /// Appends the boundaries in `text`.
 pub fn find(text: &str, found: &mut Vec<ByteSpan>) {
     found.extend(BOUNDARY.find_iter(text).map(|span| ByteSpan::new(span.start(), span.end())));
+    if text.contains(CELL_ENDS) {
+        find_row_ends(text, found);
+    }
+}
+
+/// Appends the line ends before and after a row of a table.
+fn find_row_ends(text: &str, found: &mut Vec<ByteSpan>) {
+    let mut last: Option<(Line, ByteSpan)> = None;
+    let mut start = 0;
+    let ends = LINE_END.find_iter(text).map(|end| ByteSpan::new(end.start(), end.end()));
+    for end in ends.chain([ByteSpan::new(text.len(), text.len())]) {
+        let line = Line::of(&text[start..end.start]);
+        if let Some((before, row_end)) = last
+            && (before == Line::Row || line == Line::Row || (before, line) == (Line::Numbered, Line::Numbered))
+        {
+            found.push(row_end);
+        }
+        last = Some((line, end));
+        start = end.end;
+    }
+}
+
+impl Line {
+    fn of(line: &str) -> Self {
+        match line.trim().rsplit_once(CELL_ENDS) {
+            None => Self::Prose,
+            Some((cells, _)) if cells.contains(char::is_alphabetic) => Self::Row,
+            Some(_) => Self::Numbered,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The boundaries, none within another.
+    fn boundaries(text: &str) -> Vec<&str> {
+        let mut found = Vec::new();
+        find(text, &mut found);
+        found.sort_unstable();
+        found.dedup_by(|next, last| next.start < last.end);
+        found.iter().map(|gap| gap.slice(text).unwrap()).collect()
+    }
 
     #[test]
     fn layout_ends_a_name_and_a_line_end_alone_does_not() {
@@ -38,17 +98,42 @@ mod tests {
             ("Bayern · München", 1),
             ("Bayern\n\nMünchen", 1),
             ("Bayern\r\n \r\nMünchen", 1),
+            ("Bayern\u{b}\u{b}München", 1),
+            ("Bayern\n\u{c}München", 1),
+            ("Bayern\u{c}München", 1),
+            ("Bayern\u{2029}München", 1),
             ("Bayern\n- München\n* Ulm\n1) Hof", 3),
+            ("Bayern\u{b}- München", 1),
             ("Bayern\n• München", 1),
             ("Bayern\nMünchen", 0),
+            ("Bayern\u{b}München", 0),
+            ("Bayern\u{2028}München", 0),
             ("Straße des\n17. Juni", 0),
             ("Bayern - München", 0),
             ("Bayern\n-München", 0),
             ("", 0),
         ] {
-            let mut found = Vec::new();
-            find(text, &mut found);
-            assert_eq!(found.len(), n_boundaries, "{text:?}");
+            assert_eq!(boundaries(text).len(), n_boundaries, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_table_row_ends_a_name() {
+        for (text, expected) in [
+            ("Ulm\tAngela\nMerkel\tBonn", &["\t", "\n", "\t"][..]),
+            ("Ulm\tAngela\r\nMerkel\tBonn", &["\t", "\r\n", "\t"]),
+            ("Ulm\tAngela\u{b}Merkel\tBonn", &["\t", "\u{b}", "\t"]),
+            ("Ulm | Angela\nMerkel | Bonn", &["|", "\n", "|"]),
+            ("| Ulm | Angela |\n| Merkel |", &["|", "|", "|", "\n", "|", "|"]),
+            // The rows around a table that has no rows next to them.
+            ("Ort\tName Angela\nMerkel sagte", &["\t", "\n"]),
+            ("Es folgt Angela\nMerkel\tBonn\n", &["\n", "\t", "\n"]),
+            ("1\tAngela\n2\tMerkel", &["\t", "\n", "\t"]),
+            // A line of a list that goes on, and a paragraph that begins with a tab.
+            ("1.\tDie Kanzlerin Angela\nMerkel sprach", &["\t"]),
+            ("\tDie Kanzlerin Angela\nMerkel sprach", &["\t"]),
+        ] {
+            assert_eq!(boundaries(text), expected, "{text:?}");
         }
     }
 }
