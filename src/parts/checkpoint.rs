@@ -19,11 +19,18 @@ pub struct Checkpoint<C> {
     /// Bytes of the rows and of the errors up to `position`.
     pub rows_bytes: u64,
     pub errors_bytes: u64,
+    /// CRC-32 of these bytes; `None` in checkpoints of earlier versions.
+    #[serde(default)]
+    pub rows_crc: Option<u32>,
+    #[serde(default)]
+    pub errors_crc: Option<u32>,
     pub counts: C,
     /// The file of the folder that is the whole output, once it only has to be moved to its path.
     pub whole: Option<String>,
-    /// The size of that file.
+    /// The size of that file, and its CRC-32.
     pub whole_bytes: Option<u64>,
+    #[serde(default)]
+    pub whole_crc: Option<u32>,
 }
 
 /// The next record to read.

@@ -6,13 +6,14 @@
 //! neither lost nor doubled, whenever a process is killed or the power fails. `crash_tests` tries every such moment.
 
 mod checkpoint;
+mod content;
 mod error;
 mod folder;
 mod paths;
 mod plan;
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 pub use checkpoint::{Checkpoint, Position};
 use checkpoint::{has_saved, read_checkpoint, write_checkpoint};
+use content::{check_whole, crc_of, extended, open_files};
 pub use error::PartsError;
 use folder::{is_finished_there, is_own, is_there, sign};
 use paths::finished_dir;
@@ -71,15 +73,13 @@ impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
             Some(known) => check_same(&dir, &known, plan)?,
             None => start(&dir, plan)?,
         }
-        let checkpoint: Checkpoint<C> = read_checkpoint(&dir)?.unwrap_or_default();
+        let mut checkpoint: Checkpoint<C> = read_checkpoint(&dir)?.unwrap_or_default();
         let files = match &checkpoint.whole {
             Some(whole) => {
                 check_whole(&dir, whole, &checkpoint)?;
                 None
             }
-            None => {
-                Some((open_at(&dir, ROWS, checkpoint.rows_bytes)?, open_at(&dir, ERRORS, checkpoint.errors_bytes)?))
-            }
+            None => Some(open_files(&dir, &mut checkpoint)?),
         };
         sync_dir(&dir)?;
         Ok(Self { dir, output: output.to_owned(), files, checkpoint, _lock: lock })
@@ -97,6 +97,8 @@ impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
         }
         self.checkpoint.rows_bytes += rows.len() as u64;
         self.checkpoint.errors_bytes += errors.len() as u64;
+        self.checkpoint.rows_crc = self.checkpoint.rows_crc.map(|crc| extended(crc, rows));
+        self.checkpoint.errors_crc = self.checkpoint.errors_crc.map(|crc| extended(crc, errors));
         self.checkpoint.position = position;
         self.checkpoint.counts = counts.clone();
         write_checkpoint(&self.dir, &self.checkpoint)
@@ -123,9 +125,16 @@ impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
             }
         };
         self.files = None;
-        let n_bytes =
-            self.dir.join(whole).metadata().map_err(|error| PartsError::write(self.dir.join(whole), error))?.len();
-        (self.checkpoint.whole, self.checkpoint.whole_bytes) = (Some(whole.to_owned()), Some(n_bytes));
+        let path = self.dir.join(whole);
+        let (n_bytes, crc) = match whole {
+            ROWS => (
+                self.checkpoint.rows_bytes + footer.len() as u64,
+                self.checkpoint.rows_crc.map(|crc| extended(crc, footer)),
+            ),
+            _ => size_and_crc(&path).map(|(n_bytes, crc)| (n_bytes, Some(crc)))?,
+        };
+        (self.checkpoint.whole, self.checkpoint.whole_bytes, self.checkpoint.whole_crc) =
+            (Some(whole.to_owned()), Some(n_bytes), crc);
         Ok(write_checkpoint(&self.dir, &self.checkpoint)?)
     }
 
@@ -193,6 +202,16 @@ pub fn is_published(output: &Path) -> Result<bool, PartsError> {
 /// Where the rows are until the output is published.
 pub fn rows_path(output: &Path) -> PathBuf {
     parts_dir(output).join(ROWS)
+}
+
+/// Whether a run with this plan would resume an earlier one into `output`. It fails where the run would be refused.
+pub fn would_resume(output: &Path, plan: &Value) -> Result<bool, PartsError> {
+    let dir = parts_dir(output);
+    if !has_saved(read_checkpoint::<IgnoredAny>(&dir)?.as_ref()) {
+        return Ok(false);
+    }
+    let known = read_json::<Value>(&dir, PLAN)?;
+    known.map_or(Ok(false), |known| check_same(&dir, &known, plan).map(|()| true))
 }
 
 /// The checkpoint of a run into `output`; `None` where there is none.
@@ -280,28 +299,6 @@ fn check_same(dir: &Path, old: &Value, new: &Value) -> Result<(), PartsError> {
     }
 }
 
-/// Fails where a part of a whole output has not the size that the checkpoint says. It may have been moved to its path already.
-fn check_whole<C>(dir: &Path, whole: &str, checkpoint: &Checkpoint<C>) -> Result<(), PartsError> {
-    for (name, n_bytes) in [(whole, checkpoint.whole_bytes), (ERRORS, Some(checkpoint.errors_bytes))] {
-        let path = dir.join(name);
-        match path.metadata() {
-            Ok(metadata) if Some(metadata.len()) != n_bytes => {
-                return Err(wrong_size(path, metadata.len(), n_bytes.unwrap_or(0), dir));
-            }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(PartsError::Read { path, source: error });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn wrong_size(path: PathBuf, found: u64, n_bytes: u64, dir: &Path) -> PartsError {
-    let message = format!("has {found} bytes where the checkpoint counts {n_bytes}");
-    PartsError::Damaged { path, message, parts: dir.to_owned() }
-}
-
 fn read_json<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<Option<T>, PartsError> {
     let path = dir.join(name);
     let bytes = match std::fs::read(&path) {
@@ -314,19 +311,12 @@ fn read_json<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<Option<T>, P
     })
 }
 
-/// Opens a file to append to, cut to `n_bytes`.
-fn open_at(dir: &Path, name: &str, n_bytes: u64) -> Result<File, PartsError> {
-    let path = dir.join(name);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let mut file = file.map_err(|error| PartsError::write(&path, error))?;
-    let found = file.metadata().map_err(|error| PartsError::write(&path, error))?.len();
-    if found < n_bytes {
-        return Err(wrong_size(path, found, n_bytes, dir));
-    }
-    file.set_len(n_bytes)
-        .and_then(|()| file.seek(SeekFrom::Start(n_bytes)))
-        .map_err(|error| PartsError::write(&path, error))?;
-    Ok(file)
+fn size_and_crc(path: &Path) -> Result<(u64, u32), PartsError> {
+    let read = File::open(path).and_then(|mut file| {
+        let n_bytes = file.metadata()?.len();
+        Ok((n_bytes, crc_of(&mut file, n_bytes)?))
+    });
+    read.map_err(|source| PartsError::Read { path: path.to_owned(), source })
 }
 
 fn add(file: &mut File, bytes: &[u8]) -> io::Result<()> {

@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+/// Fields that plans of earlier versions lack. Their runs can resume.
+const LATER_FIELDS: [&str; 1] = ["identity"];
+
 /// Each value that differs, with its path, as it was and as it is.
 pub fn differences(old: &Value, new: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -21,6 +24,9 @@ fn collect_differences(path: &str, old: &Value, new: &Value, found: &mut Vec<Str
     names.dedup();
     for name in names {
         let path = if path.is_empty() { name.clone() } else { format!("{path} {name}") };
+        if LATER_FIELDS.contains(&name.as_str()) && !old_fields.contains_key(name) {
+            continue;
+        }
         let value = |fields: &Map<String, Value>| fields.get(name).cloned().unwrap_or(Value::Null);
         collect_differences(&path, &value(old_fields), &value(new_fields), found);
     }
@@ -43,5 +49,14 @@ mod tests {
         ];
         assert_eq!(differences(&old, &new), expected);
         assert!(differences(&old, &old).is_empty());
+    }
+
+    #[test]
+    fn the_plan_of_an_earlier_version_without_identities_can_resume() {
+        let plan = |identity: &str| json!({"inputs": {"a.csv": {"bytes": 5, "identity": identity}}});
+        let old = json!({"inputs": {"a.csv": {"bytes": 5}}});
+        assert!(differences(&old, &plan("1")).is_empty());
+        assert_eq!(differences(&plan("1"), &plan("2")), ["inputs a.csv identity was \"1\" and is \"2\""]);
+        assert_eq!(differences(&plan("1"), &old), ["inputs a.csv identity was \"1\" and is null"]);
     }
 }

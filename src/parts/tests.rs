@@ -56,6 +56,52 @@ fn bytes_after_those_of_the_checkpoint_are_cut_off() {
 }
 
 #[test]
+fn rows_edited_at_the_same_length_are_refused() {
+    for (name, content) in [("rows", "x\nb\n"), ("errors", "E\n")] {
+        let case = Case::new();
+        drop(case.started());
+        std::fs::write(case.at("out.parts").join(name), content).unwrap();
+        check_refused(&case, name);
+    }
+    let assemble =
+        |_: &Path, whole: &Path| std::fs::write(whole, "whole").map_err(|error| PartsError::write(whole, error));
+    for (name, is_assembled) in [("rows", false), ("assembled", true), ("errors", false)] {
+        let case = Case::new();
+        let mut parts = case.started();
+        match is_assembled {
+            true => parts.complete(b"end", Some(assemble)).unwrap(),
+            false => parts.complete(b"end", None::<Assemble>).unwrap(),
+        }
+        drop(parts);
+        let path = case.at("out.parts").join(name);
+        let mut content = std::fs::read(&path).unwrap();
+        content[0] ^= 1;
+        std::fs::write(&path, content).unwrap();
+        check_refused(&case, name);
+    }
+}
+
+fn check_refused(case: &Case, name: &str) {
+    let opened = Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), false);
+    let message = opened.err().expect("an edited file is refused").to_string();
+    assert!(message.contains(name) && message.contains("has changed since a run wrote it"), "{message}");
+}
+
+#[test]
+fn a_checkpoint_of_an_earlier_version_has_no_checksums_and_gets_them() {
+    let case = Case::new();
+    let mut parts = case.started();
+    (parts.checkpoint.rows_crc, parts.checkpoint.errors_crc) = (None, None);
+    write_checkpoint(&parts.dir, &parts.checkpoint).unwrap();
+    drop(parts);
+    let mut parts = case.open();
+    parts.append(b"c\n", b"", Position { source: 0, record: 4 }, &4).unwrap();
+    drop(parts);
+    std::fs::write(case.at("out.parts/rows"), "a\nX\nc\n").unwrap();
+    check_refused(&case, "rows");
+}
+
+#[test]
 fn a_run_that_died_while_it_finished_is_completed_by_the_next() {
     // With the footer written, whole, with the errors moved, and with the output moved.
     for n_steps in 0..4 {

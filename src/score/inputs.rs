@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::error::ScoreError;
 use super::folders::{files_below, files_matching};
 use super::format::Format;
+use crate::system::file_stamp::FileStamp;
 
 /// One thing that rows are read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +87,7 @@ impl Source {
     pub fn n_bytes(&self) -> Result<Option<u64>, ScoreError> {
         match &self.location {
             Location::Stdin | Location::Pipe(_) => Ok(None),
-            _ => self.paths().iter().map(|path| Ok(Some(stat(path)?.0))).sum(),
+            _ => self.paths().iter().map(|path| Ok(Some(FileState::of(path)?.n_bytes))).sum(),
         }
     }
 
@@ -104,31 +105,46 @@ impl Source {
         match &self.location {
             Location::Stdin | Location::Pipe(_) => Ok(Value::Null),
             Location::File(path) => {
-                let (n_bytes, changed) = stat(path)?;
-                Ok(json!({"bytes": n_bytes, "changed": changed}))
+                let FileState { n_bytes, changed, identity } = FileState::of(path)?;
+                Ok(json!({"bytes": n_bytes, "changed": changed, "identity": identity}))
             }
             Location::Texts(paths) => {
-                let mut hash = Sha256::new();
+                let (mut hash, mut identities) = (Sha256::new(), Sha256::new());
                 for path in paths {
-                    let (n_bytes, changed) = stat(path)?;
+                    let FileState { n_bytes, changed, identity } = FileState::of(path)?;
                     hash.update(format!("{}\0{n_bytes}\0{changed}\0", path.display()));
+                    identities.update(format!("{identity}\0"));
                 }
-                let digest: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-                Ok(json!({"files": paths.len(), "digest": digest}))
+                let digest = |hash: Sha256| -> String {
+                    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+                };
+                Ok(json!({"files": paths.len(), "digest": digest(hash), "identity": digest(identities)}))
             }
         }
     }
 }
 
-/// Size in bytes, and the time of the last change in seconds since 1970; a pipe has neither.
-fn stat(path: &Path) -> Result<(u64, String), ScoreError> {
-    let failed = |source: io::Error| ScoreError::read(&path.to_string_lossy(), source);
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() {
-        return Ok((0, String::new()));
+/// What tells a file from its later versions. All is empty for a pipe.
+#[derive(Default)]
+struct FileState {
+    n_bytes: u64,
+    /// The time of the last change of the content, in seconds since 1970.
+    changed: String,
+    /// Of the inode, in words; empty where a system has none.
+    identity: String,
+}
+
+impl FileState {
+    fn of(path: &Path) -> Result<Self, ScoreError> {
+        let failed = |source: io::Error| ScoreError::read(&path.to_string_lossy(), source);
+        let metadata = std::fs::metadata(path).map_err(failed)?;
+        if !metadata.is_file() {
+            return Ok(Self::default());
+        }
+        let changed = metadata.modified().map_err(failed)?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let changed = format!("{}.{:09}", changed.as_secs(), changed.subsec_nanos());
+        Ok(Self { n_bytes: metadata.len(), changed, identity: FileStamp::new(path, &metadata).identity_in_words() })
     }
-    let changed = metadata.modified().map_err(failed)?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok((metadata.len(), format!("{}.{:09}", changed.as_secs(), changed.subsec_nanos())))
 }
 
 fn stdin_source(format: Option<Format>) -> Result<Source, ScoreError> {

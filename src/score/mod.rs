@@ -69,7 +69,9 @@ impl Prepared {
         self.job.options.check_entities(&models).map_err(|error| ScoreError::usage(error.to_string()))?;
         let options = self.job.options.clone().with_language_or_labels(&models);
         let encoder = self.encoder(&models)?;
-        let sink = self.open_sink(&models)?;
+        progress.stage("checking the rows that are saved");
+        let sink = self.open_sink(&models).await?;
+        progress.stage("scoring the first rows");
         let before = sink.checkpoint().clone();
         progress.expect(self.n_bytes()?);
         let writer = Writer { sink, encoder, counts: before.counts.clone(), progress, max_errors: self.job.max_errors };
@@ -98,13 +100,16 @@ impl Prepared {
             .map_err(|source| ScoreError::Encode { path: self.job.target.path(), source })
     }
 
-    fn open_sink(&self, models: &Assignment) -> Result<Sink, ScoreError> {
+    async fn open_sink(&self, models: &Assignment) -> Result<Sink, ScoreError> {
         match &self.job.target {
             Target::Stdout { errors_file } => Ok(Sink::Pipe(Pipe::open(errors_file.as_deref())?)),
             Target::File { path, .. } => {
                 let plan = plan_of(&self.job, &self.sources, self.format, models)?;
                 // A pipe cannot be read again, so that its run cannot resume.
-                Ok(Sink::Parts(Parts::open(path, &plan, self.sources.iter().any(Source::is_read_once))?))
+                let (path, start_anew) = (path.clone(), self.sources.iter().any(Source::is_read_once));
+                // All rows that are saved are read, which may take a while.
+                let opened = thread("open", move || Parts::open(&path, &plan, start_anew).map_err(ScoreError::from))?;
+                Ok(Sink::Parts(join(opened).await??))
             }
         }
     }

@@ -29,6 +29,13 @@ impl FileStamp {
         }
     }
 
+    /// What tells the file from another of its size and time, for a later process. The number of the device is not part of it, since
+    /// it may be another after a restart of the machine.
+    pub fn identity_in_words(&self) -> String {
+        let ((_, inode), (seconds, nanoseconds)) = (self.identity, self.changed);
+        format!("inode {inode} of {seconds}.{nanoseconds:09}")
+    }
+
     /// Whether the file at the path is the same and was not written to since.
     pub fn is_current(&self) -> bool {
         std::fs::metadata(&self.path).is_ok_and(|metadata| Self::new(&self.path, &metadata) == *self)
