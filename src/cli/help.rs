@@ -22,7 +22,7 @@ Examples:
   ressort score archive/ --output scored.jsonl --dry-run
   zcat in.jsonl.gz | ressort score - --format jsonl --output - > out.jsonl
 
-Exit codes: 0 all rows scored, 1 failed, 2 bad usage, 3 some rows could not be scored, 130 stopped by Ctrl-C";
+Exit codes: 0 all rows scored, 1 failed, 2 bad usage, 3 some rows could not be scored, 130 stopped by Ctrl-C, 143 by SIGTERM";
 
 pub const EVALUATE: &str = "\
 Examples:

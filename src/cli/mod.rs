@@ -1,7 +1,7 @@
 //! The command line: one file for each command, with its arguments and its runner.
 //!
 //! Exit codes: 0 done, 1 failed, 2 bad usage, 3 some rows could not be scored, 4 a requirement of `evaluate` is not met, 130
-//! stopped by Ctrl-C.
+//! stopped by Ctrl-C, 143 by SIGTERM.
 
 mod completions;
 mod config;
@@ -41,6 +41,8 @@ const SOME_ROWS_FAILED: u8 = 3;
 const REQUIREMENT_NOT_MET: u8 = 4;
 /// As shells number the end by SIGINT.
 const INTERRUPTED: u8 = 130;
+/// The same for SIGTERM.
+const TERMINATED: u8 = 143;
 
 /// Reads German text and returns its topics and named entities, with any transformer exported to ONNX.
 #[derive(Debug, Parser)]

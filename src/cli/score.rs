@@ -28,7 +28,8 @@ use ressort::system::progress::Progress;
 use ressort::text::encoding::TextEncoding;
 use ressort::text::span::OffsetUnit;
 
-use super::{INTERRUPTED, ModelArgs, RunArgs, SOME_ROWS_FAILED, SUCCESS, positive};
+use super::{ModelArgs, RunArgs, SOME_ROWS_FAILED, SUCCESS, positive};
+use ressort::system::counted::counted;
 
 #[derive(Debug, Args)]
 pub struct ScoreArgs {
@@ -161,7 +162,7 @@ struct AnswerArgs {
     /// name where a hyphen separates it)
     #[arg(long, default_value = "keep", value_name = "HOW")]
     derived: Derived,
-    /// Add the entities that are one (`Wladimir Putin`, `Putins`), in a column `groups`
+    /// Add the entities that are one (`Wladimir Putin`, `Putins`), in a column `groups`; not for label-studio and spacy
     #[arg(long)]
     group: bool,
     /// Add to each accepted topic the passages that carry it. Some models must read a text again for each sentence
@@ -266,17 +267,17 @@ impl ScoreArgs {
     }
 }
 
-/// Scores until the end, or until Ctrl-C. Rows that are saved by then are kept, so that the process may end at any moment.
+/// Scores until the end, or until Ctrl-C or SIGTERM. Rows that are saved by then are kept, so that the process may end at any moment.
 pub async fn run_score(args: &ScoreArgs) -> anyhow::Result<u8> {
     let progress = Arc::new(if args.quiet { Progress::hidden() } else { Progress::start(None) });
+    let stopped = interrupt::stop_signal().context("the signals that stop a run cannot be handled")?;
     tokio::select! {
         ended = score_files(args, &progress) => ended,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted.context("Ctrl-C cannot be handled")?;
+        code = stopped => {
             progress.finish();
             eprintln!("{}", interrupt::message(args));
             // The writer may be waiting for a reader of standard output.
-            end_process(INTERRUPTED)
+            end_process(code)
         }
     }
 }
@@ -302,7 +303,6 @@ async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Resu
         print!("{}", printable(&report.to_string()));
         return Ok(exit_code(report.errors));
     }
-    progress.stage("scoring the first rows");
     let summary = prepared.run(models.clone(), Arc::clone(progress)).await?;
     progress.finish();
     if let Some(file) = &args.baseline {
@@ -330,13 +330,15 @@ fn write_baseline(file: &Path, models: &Assignment, quiet: bool) -> anyhow::Resu
     let n_documents = models.iter().map(|model| model.traffic.n_documents()).min().unwrap_or_default();
     anyhow::ensure!(
         n_documents >= MIN_DOCUMENTS,
-        "{}: no baseline is written: this run scored {n_documents} documents, and a comparison needs {MIN_DOCUMENTS}; score more texts; `--overwrite` also scores those of an earlier run again",
-        file.display()
+        "{}: no baseline is written: this run scored {}, and a comparison needs {MIN_DOCUMENTS}; score more texts; `--overwrite` also scores those of an earlier run again",
+        file.display(),
+        counted(n_documents, "document")
     );
     let json = serde_json::to_string_pretty(&baselines)? + "\n";
     replace(file, json.as_bytes()).with_context(|| format!("{}: the baseline cannot be written", file.display()))?;
     if !quiet {
-        eprintln!("baseline of {n_documents} documents -> {}", printable(&file.display().to_string()));
+        let documents = counted(n_documents, "document");
+        eprintln!("baseline of {documents} -> {}", printable(&file.display().to_string()));
     }
     Ok(())
 }

@@ -39,6 +39,7 @@ use crate::manifest::tags::entity_labels;
 use crate::manifest::{Manifest, ManifestError, content_hash};
 use crate::models::load::{Model, resident_bytes};
 use crate::models::spec::ModelSpec;
+use crate::system::counted::counted;
 use crate::system::progress::Progress;
 use answers::{ModelAnswers, keep, restrict_labels};
 use comparison::Comparison;
@@ -117,7 +118,8 @@ async fn run_where_needed(spec: &ModelSpec, gold: &Gold, settings: &EvaluateSett
         return Ok(());
     }
     let progress = Progress::start(Some(n as u64));
-    let on_answer = |n_done: usize| progress.show(n_done as u64, &format!("{}: {n_done} of {n} documents", spec.name));
+    let on_answer =
+        |n_done: usize| progress.show(n_done as u64, &format!("{}: {n_done} of {}", spec.name, counted(n, "document")));
     // ONNX Runtime is loaded first, so that its memory does not count as the first model's.
     Runtime::get().map_err(|error| EvaluateError::load(spec, error))?;
     let before = resident_bytes();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::{Code, Problem};
+use crate::system::counted::counted;
 
 pub static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -156,7 +157,8 @@ impl Window {
         let code = if self.length == MINUTE { Code::RateLimited } else { Code::QuotaExceeded };
         let detail = match n {
             n if n > max => {
-                format!("the request has {n} documents, and {name} of the key is {max}; send fewer at once")
+                let documents = counted(n, "document");
+                format!("the request has {documents}, and {name} of the key is {max}; send fewer at once")
             }
             n if n > 1 => format!(
                 "the request has {n} documents, and {} of the {max} of {name} are left; send fewer, or try again in {seconds} s",

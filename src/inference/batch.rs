@@ -24,6 +24,7 @@ use std::time::Duration;
 use ndarray::{ArcArray, ArcArray2, Array2, Array3, ArrayView2, Axis, Ix3, s};
 
 use crate::inference::tokenize::Window;
+use crate::system::counted::counted;
 
 /// Windows padded at the right to one length; row `b` is window `b`. Where a graph fixes the number of rows, the windows are
 /// repeated, so that no row is without tokens.
@@ -72,8 +73,8 @@ pub enum RunError {
     #[error("ONNX Runtime could not run the model on a batch of shape {shape:?}: {message}")]
     Failed { shape: (usize, usize), message: String },
     #[error(
-        "{} windows of {} tokens were not through after {} s, and their run was ended; the graph may loop on a token. Export the model again, or raise --run-timeout-s",
-        shape.0, shape.1, timeout.as_secs_f32()
+        "a run of {} of {} tokens was not through after {} s, and was ended; the graph may loop on a token. Export the model again, or raise --run-timeout-s",
+        counted(shape.0, "window"), shape.1, timeout.as_secs_f32()
     )]
     TimedOut { shape: (usize, usize), timeout: Duration },
     #[error("output `{output}` has shape {shape:?} where {expected} was expected")]

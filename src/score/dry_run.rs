@@ -10,12 +10,18 @@ use futures_util::StreamExt;
 
 use super::error::{RowError, ScoreError};
 use super::flow::{join, thread};
-use super::prepare::Prepared;
+use super::inputs::Source;
+use super::job::Target;
+use super::n_saved_rows;
+use super::plan::plan_of;
+use super::prepare::{Prepared, check_absent};
 use super::reading::{Input, Start};
 use super::summary::{Counts, listed};
 use crate::classify::classifier::Classifier;
 use crate::classify::request::{CheckedText, batch_context};
 use crate::models::registry::Assignment;
+use crate::parts::would_resume;
+use crate::system::counted::counted;
 use crate::system::progress::{Progress, in_words};
 
 /// Texts that are scored for the estimate.
@@ -47,6 +53,8 @@ pub struct DryRun {
     pub n_sampled: u64,
     /// The estimate for all rows; `None` where no text was scored.
     pub seconds: Option<f64>,
+    /// What a run would do with the output that is there; `None` where nothing is.
+    pub output: Option<String>,
 }
 
 /// Texts from all over the input, each with the same chance.
@@ -69,15 +77,36 @@ impl Prepared {
         self.job.options.check_entities(&models).map_err(|error| ScoreError::usage(error.to_string()))?;
         let options = self.job.options.clone().with_language_or_labels(&models);
         progress.expect(self.n_bytes()?);
-        let n_inputs = self.sources.len();
+        let (n_inputs, output) = (self.sources.len(), self.output_in_words(&models)?);
         let reader = Arc::clone(&progress);
         let Survey { mut report, sample, n_bytes } = join(thread("read", move || survey(self, &reader))?).await??;
-        report.n_inputs = n_inputs;
+        (report.n_inputs, report.output) = (n_inputs, output);
         progress.expect(None);
         progress.stage("scoring a few texts to estimate the time");
         let classifier = Classifier { models, options, cache: None, memory: None, shadow: None };
         report.estimate(Arc::new(classifier), sample.texts, n_bytes).await?;
         Ok(report)
+    }
+
+    /// What a run would do with an output, or a part of one, that is there.
+    fn output_in_words(&self, models: &Assignment) -> Result<Option<String>, ScoreError> {
+        let Target::File { path, overwrite } = &self.job.target else { return Ok(None) };
+        let refused = |error: ScoreError| Ok(Some(format!("the run would be refused: {error}")));
+        if !overwrite && let Err(error) = check_absent(path, &self.sources) {
+            return refused(error);
+        }
+        if self.sources.iter().any(Source::is_read_once) {
+            return Ok(None);
+        }
+        match would_resume(path, &plan_of(&self.job, &self.sources, self.format, models)?) {
+            Err(error) => refused(error.into()),
+            Ok(true) => {
+                let rows = counted(n_saved_rows(path), "row");
+                Ok(Some(format!("the run would resume after {rows} of {}.parts", path.display())))
+            }
+            Ok(false) if path.exists() => Ok(Some(format!("the run would replace {}", path.display()))),
+            Ok(false) => Ok(None),
+        }
     }
 }
 
@@ -97,7 +126,7 @@ fn survey(prepared: Prepared, progress: &Progress) -> Result<Survey, ScoreError>
             Err(error) => survey.report.add_error(&format!("{}: {error}", row.origin), &error),
         }
         if survey.report.n_rows.is_multiple_of(REPORT_INTERVAL) {
-            progress.show(count.get(), &format!("{} rows read", survey.report.n_rows));
+            progress.show(count.get(), &format!("{} read", counted(survey.report.n_rows, "row")));
         }
         ControlFlow::Continue(())
     })?;
@@ -167,17 +196,23 @@ impl fmt::Display for DryRun {
         let n_scored = self.n_rows - self.errors;
         writeln!(
             f,
-            "dry run: {} rows in {} inputs; {n_scored} can be scored ({} characters)",
-            self.n_rows, self.n_inputs, self.n_characters
+            "dry run: {} in {}; {n_scored} can be scored ({})",
+            counted(self.n_rows, "row"),
+            counted(self.n_inputs, "input"),
+            counted(self.n_characters, "character")
         )?;
         if let Some(first) = &self.first_error {
-            writeln!(f, "{} rows cannot be scored ({})", self.errors, listed(&self.errors_by_code))?;
+            writeln!(f, "{} cannot be scored ({})", counted(self.errors, "row"), listed(&self.errors_by_code))?;
             writeln!(f, "the first is {first}")?;
         }
         if let Some(seconds) = self.seconds {
             let time = in_words(Duration::from_secs_f64(seconds));
             let rate = n_scored as f64 / seconds.max(f64::MIN_POSITIVE);
-            writeln!(f, "estimate from {} texts: {time} for all rows ({rate:.1} documents/s)", self.n_sampled)?;
+            let sample = counted(self.n_sampled, "text");
+            writeln!(f, "estimate from {sample}: {time} for all rows ({rate:.1} documents/s)")?;
+        }
+        if let Some(output) = &self.output {
+            writeln!(f, "{output}")?;
         }
         writeln!(f, "nothing was written")
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::classify::error::ClassifyError;
 use crate::parts::PartsError;
+use crate::system::counted::counted;
 use crate::text::encoding::NOT_UTF8_REMEDY;
 
 /// What messages call standard output.
@@ -36,7 +37,8 @@ pub enum ScoreError {
     #[error(transparent)]
     Parts(PartsError),
     #[error(
-        "{n_errors} rows could not be scored, and --max-errors is {max_errors}; {errors} lists them with the reasons; correct the input, or run the same command with a higher --max-errors to resume"
+        "{} could not be scored, and --max-errors is {max_errors}; {errors} lists them with the reasons; correct the input, or run the same command with a higher --max-errors to resume",
+        counted(*n_errors, "row")
     )]
     TooManyErrors { n_errors: u64, max_errors: u64, errors: String },
     #[error("{origin}: the model cannot answer; run the same command again to resume at this row")]

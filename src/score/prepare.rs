@@ -38,7 +38,8 @@ pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
     match &job.target {
         Target::File { path, overwrite } => {
             check_apart(&[path, &errors_path(path)], &sources)?;
-            if !overwrite {
+            // A dry run says what a run would do.
+            if !overwrite && !job.dry_run {
                 check_absent(path, &sources)?;
             }
         }
@@ -102,7 +103,11 @@ fn check_document(job: &Job, format: Format) -> Result<(), ScoreError> {
             "has no form for a row that failed, which is listed with the errors",
         ),
         (job.options.evidence, "--evidence", "has no form for evidence"),
-        (job.options.group && !has_groups, "--group", "has no form for groups"),
+        (
+            job.options.group && !has_groups,
+            "--group",
+            "has no form for groups, which `ninjs`, `jsonl`, `csv`, `tsv`, `parquet` and `arrow` have",
+        ),
         (has_offsets && job.options.offset_unit != OffsetUnit::Codepoint, "--offset-unit", "counts code points"),
     ];
     match refused.iter().find(|(is_given, _, _)| format.is_document() && *is_given) {
@@ -192,7 +197,7 @@ fn check_summary(job: &Job, sources: &[Source]) -> Result<(), ScoreError> {
 }
 
 /// Refuses to replace an output, unless it only remains to remove the folder of the run that wrote it.
-fn check_absent(output: &Path, sources: &[Source]) -> Result<(), ScoreError> {
+pub fn check_absent(output: &Path, sources: &[Source]) -> Result<(), ScoreError> {
     // A pipe is scored from its start, and may deliver other rows.
     let is_piped = sources.iter().any(Source::is_read_once);
     match output.exists() && (is_piped || !is_published(output)?) {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::classify::answer::Answer;
+use crate::system::counted::counted;
 
 /// Counts over all rows that were written so far, by this process and those before it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -80,7 +81,10 @@ impl Summary {
         };
         match self.counts.errors {
             0 => String::new(),
-            n => format!("{n} rows could not be scored ({}): {list}\n", listed(&self.counts.errors_by_code)),
+            n => {
+                let codes = listed(&self.counts.errors_by_code);
+                format!("{} could not be scored ({codes}): {list}\n", counted(n, "row"))
+            }
         }
     }
 }
@@ -89,10 +93,10 @@ impl Summary {
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n_rows = self.documents + self.errors;
-        write!(f, "{n_rows} rows, {:.1}/s", self.rate(n_rows))?;
+        write!(f, "{}, {:.1}/s", counted(n_rows, "row"), self.rate(n_rows))?;
         match self.errors {
             0 => Ok(()),
-            n_errors => write!(f, ", {n_errors} errors"),
+            n_errors => write!(f, ", {}", counted(n_errors, "error")),
         }
     }
 }
@@ -102,13 +106,13 @@ impl fmt::Display for Summary {
         let counts = &self.counts;
         writeln!(
             f,
-            "{} documents in {:.1} s ({:.1} documents/s, {:.0} tokens/s), {} tokens in {} windows -> {}",
-            counts.documents,
+            "{} in {:.1} s ({:.1} documents/s, {:.0} tokens/s), {} in {} -> {}",
+            counted(counts.documents, "document"),
             counts.seconds,
             self.documents_per_second,
             self.tokens_per_second,
-            counts.tokens,
-            counts.windows,
+            counted(counts.tokens, "token"),
+            counted(counts.windows, "window"),
             self.output
         )?;
         if self.resumed_from > 0 {
@@ -123,7 +127,7 @@ impl fmt::Display for Summary {
             }
         }
         if counts.truncated > 0 {
-            writeln!(f, "{} documents were truncated", counts.truncated)?;
+            writeln!(f, "truncated: {}", counted(counts.truncated, "document"))?;
         }
         f.write_str(&self.failures())
     }

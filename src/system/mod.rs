@@ -1,10 +1,11 @@
-//! The process around the work: background threads, memory, descriptors, starts and stamps of files, private files, progress, tables, logs and metrics, TLS of requests, option words, build and processor.
+//! The process around the work: background threads, memory, descriptors, starts and stamps of files, private files, progress, tables, logs and metrics, TLS of requests, option words, numbers in messages, build and processor.
 
 pub mod atomic_file;
 pub mod background;
 pub mod budget;
 pub mod build_info;
 pub mod choice;
+pub mod counted;
 pub mod descriptors;
 pub mod exposition;
 pub mod file_stamp;

@@ -84,7 +84,12 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_bytes() {
 }
 
 #[test]
-fn ctrl_c_ends_with_130_and_says_the_command_that_resumes() {
+fn ctrl_c_and_sigterm_end_with_their_code_and_say_the_command_that_resumes() {
+    stop_and_resume("-INT", 130);
+    stop_and_resume("-TERM", 143);
+}
+
+fn stop_and_resume(signal: &str, expected: i32) {
     let dir = tempfile::tempdir().unwrap();
     write_rows(&dir);
     assert_eq!(command(&dir, "whole.jsonl", &[]).output().unwrap().status.code(), Some(3));
@@ -93,10 +98,10 @@ fn ctrl_c_ends_with_130_and_says_the_command_that_resumes() {
         assert!(process.try_wait().unwrap().is_none(), "the run ended before it could be stopped");
         std::thread::yield_now();
     }
-    assert!(Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap().success());
+    assert!(Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap().success());
     let (code, message) = outcome(&process.wait_with_output().unwrap());
-    assert_eq!(code, 130, "{message}");
-    let said = message.split("stopped; ").nth(1).and_then(|rest| rest.split(" rows are saved in it's out").next());
+    assert_eq!(code, expected, "{message}");
+    let said = message.split("stopped; ").nth(1).and_then(|rest| rest.split(" rows saved in it's out").next());
     let n_said: u64 = said.unwrap_or_else(|| panic!("{message}")).parse().unwrap();
     // A block more may be saved before the process is gone.
     assert!(n_said > 0 && n_said <= n_done(&dir.path().join("it's out.jsonl.parts")), "{message}");

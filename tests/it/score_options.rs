@@ -233,8 +233,8 @@ fn a_dry_run_checks_all_rows_and_writes_nothing() {
     let rows: String = TEXTS.iter().map(|text| serde_json::json!({"text": text}).to_string() + "\n").collect();
     let dir = folder(&[("good.jsonl", &rows), ("bad.jsonl", &(rows.clone() + "{\"text\": \"\"}\n"))]);
     for (input, code, parts) in [
-        ("good.jsonl", 0, &["4 rows in 1 inputs; 4 can be scored", "estimate from 4 texts"][..]),
-        ("bad.jsonl", 3, &["5 rows in 1 inputs; 4 can be scored", "bad.jsonl, line 5: no text", "no_text 1"]),
+        ("good.jsonl", 0, &["4 rows in 1 input; 4 can be scored", "estimate from 4 texts"][..]),
+        ("bad.jsonl", 3, &["5 rows in 1 input; 4 can be scored", "bad.jsonl, line 5: no text", "no_text 1"]),
     ] {
         let mut command = crate::score::score();
         command.current_dir(dir.path()).args([input, "--dry-run", "--output", "new/o.parquet"]);
@@ -249,13 +249,38 @@ fn a_dry_run_checks_all_rows_and_writes_nothing() {
 }
 
 #[test]
+fn a_dry_run_needs_no_free_output_and_says_what_a_run_would_do() {
+    let rows = "{\"text\": \"Bonn\"}\n{\"text\": \"Ulm\"}\nno JSON\n{\"text\": \"Hof\"}\n";
+    let dir = folder(&[("a.jsonl", rows), ("there.jsonl", "mine")]);
+    let report = |output: &str, flags: &[&str]| {
+        let mut command = crate::score::score();
+        command.current_dir(dir.path()).args(["a.jsonl", "--dry-run", "--output", output]).args(flags);
+        let ended = command.output().unwrap();
+        let said = String::from_utf8(ended.stdout).unwrap() + &String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(3), "{said}");
+        said
+    };
+    assert!(!report("new.jsonl", &[]).contains("the run would"));
+    let said = report("there.jsonl", &[]);
+    assert!(said.contains("the run would be refused: there.jsonl is there already; move it"), "{said}");
+    let said = report("there.jsonl", &["--overwrite"]);
+    assert!(said.contains("the run would replace there.jsonl"), "{said}");
+    scored(&dir, &["a.jsonl"], "o.jsonl", &["--max-errors", "0", "--look-ahead", "3"], 1);
+    let said = report("o.jsonl", &["--look-ahead", "3"]);
+    assert!(said.contains("the run would resume after 3 rows of o.jsonl.parts"), "{said}");
+    let said = report("o.jsonl", &["--look-ahead", "3", "--top-k", "2"]);
+    assert!(said.contains("the run would be refused: ") && said.contains("top-k was 5 and is 2"), "{said}");
+    assert_eq!(std::fs::read(dir.path().join("there.jsonl")).unwrap(), b"mine");
+}
+
+#[test]
 fn a_run_says_at_once_what_it_loads_unless_it_is_to_be_quiet() {
     let dir = folder(&[("a.csv", "text\nBonn\n"), ("b.csv", "text\nBonn\n\"\"\n")]);
     let message = scored(&dir, &["a.csv"], "o.jsonl", &[], 0);
-    assert!(message.contains("loading two-heads (") && message.contains("1 documents in"), "{message}");
+    assert!(message.contains("loading two-heads (") && message.contains("1 document in"), "{message}");
     assert_eq!(scored(&dir, &["a.csv"], "o.jsonl", &["--quiet"], 0), "");
     let message = scored(&dir, &["b.csv"], "o.jsonl", &["--quiet"], 3);
-    assert!(message.starts_with("1 rows could not be scored (no_text 1)") && message.lines().count() == 1, "{message}");
+    assert!(message.starts_with("1 row could not be scored (no_text 1)") && message.lines().count() == 1, "{message}");
 }
 
 #[test]

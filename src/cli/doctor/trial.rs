@@ -13,6 +13,7 @@ use ressort::models::spec::ModelSpec;
 use serde_json::json;
 
 use super::{Check, Status};
+use ressort::system::counted::counted;
 
 const TEXT: &str = "Brüssel (dpa) - Die EU-Kommission will Verbraucher besser vor Chemikalien in Spielzeug schützen. „Kinder müssen \
                     sicher spielen können“, sagte Kommissionspräsidentin Ursula von der Leyen am Mittwoch.";
@@ -69,7 +70,7 @@ async fn read(model: &Model) -> Result<(String, Duration), String> {
             Some(best) => format!("the topic {}", best.label),
             None => "no topic".to_owned(),
         });
-    let entities = prediction.entities.map(|entities| format!("{} entities", entities.len()));
+    let entities = prediction.entities.map(|entities| counted(entities.len(), "entity"));
     Ok((topics.into_iter().chain(entities).collect::<Vec<_>>().join(" and "), ran))
 }
 

@@ -1,13 +1,28 @@
-//! The message after Ctrl-C: how many rows are saved, and the command that resumes.
+//! A run that Ctrl-C or SIGTERM stops: its exit code, how many rows are saved, and the command that resumes.
 
 use std::path::Path;
 
 use ressort::score::n_saved_rows;
+use ressort::system::counted::counted;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::ScoreArgs;
+use crate::cli::{INTERRUPTED, TERMINATED};
 
 /// The command that the user typed, where a script starts this program; quoted for a shell.
 const COMMAND_VARIABLE: &str = "RESSORT_COMMAND";
+
+/// Resolves on SIGINT or SIGTERM, with the exit code of a run that it stops.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = u8> + Send + 'static> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => INTERRUPTED,
+            _ = terminate.recv() => TERMINATED,
+        }
+    })
+}
 
 /// The message for the run of `args`, from what it has saved.
 pub fn message(args: &ScoreArgs) -> String {
@@ -25,7 +40,8 @@ pub fn message(args: &ScoreArgs) -> String {
     match n_saved_rows(Path::new(&args.output)) {
         0 => format!("ressort: stopped before the first rows were saved. The same command starts again:\n  {command}"),
         n => format!(
-            "ressort: stopped; {n} rows are saved in {}.parts. To resume, run the same command again:\n  {command}",
+            "ressort: stopped; {} saved in {}.parts. To resume, run the same command again:\n  {command}",
+            counted(n, "row"),
             args.output
         ),
     }

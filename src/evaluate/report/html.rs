@@ -9,6 +9,7 @@ use super::model_section::model_section;
 use super::reliability::N_COLOURS;
 use super::rows::{LabelRow, fraction, label_tables, metric_tables};
 use crate::evaluate::model_metrics::ModelMetrics;
+use crate::system::counted::counted;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -34,7 +35,7 @@ fn head(report: &EvaluationReport) -> String {
     let data = &report.data;
     let labelled = [("entities", data.n_with_entities), ("topics", data.n_with_topics)];
     let labelled = labelled.into_iter().filter(|(_, n)| *n > 0).map(|(task, n)| format!("{n} labelled with {task}"));
-    let facts: Vec<String> = std::iter::once(format!("{} documents", data.n_documents))
+    let facts: Vec<String> = std::iter::once(counted(data.n_documents, "document"))
         .chain(labelled)
         .chain([format!("data {}", escape(&data.version)), format!("ressort {}", report.ressort)])
         .collect();

@@ -9,6 +9,7 @@ use crate::evaluate::document::QuotedSpan;
 use crate::evaluate::entity_errors::EntityErrors;
 use crate::evaluate::metrics::topics::{Confusion, TopicMetrics};
 use crate::evaluate::model_metrics::ModelMetrics;
+use crate::system::counted::counted;
 
 pub(super) fn model_section(model: &ModelMetrics, index: usize) -> String {
     let mut html = format!("<section><h2>{}</h2>", escape(&model.name));
@@ -23,7 +24,7 @@ pub(super) fn model_section(model: &ModelMetrics, index: usize) -> String {
         }
     }
     if model.n_failed > 0 {
-        let _ = write!(html, "<p class=\"bad\">{} documents failed</p>", model.n_failed);
+        let _ = write!(html, "<p class=\"bad\">{} failed</p>", counted(model.n_failed, "document"));
     }
     if let Some(entities) = &model.entities {
         html += &entity_errors(&entities.errors);
@@ -116,8 +117,10 @@ fn confusion_section(confusion: &Confusion) -> String {
     wrong.sort_by_key(|(gold, best, n)| (std::cmp::Reverse(*n), *gold, *best));
     let label = |index: usize| escape(confusion.labels.get(index).map_or("", String::as_str));
     let n_right = n - wrong.iter().map(|(.., n)| n).sum::<u64>();
-    let mut html =
-        format!("<h3>Confusion</h3><p>Of {n} documents with one topic, the best topic is right for {n_right}.</p>");
+    let mut html = format!(
+        "<h3>Confusion</h3><p>Of {} with one topic, the best topic is right for {n_right}.</p>",
+        counted(n, "document")
+    );
     if !wrong.is_empty() {
         let pairs = Table {
             name: "Wrong best topics",

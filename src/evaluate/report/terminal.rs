@@ -6,6 +6,7 @@ use super::EvaluationReport;
 use super::rows::{fraction, label_tables, metric_tables};
 use crate::evaluate::comparison::{Comparison, Difference};
 use crate::evaluate::model_metrics::ModelMetrics;
+use crate::system::counted::counted;
 use crate::system::table::plain_table;
 
 impl fmt::Display for EvaluationReport {
@@ -13,8 +14,11 @@ impl fmt::Display for EvaluationReport {
         let data = &self.data;
         writeln!(
             f,
-            "{}: {} documents, {} labelled with entities, {} with topics",
-            data.file, data.n_documents, data.n_with_entities, data.n_with_topics
+            "{}: {}, {} labelled with entities, {} with topics",
+            data.file,
+            counted(data.n_documents, "document"),
+            data.n_with_entities,
+            data.n_with_topics
         )?;
         if !data.labels.is_empty() {
             writeln!(f, "only these labels count: {}", data.labels.join("; "))?;
@@ -62,8 +66,10 @@ fn write_remarks(f: &mut fmt::Formatter<'_>, model: &ModelMetrics) -> fmt::Resul
     match model.failures.first() {
         Some(first) => writeln!(
             f,
-            "\n{name}: {} documents failed, the first ({}): {}",
-            model.n_failed, first.document, first.reason
+            "\n{name}: {} failed, the first ({}): {}",
+            counted(model.n_failed, "document"),
+            first.document,
+            first.reason
         ),
         None => Ok(()),
     }

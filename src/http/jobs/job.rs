@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::http::error::{Code, Problem};
+use crate::parts::saved;
 use crate::system::atomic_file;
 
 /// A job exists once this file is there.
@@ -87,6 +88,13 @@ pub struct JobError {
     pub detail: String,
 }
 
+/// What a checkpoint counts.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct JobCounts {
+    /// Documents with an error.
+    pub failed: u64,
+}
+
 /// What a run that ended leaves.
 pub struct Finished {
     pub failed: u64,
@@ -102,6 +110,18 @@ impl Job {
         }
         let (state, saving, cancelled) = (Mutex::new(state), Mutex::new(()), watch::Sender::new(false));
         Self { id, dir, state, saving, n_bytes: n_bytes.into(), cancelled }
+    }
+
+    /// A job of an earlier process. How far it came is in its parts; its state has that only when it has ended.
+    pub fn found(id: String, dir: PathBuf, state: JobState, n_bytes: u64) -> Self {
+        let job = Self::new(id, dir, state, n_bytes);
+        // Damaged parts are thrown away when the job runs.
+        if !job.read(|state| state.status.is_finished())
+            && let Ok(Some(saved)) = saved::<JobCounts>(&job.result_path())
+        {
+            job.set_answered(saved.position.record, saved.counts.failed);
+        }
+        job
     }
 
     /// A job whose folder cannot be read. It can be listed and removed.

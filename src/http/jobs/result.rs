@@ -15,6 +15,7 @@ use super::receive::on_disk;
 use crate::http::accept::{JSON_LINES, accepts_lines};
 use crate::http::error::{Code, Problem};
 use crate::parts::rows_path;
+use crate::system::counted::counted;
 
 /// The answers of a job that is done; the error of one that failed.
 pub async fn result_of(job: Arc<Job>, headers: &HeaderMap) -> Result<Response, Problem> {
@@ -28,7 +29,8 @@ pub async fn result_of(job: Arc<Job>, headers: &HeaderMap) -> Result<Response, P
         status @ (JobStatus::Queued | JobStatus::Running) => {
             let JobState { answered, documents, .. } = state;
             let detail = format!(
-                "the job is `{status}`, with {answered} of {documents} documents answered; ask again when it is `done`"
+                "the job is `{status}`, with {answered} of {} answered; ask again when it is `done`",
+                counted(documents, "document")
             );
             return Err(Problem::new(Code::JobState, detail));
         }

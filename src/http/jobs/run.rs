@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::documents::{Documents, JobDocument};
-use super::job::{Finished, Job, RequestKind};
+use super::job::{Finished, Job, JobCounts, RequestKind};
 use super::receive::{job_limits, on_disk};
 use super::store::{JobStore, StoreError};
 use crate::classify::answer::{Answer, AnswerModels, DocumentId};
@@ -32,13 +31,6 @@ use crate::system::metric_names::JOBS;
 const SAVED_ANSWERS: usize = 128;
 const SAVED_BYTES: usize = 4 * 1024 * 1024;
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What a checkpoint counts.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-struct JobCounts {
-    /// Documents with an error.
-    failed: u64,
-}
 
 type JobParts = Parts<JobCounts>;
 

@@ -17,6 +17,7 @@ use super::job::{
 };
 use crate::http::error::{Code, Problem};
 use crate::system::atomic_file::sync_folder;
+use crate::system::counted::counted;
 
 /// How many jobs are kept, how large they are, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +68,10 @@ pub struct NewJob {
 pub enum StoreError {
     #[error("no job has the id `{0}`; finished jobs are removed after --keep-jobs-h")]
     Unknown(String),
-    #[error("{0} jobs are kept, and no more; remove one with DELETE, or start the server with a higher --max-jobs")]
+    #[error(
+        "the server keeps {} and no more; remove one with DELETE, or start the server with a higher --max-jobs",
+        counted(*.0, "job")
+    )]
     TooMany(usize),
     #[error(
         "the jobs take the {} MB that --max-jobs-mb allows; remove some with DELETE, or start the server with more",
@@ -235,7 +239,7 @@ impl Opened {
             }
             let n_bytes = folder_bytes(&path);
             let job = match read_state(&path) {
-                Ok(state) => Job::new(id.clone(), path, state, n_bytes),
+                Ok(state) => Job::found(id.clone(), path, state, n_bytes),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     remove_folder(&path);
                     continue;
@@ -304,7 +308,25 @@ fn create_private_dir(dir: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::http::jobs::job::JobCounts;
+    use crate::parts::{Parts, Position};
+
+    #[test]
+    fn a_job_that_waits_to_continue_counts_what_an_earlier_process_has_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = JobStore::new(folder.path().to_owned(), JobLimits::default());
+        let mut new = store.begin().unwrap();
+        new.write(b"{}\n{}\n{}\n").unwrap();
+        let job = new.finish(RequestKind::Lines, 3, None).unwrap();
+        let mut parts = Parts::open(&job.result_path(), &Value::Null, false).unwrap();
+        parts.append(b"{}\n{}\n", b"", Position { source: 0, record: 2 }, &JobCounts { failed: 1 }).unwrap();
+        drop((parts, store));
+        let state = JobStore::new(folder.path().to_owned(), JobLimits::default()).get(&job.id).unwrap().state();
+        assert_eq!((state.status, state.documents, state.answered, state.failed), (JobStatus::Queued, 3, 2, 1));
+    }
 
     #[test]
     fn a_job_of_an_earlier_process_is_known_from_the_first_request_on() {

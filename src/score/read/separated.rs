@@ -12,6 +12,7 @@ use crate::score::document_columns::RowDocument;
 use crate::score::error::{ReadError, RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
 use crate::score::row::{Fields, ID, Origin, Passthrough, Record, RowPosition, json_string};
+use crate::system::counted::counted;
 use crate::text::files::{delimiter_of, sep_line};
 
 /// Bytes of the header that show the delimiter.
@@ -73,8 +74,8 @@ impl SeparatedReader {
         let values = row.values?;
         if values.len() != self.header.len() {
             return Err(RowError::InvalidRow(format!(
-                "the row has {} values, and the header {}; is a quote or a delimiter missing?",
-                values.len(),
+                "the row has {}, and the header {}; is a quote or a delimiter missing?",
+                counted(values.len(), "value"),
                 self.header.len()
             )));
         }
