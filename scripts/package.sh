@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what is installed without Rust, under target/package/out: a release archive, a Debian package and a Python wheel, for x86_64
 # Linux.
-# Times, owners, paths and the order of files do not depend on the machine.
+# The same commit gives the same bytes in any folder, at any time: scripts/package/reproduce.sh compares.
 #
 #   scripts/package.sh                   all, from a release build
 #   scripts/package.sh --binary FILE     all, from a program that is built already
@@ -38,8 +38,12 @@ library=$(realpath "$(scripts/onnxruntime.sh)")
 
 if [ -z "$binary" ]; then
   step 'program'
-  flags="--remap-path-prefix=$root=/ressort --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
-  export RUSTFLAGS=$flags CARGO_TARGET_DIR=$work/build
+  # Paths are in messages of panics, and in those of C code. Both lists of flags stand paths with spaces.
+  cargo_home=${CARGO_HOME:-$HOME/.cargo}
+  CARGO_ENCODED_RUSTFLAGS=$(printf -- '--remap-path-prefix=%s=/ressort\x1f--remap-path-prefix=%s=/cargo' "$root" "$cargo_home")
+  CFLAGS=$(printf -- '-ffile-prefix-map=%q=/ressort -ffile-prefix-map=%q=/cargo' "$root" "$cargo_home")
+  export CARGO_ENCODED_RUSTFLAGS CFLAGS CC_SHELL_ESCAPED_FLAGS=1 CARGO_TARGET_DIR=$work/build
+  unset CARGO_BUILD_TARGET
   cargo build --release --locked --bin ressort
   binary=$work/build/release/ressort
 fi
@@ -57,13 +61,16 @@ put 644 deploy/ressort.service lib/systemd/system/ressort.service
 put 644 deploy/ressort.toml etc/ressort/ressort.toml
 for file in LICENSE-MIT LICENSE-APACHE README.md CHANGELOG.md; do put 644 "$file" "$doc/$file"; done
 for file in "$(dirname "$library")"/onnxruntime-*; do put 644 "$file" "$doc/$(basename "$file")"; done
-ressort() { ORT_DYLIB_PATH=$stage/lib/ressort/libonnxruntime.so "$stage/bin/ressort" "$@"; }
+# Without variables of the user, whose values help texts would show.
+ressort() { env -i LC_ALL=C.UTF-8 ORT_DYLIB_PATH="$stage/lib/ressort/libonnxruntime.so" "$stage/bin/ressort" "$@"; }
 completions() { mkdir -p "$stage/$(dirname "$2")"; ressort completions "$1" > "$stage/$2"; }
 completions bash share/bash-completion/completions/ressort
 completions zsh share/zsh/vendor-completions/_ressort
 completions fish share/fish/vendor_completions.d/ressort.fish
 ressort man "$stage/share/man/man1"
 gzip --best --no-name "$stage"/share/man/man1/*.1
+# A folder that passes its group on would mark those of the packages.
+plain_folders() { find "$1" -type d -exec chmod 755 {} + -exec chmod g-s {} +; }
 
 step 'list of parts (CycloneDX)'
 CARGO=cargo "$tools/cargo-cyclonedx" cyclonedx --format json --spec-version 1.5 --target x86_64-unknown-linux-gnu \
@@ -76,6 +83,7 @@ step 'archive'
 name=ressort-$version-x86_64-linux
 (cd "$stage" && find . -type f ! -name SHA256SUMS -printf '%P\0' | sort -z | xargs -0 sha256sum > "$work/SHA256SUMS")
 put 644 "$work/SHA256SUMS" SHA256SUMS
+plain_folders "$stage"
 tar --create --directory="$stage" --transform="s,^\.,$name," --sort=name --owner=0 --group=0 --numeric-owner --format=gnu \
   --mtime="@$SOURCE_DATE_EPOCH" . | zstd --quiet -12 --threads=1 -o "$out/$name.tar.zst"
 
@@ -92,10 +100,14 @@ install --mode=755 deploy/debian/postinst deploy/debian/prerm deploy/debian/post
 echo /etc/ressort/ressort.toml > "$tree/DEBIAN/conffiles"
 floor=$(objdump -T "$stage/bin/ressort" "$stage/lib/ressort/libonnxruntime.so" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1)
 floor=${floor#GLIBC_}
+# In KiB, as dpkg-gencontrol counts: what folders take depends on the file system.
+size=$(find "$tree" -type f -printf '%s\n' | awk '{ n += int(($1 + 1023) / 1024) } END { print n }')
 sed -e "s/@VERSION@/$version-$revision/" -e "s/@GLIBC@/$floor/" \
-  -e "s/@SIZE@/$(du -sk --apparent-size "$tree" | cut -f 1)/" deploy/debian/control > "$tree/DEBIAN/control"
+  -e "s/@SIZE@/$size/" deploy/debian/control > "$tree/DEBIAN/control"
+plain_folders "$tree"
 find "$tree" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
-dpkg-deb --root-owner-group -Zxz -z3 --build "$tree" "$out/ressort_$version-${revision}_amd64.deb" > /dev/null
+# Several threads would cut the file into other blocks than one does.
+dpkg-deb --root-owner-group --threads-max=1 -Zxz -z3 --build "$tree" "$out/ressort_$version-${revision}_amd64.deb" > /dev/null
 
 step 'Python wheel'
 scripts/package/wheel.sh "$stage" "$out"

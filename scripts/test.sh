@@ -102,6 +102,13 @@ fi
 step 'the same answers on another processor'
 scripts/processors.sh
 
+step 'the same packages in two folders'
+if command -v zstd > /dev/null && command -v dpkg-deb > /dev/null && [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ]; then
+  scripts/package/reproduce.sh --binary "${CARGO_TARGET_DIR:-target}/debug/ressort"
+else
+  skip 'needs x86_64 Linux, zstd and dpkg-deb'
+fi
+
 step 'Label Studio, ninjs and spaCy read what `ressort score` writes'
 environment formats scripts/formats/requirements.txt
 target/formats/bin/python -m scripts.formats.check --ressort "${CARGO_TARGET_DIR:-target}/debug/ressort"

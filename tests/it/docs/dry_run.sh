@@ -32,6 +32,9 @@ scripts/onnxruntime.sh() { here scripts/onnxruntime.sh; flags_in scripts/onnxrun
 scripts/test.sh() { here scripts/test.sh; flags_in scripts/test.sh "$@"; }
 scripts/faults/run.sh() { here scripts/faults/run.sh; }
 scripts/soak.sh() { here scripts/soak.sh; }
+scripts/package.sh() { here scripts/package.sh; flags_in scripts/package.sh "$@"; }
+scripts/package/reproduce.sh() { here scripts/package/reproduce.sh; flags_in scripts/package/reproduce.sh "$@"; }
+scripts/package/try.sh() { here scripts/package/try.sh; }
 scripts/fuzz.sh() { here scripts/fuzz.sh; here "fuzz/targets/$1.rs"; }
 bash() { here "$1"; flags_in "$1" "${@:2}"; }
 
