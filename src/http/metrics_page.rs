@@ -15,6 +15,7 @@ use super::jobs::job::JobStatus;
 use crate::inference::stats::RunStats;
 use crate::models::drift::baseline::Baselines;
 use crate::models::load::Model;
+use crate::system::build_info::{VERSION, commit};
 use crate::system::descriptors::descriptor_limit;
 use crate::system::exposition::Exposition;
 use crate::system::histogram::Histogram;
@@ -48,7 +49,7 @@ fn write_service(page: &mut Exposition, app: &App) {
     page.family(&names::REQUEST_MEMORY).sample(&[], app.memory.n_used());
     page.family(&names::REQUEST_MEMORY_LIMIT).sample(&[], app.memory.max());
     page.family(&names::CACHE_SIZE).sample(&[], app.cache.as_ref().map_or(0, |cache| cache.n_bytes()));
-    page.family(&names::BUILD_INFO).sample(&[("version", crate::system::build_info::VERSION)], 1);
+    page.family(&names::BUILD_INFO).sample(&[("version", VERSION), ("commit", commit().unwrap_or_default())], 1);
     if let Some(store) = &app.jobs {
         let jobs: Vec<JobStatus> = store.all().iter().map(|job| job.read(|state| state.status)).collect();
         let mut kept = page.family(&names::KEPT_JOBS);

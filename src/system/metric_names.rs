@@ -67,7 +67,7 @@ metrics! {
     DRIFT_NOISE = Gauge "ressort_drift_noise_psi" "What the index does not exceed by chance, in 999 of 1000 comparisons";
     MODEL_MEMORY = Gauge "ressort_model_memory_bytes" "By how much the process grew when the model was loaded";
     MODEL_INFO = Gauge "ressort_model_info" "1, with the execution provider of the model and the arithmetic of its integer products";
-    BUILD_INFO = Gauge "ressort_build_info" "1, with the version of Ressort";
+    BUILD_INFO = Gauge "ressort_build_info" "1, with the version and commit of Ressort";
     RESIDENT_MEMORY = Gauge "process_resident_memory_bytes" "Resident memory size in bytes";
     CPU_TIME = Counter "process_cpu_seconds_total" "Total user and system CPU time spent in seconds";
     OPEN_FDS = Gauge "process_open_fds" "Number of open file descriptors";

@@ -11,8 +11,11 @@ use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
 
 use crate::api::{classify, get, post, send};
+use crate::classify::until;
 use crate::support::{copy_of, models_dir, options, predict, settings};
 
 /// The folder of `lexicon-ner`, with another graph from `tests/it/graphs`.
@@ -60,6 +63,35 @@ async fn a_stuck_run_shows_in_readiness_and_ends() {
     assert!(answer["detail"].as_str().unwrap().contains("a run of 1 window of 3 tokens was not through"), "{answer}");
     classify(&service, json!({"text": "Berlin"})).await;
     assert_eq!(ready().await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_says_when_the_queue_is_through() {
+    let folder = with_graph("endless-at-paris.onnx");
+    // Each run takes this long, since none ends before.
+    let run_timeout = Duration::from_millis(500);
+    let settings = RunSettings { n_streams: 1, run_timeout, max_queued_windows: 32, ..settings() };
+    let registry = Registry::load(&[spec_of(&folder)], ByTask::default(), &settings).await.unwrap();
+    let app = Arc::new(App::new(registry, RequestLimits::default()));
+    let service = router(Arc::clone(&app));
+    let ask = || service.clone().oneshot(post(json!({"text": "Paris"}).to_string()));
+    // The time of a run is known after some of them.
+    for _ in 0..4 {
+        assert_eq!(ask().await.unwrap().status(), 500);
+    }
+    let _waiting = JoinSet::from_iter((0..40).map(|_| ask()));
+    let scheduler = &app.registry.models()[0].pipeline.scheduler;
+    until("windows wait", || scheduler.n_waiting() >= 10).await;
+    // A run that ends meanwhile lets one of them in.
+    let mut asked = JoinSet::from_iter((0..4).map(|_| ask()));
+    let refused = loop {
+        let answer = asked.join_next().await.expect("one of them is refused").unwrap().unwrap();
+        if answer.status() == 503 {
+            break answer;
+        }
+    };
+    let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((2..=60).contains(&seconds), "10 windows wait, each for half a second or more: {seconds}");
 }
 
 #[tokio::test]

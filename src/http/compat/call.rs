@@ -179,7 +179,7 @@ pub fn check_number(n_texts: usize, limits: RequestLimits) -> Result<(), Problem
         return Ok(());
     }
     let detail = format!(
-        "{n_texts} inputs are more than the {} of one request; send them in several requests",
+        "{n_texts} inputs are more than the {} of one request; send them in several requests, or raise --max-documents",
         limits.max_documents
     );
     Err(Problem::new(Code::TooManyDocuments, detail))

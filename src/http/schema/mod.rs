@@ -147,7 +147,7 @@ fn parse_documents(field: &Field<'_>, body: &Bytes, limits: &RequestLimits) -> R
     let list = field.list(limits.max_documents, DOCUMENTS)?;
     if list.n_entries > limits.max_documents {
         let detail = format!(
-            "{} documents are more than the {} of one request; send them in several requests",
+            "{} documents are more than the {} of one request; send them in several requests, or raise --max-documents",
             list.n_entries, limits.max_documents
         );
         return Err(Problem::new(Code::TooManyDocuments, detail));
@@ -213,7 +213,11 @@ mod tests {
             (r#"{"text": "a", "models": ["x", "y"]}"#, Code::InvalidRequest, "`models` is `[\"x\", \"y\"]`"),
             (r#"{"text": "äöüßäö"}"#, Code::TextTooLong, "6 characters, and the limit is 5"),
             (r#"{"text": "a\u0000"}"#, Code::InvalidText, "at character 1"),
-            (r#"{"documents": [1, 2, 3]}"#, Code::TooManyDocuments, "3 documents are more than the 2"),
+            (
+                r#"{"documents": [1, 2, 3]}"#,
+                Code::TooManyDocuments,
+                "3 documents are more than the 2 of one request; send them in several requests, or raise --max-documents",
+            ),
         ] {
             let (found, detail) = problem(body.as_bytes());
             assert_eq!(found, code, "{body}: {detail}");
