@@ -12,12 +12,18 @@ from pathlib import Path
 
 
 def main(listed: Path, root: Path, library: Path) -> None:
-    text = listed.read_text(encoding="utf-8").replace(root.resolve().as_uri(), "file:///ressort")
-    sbom = json.loads(text)
+    sbom = json.loads(without_folder(listed.read_text(encoding="utf-8"), root.resolve()))
     sbom.pop("serialNumber", None)
     sbom["components"] += [onnxruntime(root, library), *(model(folder) for folder in packaged_models(root))]
     json.dump(sbom, sys.stdout, indent=1, sort_keys=True, ensure_ascii=False)
     print()
+
+
+def without_folder(listed: str, root: Path) -> str:
+    """The list as it is in `/ressort`. Cargo leaves out the name of a package whose folder has the same name."""
+    return re.sub(
+        r"file:///ressort#(?=\d)", "file:///ressort#ressort@", listed.replace(root.as_uri(), "file:///ressort")
+    )
 
 
 def packaged_models(root: Path) -> list[Path]:
