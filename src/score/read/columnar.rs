@@ -12,6 +12,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::file::metadata::ParquetMetaData;
 
 use super::bytes::ByteCount;
+use super::column_kinds::check_kinds;
 use super::ipc_batches::{ArrowFile, ArrowStream};
 use super::numbers::check_value;
 use super::parquet_file::ParquetFile;
@@ -73,7 +74,7 @@ impl ColumnarReader {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).with_batch_size(batch_size);
         let batches = builder.build()?.map(|batch| batch.map_err(ReadError::from));
         let batches = Box::new(counted(batches, n_bytes, n_rows, count));
-        Ok(Self { max_row_bytes, ..Self::new(batches, schema, name, false) })
+        Self::new(batches, schema, name, max_row_bytes)
     }
 
     pub fn of_arrow_file(file: File, name: &str, count: ByteCount, max_row_bytes: usize) -> Result<Self, ReadError> {
@@ -81,17 +82,23 @@ impl ColumnarReader {
         let reader = ArrowFile::open(file)?;
         let (schema, n_batches) = (reader.schema(), reader.len() as u64);
         let batches = reader.inspect(move |_| count.add(n_bytes / n_batches.max(1)));
-        Ok(Self { max_row_bytes, ..Self::new(Box::new(batches), schema, name, false) })
+        Self::new(Box::new(batches), schema, name, max_row_bytes)
     }
 
     /// `is_piped`: the sender may wait for answers before it sends more.
-    pub fn of_arrow_stream(reader: ArrowStream, name: &str, is_piped: bool, max_row_bytes: usize) -> Self {
+    pub fn of_arrow_stream(
+        reader: ArrowStream,
+        name: &str,
+        is_piped: bool,
+        max_row_bytes: usize,
+    ) -> Result<Self, ReadError> {
         let schema = reader.schema();
-        Self { max_row_bytes, ..Self::new(Box::new(reader), schema, name, is_piped) }
+        Ok(Self { is_piped, ..Self::new(Box::new(reader), schema, name, max_row_bytes)? })
     }
 
-    fn new(batches: Batches, schema: SchemaRef, name: &str, is_piped: bool) -> Self {
-        Self {
+    fn new(batches: Batches, schema: SchemaRef, name: &str, max_row_bytes: usize) -> Result<Self, ReadError> {
+        check_kinds(&schema, max_row_bytes)?;
+        Ok(Self {
             batches,
             schema,
             name: name.into(),
@@ -99,9 +106,9 @@ impl ColumnarReader {
             n_to_skip: 0,
             slices: None,
             current: None,
-            max_row_bytes: usize::MAX,
-            is_piped,
-        }
+            max_row_bytes,
+            is_piped: false,
+        })
     }
 
     /// Makes `current` a slice with rows left, where there is one.

@@ -1,6 +1,7 @@
 //! Readers: one file for each kind of input, all as a [`Reader`]; [`open()`] chooses.
 
 mod bytes;
+mod column_kinds;
 mod columnar;
 mod csv_rows;
 mod ipc_batches;

@@ -126,7 +126,7 @@ fn read_as(
                         name,
                         is_piped,
                         max_row_bytes,
-                    ))
+                    )?)
                 }
             }
         }
