@@ -60,8 +60,7 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.jobs = args.jobs.store(&args.models_dir());
     app.cors = cors_layer(&args.cors_origins);
     app.admin = admin_access(args);
-    let folders = args.model_folders();
-    (app.models_dir, app.other_models_dirs) = (Some(folders.main), folders.others);
+    app.model_folders = Some(args.model_folders());
     let samples = args.shadow_samples.clone().map(SampleFile::start).transpose()?;
     app.shadow_samples = samples.map(Arc::new);
     let baselines = NamedBaselines::read(&args.drift_baselines)?;

@@ -24,6 +24,7 @@ use super::schema::ModelNames;
 use crate::classify::shadow::{Shadow, ShadowReport};
 use crate::manifest::folder_files;
 use crate::models::load::Model;
+use crate::models::model_folders::ModelFolders;
 use crate::models::registry::{Change, RegistryError, Removal};
 use crate::models::report::ModelReport;
 use crate::models::spec::ModelSpec;
@@ -214,8 +215,8 @@ async fn to_its_end<T: Send + 'static>(
 /// The folder `name` in the models folder, else in one of the package. A folder or link that leads outside is refused.
 fn contained_model(app: &App, name: &str) -> Result<ModelSpec, Problem> {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
-    let dirs = app.models_dir.iter().chain(&app.other_models_dirs).filter_map(|dir| dir.canonicalize().ok());
-    let dirs: Vec<PathBuf> = dirs.collect();
+    let folders = app.model_folders.iter().flat_map(ModelFolders::all);
+    let dirs: Vec<PathBuf> = folders.filter_map(|dir| dir.canonicalize().ok()).collect();
     // `ModelSpec` refuses any other name below, before its path is used.
     let has_model = |dir: &&PathBuf| !name.contains('/') && dir.join(name).is_dir();
     let Some(models_dir) = dirs.iter().find(has_model).or(dirs.first()) else {

@@ -1,6 +1,5 @@
 //! The state that all routes share.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -19,6 +18,7 @@ use crate::classify::samples::SampleFile;
 use crate::classify::shadow::Shadow;
 use crate::manifest::task::Tasks;
 use crate::models::drift::baseline::Baselines;
+use crate::models::model_folders::ModelFolders;
 use crate::models::registry::{ByTask, Registry};
 use crate::system::budget::MemoryBudget;
 use crate::system::live::Live;
@@ -44,10 +44,8 @@ pub struct App {
     pub cors: Option<CorsLayer>,
     /// Who may change models where no key may.
     pub admin: AdminAccess,
-    /// The folder from which models are loaded by name.
-    pub models_dir: Option<PathBuf>,
-    /// Folders of a package, in which a model is looked up that `models_dir` lacks.
-    pub other_models_dirs: Vec<PathBuf>,
+    /// The folders from which models are loaded by name.
+    pub model_folders: Option<ModelFolders>,
     /// A candidate model that classifies a share of the live texts.
     pub shadow: ArcSwapOption<Shadow>,
     /// The file for texts on which live models and candidate disagree; `None`: no text is kept.
@@ -74,8 +72,7 @@ impl App {
             jobs: None,
             cors: None,
             admin: AdminAccess::Nobody,
-            models_dir: None,
-            other_models_dirs: Vec::new(),
+            model_folders: None,
             shadow: ArcSwapOption::empty(),
             shadow_samples: None,
             baselines: ArcSwap::default(),

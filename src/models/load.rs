@@ -179,6 +179,16 @@ impl Model {
         notes
     }
 
+    /// Name, content, and what else its scores depend on.
+    pub fn fingerprint(&self) -> serde_json::Value {
+        serde_json::json!({
+            "name": self.name,
+            "version": self.version,
+            "provider": self.placement.provider.to_string(),
+            "arithmetic": self.arithmetic.as_str(),
+        })
+    }
+
     pub fn answers(&self, task: Task) -> bool {
         self.manifest.tasks().contains(&task)
     }

@@ -27,6 +27,11 @@ impl ModelFolders {
         Self::new(is_named.then_some(given), &program, &PACKAGE_FOLDERS.map(Path::new))
     }
 
+    /// One folder.
+    pub fn of(folder: &Path) -> Self {
+        Self { main: folder.to_owned(), others: Vec::new() }
+    }
+
     fn new(named: Option<&Path>, program: &Path, package: &[&Path]) -> Self {
         let above = program.ancestors().skip(1).take(MAX_FOLDERS_ABOVE).map(|folder| folder.join(DEFAULT_MODELS_DIR));
         let shared = program.parent().and_then(Path::parent).map(|prefix| prefix.join("share/ressort/models"));

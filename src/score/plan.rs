@@ -1,5 +1,7 @@
 //! The plan of a run: its input, its models, its parameters. A run resumes only with the same plan.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::answer_columns::FLAT_NAMES;
@@ -16,7 +18,7 @@ use crate::text::encoding::TextEncoding;
 pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignment) -> Result<Value, ScoreError> {
     let inputs = fingerprints(sources)?;
     let order: Vec<_> = sources.iter().map(|source| format!("{} ({})", source.name, source.format)).collect();
-    let model = |model: Option<&std::sync::Arc<Model>>| model.map(|model| model_fingerprint(model));
+    let model = |model: Option<&Arc<Model>>| model.map(|model| fingerprint_of(model));
     Ok(json!({
         "ressort": crate::system::build_info::VERSION,
         "inputs": inputs,
@@ -71,15 +73,11 @@ fn fingerprints(sources: &[Source]) -> Result<Map<String, Value>, ScoreError> {
     Ok(inputs)
 }
 
-/// Name, content, and what else its scores depend on.
-fn model_fingerprint(model: &Model) -> Value {
-    json!({
-        "name": model.name,
-        "version": model.version,
-        "provider": model.placement.provider.to_string(),
-        "arithmetic": model.arithmetic.as_str(),
-        "windows of a run": model.batch_limits().max_windows,
-    })
+/// What the scores of a model depend on in a run, all of whose sessions are open.
+fn fingerprint_of(model: &Model) -> Value {
+    let mut fingerprint = model.fingerprint();
+    fingerprint["windows of a run"] = model.batch_limits().max_windows.into();
+    fingerprint
 }
 
 #[cfg(test)]

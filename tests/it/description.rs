@@ -11,6 +11,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use ressort::classify::request::RequestLimits;
 use ressort::http::{AdminAccess, App, Code, JobLimits, JobStore, router};
+use ressort::models::model_folders::ModelFolders;
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use serde_json::{Map, Value, json};
@@ -43,7 +44,7 @@ async fn service() -> (Router, TempDir) {
         std::fs::create_dir(dir.path().join(name)).unwrap();
         copy_files(&models_dir().join("two-heads"), &dir.path().join(name));
     }
-    app.models_dir = Some(dir.path().to_owned());
+    app.model_folders = Some(ModelFolders::of(dir.path()));
     (router(Arc::new(app)), dir)
 }
 

@@ -11,6 +11,7 @@ use ressort::classify::request::RequestLimits;
 use ressort::http::{AdminAccess, App, KeyRing, KeySpec, Scope, router};
 use ressort::inference::settings::RunSettings;
 use ressort::models::active_file::PersistedState;
+use ressort::models::model_folders::ModelFolders;
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use serde_json::{Value, json};
@@ -45,7 +46,7 @@ impl Desk {
         let registry = Registry::load(&[first], ByTask::default(), &settings).await.unwrap();
         let mut app = App::new(registry, RequestLimits::default());
         app.admin = AdminAccess::Anyone;
-        app.models_dir = Some(models.path().to_owned());
+        app.model_folders = Some(ModelFolders::of(models.path()));
         app.registry.state_file = Some(models.path().join(".active.json"));
         let app = Arc::new(app);
         Self { models, service: router(Arc::clone(&app)), app }

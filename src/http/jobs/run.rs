@@ -151,14 +151,7 @@ async fn answer(app: &Arc<App>, store: &Arc<JobStore>, job: &Arc<Job>) -> Result
 
 /// Other models than before a restart would give answers that do not belong together.
 fn plan_of(models: &Assignment, max_characters: usize) -> Value {
-    let model = |model: &Arc<Model>| {
-        json!({
-            "name": model.name,
-            "version": model.version,
-            "provider": model.placement.provider.to_string(),
-            "arithmetic": model.arithmetic.as_str(),
-        })
-    };
+    let model = |model: &Arc<Model>| model.fingerprint();
     json!({
         "ressort": crate::system::build_info::VERSION,
         "models": {"topics": models.topics.as_ref().map(model), "entities": models.entities.as_ref().map(model)},

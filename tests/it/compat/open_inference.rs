@@ -5,6 +5,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use ressort::classify::request::RequestLimits;
 use ressort::http::{App, KeyRing, KeySpec, Scope, router};
+use ressort::models::model_folders::ModelFolders;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -213,8 +214,8 @@ async fn repository() -> (Router, tempfile::TempDir) {
     let app = App::new(registry(&["lexicon-ner"]).await, RequestLimits::default());
     let admin = KeySpec::of_text("admin", "geheim", Scope::Admin);
     app.keys.store(Arc::new(KeyRing::new(vec![admin]).open_to_readers()));
-    let models_dir = Some(dir.path().to_owned());
-    (router(Arc::new(App { models_dir, ..app })), dir)
+    let model_folders = Some(ModelFolders::of(dir.path()));
+    (router(Arc::new(App { model_folders, ..app })), dir)
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The repository: which models there are, and loading and unloading them.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -83,9 +83,8 @@ pub async fn index(State(app): State<Arc<App>>, request: Request) -> Result<Json
             IndexEntry { name: model.name.clone(), version: Some(model.version.clone()), state, reason }
         })
         .collect();
-    let dirs: Vec<PathBuf> = app.models_dir.iter().chain(&app.other_models_dirs).cloned().collect();
-    if !dirs.is_empty() {
-        let names = move || dirs.iter().flat_map(|dir| folder_names(dir)).collect::<BTreeSet<_>>();
+    if let Some(folders) = app.model_folders.clone() {
+        let names = move || folders.all().flat_map(folder_names).collect::<BTreeSet<_>>();
         let names = background::run(names).await.map_err(RegistryError::from)?;
         let others = names.into_iter().filter(|name| loaded.iter().all(|model| model.name != *name));
         let reason = "not loaded; POST /v2/repository/models/{name}/load loads it";
