@@ -10,6 +10,7 @@ use ressort::system::background::end_process;
 use ressort::system::library_telemetry::disable_library_telemetry;
 use ressort::system::memory::configure_allocator;
 use ressort::system::printable::printable;
+use ressort::system::private_file::remove_all_names;
 use ressort::system::spans::export_rest;
 use ressort::system::telemetry::start_logging;
 
@@ -34,6 +35,7 @@ fn main() {
     export_rest();
     // A reader that has gone needs nothing more.
     let _ = std::io::stdout().flush();
+    remove_all_names();
     end_process(code)
 }
 

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -30,11 +30,46 @@ const FOLDER_PREFIX: &str = "ressort-weights-";
 /// Younger files are spared: another process may have created one that it has not locked yet.
 const MIN_ABANDONED_AGE: Duration = Duration::from_secs(600);
 
+/// The folders of this process that exist. When a process ends, what its threads hold is not dropped.
+static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes the names of all private files. For the end of the process, while a model may still be loading.
+pub fn remove_all_names() {
+    for folder in folders().drain(..) {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
+fn folders() -> MutexGuard<'static, Vec<PathBuf>> {
+    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The folder of one file, removed when this is dropped or the process ends.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new(temporary: &Path) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir_in(temporary)?;
+        folders().push(folder.path().to_owned());
+        Ok(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        folders().retain(|folder| folder != self.0.path());
+    }
+}
+
 /// A file that is being written. No other user can open it.
 pub struct PrivateFile {
     file: File,
     /// `None` where the file is in memory and has no name.
-    folder: Option<TempDir>,
+    folder: Option<Folder>,
     n_bytes: u64,
     buffer: Vec<u8>,
 }
@@ -104,7 +139,7 @@ pub struct Mapped {
     start: NonNull<c_void>,
     n_bytes: usize,
     file: File,
-    folder: Mutex<Option<TempDir>>,
+    folder: Mutex<Option<Folder>>,
 }
 
 // SAFETY: the memory is only ever read.
@@ -154,8 +189,8 @@ impl Drop for Mapped {
 }
 
 /// A new file in a new folder that only this user can open. The lock says that a process uses it.
-fn named_file(temporary: &Path) -> io::Result<(File, TempDir)> {
-    let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir_in(temporary)?;
+fn named_file(temporary: &Path) -> io::Result<(File, Folder)> {
+    let folder = Folder::new(temporary)?;
     let file = File::options().read(true).write(true).create_new(true).open(folder.path().join(FILE_NAME))?;
     file.try_lock()?;
     Ok((file, folder))

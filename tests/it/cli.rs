@@ -124,11 +124,17 @@ fn which_model_answers_for_what_can_be_chosen() {
 }
 
 #[test]
-fn a_server_that_is_stopped_while_it_opens_sessions_ends_as_usual() {
+fn a_server_that_is_stopped_while_it_opens_sessions_ends_as_usual_and_leaves_no_file() {
+    let temporary = tempfile::tempdir().unwrap();
     for _ in 0..4 {
-        let server = Server::start(&["--model", &model("two-heads"), "--streams", "16", "--providers", "cpu"]);
+        let mut command = ressort();
+        command.stderr(Stdio::null()).env("TMPDIR", temporary.path());
+        let server =
+            Server::start_with(command, &["--model", &model("two-heads"), "--streams", "16", "--providers", "cpu"]);
         assert_eq!(server.stop(), 0);
     }
+    let left = std::fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]
