@@ -1,4 +1,4 @@
-//! Records the commit for `ressort --version`. A debug build records none: each commit would otherwise compile everything anew.
+//! Records the commit for `ressort --version`. A debug build records none: each commit would otherwise compile everything again.
 
 use std::process::Command;
 

@@ -111,7 +111,7 @@ def smoothing_factors(largest_inputs: NDArray, largest_weights: NDArray) -> NDAr
 def avoid_saturation(
     model: ModelProto, floats: dict[str, TensorProto] | None = None, calibration: Sequence[Feed] = ()
 ) -> int:
-    """Quantises the weights of all `MatMulInteger` nodes anew, so that no pair of products saturates; gives their
+    """Quantises the weights of all `MatMulInteger` nodes again, so that no pair of products saturates; gives their
     number.  The weights come from `floats`, by their names before quantisation, else from the int8 weights and their
     scales."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -362,7 +362,7 @@ def main() -> None:
     n_matrices = avoid_saturation(model, None, feeds(texts, tokenizer, [given.name for given in model.graph.input]))
     n_softmaxes = decompose_softmax(model)
     onnx.save(model, arguments.out)
-    print(f"{n_matrices} matrices quantised anew, none can saturate; {n_softmaxes} softmaxes decomposed")
+    print(f"{n_matrices} matrices quantised again, none can saturate; {n_softmaxes} softmaxes decomposed")
 
 
 if __name__ == "__main__":

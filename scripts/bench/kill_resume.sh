@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Kills `ressort score` with SIGKILL at random moments and goes on each time with the same command, then compares the
+# Kills `ressort score` with SIGKILL at random moments and resumes each time with the same command, then compares the
 # output and the errors byte for byte with those of a run that nobody disturbed. Ends with 1 where they differ.
 #
 #   scripts/bench/kill_resume.sh RESSORT FORMAT KILLS ARGUMENT...

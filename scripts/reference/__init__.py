@@ -11,7 +11,7 @@ Three commands, all run from the repository's root with the packages of
 random weights (fixed seeds) and tokenizers trained on the German text in
 `corpus.py`. `make_reference` runs those same weights through `transformers` and
 PyTorch and stores what comes out, with the versions that it came from; the
-PyTorch weights are made anew from the seed, so they need not be stored.
+PyTorch weights are made again from the seed, so they need not be stored.
 
 The files, in reading order:
 

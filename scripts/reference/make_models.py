@@ -19,7 +19,7 @@ MODELS_FOLDER = pathlib.Path("tests/models")
 
 
 def main() -> None:
-    """Makes all folders anew."""
+    """Makes all folders again."""
     fix_hash_seed()
     for tiny in families.MODELS:
         write(*families.build(tiny), MODELS_FOLDER / tiny.name)

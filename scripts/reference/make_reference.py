@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def load_models() -> dict[str, tuple[torch.nn.Module, PreTrainedTokenizerBase]]:
-    """The one-headed models: weights made anew from the seed, tokenizers read from the folders."""
+    """The one-headed models: weights made again from the seed, tokenizers read from the folders."""
     models = {tiny.name: families.build(tiny)[0] for tiny in families.MODELS}
     models |= {name: model for name, (model, _) in lexicon.build_all().items()}
     return {name: (model, AutoTokenizer.from_pretrained(MODELS_FOLDER / name)) for name, model in models.items()}

@@ -1,4 +1,4 @@
-"""Masked words: the encoder goes on learning German before it is trained on labels. Whole words are hidden, since a
+"""Masked words: the encoder continues to learn German before it is trained on labels. Whole words are hidden, since a
 name's piece is easy to guess from its other pieces. The embeddings of pieces stay as they are: German text would move
 those of other languages only away."""
 

@@ -31,7 +31,7 @@ use crate::system::spans::SPANS;
 pub struct Classifier {
     pub models: Assignment,
     pub options: ClassifyOptions,
-    /// `None`: every text is classified anew.
+    /// `None`: every text is classified again.
     pub cache: Option<Arc<PredictionCache>>,
     /// The memory that documents under way may take; `None`: as much as they need.
     pub memory: Option<Arc<MemoryBudget>>,

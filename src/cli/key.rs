@@ -12,7 +12,7 @@ pub struct KeyArgs {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Print a new key once, and its entry for the configuration file, which has the hash alone
+    /// Print a new key once, and its entry for the configuration file, which contains only the hash
     New {
         /// Name of the key, for logs and messages
         #[arg(long, default_value = "client", value_parser = name)]

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use ressort::models::spec::ModelSpec;
 use ressort::system::printable::printable;
 use ressort::system::table::plain_table;
@@ -29,11 +29,15 @@ pub enum ModelsChange {
     /// List the loaded and the active models
     List,
     /// Load a model, or its new version, from the server's models folder
-    Load { name: String },
+    Load {
+        /// Name of the model's folder
+        name: String,
+    },
     /// Make loaded models active, both tasks at once
+    #[command(group = ArgGroup::new("tasks").args(["topics", "entities"]).required(true).multiple(true))]
     Activate {
         /// The model for topics
-        #[arg(long, required_unless_present = "entities")]
+        #[arg(long)]
         topics: Option<String>,
         /// The model for entities
         #[arg(long)]
@@ -43,6 +47,7 @@ pub enum ModelsChange {
     Rollback,
     /// Unload a model that is not active
     Remove {
+        /// Name of the model
         name: String,
         /// Unload also a model that a rollback would activate; there is then nothing to roll back to
         #[arg(long)]
@@ -50,6 +55,7 @@ pub enum ModelsChange {
     },
     /// Run a loaded model on a share of the live traffic for comparison; without a name, report on it
     Shadow {
+        /// Name of the candidate model
         name: Option<String>,
         /// Share of the documents, above 0 and at most 1
         #[arg(long, default_value_t = 0.1, requires = "name")]

@@ -77,8 +77,8 @@ pub struct ScoreArgs {
     /// Quotes in a CSV or TSV: `double` (around values, doubled within), or `none` (a quote is a character)
     #[arg(long, value_enum, default_value = "double", value_name = "HOW")]
     quoting: QuotingArg,
-    /// Encoding of text files without a byte order mark, such as windows-1252; default: UTF-8, and a file that is not
-    /// UTF-8 ends the run (give utf-8 to list its bad rows as errors)
+    /// Encoding of text files without a byte order mark, such as windows-1252. Without it, a file that is not UTF-8 ends
+    /// the run; `utf-8` makes its invalid rows row errors
     #[arg(long, value_name = "NAME")]
     encoding: Option<TextEncoding>,
     /// Longest row, and longest plain text, in bytes; longer ones cannot be scored
@@ -91,7 +91,7 @@ pub struct ScoreArgs {
     models: ModelArgs,
     #[command(flatten)]
     run: RunArgs,
-    /// Whether windows share runs: `shared` is faster on a GPU, and may change the last digit of a score from run to run
+    /// Batch windows of different rows: `shared` is faster on a GPU, and may change the last digit of a score
     #[arg(long, default_value = "alone", value_name = "alone|shared")]
     batching: Batching,
     #[command(flatten)]
@@ -162,7 +162,8 @@ struct AnswerArgs {
     /// name where a hyphen separates it)
     #[arg(long, default_value = "keep", value_name = "HOW")]
     derived: Derived,
-    /// Add the entities that are one (`Wladimir Putin`, `Putins`), in a column `groups`; not for label-studio and spacy
+    /// Group entities that refer to the same entity (`Wladimir Putin`, `Putins`), in a column `groups`; not for
+    /// label-studio and spacy
     #[arg(long)]
     group: bool,
     /// Add to each accepted topic the passages that carry it. Some models must read a text again for each sentence
@@ -357,7 +358,7 @@ impl FromStr for Threshold {
         };
         match score.parse::<f32>() {
             Ok(score) if (0.0..=1.0).contains(&score) => Ok(Self { task, score }),
-            _ => Err(format!("`{score}` is not a number from 0 to 1, as scores are")),
+            _ => Err(format!("`{score}` is not a score: give a number between 0 and 1")),
         }
     }
 }

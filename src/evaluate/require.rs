@@ -175,7 +175,7 @@ fn find(value: &Value, path: &str) -> Option<f64> {
     })
 }
 
-/// The paths of all numbers, without those of schemes; the paths of labels are listed once for all labels.
+/// The paths of all numbers; those of labels and of schemes are listed once for all of them.
 fn list_numbers(value: &Value, path: &str, numbers: &mut Vec<String>) {
     for (name, value) in value.as_object().into_iter().flatten() {
         match value {
@@ -187,9 +187,13 @@ fn list_numbers(value: &Value, path: &str, numbers: &mut Vec<String>) {
                 let metrics = of_one.iter().map(|metric| metric.trim_start_matches('.')).collect::<Vec<_>>();
                 numbers.push(format!("{path}.per_label.LABEL.({}) for {}", metrics.join("|"), labels.join(", ")));
             }
-            Value::Object(_) if name != "schemes" => {
-                list_numbers(value, &format!("{path}.{name}"), numbers);
+            Value::Object(schemes) if name == "schemes" => {
+                let mut of_one = Vec::new();
+                list_numbers(schemes.values().next().unwrap_or(&Value::Null), "", &mut of_one);
+                let schemes = schemes.keys().map(String::as_str).collect::<Vec<_>>().join("|");
+                numbers.extend(of_one.into_iter().map(|metric| format!("{path}.schemes.({schemes}){metric}")));
             }
+            Value::Object(_) => list_numbers(value, &format!("{path}.{name}"), numbers),
             _ => {}
         }
     }

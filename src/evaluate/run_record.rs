@@ -71,7 +71,7 @@ pub enum StoreError {
         path = path.display()
     )]
     Foreign { path: PathBuf, made_by: String, this: String },
-    #[error("document `{document}`: the model cannot answer; run the same command again to go on from there")]
+    #[error("document `{document}`: the model cannot answer; run the same command again to resume")]
     Stopped { document: String, source: ClassifyError },
 }
 

@@ -36,7 +36,7 @@ pub struct App {
     pub keys: ArcSwap<KeyRing>,
     /// When set, connections are encrypted.
     pub tls: Option<Arc<Tls>>,
-    /// Predictions for repeated texts; `None`: every text is classified anew.
+    /// Predictions for repeated texts; `None`: every text is classified again.
     pub cache: Option<Arc<PredictionCache>>,
     /// Requests that are answered later; `None`: none is accepted.
     pub jobs: Option<Arc<JobStore>>,

@@ -35,7 +35,7 @@ struct ReadyModel {
     /// Execution providers with a higher preference, and why they are not in use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     passed_over: Vec<PassedOver>,
-    /// Whether it gets on: a worker is left that is not stuck, and work does not wait without an answer.
+    /// Whether it makes progress: a worker is left that is not stuck, and work does not wait without an answer.
     alive: bool,
     /// The longest of the runs that take too long.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,11 +7,11 @@ use crate::manifest::ManifestError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
-    #[error("`{0}` names no repository of a hub; give ORG/NAME, or ORG/NAME@REVISION with a branch, tag or commit")]
+    #[error("`{0}` is not the name of a repository; give ORG/NAME, or ORG/NAME@REVISION with a branch, tag or commit")]
     BadRepository(String),
-    #[error("the hub's address `{0}` is no URL; give https://HOST with --endpoint or HF_ENDPOINT")]
+    #[error("the hub's address `{0}` is not a URL; give https://HOST with --endpoint or HF_ENDPOINT")]
     BadEndpoint(String),
-    #[error("HF_TOKEN holds a character that no token has; set it to the token alone")]
+    #[error("HF_TOKEN contains a character that tokens never have; set it to the token alone")]
     BadToken,
     #[error("{url}: {message}")]
     Unreachable { url: String, message: String },

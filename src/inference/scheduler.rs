@@ -243,7 +243,7 @@ impl Scheduler {
         self.shared.lock().n_waiting()
     }
 
-    /// Whether the model gets on. Runs of more than `stuck_after` are stuck.
+    /// Whether the model makes progress. Runs of more than `stuck_after` are stuck.
     pub fn health(&self, stuck_after: Duration) -> Health {
         let (queue, n_workers) = (self.shared.lock(), self.shared.n_alive.load(Ordering::Acquire));
         queue.progress.health(n_workers, !queue.is_empty(), stuck_after, Instant::now())

@@ -59,7 +59,7 @@ pub struct Window {
 
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizeError {
-    #[error("{path}: the tokenizer cannot be read; write it anew with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)", path = path.display())]
+    #[error("{path}: the tokenizer cannot be read; write it again with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)", path = path.display())]
     Unreadable { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     #[error(
         "the text has {n_characters} characters, of which the model's normalizer would make {n_expanded}, and at most {max} are read; shorten it, or replace U+{:04X}, which becomes {n_of_character}",
@@ -226,7 +226,7 @@ fn unreadable(path: &Path, source: tokenizers::Error) -> TokenizeError {
     TokenizeError::Unreadable { path: path.to_owned(), source }
 }
 
-/// A BPE model that splits each word anew. `tokenizers` 0.23 keeps the words of a BPE model by thread, for as long as the
+/// A BPE model that splits each word again. `tokenizers` 0.23 keeps the words of a BPE model by thread, for as long as the
 /// thread lives and also when the model is gone, so that a server would grow with every model that is switched.
 fn without_word_cache(model: &ModelWrapper) -> ModelWrapper {
     let mut model = model.clone();

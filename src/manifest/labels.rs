@@ -62,7 +62,9 @@ fn name(id: usize, label: &Value) -> Result<String, String> {
 }
 
 fn no_id(key: &str, found: &str) -> String {
-    format!("{key} has the id {found}, which is no whole number from 0; number the labels in the order of the logits")
+    format!(
+        "{key} has the id {found}, which is not a whole number of at least 0; number the labels in the order of the logits"
+    )
 }
 
 fn id_of(value: &Value) -> Option<usize> {

@@ -143,7 +143,7 @@ impl Tag {
         matches!(self.position, Position::Inside | Position::End)
     }
 
-    /// Whether what follows begins anew.
+    /// Whether what follows starts again.
     pub fn closes(&self) -> bool {
         matches!(self.position, Position::End | Position::Single)
     }

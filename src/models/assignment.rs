@@ -22,9 +22,9 @@ pub type Assignment = ByTask<Arc<Model>>;
 pub enum AssignError {
     #[error("no model is called `{}`; loaded are {loaded:?}{}", shortened(name), suggestion(name, loaded.iter().map(String::as_str)))]
     Unknown { name: String, loaded: Vec<String> },
-    #[error("model `{name}` does not give {task}; it gives {gives}")]
+    #[error("model `{name}` does not serve {task}; it serves {gives}")]
     Unable { name: String, task: Task, gives: String },
-    #[error("no loaded model gives {task}; load one with --model, or leave {task} out of `tasks`")]
+    #[error("no loaded model serves {task}; load one with --model, or leave {task} out of `tasks`")]
     NotServed { task: Task },
 }
 

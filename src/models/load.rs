@@ -233,7 +233,7 @@ impl Model {
 }
 
 impl Incomplete {
-    /// Opens the other sessions of `model`, at low priority. Where that fails, the model goes on with its first session.
+    /// Opens the other sessions of `model`, at low priority. Where that fails, the model continues with its first session.
     pub async fn complete(self, model: &Model) -> Result<(), LoadError> {
         let Self { remaining, grown } = self;
         let before = resident_bytes();

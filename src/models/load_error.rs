@@ -29,10 +29,10 @@ pub enum LoadError {
     Baseline(#[from] BaselineError),
     #[error("{path}: {message}", path = path.display())]
     Unfit { path: PathBuf, message: String },
-    #[error("{path}: golden example {text:?}: {message}; the model is not what it was, or the example is wrong", path = path.display())]
+    #[error("{path}: golden example {text:?}: {message}; the model gives a different answer, or the example is wrong", path = path.display())]
     Golden { path: PathBuf, text: String, message: String },
     #[error("a worker thread cannot be started")]
     Thread(#[from] std::io::Error),
-    #[error("loading broke down")]
+    #[error("loading panicked; the log says why")]
     Background(#[from] BackgroundError),
 }

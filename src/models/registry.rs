@@ -82,7 +82,7 @@ pub enum RegistryError {
     NeededByRollback { name: String },
     #[error("nothing was switched yet, so there is nothing to go back to")]
     NothingBefore,
-    #[error("changing models broke down")]
+    #[error("a change of models panicked; the log says why")]
     Background(#[from] BackgroundError),
 }
 

@@ -14,7 +14,7 @@ pub struct ModelSpec {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModelSpecError {
-    #[error("`{0}` names no model: give NAME=PATH, or the path of a folder that has a name")]
+    #[error("`{0}` is not the name of a model: give NAME=PATH, or the path of a folder that has a name")]
     NoName(String),
     #[error(
         "model name `{0}` may hold letters, digits, `.`, `_` and `-` only, at most 64 of them and no dot first; give another: NAME=PATH"

@@ -176,7 +176,7 @@ impl Disk {
 /// Scores what is left, as a process that starts on `root` would.
 fn finish_run(root: &Path, is_assembled: bool) -> Result<(), PartsError> {
     let output = root.join("out");
-    // `prepare` refuses to go on.
+    // `prepare` refuses to continue.
     if output.exists() && !is_published(&output)? {
         return Ok(());
     }

@@ -53,9 +53,9 @@ const LOCK: &str = "lock";
 const OWN_FILES: [&str; 6] = [PLAN, CHECKPOINT, ROWS, ERRORS, ASSEMBLED, LOCK];
 
 impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
-    /// Opens the folder of `output`: a new one, or that of an earlier process with the same `plan`. With `start_anew` what
+    /// Opens the folder of `output`: a new one, or that of an earlier process with the same `plan`. With `restart` what
     /// an earlier process has written is removed.
-    pub fn open(output: &Path, plan: &Value, start_anew: bool) -> Result<Self, PartsError> {
+    pub fn open(output: &Path, plan: &Value, restart: bool) -> Result<Self, PartsError> {
         let dir = parts_dir(output);
         std::fs::create_dir(&dir)
             .and_then(|()| sync_folder(folder_of(&dir)))
@@ -67,8 +67,8 @@ impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
         remove_finished(&finished_dir(output))?;
         remove_temporary_files(&dir).map_err(|error| PartsError::write(&dir, error))?;
         // A run that has saved nothing cannot be lost, and other inputs may take its folder.
-        let start_anew = start_anew || !has_saved(read_checkpoint::<IgnoredAny>(&dir)?.as_ref());
-        let known = if start_anew { None } else { read_json::<Value>(&dir, PLAN)? };
+        let restart = restart || !has_saved(read_checkpoint::<IgnoredAny>(&dir)?.as_ref());
+        let known = if restart { None } else { read_json::<Value>(&dir, PLAN)? };
         match known {
             Some(known) => check_same(&dir, &known, plan)?,
             None => start(&dir, plan)?,

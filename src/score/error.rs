@@ -135,9 +135,9 @@ impl From<PartsError> for ScoreError {
 fn remedy_of(path: &Path, error: &io::Error) -> &'static str {
     match error.kind() {
         // Nothing resumes what went to standard output.
-        io::ErrorKind::StorageFull if path == Path::new(STDOUT) => " (make space and run the same command again)",
+        io::ErrorKind::StorageFull if path == Path::new(STDOUT) => " (free space and run the same command again)",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            " (make room and run the same command again, which resumes)"
+            " (free space and run the same command again to resume)"
         }
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => " (its folder does not exist)",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {

@@ -4,12 +4,12 @@
 
 use tokio::sync::oneshot;
 
-/// A thread that could not be started, or that broke down before it had an answer.
+/// A thread that could not be started, or that panicked before it had an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum BackgroundError {
     #[error("a thread cannot be started")]
     Start(#[from] std::io::Error),
-    #[error("the thread broke down; the log says why")]
+    #[error("the thread panicked; the log says why")]
     Broken,
 }
 

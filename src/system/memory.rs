@@ -29,7 +29,7 @@ pub fn trim_memory() {
     }
 }
 
-/// Gives freed memory back when it is dropped: the last field of what held a lot.
+/// Trims memory on drop. Declare it as the last field of a type that holds much memory.
 #[derive(Debug, Default)]
 pub struct TrimOnDrop;
 

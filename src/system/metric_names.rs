@@ -42,7 +42,7 @@ metrics! {
     REQUEST_MEMORY = Gauge "ressort_request_memory_bytes" "Memory that the requests under way have reserved";
     REQUEST_MEMORY_LIMIT = Gauge "ressort_request_memory_limit_bytes" "Memory that requests may reserve (--request-memory-mb)";
     CACHE_SIZE = Gauge "ressort_cache_bytes" "Memory of the cached predictions";
-    SHADOW_DOCUMENTS = Counter "ressort_shadow_documents_total" "Documents of the shadow model by outcome: agreed, disagreed, skipped, failed; the counts start anew with each shadow model";
+    SHADOW_DOCUMENTS = Counter "ressort_shadow_documents_total" "Documents of the shadow model by outcome: agreed, disagreed, skipped, failed; the counts start again with each shadow model";
     QUEUED_WINDOWS = Gauge "ressort_queued_windows" "Windows that wait for a run";
     QUEUE_LIMIT = Gauge "ressort_queue_limit_windows" "Windows that may wait in each of the two lanes (--max-queued-windows)";
     RUNNING_BATCHES = Gauge "ressort_running_batches" "Batches that are being run";
@@ -53,7 +53,7 @@ metrics! {
     BATCH_TOKENS = Counter "ressort_batch_tokens_total" "Tokens in the batches that were run by content: window (special tokens among them), padding";
     FAILED_BATCHES = Counter "ressort_failed_batches_total" "Batches that failed, after which their windows were run one by one";
     RERUN_WINDOWS = Counter "ressort_rerun_windows_total" "Windows that were run again, alone, after their batch failed";
-    SESSION_PANICS = Counter "ressort_session_panics_total" "Sessions that broke down and were replaced";
+    SESSION_PANICS = Counter "ressort_session_panics_total" "Sessions that panicked and were replaced";
     MODEL_DOCUMENTS = Counter "ressort_model_documents_total" "Documents that the model answered, those from the cache among them";
     MODEL_TOKENS = Counter "ressort_model_tokens_total" "Tokens of the documents that the model answered, those from the cache among them";
     UNKNOWN_TOKENS = Counter "ressort_unknown_tokens_total" "Of these tokens, those that stand for text which the tokenizer does not know";

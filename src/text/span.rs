@@ -1,4 +1,4 @@
-//! Places in a text: half-open byte ranges inside the library, and the units that a caller may ask for at its edge.
+//! Spans of a text: half-open byte ranges inside the library, and the units that callers may choose.
 
 use crate::system::choice::UnknownWord;
 
@@ -20,7 +20,7 @@ impl ByteSpan {
         self.start >= self.end
     }
 
-    /// The slice of `text` at this place, or `None` when the span does not lie on character boundaries of `text`.
+    /// The slice of `text` at this span, or `None` when the span does not lie on character boundaries of `text`.
     pub fn slice(self, text: &str) -> Option<&str> {
         text.get(self.start..self.end)
     }

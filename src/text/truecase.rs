@@ -159,8 +159,8 @@ impl Truecaser {
     /// The listed form of a word in whatever case.
     fn find(&self, word: &str) -> Option<&str> {
         let listed = |start: &u32| word_at(&self.list, *start);
-        let place = self.starts.binary_search_by(|start| search_key(listed(start)).cmp(search_key(word))).ok()?;
-        Some(listed(&self.starts[place]))
+        let index = self.starts.binary_search_by(|start| search_key(listed(start)).cmp(search_key(word))).ok()?;
+        Some(listed(&self.starts[index]))
     }
 }
 

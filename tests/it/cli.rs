@@ -219,7 +219,7 @@ fn the_metrics_of_a_removed_model_are_gone() {
     assert_eq!(server.stop(), 0);
 }
 
-/// Starts anew on the models folder, and gives what a rollback makes active.
+/// Starts again on the models folder, and gives what a rollback makes active.
 fn rolled_back_after_a_restart(models: &Path) -> String {
     let server = Server::start(&["--models-dir", &models.to_string_lossy(), "--providers", "cpu"]);
     let deadline = deadline();

@@ -334,7 +334,7 @@ async fn a_model_that_answers_does_not_read_its_files_again() {
     }
 }
 
-/// A worker that breaks down gets a new session long after the folder was read.
+/// A worker that panics gets a new session long after the folder was read.
 #[test]
 fn sessions_are_opened_from_what_was_read() {
     for (name, file) in FILES_WITH_WEIGHTS {

@@ -59,10 +59,15 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The code above the tests, without comments.
+/// The code above the tests, without comments. What only some line above them has for tests is code as well.
 fn code(text: &str) -> String {
-    let above_tests = text.split("#[cfg(test)]").next().unwrap_or_default();
-    above_tests.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    let lines: Vec<&str> = text.lines().collect();
+    let is_tests = |at: usize| {
+        lines[at].trim() == "#[cfg(test)]"
+            && lines[at + 1..].iter().find(|line| !line.starts_with("#[")).is_some_and(|line| line.starts_with("mod "))
+    };
+    let end = (0..lines.len()).find(|&at| is_tests(at)).unwrap_or(lines.len());
+    lines[..end].iter().copied().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
 /// The paths that a file imports, each from the root of the crate: `use super::{a::B, c}` gives two.

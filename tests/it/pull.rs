@@ -173,7 +173,7 @@ fn what_differs_from_its_checksum_is_refused_and_not_kept() {
 }
 
 #[test]
-fn a_part_of_an_earlier_run_that_is_damaged_is_fetched_anew() {
+fn a_part_of_an_earlier_run_that_is_damaged_is_fetched_again() {
     let pull = Pull::of("two-heads");
     pull.hub.change(|hub| hub.cuts = [vec![1000], vec![0; 20]].concat());
     assert!(pull.run(&["org/two-heads"]).starts_with("1\n"));

@@ -195,7 +195,7 @@ async fn a_new_version_takes_the_place_of_the_old_and_can_be_undone() {
 }
 
 #[tokio::test]
-async fn only_folders_that_changed_are_loaded_anew() {
+async fn only_folders_that_changed_are_loaded_again() {
     let desk = Desk::new().await;
     assert!(desk.app.registry.put_changed().await.is_empty());
     std::fs::write(desk.models.path().join("alt/NOTICE"), "neu").unwrap();

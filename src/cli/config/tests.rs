@@ -195,6 +195,6 @@ fn the_manual_lists_every_key_with_its_default() {
     if std::env::var_os("RESSORT_UPDATE_DOCS").is_some() {
         std::fs::write(&path, format!("{before}{START}{expected}\n\n{after}")).unwrap();
     } else {
-        assert_eq!(table, expected, "RESSORT_UPDATE_DOCS=1 cargo test the_manual_lists_every_key writes it anew");
+        assert_eq!(table, expected, "RESSORT_UPDATE_DOCS=1 cargo test the_manual_lists_every_key writes it again");
     }
 }

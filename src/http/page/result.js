@@ -47,7 +47,7 @@ export class ResultView {
     byId("result").hidden = false;
   }
 
-  /** Writes everything anew, in the current language. */
+  /** Writes everything again, in the current language. */
   render() {
     if (this.results.length === 0) return;
     byId("result").classList.toggle("comparing", this.results.length > 1);

@@ -175,7 +175,7 @@ struct Open<'m> {
     label: &'m str,
     scores: Vec<f32>,
     span: ByteSpan,
-    /// An `E-` or `S-` tag ended it: what follows begins anew.
+    /// An `E-` or `S-` tag ended it: what follows starts again.
     closed: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How a document is scheduled.
+//! The request that a document belongs to, its priority, admission and deadline.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

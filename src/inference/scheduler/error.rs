@@ -22,9 +22,9 @@ pub enum ScheduleError {
     QueueTooLong { expected: Duration, left: Duration },
     #[error("the deadline passed before the text could be read")]
     DeadlineExceeded,
-    #[error("the model's session broke down on this batch and was replaced; try again")]
+    #[error("the model's session panicked on this batch and was replaced; try again")]
     Panicked,
-    #[error("a step of the data path broke down on this text; see the server's log, and report it")]
+    #[error("a step of the data path panicked on this text; see the server's log, and report it")]
     Broken,
     #[error("the model's last worker is gone; restart the server, and see its log for the cause")]
     NoWorker,

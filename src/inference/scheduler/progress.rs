@@ -26,7 +26,7 @@ pub struct StuckRun {
     pub n_windows: usize,
 }
 
-/// Whether a model gets on.
+/// Whether a model makes progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
     /// Whether it answers: a worker is left that is not stuck, and work does not wait without an answer.

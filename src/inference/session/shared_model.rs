@@ -1,6 +1,6 @@
 //! The weights of a model, kept once for all its sessions.
 //!
-//! ONNX Runtime keeps large matrices twice: as they are in the model's file, and laid out anew for this processor
+//! ONNX Runtime keeps large matrices twice: as they are in the model's file, and laid out again for this processor
 //! ("prepacked"), which is all that a run reads of them. It shares the second only where the first is shared. So the first
 //! is mapped from a private file and needs no memory once a session is open, except for the rows of the embedding table that
 //! texts use. The graph is given from memory and refers to the private file. Sessions are opened without reading the user's

@@ -47,7 +47,7 @@ const MAX_BYTES: u64 = 64_000_000;
 pub enum BaselineError {
     #[error("{path}: the baseline cannot be read; record one with `ressort score --baseline FILE`", path = path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("{path}: this is no baseline; record one with `ressort score --baseline FILE`", path = path.display())]
+    #[error("{path}: this is not a baseline; record one with `ressort score --baseline FILE`", path = path.display())]
     Json { path: PathBuf, source: serde_json::Error },
     #[error("{path}: {message}; record the baseline again with `ressort score --baseline FILE`", path = path.display())]
     Invalid { path: PathBuf, message: String },

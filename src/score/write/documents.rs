@@ -43,7 +43,14 @@ impl DocumentEncoder {
         match self.format {
             Format::LabelStudio => serde_json::to_writer(bytes, &Task::new(row))?,
             Format::Ninjs => serde_json::to_writer(bytes, &NewsItem::new(row, &self.kinds))?,
-            _ => serde_json::to_writer(bytes, &SpacyDocument::new(row))?,
+            Format::Spacy => serde_json::to_writer(bytes, &SpacyDocument::new(row))?,
+            Format::Jsonl
+            | Format::Csv
+            | Format::Tsv
+            | Format::Parquet
+            | Format::Arrow
+            | Format::ArrowStream
+            | Format::Text => unreachable!("`Encoder::new` chooses another encoder for rows"),
         }
         Ok(())
     }

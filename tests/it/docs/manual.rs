@@ -116,16 +116,24 @@ pub fn terms() -> Vec<String> {
 
 /// The texts in which retired words are looked for, by name: sources, scripts, manual. The table of terms itself is left out.
 pub fn prose_and_code() -> Vec<(String, String)> {
-    let names = ["src", "docs", "scripts", "models"].into_iter().flat_map(files);
-    let names = names.chain(["README.md", "CONTRIBUTING.md", "SECURITY.md", "Cargo.toml"].map(str::to_owned));
+    let names = ["src", "docs", "scripts", "models", "tests", "fuzz", "deploy", "benches"].into_iter().flat_map(files);
+    let single = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "Cargo.toml", "build.rs"];
+    let names = names.chain(single.map(str::to_owned));
     let texts = names.filter(|name| is_text(name) && Path::new(name).file_name().is_some_and(|file| file != "NOTICE"));
     let read = texts.map(|name| (Page::read(&name).text, name));
     read.map(|(text, name)| (name, text.split("\n## Terms\n").next().unwrap_or_default().to_owned())).collect()
 }
 
 fn is_text(name: &str) -> bool {
-    ["rs", "md", "py", "sh", "toml", "html", "txt"].iter().any(|ending| name.ends_with(&format!(".{ending}")))
+    ["rs", "md", "py", "sh", "toml", "html", "txt", "js", "css", "yaml"]
+        .iter()
+        .any(|ending| name.ends_with(&format!(".{ending}")))
         && !name.ends_with("truecase.txt")
+}
+
+/// Two lines of prose as one, without what marks the second as a comment.
+pub fn joined(line: &str, next: &str) -> String {
+    format!("{} {}", line.trim_end(), next.trim_start_matches([' ', '/', '!', '#', '*']))
 }
 
 /// Whether a line holds `term` as words of their own. Case counts where the term has capitals.
