@@ -41,10 +41,10 @@ pub struct ScoreArgs {
     #[arg(short, long, value_name = "OUT")]
     output: String,
     /// Format of the input; default: by extension (jsonl, csv, tsv, parquet, arrow, arrow-stream, txt)
-    #[arg(long)]
+    #[arg(long, value_parser = Format::of_input)]
     format: Option<Format>,
     /// Format of the output; default: by extension. For other tools: label-studio, ninjs, spacy
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", value_parser = Format::of_output)]
     output_format: Option<Format>,
     /// The column with the text, repeatable (title and body); values that are not empty are joined by an empty line
     #[arg(long = "text-column", value_name = "NAME", default_value = "text")]

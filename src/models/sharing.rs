@@ -1,7 +1,7 @@
 //! Which windows of a model share a run. Where sharing changes answers, each window runs alone.
 //!
-//! A graph may read padding as text: it has no `attention_mask`, or pools the last token that is not a padding id of its
-//! own. Its answers would depend on what else is in the queue, and the cache would keep them. So windows are run alone and
+//! A graph may read padding as text: it has no `attention_mask`, or pools the last token that is not its padding
+//! id. Its answers would depend on what else is in the queue, and the cache would keep them. So windows are run alone and
 //! together when a model is loaded, and compared. Until then each window runs alone.
 
 use crate::inference::batch::{Batch, BatchLimits, Outputs, Padding, Run, WindowHead, WindowLogits};

@@ -83,9 +83,14 @@ impl Format {
         matches!(self, Self::Csv | Self::Tsv)
     }
 
-    /// The names of all formats.
-    fn names() -> String {
-        Self::names_of(|_| true)
+    /// The format of that name; an error names the formats that are read.
+    pub fn of_input(word: &str) -> Result<Self, UnknownWord> {
+        word.parse().map_err(|error| UnknownWord { expected: Self::names_of_input(), ..error })
+    }
+
+    /// The format of that name; an error names the formats that are written.
+    pub fn of_output(word: &str) -> Result<Self, UnknownWord> {
+        word.parse().map_err(|error| UnknownWord { expected: Self::names_of_output(), ..error })
     }
 
     /// The names of formats that are read, for messages.
@@ -137,7 +142,7 @@ impl FromStr for Format {
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
         let known = FORMATS.iter().find(|(name, _, _)| *name == word).map(|(_, format, _)| *format);
-        known.ok_or_else(|| UnknownWord { found: word.to_owned(), expected: Self::names() })
+        known.ok_or_else(|| UnknownWord { found: word.to_owned(), expected: Self::names_of(|_| true) })
     }
 }
 

@@ -258,7 +258,7 @@ fn bad_usage_ends_with_2_and_what_fails_with_1() {
     let both = ["serve", "--port", "0", "--model", &model("two-heads"), "--model", &model("two-heads")];
     assert!(text(&run(&both).stderr).contains("two models are called `two-heads`"));
     let unable = ["serve", "--port", "0", "--model", &model("lexicon-ner"), "--topics", "lexicon-ner"];
-    assert!(text(&run(&unable).stderr).contains("does not give topics"));
+    assert!(text(&run(&unable).stderr).contains("does not serve topics"));
 }
 
 #[test]

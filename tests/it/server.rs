@@ -181,7 +181,10 @@ fn no_log_line_contains_the_text_of_a_request() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut command = ressort();
     command.env("RUST_LOG", "trace").stderr(Stdio::from(log.reopen().unwrap()));
-    let args = ["--model", &model("two-heads"), "--providers", "cpu", "--max-characters", "1000"];
+    let jobs = tempfile::tempdir().unwrap();
+    let jobs_dir = jobs.path().to_string_lossy().into_owned();
+    let args =
+        ["--model", &model("two-heads"), "--providers", "cpu", "--max-characters", "1000", "--jobs-dir", &jobs_dir];
     let server = Server::start_with(command, &args);
     let long = format!("{SECRET} {}", "dann ".repeat(150));
     let too_long = long.repeat(2);
@@ -207,9 +210,34 @@ fn no_log_line_contains_the_text_of_a_request() {
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{body}: {answer}");
         }
     }
+    let object = format!(r#"{{"text": "{SECRET}"}}"#);
+    let others = [
+        ("/v1/classify", "text/plain", SECRET.to_owned()),
+        ("/v1/classify", "application/x-ndjson", format!("{object}\n{{\"text\": [\"{SECRET}\"]}}\n{SECRET}\n")),
+        ("/v1/classify", "application/xml", SECRET.to_owned()),
+        ("/v1/classify?text=Geheimrat", "application/json", object.clone()),
+        ("/v1/jobs", "application/json", object.clone()),
+        ("/v1/jobs", "text/plain", SECRET.to_owned()),
+        ("/v1/jobs", "application/json", format!(r#"{{"text": "{SECRET}"#)),
+        ("/predict", "application/json", format!(r#"{{"inputs": "{SECRET}"}}"#)),
+        ("/models/two-heads", "application/json", format!(r#"{{"inputs": ["{SECRET}"]}}"#)),
+        ("/classify", "application/json", format!(r#"{{"input": "{SECRET}"}}"#)),
+        (
+            "/v2/models/two-heads/infer",
+            "application/json",
+            format!(r#"{{"inputs": [{{"name": "text", "data": ["{SECRET}"]}}]}}"#),
+        ),
+    ];
+    for (path, kind, body) in &others {
+        let n = body.len();
+        server.ask(&format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {n}\r\n\r\n{body}"
+        ));
+    }
     assert_eq!(server.stop(), 0);
     let log = std::fs::read_to_string(log.path()).unwrap();
-    assert_eq!(log.matches("/v1/classify").count(), 18, "a line for each request");
+    let n_requests = 18 + others.iter().filter(|(path, _, _)| path.starts_with("/v1/classify")).count();
+    assert_eq!(log.matches("/v1/classify").count(), n_requests, "a line for each request");
     let found: Vec<&str> = log.lines().filter(|line| line.contains(SECRET)).collect();
     assert!(found.is_empty(), "{found:#?}");
 }
