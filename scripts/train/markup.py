@@ -12,7 +12,7 @@ import argparse
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,8 +104,8 @@ def split_texts(content: str) -> Iterator[tuple[int, str, str]]:
         yield start + 1, lines[start], "\n".join(lines[start + 1 : end]).strip("\n")
 
 
-def parse_markup(marked: str) -> tuple[str, tuple[Entity, ...]]:
-    """The text without markup, and its entities."""
+def parse_markup(marked: str, labels: Sequence[str] = ENTITY_CLASSES) -> tuple[str, tuple[Entity, ...]]:
+    """The text without markup, and its entities, which have one of `labels`."""
     text: list[str] = []
     entities: list[Entity] = []
     opened: int | None = None
@@ -124,7 +124,7 @@ def parse_markup(marked: str) -> tuple[str, tuple[Entity, ...]]:
             match = LABEL.match(marked, position)
             if opened is None or match is None:
                 raise MarkupError(f"']' without entity or label: {excerpt(marked, position)}")
-            if match[1] not in ENTITY_CLASSES:
+            if match[1] not in labels:
                 raise MarkupError(f"unknown label {match[1]}: {excerpt(marked, position)}")
             entities.append(Entity(opened, len(text), match[1]))
             opened = None
