@@ -120,8 +120,11 @@ def read_through(url: str) -> Read:
         documents = [{"id": index, "text": text} for index, text in enumerate(texts)]
         body = json.dumps({"tasks": ["entities"], "documents": documents}).encode()
         request = urllib.request.Request(f"{url.rstrip('/')}/v1/classify", body, {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=120) as response:
-            results = json.load(response)["results"]
+        try:
+            with urllib.request.urlopen(request, timeout=120) as response:
+                results = json.load(response)["results"]
+        except OSError as error:
+            raise SystemExit(f"error: {url}: {error}; start the service, or wait until it is less busy") from error
         return [{Entity(e["start"], e["end"], e["label"]) for e in entities_of(result)} for result in results]
 
     return read
