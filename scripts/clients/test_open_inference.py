@@ -94,7 +94,7 @@ def test_errors_say_what_is_wrong(client: InferenceServerClient, headers: dict[s
     refused(404, "no model is called `nobody`", model_name="nobody")
     refused(422, "unknown field `sequence_id`", sequence_id=1)
     refused(422, "unknown field `classification`", outputs=[InferRequestedOutput("entities", class_count=2)])
-    refused(422, "does not give topics", outputs=[InferRequestedOutput("topic_scores")])
+    refused(422, "does not serve topics", outputs=[InferRequestedOutput("topic_scores")])
 
 
 def test_the_repository_loads_and_unloads(

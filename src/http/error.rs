@@ -77,7 +77,7 @@ codes! {
     InvalidText = "invalid_text", UNPROCESSABLE_ENTITY, "The text contains a character that is not allowed";
     WindowExceeded = "window_exceeded", UNPROCESSABLE_ENTITY, "The text is longer than one window";
     TokenizerFailed = "tokenizer_failed", UNPROCESSABLE_ENTITY, "The model's tokenizer fails on the text";
-    TaskNotServed = "task_not_served", UNPROCESSABLE_ENTITY, "The model does not give this task";
+    TaskNotServed = "task_not_served", UNPROCESSABLE_ENTITY, "The model does not serve this task";
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "The rate of the key is used up";
     QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS, "The quota of the key is used up";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The service failed";

@@ -119,7 +119,7 @@ impl Usage {
     }
 }
 
-/// Refuses a model that does not give `task`.
+/// Refuses a model that does not serve `task`.
 pub(super) fn check_able(model: &Model, task: Task) -> Result<(), AssignError> {
     if model.answers(task) {
         return Ok(());

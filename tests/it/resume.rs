@@ -254,7 +254,7 @@ fn a_folder_that_cannot_be_written_and_a_full_disk_are_said() {
     limited.arg(plain.get_program()).args(plain.get_args());
     let (code, message) = outcome(&limited.output().unwrap());
     assert_eq!(code, 1, "{message}");
-    assert!(message.contains("make room and run the same command again"), "{message}");
+    assert!(message.contains("free space and run the same command again"), "{message}");
     assert_eq!(command(&dir, "out.jsonl", &[]).output().unwrap().status.code(), Some(3));
     assert_eq!(command(&dir, "whole.jsonl", &[]).output().unwrap().status.code(), Some(3));
     let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();

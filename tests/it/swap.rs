@@ -245,7 +245,7 @@ async fn a_version_that_lacks_an_active_task_is_refused() {
     let registry = registry(&["two-heads"]).await;
     let error =
         registry.put(&ModelSpec { name: "two-heads".into(), path: spec("lexicon-ner").path }).await.err().unwrap();
-    assert!(error.to_string().contains("does not give topics"), "{error}");
+    assert!(error.to_string().contains("does not serve topics"), "{error}");
     assert_eq!(registry.models().len(), 1);
 }
 

@@ -113,7 +113,7 @@ async fn what_makes_no_sense_is_refused_with_a_remedy() {
     for (path, body, status, part) in [
         ("/models/nobody", json!({"inputs": "a"}), 404, "loaded are"),
         ("/pipeline/summarization", json!({"inputs": "a"}), 422, "`text-classification`, `token-classification`"),
-        ("/models/lexicon-ner/pipeline/text-classification", json!({"inputs": "a"}), 422, "does not give topics"),
+        ("/models/lexicon-ner/pipeline/text-classification", json!({"inputs": "a"}), 422, "does not serve topics"),
         ("/", json!({"inputs": {"text": "a", "text_pair": "b"}}), 422, "a string or a list of strings"),
         ("/", json!({"inputs": "a", "parameters": {"top_k": 0}}), 422, "top_k 0"),
         (

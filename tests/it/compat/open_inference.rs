@@ -163,7 +163,7 @@ async fn what_does_not_add_up_is_refused_and_named() {
         (input("name", json!("image")), "\"text\", the only input"),
         (input("parameters", shared), "unknown field `shared_memory_"),
         (with("inputs", json!([])), "the one input"),
-        (with("outputs", json!([{"name": "topic_scores"}])), "does not give topics"),
+        (with("outputs", json!([{"name": "topic_scores"}])), "does not serve topics"),
         (with("outputs", json!([{"name": "scores"}])), "`topic_labels`"),
         (
             with("outputs", json!([{"name": "entities", "parameters": {"classification": 3}}])),

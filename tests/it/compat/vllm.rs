@@ -34,7 +34,7 @@ async fn errors_have_the_shape_and_statuses_of_the_server() {
         (json!({"input": "a", "truncate_prompt_tokens": 5}), 400, "BadRequestError", "-1"),
         (json!({"input": "a", "truncation_side": "left"}), 400, "BadRequestError", "at its end only"),
         (json!({"input": "a", "add_special_tokens": false}), 400, "BadRequestError", "special tokens"),
-        (json!({"input": "a", "model": "lexicon-ner"}), 400, "BadRequestError", "does not give topics"),
+        (json!({"input": "a", "model": "lexicon-ner"}), 400, "BadRequestError", "does not serve topics"),
         (json!({}), 400, "BadRequestError", "`input` is missing"),
     ] {
         let (found, answer) = send(&service, post("/classify", &body)).await;

@@ -254,7 +254,7 @@ fn requested_outputs(field: &Field<'_>, model: &Model, is_binary: bool) -> Resul
         let named: Output = name.word()?;
         if !named.is_given_by(model) {
             let task = named.task().map_or("it", |task| task.into_str());
-            return Err(name.problem(format!("model `{}` does not give {task}; leave it out", model.name)));
+            return Err(name.problem(format!("model `{}` does not serve {task}; leave it out", model.name)));
         }
         let Some(parameters) = output.get("parameters") else { return Ok((named, is_binary)) };
         let parameters = parameters.object(OUTPUT_PARAMETERS, OBJECT)?;
