@@ -14,7 +14,7 @@ use libfuzzer_sys::fuzz_target;
 use ressort::classify::request::ClassifyOptions;
 use ressort::evaluate::gold::{Gold, GoldSource};
 use ressort::score::fuzz::{Rewritten, rewrite};
-use ressort::score::{ColumnChoice, DocumentColumns, Format, Job, OutputChoice, ReadSettings, Target};
+use ressort::score::{ColumnChoice, DocumentColumns, Format, ScoreJob, OutputChoice, ReadSettings, Target};
 
 /// By extension, as users name them.
 const FILES: [&str; 10] =
@@ -39,10 +39,10 @@ fn file(name: &str, content: &[u8]) -> PathBuf {
     })
 }
 
-fn job(path: &Path, options: u8, output: u8) -> Job {
+fn job(path: &Path, options: u8, output: u8) -> ScoreJob {
     let is_set = |bit: u8| options >> bit & 1 == 1;
     let encoding = is_set(0).then(|| ENCODINGS[usize::from(options >> 6)].parse());
-    Job {
+    ScoreJob {
         inputs: vec![path.to_string_lossy().into_owned()],
         input_format: None,
         reading: ReadSettings {

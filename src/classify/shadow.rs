@@ -33,7 +33,7 @@ pub struct Shadow {
     pending: Semaphore,
     /// For documents that the candidate reads: as many as it has streams.
     reading: Semaphore,
-    counts: Mutex<Counts>,
+    counts: Mutex<ShadowCounts>,
 }
 
 /// A document that the live models have classified.
@@ -48,7 +48,7 @@ pub struct LiveAnswer {
 }
 
 #[derive(Debug, Default, Clone)]
-struct Counts {
+struct ShadowCounts {
     n_compared: u64,
     n_live_busy: u64,
     n_candidate_busy: u64,
@@ -250,7 +250,7 @@ impl Shadow {
         agrees
     }
 
-    fn count(&self, change: impl FnOnce(&mut Counts)) {
+    fn count(&self, change: impl FnOnce(&mut ShadowCounts)) {
         change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 

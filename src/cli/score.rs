@@ -19,7 +19,7 @@ use ressort::models::drift::psi::MIN_DOCUMENTS;
 use ressort::models::registry::{Assignment, ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use ressort::score::{
-    ColumnChoice, DocumentColumns, Format, Job, OutputChoice, ReadSettings, ScoreError, Target, prepare,
+    ColumnChoice, DocumentColumns, Format, OutputChoice, ReadSettings, ScoreError, ScoreJob, Target, prepare,
 };
 use ressort::system::atomic_file::replace;
 use ressort::system::background::end_process;
@@ -209,12 +209,12 @@ impl ScoreArgs {
         (!tasks.is_empty()).then_some(asked)
     }
 
-    pub fn job(&self) -> Job {
+    pub fn job(&self) -> ScoreJob {
         let answers = &self.answers;
         let threshold_of = |task: Task| {
             answers.threshold.iter().rev().find(|it| it.task.is_none_or(|only| only == task)).map(|it| it.score)
         };
-        Job {
+        ScoreJob {
             inputs: self.inputs.clone(),
             input_format: self.format,
             reading: ReadSettings {

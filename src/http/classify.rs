@@ -73,8 +73,8 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
     }
     let deadline = Instant::now() + app.limits.get().timeout;
     let (layout, content_type) = match accepts_lines(request.headers()) {
-        true => (Layout::Lines, JSON_LINES),
-        false => (Layout::Array, "application/json"),
+        true => (AnswerFormat::Lines, JSON_LINES),
+        false => (AnswerFormat::Array, "application/json"),
     };
     let work = async {
         let context = RequestContext::new(Admission::Try, deadline);
@@ -142,7 +142,7 @@ impl From<ClassifyError> for DocumentError {
 
 /// How the answers of documents are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
+enum AnswerFormat {
     /// One JSON value.
     Array,
     /// A line for each document.
@@ -163,17 +163,17 @@ async fn answer_documents(
     classifier: Arc<Classifier>,
     held: Held,
     context: RequestContext,
-    layout: Layout,
+    layout: AnswerFormat,
 ) -> Result<Body, Problem> {
     let models = AnswerModels::of(&classifier.models);
     let mut answers = Box::pin(answers(app, classifier, held, context).enumerate());
     let mut first = match layout {
-        Layout::Array => b"{\"results\":[".to_vec(),
-        Layout::Lines => Vec::new(),
+        AnswerFormat::Array => b"{\"results\":[".to_vec(),
+        AnswerFormat::Lines => Vec::new(),
     };
     let end = match layout {
-        Layout::Array => format!("],\"models\":{}}}", json(&models)),
-        Layout::Lines => String::new(),
+        AnswerFormat::Array => format!("],\"models\":{}}}", json(&models)),
+        AnswerFormat::Lines => String::new(),
     };
     let mut had_text = false;
     while let Some((number, answer)) = answers.next().await {
@@ -182,7 +182,7 @@ async fn answer_documents(
         }
         had_text |= !matches!(answer, Err((_, _, DocumentError::Input(_))));
         first.extend_from_slice(piece(number, answer, layout).as_bytes());
-        if had_text && (layout == Layout::Lines || first.len() >= HELD_BYTES) {
+        if had_text && (layout == AnswerFormat::Lines || first.len() >= HELD_BYTES) {
             let rest = answers.map(move |(number, answer)| piece(number, answer, layout));
             let pieces = stream::iter([Bytes::from(first)]).chain(rest.map(Bytes::from));
             let pieces = pieces.chain(stream::iter([Bytes::from(end)]));
@@ -283,11 +283,11 @@ fn into_body(answer: DocumentAnswer) -> DocumentBodyOut {
 }
 
 /// What a document adds to the body.
-fn piece(number: usize, answer: DocumentAnswer, layout: Layout) -> String {
+fn piece(number: usize, answer: DocumentAnswer, layout: AnswerFormat) -> String {
     let body = json(&into_body(answer));
     match layout {
-        Layout::Lines => body + "\n",
-        Layout::Array if number == 0 => body,
-        Layout::Array => format!(",{body}"),
+        AnswerFormat::Lines => body + "\n",
+        AnswerFormat::Array if number == 0 => body,
+        AnswerFormat::Array => format!(",{body}"),
     }
 }

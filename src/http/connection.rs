@@ -25,13 +25,13 @@ const FIRST_BYTES: &[u8] = b"HTTP/1.";
 /// A connection, as the server and its socket share it.
 pub struct Connection {
     stream: TcpStream,
-    progress: Mutex<Progress>,
+    progress: Mutex<ConnectionState>,
     request_started: Notify,
     /// Told when the connection must close.
     pub close: Notify,
 }
 
-struct Progress {
+struct ConnectionState {
     phase: Phase,
     /// Whether the body of the current request is not read to its end.
     is_unread: bool,
@@ -89,7 +89,7 @@ impl Connection {
     pub fn new(stream: TcpStream) -> Self {
         let phase = Phase::Head(Instant::now());
         let waiting = Waiting::default();
-        let progress = Progress { phase, is_unread: false, answer_started: false, waiting, n_sent_early: 0 };
+        let progress = ConnectionState { phase, is_unread: false, answer_started: false, waiting, n_sent_early: 0 };
         Self { stream, progress: Mutex::new(progress), request_started: Notify::new(), close: Notify::new() }
     }
 
@@ -189,7 +189,7 @@ impl Connection {
         (n > 0).then_some(n)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Progress> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

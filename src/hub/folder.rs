@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::client::Hub;
 use super::download::Fetched;
 use super::listing::{ListedFile, Listing};
-use super::selection::Layout;
+use super::selection::RepositoryLayout;
 use super::{HubError, PullOrder};
 use crate::manifest::finds_onnx;
 use crate::system::atomic_file::{folder_of, sync_folder};
@@ -83,7 +83,7 @@ impl<'o> NewFolder<'o> {
     }
 
     /// Copies the files, and names the ONNX file in `ressort.toml` where the folder would not lead to it.
-    pub fn fill(&self, layout: &Layout, files: &[Fetched], onnx: &ListedFile) -> Result<(), HubError> {
+    pub fn fill(&self, layout: &RepositoryLayout, files: &[Fetched], onnx: &ListedFile) -> Result<(), HubError> {
         for file in files {
             let path = self.dir.path().join(layout.inside(&file.remote.path));
             copy(&file.blob, &path).map_err(|source| HubError::io(&path, source))?;

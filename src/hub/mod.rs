@@ -29,7 +29,7 @@ use self::disk::check_capacity;
 use self::download::{Download, Fetched};
 use self::folder::NewFolder;
 use self::listing::ListedFile;
-use self::selection::Layout;
+use self::selection::RepositoryLayout;
 use crate::manifest::{NamedFiles, OnnxFile};
 use crate::system::progress::Progress;
 
@@ -73,7 +73,7 @@ pub fn pull(hub: &Hub, cache: &Cache, order: &PullOrder, progress: &Progress) ->
     NewFolder::check_name(order)?;
     progress.stage(&format!("asking {} for {}", hub.endpoint(), order.repository));
     let listing = hub.listing(&order.repository)?;
-    let layout = Layout::of(&order.repository, &listing)?;
+    let layout = RepositoryLayout::of(&order.repository, &listing)?;
     let mut download = Download::new(hub, cache.repository(&order.repository), &listing.commit, order, progress);
     let named = named_files(&layout, &mut download)?;
     let onnx = layout.choose_onnx(&order.choice, named.onnx.as_deref())?;
@@ -88,7 +88,7 @@ pub fn pull(hub: &Hub, cache: &Cache, order: &PullOrder, progress: &Progress) ->
 }
 
 /// The files that the `ressort.toml` of the repository names; none where there is none.
-fn named_files(layout: &Layout, download: &mut Download) -> Result<NamedFiles, HubError> {
+fn named_files(layout: &RepositoryLayout, download: &mut Download) -> Result<NamedFiles, HubError> {
     let Some(toml) = layout.manifest() else { return Ok(NamedFiles::default()) };
     let toml = download.identify(toml)?;
     check_capacity(download, [&toml])?;
@@ -99,7 +99,7 @@ fn named_files(layout: &Layout, download: &mut Download) -> Result<NamedFiles, H
 
 /// Downloads what the service reads of the model: the ONNX file says at its end which data files it has.
 fn fetch(
-    layout: &Layout,
+    layout: &RepositoryLayout,
     onnx: &ListedFile,
     named: &NamedFiles,
     download: &mut Download,

@@ -81,14 +81,14 @@ const OPTIONAL: [&str; 11] = [
 ];
 
 /// The files of a repository, and where its model folder begins.
-pub struct Layout<'l> {
+pub struct RepositoryLayout<'l> {
     repository: &'l Repository,
     listing: &'l Listing,
     /// The folder in the repository that becomes the model folder: empty, or `onnx/`.
     base: &'static str,
 }
 
-impl<'l> Layout<'l> {
+impl<'l> RepositoryLayout<'l> {
     /// # Errors
     /// Where neither the repository nor its `onnx` folder has what a model folder needs.
     pub fn of(repository: &'l Repository, listing: &'l Listing) -> Result<Self, HubError> {
@@ -237,7 +237,7 @@ mod tests {
     fn choose(paths: &[&str], choice: &Choice, named: Option<&str>) -> Result<String, String> {
         let listing = listing(&[&["config.json", "tokenizer.json"], paths].concat());
         let repository = "a/b".parse().unwrap();
-        let layout = Layout::of(&repository, &listing).unwrap();
+        let layout = RepositoryLayout::of(&repository, &listing).unwrap();
         let chosen = layout.choose_onnx(choice, named.map(Path::new));
         chosen.map(|file| file.path.clone()).map_err(|error| error.to_string())
     }
@@ -299,7 +299,7 @@ mod tests {
     fn the_onnx_folder_becomes_the_model_folder_where_it_alone_is_whole() {
         let paths = ["README.md", "config.json", "onnx/config.json", "onnx/model.onnx", "onnx/tokenizer.json"];
         let (listing, repository) = (listing(&paths), "a/b".parse().unwrap());
-        let layout = Layout::of(&repository, &listing).unwrap();
+        let layout = RepositoryLayout::of(&repository, &listing).unwrap();
         let onnx = layout.choose_onnx(&Choice::default(), None).unwrap();
         let served = layout.served(onnx, None).unwrap();
         let served: Vec<&str> = served.iter().map(|file| layout.inside(&file.path)).collect();
@@ -323,7 +323,7 @@ mod tests {
             "vocab.txt",
         ];
         let (listing, repository) = (listing(&paths), "a/b".parse().unwrap());
-        let layout = Layout::of(&repository, &listing).unwrap();
+        let layout = RepositoryLayout::of(&repository, &listing).unwrap();
         let onnx = layout.choose_onnx(&Choice::default(), None).unwrap();
         let paths = |files: Vec<&ListedFile>| files.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
         let served = paths(layout.served(onnx, Some(Path::new("./cases.txt"))).unwrap());

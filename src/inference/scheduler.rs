@@ -34,7 +34,7 @@ pub use error::ScheduleError;
 use pace::Load;
 pub use progress::{Health, StuckRun};
 pub use queue::MAX_NEW_IN_A_ROW;
-use queue::{Job, JobSpans, QUANTUM, Queue};
+use queue::{JobSpans, QUANTUM, Queue, QueuedWindow};
 use worker::{LateStream, Shared, Slot};
 
 /// Makes a session.
@@ -179,7 +179,7 @@ impl Scheduler {
         let job = |window| {
             let (reply, receive) = oneshot::channel();
             let (permit, spans) = (Arc::clone(&permit), JobSpans::queued());
-            (Job { window, deadline: context.deadline, queued, spans, reply, permit }, receive)
+            (QueuedWindow { window, deadline: context.deadline, queued, spans, reply, permit }, receive)
         };
         let (jobs, replies): (Vec<_>, Vec<_>) = windows.into_iter().map(job).unzip();
         drop(permit);

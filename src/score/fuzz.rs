@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::error::{RowError, ScoreError};
 use super::format::Format;
-use super::job::Job;
+use super::job::ScoreJob;
 use super::prepare::prepare;
 use super::reading::{Input, Start};
 use super::row::FinishedRow;
@@ -20,7 +20,7 @@ pub struct Rewritten {
 }
 
 /// Reads all rows of `job` as a run does, and writes each as one that failed.
-pub fn rewrite(job: Job) -> Result<Rewritten, ScoreError> {
+pub fn rewrite(job: ScoreJob) -> Result<Rewritten, ScoreError> {
     let prepared = prepare(job)?;
     let (format, target) = (prepared.format, prepared.job.target.path());
     let failed = |source| ScoreError::Encode { path: target.clone(), source };

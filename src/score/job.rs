@@ -10,7 +10,7 @@ use crate::classify::request::ClassifyOptions;
 
 /// What to score, how, and where to write it.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub struct ScoreJob {
     /// Files, patterns, folders, or `-`.
     pub inputs: Vec<String>,
     pub input_format: Option<Format>,

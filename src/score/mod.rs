@@ -40,7 +40,7 @@ pub use dry_run::DryRun;
 use error::STDOUT;
 pub use error::{ReadError, RowError, ScoreError};
 pub use format::Format;
-pub use job::{Job, OutputChoice, Target};
+pub use job::{OutputChoice, ScoreJob, Target};
 pub use layout::ColumnChoice;
 pub use prepare::{Prepared, prepare};
 pub use read::ReadSettings;
@@ -161,8 +161,8 @@ mod tests {
     use super::*;
     use crate::classify::request::ClassifyOptions;
 
-    fn job(folder: &Path, inputs: &[&str]) -> Job {
-        Job {
+    fn job(folder: &Path, inputs: &[&str]) -> ScoreJob {
+        ScoreJob {
             inputs: inputs.iter().map(|name| folder.join(name).display().to_string()).collect(),
             input_format: None,
             reading: ReadSettings::default(),

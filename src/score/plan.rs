@@ -8,14 +8,14 @@ use super::answer_columns::FLAT_NAMES;
 use super::error::ScoreError;
 use super::format::Format;
 use super::inputs::Source;
-use super::job::Job;
+use super::job::ScoreJob;
 use crate::classify::derived::Derived;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
 use crate::text::encoding::TextEncoding;
 
 /// Everything that the bytes of the output depend on.
-pub fn plan_of(job: &Job, sources: &[Source], output: Format, models: &Assignment) -> Result<Value, ScoreError> {
+pub fn plan_of(job: &ScoreJob, sources: &[Source], output: Format, models: &Assignment) -> Result<Value, ScoreError> {
     let inputs = fingerprints(sources)?;
     let order: Vec<_> = sources.iter().map(|source| format!("{} ({})", source.name, source.format)).collect();
     let model = |model: Option<&Arc<Model>>| model.map(|model| fingerprint_of(model));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::ScoreError;
 use super::format::{Compression, Format};
 use super::inputs::{Location, Source, find_sources};
-use super::job::{Job, OutputChoice, Target};
+use super::job::{OutputChoice, ScoreJob, Target};
 use super::layout::{Columns, Layout, SourceColumns};
 use super::read::{ByteCount, Reader, check_encoding, check_free_columns, open, scan_columns};
 use super::unchanged::Unchanged;
@@ -16,7 +16,7 @@ use crate::text::span::OffsetUnit;
 
 /// A job whose files and options were checked.
 pub struct Prepared {
-    pub(super) job: Job,
+    pub(super) job: ScoreJob,
     pub(super) sources: Vec<Source>,
     pub(super) layout: Layout,
     pub(super) format: Format,
@@ -29,7 +29,7 @@ pub struct Prepared {
 }
 
 /// Finds the input, checks its columns, and checks that the output can be written.
-pub fn prepare(job: Job) -> Result<Prepared, ScoreError> {
+pub fn prepare(job: ScoreJob) -> Result<Prepared, ScoreError> {
     let written = match &job.target {
         Target::File { path, .. } => written_files(path)?,
         Target::Stdout { .. } => Vec::new(),
@@ -92,7 +92,7 @@ fn check_choice(choice: OutputChoice, format: Format) -> Result<(), ScoreError> 
 }
 
 /// Refuses what a format for another tool has no form for.
-fn check_document(job: &Job, format: Format) -> Result<(), ScoreError> {
+fn check_document(job: &ScoreJob, format: Format) -> Result<(), ScoreError> {
     let has_offsets = matches!(format, Format::LabelStudio | Format::Spacy);
     let has_groups = format == Format::Ninjs;
     let refused = [
@@ -117,7 +117,7 @@ fn check_document(job: &Job, format: Format) -> Result<(), ScoreError> {
 }
 
 /// The output's format and compression: as given, else by its extension, else (to standard output) that of the input.
-fn output_format(job: &Job, sources: &[Source]) -> Result<(Format, Option<Compression>), ScoreError> {
+fn output_format(job: &ScoreJob, sources: &[Source]) -> Result<(Format, Option<Compression>), ScoreError> {
     let path = match &job.target {
         Target::File { path, .. } => Some(path.as_path()),
         Target::Stdout { .. } => None,
@@ -174,7 +174,7 @@ fn check_apart(written: &[&PathBuf], sources: &[Source]) -> Result<(), ScoreErro
 }
 
 /// Refuses a summary in place of another file of the run, which it would replace at the end.
-fn check_summary(job: &Job, sources: &[Source]) -> Result<(), ScoreError> {
+fn check_summary(job: &ScoreJob, sources: &[Source]) -> Result<(), ScoreError> {
     let Some(summary) = &job.summary_file else { return Ok(()) };
     check_apart(&[summary], sources)?;
     let written = match &job.target {

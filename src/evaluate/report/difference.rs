@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::disagreement::disagreement;
-use super::markup::{Layout, Table, escape};
+use super::markup::{Table, TableLayout, escape};
 use super::rows::fraction;
 use crate::evaluate::comparison::{Comparison, Difference};
 
@@ -55,7 +55,7 @@ fn difference_table(differences: &[(&'static str, Difference)], [baseline, candi
         head: head.map(str::to_owned).into(),
         rows: differences.iter().map(line).collect(),
         n_text: 2,
-        layout: Layout::Stacked,
+        layout: TableLayout::Stacked,
     };
     table.html()
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::EvaluationReport;
 use super::difference::comparison_section;
-use super::markup::{Layout, Table, escape, label_list};
+use super::markup::{Table, TableLayout, escape, label_list};
 use super::model_section::model_section;
 use super::reliability::N_COLOURS;
 use super::rows::{LabelRow, fraction, label_tables, metric_tables};
@@ -58,7 +58,7 @@ fn head(report: &EvaluationReport) -> String {
 fn metrics_section(models: &[ModelMetrics]) -> String {
     let mut html = "<section><h2>Metrics</h2><div class=\"tables\">".to_owned();
     for (name, rows) in metric_tables(models) {
-        let table = Table { name, head: head_of(&[""], models), rows, n_text: 1, layout: Layout::Scrolled };
+        let table = Table { name, head: head_of(&[""], models), rows, n_text: 1, layout: TableLayout::Scrolled };
         html += &table.html();
     }
     html + "</div></section>"
@@ -70,7 +70,7 @@ fn label_section(title: &str, rows: &[LabelRow<'_>], models: &[ModelMetrics]) ->
         head: head_of(&["label", "gold"], models),
         rows: rows.iter().map(label_cells).collect(),
         n_text: 1,
-        layout: Layout::Scrolled,
+        layout: TableLayout::Scrolled,
     };
     format!("<section class=\"by-label\"><h2>{title}</h2>{}</section>", table.html())
 }

@@ -14,12 +14,12 @@ pub(super) struct Table<'t> {
     pub rows: Vec<Vec<String>>,
     /// The columns from this one on hold numbers.
     pub n_text: usize,
-    pub layout: Layout,
+    pub layout: TableLayout,
 }
 
 /// What becomes of a table that is wider than the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(super) enum TableLayout {
     /// It scrolls in its frame.
     Scrolled,
     /// On a phone, each row becomes a block with the names of the columns before the values.
@@ -29,7 +29,7 @@ pub(super) enum Layout {
 impl Table<'_> {
     pub fn html(self) -> String {
         let name = escape(self.name);
-        let class = if self.layout == Layout::Stacked { "stacked" } else { "" };
+        let class = if self.layout == TableLayout::Stacked { "stacked" } else { "" };
         // With a stop for Tab, a table that is cut off can be scrolled with the keyboard.
         let mut html = format!(
             "<div class=\"scroll {class}\" role=\"group\" aria-label=\"{name}\" tabindex=\"0\"><table><caption>{name}</caption><thead><tr>"
@@ -62,7 +62,7 @@ impl Table<'_> {
 
     /// The name of a column, which a stacked row shows before the value.
     fn name_of(&self, column: usize) -> String {
-        let name = self.head.get(column).filter(|_| self.layout == Layout::Stacked);
+        let name = self.head.get(column).filter(|_| self.layout == TableLayout::Stacked);
         name.map(|name| format!(" data-name=\"{name}\"")).unwrap_or_default()
     }
 }
@@ -92,7 +92,7 @@ mod tests {
             head: vec![String::new(), "gold".into()],
             rows: vec![vec!["LOC".into(), "3".into()]],
             n_text: 1,
-            layout: Layout::Stacked,
+            layout: TableLayout::Stacked,
         };
         let html = table.html();
         for part in [

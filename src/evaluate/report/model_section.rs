@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::markup::{Layout, Table, escape, label_list};
+use super::markup::{Table, TableLayout, escape, label_list};
 use super::reliability::reliability_svg;
 use super::rows::NO_VALUE;
 use crate::evaluate::document::QuotedSpan;
@@ -49,7 +49,7 @@ fn entity_errors(errors: &EntityErrors) -> String {
         head: ["kind", "number"].map(str::to_owned).into(),
         rows: counts.chain(confusions).map(|(name, n)| vec![name, n.to_string()]).collect(),
         n_text: 1,
-        layout: Layout::Scrolled,
+        layout: TableLayout::Scrolled,
     };
     let side = |side: &Option<QuotedSpan>| {
         side.as_ref().map_or(NO_VALUE.to_owned(), |quoted| {
@@ -70,7 +70,7 @@ fn entity_errors(errors: &EntityErrors) -> String {
         head: ["kind", "document", "gold", "predicted", "text"].map(str::to_owned).into(),
         rows: errors.examples.iter().map(example).collect(),
         n_text: 5,
-        layout: Layout::Stacked,
+        layout: TableLayout::Stacked,
     };
     format!("<h3>Entity errors</h3>{}<details><summary>Examples</summary>{}</details>", counts.html(), examples.html())
 }
@@ -88,7 +88,7 @@ fn topic_section(metrics: &TopicMetrics, index: usize) -> String {
         head: head.map(str::to_owned).into(),
         rows: rows.collect(),
         n_text: 1,
-        layout: Layout::Stacked,
+        layout: TableLayout::Stacked,
     };
     let figure = |name: &str, bins, ece: f64| {
         format!("<figure>{}<figcaption>{name}, ECE {ece:.4}</figcaption></figure>", reliability_svg(name, bins, index))
@@ -127,7 +127,7 @@ fn confusion_section(confusion: &Confusion) -> String {
             head: ["topic", "best topic of the model", "documents"].map(str::to_owned).into(),
             rows: wrong.iter().map(|(gold, best, n)| vec![label(*gold), label(*best), n.to_string()]).collect(),
             n_text: 2,
-            layout: Layout::Stacked,
+            layout: TableLayout::Stacked,
         };
         html += &pairs.html();
     }
@@ -158,7 +158,7 @@ fn matrix(confusion: &Confusion, label: impl Fn(usize) -> String) -> String {
             })
             .collect(),
         n_text: 1,
-        layout: Layout::Scrolled,
+        layout: TableLayout::Scrolled,
     };
     format!(
         "<p class=\"pale\">Rows: the topic; columns: the best topic of the model, by the numbers of the rows.</p>{}",

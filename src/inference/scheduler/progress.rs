@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::pace::{Load, Pace};
 
 /// The runs under way.
-pub struct Progress {
+pub struct RunMonitor {
     running: Vec<Running>,
     n_started: u64,
     /// When a run ended, or work came to an idle queue.
@@ -35,7 +35,7 @@ pub struct Health {
     pub stuck: Option<StuckRun>,
 }
 
-impl Progress {
+impl RunMonitor {
     pub fn is_idle(&self) -> bool {
         self.running.is_empty()
     }
@@ -81,7 +81,7 @@ impl Progress {
     }
 }
 
-impl Default for Progress {
+impl Default for RunMonitor {
     fn default() -> Self {
         Self { running: Vec::new(), n_started: 0, last: Instant::now(), pace: Pace::default() }
     }
@@ -94,10 +94,10 @@ mod tests {
     #[test]
     fn a_model_answers_while_a_worker_gets_on() {
         let (now, second) = (Instant::now(), Duration::from_secs(1));
-        let mut progress = Progress::default();
+        let mut progress = RunMonitor::default();
         progress.work_came(now);
         let health =
-            |progress: &Progress, waits, seconds: u32| progress.health(2, waits, 10 * second, now + seconds * second);
+            |progress: &RunMonitor, waits, seconds: u32| progress.health(2, waits, 10 * second, now + seconds * second);
         let fine = Health { answers: true, stuck: None };
         assert_eq!(health(&progress, false, 3600), fine, "idle");
         let first = progress.start(Load { n_windows: 3, n_tokens: 3 }, now);

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::Span;
 
 use super::pace::Load;
-use super::progress::Progress;
+use super::progress::RunMonitor;
 use super::{Admission, Priority, RequestContext, RequestId, ScheduleError};
 use crate::inference::batch::{BatchLimits, WindowLogits, select};
 use crate::inference::stats::{Stage, stage_span};
@@ -30,7 +30,7 @@ pub struct Queue {
     normal: Lane,
     /// Served while the other lane is empty.
     bulk: Lane,
-    pub progress: Progress,
+    pub progress: RunMonitor,
     /// Which windows share a run.
     pub limits: BatchLimits,
     /// Set when the scheduler is dropped: workers finish what waits, and stop.
@@ -38,7 +38,7 @@ pub struct Queue {
 }
 
 /// A window that waits for its run.
-pub struct Job {
+pub struct QueuedWindow {
     pub window: Window,
     pub deadline: Instant,
     /// When it came to the queue.
@@ -65,7 +65,7 @@ impl JobSpans {
     }
 }
 
-impl Job {
+impl QueuedWindow {
     /// Whether its caller still waits for it.
     pub fn is_wanted(&self, now: Instant) -> bool {
         !self.reply.is_closed() && self.deadline > now
@@ -84,7 +84,7 @@ struct Waiting {
     request: RequestId,
     /// Whether it had no quantum yet.
     is_new: bool,
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<QueuedWindow>,
     /// Windows of the current quantum that were taken.
     n_taken: usize,
 }
@@ -95,7 +95,7 @@ impl Queue {
     }
 
     /// Adds the windows of a document. That of a follow-up document had a share before.
-    pub fn push(&mut self, context: RequestContext, jobs: Vec<Job>) {
+    pub fn push(&mut self, context: RequestContext, jobs: Vec<QueuedWindow>) {
         if self.is_empty() {
             self.progress.work_came(Instant::now());
         }
@@ -134,7 +134,7 @@ impl Queue {
     }
 
     /// The windows that run next, together; none when none wait.
-    pub fn take(&mut self) -> Vec<Job> {
+    pub fn take(&mut self) -> Vec<QueuedWindow> {
         let lane = if self.normal.requests.is_empty() { &mut self.bulk } else { &mut self.normal };
         lane.take(self.limits)
     }
@@ -148,7 +148,7 @@ impl Queue {
 }
 
 impl Lane {
-    fn push(&mut self, request: RequestId, is_new: bool, jobs: Vec<Job>) {
+    fn push(&mut self, request: RequestId, is_new: bool, jobs: Vec<QueuedWindow>) {
         if jobs.is_empty() {
             return;
         }
@@ -202,7 +202,7 @@ impl Lane {
     }
 
     /// The first window of the first request, and those that fit to it. A request whose quantum is used up goes to the end.
-    fn take(&mut self, limits: BatchLimits) -> Vec<Job> {
+    fn take(&mut self, limits: BatchLimits) -> Vec<QueuedWindow> {
         let Some(mut waiting) = self.pop() else { return Vec::new() };
         let Some(first) = waiting.jobs.pop_front() else { return Vec::new() };
         waiting.n_taken += 1;
@@ -221,7 +221,7 @@ impl Lane {
         taken
     }
 
-    fn take_companions(&mut self, taken: &mut Vec<Job>, limits: BatchLimits) {
+    fn take_companions(&mut self, taken: &mut Vec<QueuedWindow>, limits: BatchLimits) {
         /// How many waiting windows are looked at.
         const LOOK_AHEAD: usize = 256;
         let waiting = self.requests.iter().enumerate();
@@ -257,7 +257,14 @@ mod tests {
                 receivers.push(receive);
                 let window = Window { tokens: 0..1, input_ids: vec![seconds], n_prefix: 0 };
                 let deadline = now + Duration::from_secs(seconds.into());
-                Job { window, deadline, queued: now, spans: JobSpans::queued(), reply, permit: Arc::clone(&permit) }
+                QueuedWindow {
+                    window,
+                    deadline,
+                    queued: now,
+                    spans: JobSpans::queued(),
+                    reply,
+                    permit: Arc::clone(&permit),
+                }
             });
             let (request, admission, deadline) = (RequestId::next(), Admission::Try, now + Duration::from_secs(60));
             queue.push(RequestContext { request, priority, admission, deadline }, jobs.into());

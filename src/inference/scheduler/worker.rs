@@ -8,7 +8,7 @@ use std::time::Instant;
 use tracing::Span;
 
 use super::pace::Load;
-use super::queue::{Job, Queue};
+use super::queue::{Queue, QueuedWindow};
 use super::{MakeRun, RequestContext};
 use crate::inference::batch::{Batch, Outputs, Padding, Run, RunError};
 use crate::inference::stats::{RunStats, Stage};
@@ -47,7 +47,7 @@ pub struct LateStream {
 }
 
 impl Shared {
-    pub fn enqueue(&self, context: RequestContext, jobs: Vec<Job>) {
+    pub fn enqueue(&self, context: RequestContext, jobs: Vec<QueuedWindow>) {
         let mut queue = self.lock();
         // The last worker may have gone since the caller was admitted; then the jobs are dropped, which answers them.
         if self.n_alive.load(Ordering::Acquire) > 0 {
@@ -97,7 +97,7 @@ impl Shared {
     }
 
     /// The next windows to run together; `None` when there will be no more.
-    fn take(&self) -> Option<(Vec<Job>, Running<'_>)> {
+    fn take(&self) -> Option<(Vec<QueuedWindow>, Running<'_>)> {
         let mut queue = self.lock();
         loop {
             queue.drop_lost(Instant::now());
@@ -125,7 +125,7 @@ impl Shared {
         Running { shared: self, number, all_cores }
     }
 
-    fn run_jobs(&self, stream: &mut dyn Run, jobs: Vec<Job>, mut running: Running<'_>) {
+    fn run_jobs(&self, stream: &mut dyn Run, jobs: Vec<QueuedWindow>, mut running: Running<'_>) {
         let windows: Vec<&Window> = jobs.iter().map(|job| &job.window).collect();
         let batch = Batch::new(&windows, self.padding);
         self.stats.count_batch(&batch, &windows);
@@ -165,12 +165,12 @@ impl Shared {
     }
 }
 
-fn load_of(jobs: &[Job]) -> Load {
+fn load_of(jobs: &[QueuedWindow]) -> Load {
     Load::padded(jobs.iter().map(|job| job.window.len()))
 }
 
 /// The run of a window, with the shape of the batch that it shares.
-fn run_span(job: &Job, batch: &Batch) -> Span {
+fn run_span(job: &QueuedWindow, batch: &Batch) -> Span {
     let (windows, length) = batch.shape();
     tracing::info_span!(target: SPANS, parent: &job.spans.document, "run", tokens = job.window.len(), windows, length)
 }
