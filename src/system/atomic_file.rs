@@ -136,6 +136,18 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn who_reads_the_old_file_meanwhile_reads_it_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        std::fs::write(&path, "old content").unwrap();
+        let old = File::open(&path).unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(io::read_to_string(old).unwrap(), "old content");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
     fn a_replacement_that_fails_leaves_the_old_content() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("folder");
