@@ -68,7 +68,7 @@ impl ModelFolders {
 
     /// `path` as it is, or the folder of the model of that name where `path` is a bare name and leads nowhere.
     pub fn resolve(&self, path: &Path) -> PathBuf {
-        match path.to_str().filter(|name| !path.exists() && !name.contains(['/', '.'])) {
+        match path.to_str().filter(|name| !path.is_dir() && !name.contains(['/', '.'])) {
             Some(name) => Some(self.find(name)).filter(|found| found.is_dir()).unwrap_or_else(|| path.to_owned()),
             None => path.to_owned(),
         }
@@ -124,12 +124,16 @@ mod tests {
 
     #[test]
     fn only_a_bare_name_that_leads_nowhere_is_looked_up() {
-        let root = tree(&["usr/share/ressort/models/ressort-mini", "here"]);
+        // A file of that name in the working folder, such as the program, leads nowhere either.
+        assert!(Path::new("LICENSE-MIT").is_file());
+        let root = tree(&["usr/share/ressort/models/ressort-mini", "usr/share/ressort/models/LICENSE-MIT", "here"]);
         let found = folders(root.path(), Some(Path::new("/nowhere")));
         let mini = root.path().join("usr/share/ressort/models/ressort-mini");
+        let same_as_file = root.path().join("usr/share/ressort/models/LICENSE-MIT");
         let here = root.path().join("here").to_str().unwrap().to_owned();
         for (path, expected) in [
             ("ressort-mini", mini.to_str().unwrap()),
+            ("LICENSE-MIT", same_as_file.to_str().unwrap()),
             ("./ressort-mini", "./ressort-mini"),
             ("other/ressort-mini", "other/ressort-mini"),
             ("unknown", "unknown"),
