@@ -12,7 +12,7 @@ pub struct KeyArgs {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Print a new key once, and its entry for the configuration file, which contains only the hash
+    /// Print a new key once (on standard error), and its entry for the configuration file, which contains only the hash
     New {
         /// Name of the key, for logs and messages
         #[arg(long, default_value = "client", value_parser = name)]
@@ -33,10 +33,9 @@ pub fn run_key(args: &KeyArgs) -> anyhow::Result<()> {
     let KeyCommand::New { name, scopes } = &args.command;
     let key = new_key()?;
     let scopes: Vec<String> = scopes.iter().map(|scope| format!("\"{}\"", Scope::from(*scope))).collect();
-    println!("# The key, for the client. It is not shown again.");
-    println!("# {key}");
-    println!();
-    println!("# Its entry for the configuration file of `ressort serve`.");
+    // Not on standard output, which goes to the configuration file: that holds hashes only.
+    eprintln!("The key, for the client. It is not shown again:\n{key}");
+    println!("# Entry for the configuration file of `ressort serve`.");
     println!("[[keys]]");
     println!("name = {}", toml::Value::String(name.clone()));
     println!("hash = \"{}\"", KeyHash::of(&key));

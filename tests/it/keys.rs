@@ -95,11 +95,10 @@ async fn every_document_counts_in_each_form_of_a_request() {
 #[test]
 fn a_new_key_opens_what_its_entry_says_and_the_file_does_not_hold_it() {
     let output = ressort().args(["key", "new", "--name", "Redaktion", "--scope", "read"]).output().unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    let (key, entry) = printed.split_once("\n\n").unwrap();
-    let key = key.lines().last().unwrap().trim_start_matches("# ").to_owned();
+    let (entry, told) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let key = told.lines().last().unwrap().to_owned();
     assert!(key.starts_with("ressort_") && key.len() == "ressort_".len() + 64, "{key}");
-    assert!(!entry.contains(&key));
+    assert!(entry.contains("[[keys]]") && !entry.contains(&key));
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), entry).unwrap();
     let path = file.path().to_string_lossy().into_owned();
