@@ -15,6 +15,7 @@ mod models;
 mod pull;
 mod score;
 mod serve;
+mod stop;
 mod version;
 
 use std::path::PathBuf;

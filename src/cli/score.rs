@@ -28,6 +28,7 @@ use ressort::system::progress::Progress;
 use ressort::text::encoding::TextEncoding;
 use ressort::text::span::OffsetUnit;
 
+use super::stop::stop_signal;
 use super::{ModelArgs, RunArgs, SOME_ROWS_FAILED, SUCCESS, positive};
 use ressort::system::counted::counted;
 
@@ -271,7 +272,7 @@ impl ScoreArgs {
 /// Scores until the end, or until Ctrl-C or SIGTERM. Rows that are saved by then are kept, so that the process may end at any moment.
 pub async fn run_score(args: &ScoreArgs) -> anyhow::Result<u8> {
     let progress = Arc::new(if args.quiet { Progress::hidden() } else { Progress::start(None) });
-    let stopped = interrupt::stop_signal().context("the signals that stop a run cannot be handled")?;
+    let stopped = stop_signal().context("the signals that stop a run cannot be handled")?;
     tokio::select! {
         ended = score_files(args, &progress) => ended,
         code = stopped => {

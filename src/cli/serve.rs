@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::config::misspelt_variables;
+use super::stop::stop_signal;
 use access::{admin_access, key_ring};
 pub use args::ServeArgs;
 use baselines::NamedBaselines;
@@ -41,7 +42,11 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     misspelt_variables().iter().for_each(|hint| tracing::warn!("{hint}"));
     let metrics = start_metrics()?;
     // Before the port opens, so that an early signal finds its handler.
-    let (mut stop, hangup) = (Box::pin(stop_signal()?), signal(SignalKind::hangup())?);
+    let (stopped, hangup) = (stop_signal()?, signal(SignalKind::hangup())?);
+    let mut stop = Box::pin(async move {
+        stopped.await;
+        tracing::info!("stopping; requests under way may finish");
+    });
     // Before the models load: a port in use is reported at once, and early requests wait in the backlog.
     let address = (args.host, args.port);
     let listener = TcpListener::bind(address).await.with_context(|| {
@@ -184,17 +189,4 @@ fn listening_line(listener: &TcpListener, app: &App) -> anyhow::Result<String> {
     let answers = answers.collect::<Vec<_>>().join(", ");
     let (version, scheme) = (ressort::system::build_info::VERSION, if app.tls.is_some() { "https" } else { "http" });
     Ok(format!("ressort {version} listens on {scheme}://{} ({answers})", listener.local_addr()?))
-}
-
-/// Resolves on SIGINT or SIGTERM.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        tracing::info!("stopping; requests under way may finish");
-    })
 }

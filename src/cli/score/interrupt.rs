@@ -1,28 +1,14 @@
-//! A run that Ctrl-C or SIGTERM stops: its exit code, how many rows are saved, and the command that resumes.
+//! The message of a run that Ctrl-C or SIGTERM stops: how many rows are saved, and the command that resumes.
 
 use std::path::Path;
 
 use ressort::score::n_saved_rows;
 use ressort::system::counted::counted;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::ScoreArgs;
-use crate::cli::{INTERRUPTED, TERMINATED};
 
 /// The command that the user typed, where a script starts this program; quoted for a shell.
 const COMMAND_VARIABLE: &str = "RESSORT_COMMAND";
-
-/// Resolves on SIGINT or SIGTERM, with the exit code of a run that it stops.
-pub fn stop_signal() -> std::io::Result<impl Future<Output = u8> + Send + 'static> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => INTERRUPTED,
-            _ = terminate.recv() => TERMINATED,
-        }
-    })
-}
 
 /// The message for the run of `args`, from what it has saved.
 pub fn message(args: &ScoreArgs) -> String {
