@@ -1,4 +1,4 @@
-//! The content of the files of a run: it must be what the checkpoint counts, or rows that somebody edited would be published.
+//! The content of the files of a run: it must be what the checkpoint counts. Rows that somebody edited are not published.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};

@@ -66,9 +66,7 @@ impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
         sign(&dir, &lock)?;
         remove_finished(&finished_dir(output))?;
         remove_temporary_files(&dir).map_err(|error| PartsError::write(&dir, error))?;
-        // A run that has saved nothing cannot be lost, and other inputs may take its folder.
-        let restart = restart || !has_saved(read_checkpoint::<IgnoredAny>(&dir)?.as_ref());
-        let known = if restart { None } else { read_json::<Value>(&dir, PLAN)? };
+        let known = if restart { None } else { saved_plan(&dir)? };
         match known {
             Some(known) => check_same(&dir, &known, plan)?,
             None => start(&dir, plan)?,
@@ -204,14 +202,19 @@ pub fn rows_path(output: &Path) -> PathBuf {
     parts_dir(output).join(ROWS)
 }
 
-/// Whether a run with this plan would resume an earlier one into `output`. It fails where the run would be refused.
+/// Whether [`Parts::open`] with this plan resumes an earlier run into `output`, and fails where that is refused. Nothing is changed.
 pub fn would_resume(output: &Path, plan: &Value) -> Result<bool, PartsError> {
     let dir = parts_dir(output);
-    if !has_saved(read_checkpoint::<IgnoredAny>(&dir)?.as_ref()) {
-        return Ok(false);
+    saved_plan(&dir)?.map_or(Ok(false), |known| check_same(&dir, &known, plan).map(|()| true))
+}
+
+/// The plan of the run in the folder `dir`. `None` where it has saved nothing: nothing can be lost then, and other inputs may
+/// take its folder.
+fn saved_plan(dir: &Path) -> Result<Option<Value>, PartsError> {
+    match has_saved(read_checkpoint::<IgnoredAny>(dir)?.as_ref()) {
+        true => read_json(dir, PLAN),
+        false => Ok(None),
     }
-    let known = read_json::<Value>(&dir, PLAN)?;
-    known.map_or(Ok(false), |known| check_same(&dir, &known, plan).map(|()| true))
 }
 
 /// The checkpoint of a run into `output`; `None` where there is none.
