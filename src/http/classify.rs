@@ -72,7 +72,7 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
         return answer_lines(app, request);
     }
     let deadline = Instant::now() + app.limits.get().timeout;
-    let (layout, content_type) = match accepts_lines(request.headers()) {
+    let (format, content_type) = match accepts_lines(request.headers()) {
         true => (AnswerFormat::Lines, JSON_LINES),
         false => (AnswerFormat::Array, "application/json"),
     };
@@ -102,7 +102,7 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
             }
             Input::Many(documents) => {
                 let held = Held { documents, _memory: memory, _trim: trim };
-                let body = answer_documents(&app, classifier, held, context, layout).await?;
+                let body = answer_documents(&app, classifier, held, context, format).await?;
                 Ok(([(CONTENT_TYPE, content_type)], body).into_response())
             }
         }
@@ -163,15 +163,15 @@ async fn answer_documents(
     classifier: Arc<Classifier>,
     held: Held,
     context: RequestContext,
-    layout: AnswerFormat,
+    format: AnswerFormat,
 ) -> Result<Body, Problem> {
     let models = AnswerModels::of(&classifier.models);
     let mut answers = Box::pin(answers(app, classifier, held, context).enumerate());
-    let mut first = match layout {
+    let mut first = match format {
         AnswerFormat::Array => b"{\"results\":[".to_vec(),
         AnswerFormat::Lines => Vec::new(),
     };
-    let end = match layout {
+    let end = match format {
         AnswerFormat::Array => format!("],\"models\":{}}}", json(&models)),
         AnswerFormat::Lines => String::new(),
     };
@@ -181,9 +181,9 @@ async fn answer_documents(
             return Err(problem);
         }
         had_text |= !matches!(answer, Err((_, _, DocumentError::Input(_))));
-        first.extend_from_slice(piece(number, answer, layout).as_bytes());
-        if had_text && (layout == AnswerFormat::Lines || first.len() >= HELD_BYTES) {
-            let rest = answers.map(move |(number, answer)| piece(number, answer, layout));
+        first.extend_from_slice(piece(number, answer, format).as_bytes());
+        if had_text && (format == AnswerFormat::Lines || first.len() >= HELD_BYTES) {
+            let rest = answers.map(move |(number, answer)| piece(number, answer, format));
             let pieces = stream::iter([Bytes::from(first)]).chain(rest.map(Bytes::from));
             let pieces = pieces.chain(stream::iter([Bytes::from(end)]));
             return Ok(Body::from_stream(pieces.map(Ok::<_, Infallible>)));
@@ -283,9 +283,9 @@ fn into_body(answer: DocumentAnswer) -> DocumentBodyOut {
 }
 
 /// What a document adds to the body.
-fn piece(number: usize, answer: DocumentAnswer, layout: AnswerFormat) -> String {
+fn piece(number: usize, answer: DocumentAnswer, format: AnswerFormat) -> String {
     let body = json(&into_body(answer));
-    match layout {
+    match format {
         AnswerFormat::Lines => body + "\n",
         AnswerFormat::Array if number == 0 => body,
         AnswerFormat::Array => format!(",{body}"),

@@ -25,7 +25,7 @@ const FIRST_BYTES: &[u8] = b"HTTP/1.";
 /// A connection, as the server and its socket share it.
 pub struct Connection {
     stream: TcpStream,
-    progress: Mutex<ConnectionState>,
+    state: Mutex<ConnectionState>,
     request_started: Notify,
     /// Told when the connection must close.
     pub close: Notify,
@@ -89,8 +89,8 @@ impl Connection {
     pub fn new(stream: TcpStream) -> Self {
         let phase = Phase::Head(Instant::now());
         let waiting = Waiting::default();
-        let progress = ConnectionState { phase, is_unread: false, answer_started: false, waiting, n_sent_early: 0 };
-        Self { stream, progress: Mutex::new(progress), request_started: Notify::new(), close: Notify::new() }
+        let state = ConnectionState { phase, is_unread: false, answer_started: false, waiting, n_sent_early: 0 };
+        Self { stream, state: Mutex::new(state), request_started: Notify::new(), close: Notify::new() }
     }
 
     /// Since when the client owes a request; `None` while one is under way.
@@ -103,11 +103,11 @@ impl Connection {
 
     /// Starts a request. `idle` is told when it is over.
     pub fn start_request(self: &Arc<Self>, idle: &Arc<Notify>) -> UnderWay {
-        let mut progress = self.lock();
-        progress.phase = Phase::Request;
-        progress.answer_started = false;
-        progress.waiting.before = Duration::ZERO;
-        drop(progress);
+        let mut state = self.lock();
+        state.phase = Phase::Request;
+        state.answer_started = false;
+        state.waiting.before = Duration::ZERO;
+        drop(state);
         self.request_started.notify_one();
         metrics::gauge!(IN_FLIGHT_REQUESTS.name).increment(1);
         UnderWay { connection: Arc::clone(self), idle: Arc::clone(idle) }
@@ -162,13 +162,12 @@ impl Connection {
     }
 
     fn send_first_bytes(&self, send: impl FnOnce(&[u8]) -> usize) {
-        let progress = self.lock();
-        let is_waiting = matches!(progress.phase, Phase::Request)
-            && !progress.answer_started
-            && progress.waiting.blocked_since.is_none();
-        let is_first = progress.n_sent_early == 0;
+        let state = self.lock();
+        let is_waiting =
+            matches!(state.phase, Phase::Request) && !state.answer_started && state.waiting.blocked_since.is_none();
+        let is_first = state.n_sent_early == 0;
         // Sending locks it too.
-        drop(progress);
+        drop(state);
         if is_waiting && is_first {
             let n_sent = send(FIRST_BYTES);
             self.lock().n_sent_early = n_sent;
@@ -182,15 +181,15 @@ impl Connection {
 
     /// How many bytes of `buf`, the next of an answer, are sent already; hyper writes them again.
     pub fn skip_early(&self, buf: &[u8]) -> Option<usize> {
-        let mut progress = self.lock();
-        progress.answer_started = true;
-        let n = progress.n_sent_early.min(buf.len());
-        progress.n_sent_early -= n;
+        let mut state = self.lock();
+        state.answer_started = true;
+        let n = state.n_sent_early.min(buf.len());
+        state.n_sent_early -= n;
         (n > 0).then_some(n)
     }
 
     fn lock(&self) -> MutexGuard<'_, ConnectionState> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -309,9 +308,9 @@ impl AsyncRead for Socket {
             match this.connection.stream.try_read(buf.initialize_unfilled_to(n_wanted)) {
                 Ok(n) => {
                     buf.advance(n);
-                    let mut progress = this.connection.lock();
-                    if n > 0 && matches!(progress.phase, Phase::Idle(_)) {
-                        progress.phase = Phase::Head(Instant::now());
+                    let mut state = this.connection.lock();
+                    if n > 0 && matches!(state.phase, Phase::Idle(_)) {
+                        state.phase = Phase::Head(Instant::now());
                     }
                     return Poll::Ready(Ok(()));
                 }
@@ -379,7 +378,7 @@ mod tests {
             let now = start + seconds(20 * n);
             waiting.took_bytes(now);
             let (deadline, limit) = waiting.deadline(now, &settings);
-            assert_eq!(waiting.deadline(now + seconds(7), &settings), (deadline, limit), "a wake-up is no progress");
+            assert_eq!(waiting.deadline(now + seconds(7), &settings), (deadline, limit), "a wake-up is no state");
             ((deadline - start).as_secs(), limit)
         });
         let expected = [

@@ -176,14 +176,14 @@ impl Scheduler {
         let n_outstanding = n_taken.min(self.n_permits) as u32 - 1;
         let outstanding = self.permits(context.priority).all.acquire_many(n_outstanding);
         let queued = Instant::now();
-        let job = |window| {
+        let entry = |window| {
             let (reply, receive) = oneshot::channel();
             let (permit, spans) = (Arc::clone(&permit), JobSpans::queued());
             (QueuedWindow { window, deadline: context.deadline, queued, spans, reply, permit }, receive)
         };
-        let (jobs, replies): (Vec<_>, Vec<_>) = windows.into_iter().map(job).unzip();
+        let (entries, replies): (Vec<_>, Vec<_>) = windows.into_iter().map(entry).unzip();
         drop(permit);
-        self.shared.enqueue(context, jobs);
+        self.shared.enqueue(context, entries);
         let answer = async {
             let mut logits = Vec::with_capacity(replies.len());
             for reply in replies {

@@ -106,9 +106,9 @@ impl Prepared {
             Target::File { path, .. } => {
                 let plan = plan_of(&self.job, &self.sources, self.format, models)?;
                 // A pipe cannot be read again, so that its run cannot resume.
-                let (path, start_anew) = (path.clone(), self.sources.iter().any(Source::is_read_once));
+                let (path, restart) = (path.clone(), self.sources.iter().any(Source::is_read_once));
                 // All rows that are saved are read, which may take a while.
-                let opened = thread("open", move || Parts::open(&path, &plan, start_anew).map_err(ScoreError::from))?;
+                let opened = thread("open", move || Parts::open(&path, &plan, restart).map_err(ScoreError::from))?;
                 Ok(Sink::Parts(join(opened).await??))
             }
         }

@@ -72,7 +72,7 @@ impl QueuedWindow {
     }
 }
 
-/// Requests in the order in which they run, the new ones first; none is without jobs.
+/// Requests in the order in which they run, the new ones first; none is without entries.
 #[derive(Default)]
 struct Lane {
     requests: VecDeque<Waiting>,
@@ -84,7 +84,7 @@ struct Waiting {
     request: RequestId,
     /// Whether it had no quantum yet.
     is_new: bool,
-    jobs: VecDeque<QueuedWindow>,
+    entries: VecDeque<QueuedWindow>,
     /// Windows of the current quantum that were taken.
     n_taken: usize,
 }
@@ -95,11 +95,11 @@ impl Queue {
     }
 
     /// Adds the windows of a document. That of a follow-up document had a share before.
-    pub fn push(&mut self, context: RequestContext, jobs: Vec<QueuedWindow>) {
+    pub fn push(&mut self, context: RequestContext, entries: Vec<QueuedWindow>) {
         if self.is_empty() {
             self.progress.work_came(Instant::now());
         }
-        self.lane(context.priority).push(context.request, context.admission == Admission::Try, jobs);
+        self.lane(context.priority).push(context.request, context.admission == Admission::Try, entries);
     }
 
     pub fn n_waiting(&self) -> usize {
@@ -148,15 +148,15 @@ impl Queue {
 }
 
 impl Lane {
-    fn push(&mut self, request: RequestId, is_new: bool, jobs: Vec<QueuedWindow>) {
-        if jobs.is_empty() {
+    fn push(&mut self, request: RequestId, is_new: bool, entries: Vec<QueuedWindow>) {
+        if entries.is_empty() {
             return;
         }
         match self.requests.iter_mut().find(|waiting| waiting.request == request) {
-            Some(waiting) => waiting.jobs.extend(jobs),
+            Some(waiting) => waiting.entries.extend(entries),
             None => {
                 let at = if is_new { self.n_new() } else { self.requests.len() };
-                self.requests.insert(at, Waiting { request, is_new, jobs: jobs.into(), n_taken: 0 });
+                self.requests.insert(at, Waiting { request, is_new, entries: entries.into(), n_taken: 0 });
             }
         }
     }
@@ -182,31 +182,31 @@ impl Lane {
     /// The first quanta of the requests that had none.
     fn ahead(&self) -> Load {
         let new = self.requests.iter().filter(|waiting| waiting.is_new);
-        let jobs = new.flat_map(|waiting| waiting.jobs.iter().take(QUANTUM.saturating_sub(waiting.n_taken)));
-        jobs.map(|job| job.window.len()).sum()
+        let entries = new.flat_map(|waiting| waiting.entries.iter().take(QUANTUM.saturating_sub(waiting.n_taken)));
+        entries.map(|entry| entry.window.len()).sum()
     }
 
     fn load(&self) -> Load {
-        self.requests.iter().flat_map(|waiting| &waiting.jobs).map(|job| job.window.len()).sum()
+        self.requests.iter().flat_map(|waiting| &waiting.entries).map(|entry| entry.window.len()).sum()
     }
 
     fn n_waiting(&self) -> usize {
-        self.requests.iter().map(|waiting| waiting.jobs.len()).sum()
+        self.requests.iter().map(|waiting| waiting.entries.len()).sum()
     }
 
     fn drop_lost(&mut self, now: Instant) {
         for waiting in &mut self.requests {
-            waiting.jobs.retain(|job| job.is_wanted(now));
+            waiting.entries.retain(|entry| entry.is_wanted(now));
         }
-        self.requests.retain(|waiting| !waiting.jobs.is_empty());
+        self.requests.retain(|waiting| !waiting.entries.is_empty());
     }
 
     /// The first window of the first request, and those that fit to it. A request whose quantum is used up goes to the end.
     fn take(&mut self, limits: BatchLimits) -> Vec<QueuedWindow> {
         let Some(mut waiting) = self.pop() else { return Vec::new() };
-        let Some(first) = waiting.jobs.pop_front() else { return Vec::new() };
+        let Some(first) = waiting.entries.pop_front() else { return Vec::new() };
         waiting.n_taken += 1;
-        if let Some(next) = waiting.jobs.front() {
+        if let Some(next) = waiting.entries.front() {
             if Arc::ptr_eq(&next.permit, &first.permit) && waiting.n_taken < QUANTUM {
                 let at = if waiting.is_new { 0 } else { self.n_new() };
                 self.requests.insert(at, waiting);
@@ -225,16 +225,16 @@ impl Lane {
         /// How many waiting windows are looked at.
         const LOOK_AHEAD: usize = 256;
         let waiting = self.requests.iter().enumerate();
-        let candidates = waiting.flat_map(|(at, waiting)| (0..waiting.jobs.len()).map(move |job| (at, job)));
+        let candidates = waiting.flat_map(|(at, waiting)| (0..waiting.entries.len()).map(move |entry| (at, entry)));
         let candidates: Vec<(usize, usize)> = candidates.take(LOOK_AHEAD).collect();
-        let lengths = candidates.iter().map(|&(request, job)| self.requests[request].jobs[job].window.len());
-        let chosen = select(taken.iter().map(|job| job.window.len()).chain(lengths), limits);
+        let lengths = candidates.iter().map(|&(request, entry)| self.requests[request].entries[entry].window.len());
+        let chosen = select(taken.iter().map(|entry| entry.window.len()).chain(lengths), limits);
         // From the back, so that removing one does not move those before it.
         for &index in chosen.iter().skip(taken.len()).rev() {
-            let (request, job) = candidates[index - 1];
-            taken.extend(self.requests[request].jobs.remove(job));
+            let (request, entry) = candidates[index - 1];
+            taken.extend(self.requests[request].entries.remove(entry));
         }
-        self.requests.retain(|waiting| !waiting.jobs.is_empty());
+        self.requests.retain(|waiting| !waiting.entries.is_empty());
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
         for priority in [Priority::Normal, Priority::Bulk] {
             let mut queue = Queue::default();
             let mut receivers = Vec::new();
-            let jobs = [1, 3].map(|seconds| {
+            let entries = [1, 3].map(|seconds| {
                 let (reply, receive) = oneshot::channel();
                 receivers.push(receive);
                 let window = Window { tokens: 0..1, input_ids: vec![seconds], n_prefix: 0 };
@@ -267,7 +267,7 @@ mod tests {
                 }
             });
             let (request, admission, deadline) = (RequestId::next(), Admission::Try, now + Duration::from_secs(60));
-            queue.push(RequestContext { request, priority, admission, deadline }, jobs.into());
+            queue.push(RequestContext { request, priority, admission, deadline }, entries.into());
             for (seconds, n_left) in [(0, 2), (2, 1), (4, 0)] {
                 queue.drop_lost(now + Duration::from_secs(seconds));
                 assert_eq!(queue.n_waiting(), n_left, "{priority} after {seconds} s");

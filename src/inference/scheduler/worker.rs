@@ -47,11 +47,11 @@ pub struct LateStream {
 }
 
 impl Shared {
-    pub fn enqueue(&self, context: RequestContext, jobs: Vec<QueuedWindow>) {
+    pub fn enqueue(&self, context: RequestContext, entries: Vec<QueuedWindow>) {
         let mut queue = self.lock();
-        // The last worker may have gone since the caller was admitted; then the jobs are dropped, which answers them.
+        // The last worker may have gone since the caller was admitted; then the entries are dropped, which answers them.
         if self.n_alive.load(Ordering::Acquire) > 0 {
-            queue.push(context, jobs);
+            queue.push(context, entries);
         }
         drop(queue);
         self.wake.notify_all();
@@ -71,9 +71,9 @@ impl Shared {
 
     /// A worker's life: take, run, answer, until the queue is closed and empty.
     fn work(&self, mut stream: Box<dyn Run>) {
-        while let Some((jobs, running)) = self.take() {
+        while let Some((entries, running)) = self.take() {
             let on_all_cores = running.all_cores.is_some();
-            let run = catch_unwind(AssertUnwindSafe(|| self.run_jobs(stream.as_mut(), jobs, running)));
+            let run = catch_unwind(AssertUnwindSafe(|| self.run_entries(stream.as_mut(), entries, running)));
             if run.is_ok() {
                 continue;
             }
@@ -101,14 +101,14 @@ impl Shared {
         let mut queue = self.lock();
         loop {
             queue.drop_lost(Instant::now());
-            let mut jobs = queue.take();
-            if !jobs.is_empty() {
-                for job in &mut jobs {
-                    self.stats.observe(Stage::Queue, job.queued);
-                    job.spans.queue = None;
+            let mut entries = queue.take();
+            if !entries.is_empty() {
+                for entry in &mut entries {
+                    self.stats.observe(Stage::Queue, entry.queued);
+                    entry.spans.queue = None;
                 }
-                let running = self.start_running(&mut queue, load_of(&jobs));
-                return Some((jobs, running));
+                let running = self.start_running(&mut queue, load_of(&entries));
+                return Some((entries, running));
             }
             if queue.closed {
                 return None;
@@ -125,11 +125,11 @@ impl Shared {
         Running { shared: self, number, all_cores }
     }
 
-    fn run_jobs(&self, stream: &mut dyn Run, jobs: Vec<QueuedWindow>, mut running: Running<'_>) {
-        let windows: Vec<&Window> = jobs.iter().map(|job| &job.window).collect();
+    fn run_entries(&self, stream: &mut dyn Run, entries: Vec<QueuedWindow>, mut running: Running<'_>) {
+        let windows: Vec<&Window> = entries.iter().map(|entry| &entry.window).collect();
         let batch = Batch::new(&windows, self.padding);
         self.stats.count_batch(&batch, &windows);
-        let spans: Vec<Span> = jobs.iter().map(|job| run_span(job, &batch)).collect();
+        let spans: Vec<Span> = entries.iter().map(|entry| run_span(entry, &batch)).collect();
         let started = Instant::now();
         let result = match &mut running.all_cores {
             Some(session) => session.run(&batch),
@@ -137,26 +137,28 @@ impl Shared {
         };
         self.stats.observe(Stage::Run, started);
         drop(spans);
-        if let Some(error) = result.as_ref().err().filter(|_| jobs.len() > 1) {
+        if let Some(error) = result.as_ref().err().filter(|_| entries.len() > 1) {
             self.n_failed_batches.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(n_windows = jobs.len(), %error, "a batch failed; its windows run one by one");
+            tracing::warn!(n_windows = entries.len(), %error, "a batch failed; its windows run one by one");
             // One bad input fails alone: each window gets a separate run.
             drop(running);
-            for job in jobs.into_iter().filter(|job| job.is_wanted(Instant::now())) {
+            for entry in entries.into_iter().filter(|entry| entry.is_wanted(Instant::now())) {
                 self.stats.n_rerun_windows.fetch_add(1, Ordering::Relaxed);
-                let jobs = vec![job];
-                let running = self.start_running(&mut self.lock(), load_of(&jobs));
-                self.run_jobs(stream, jobs, running);
+                let entries = vec![entry];
+                let running = self.start_running(&mut self.lock(), load_of(&entries));
+                self.run_entries(stream, entries, running);
             }
             return;
         }
         // Before the callers are answered, who may send their next window at once.
         drop(running);
-        let logits = result.map(|outputs| outputs.into_windows(jobs.iter().map(|job| &job.window)));
+        let logits = result.map(|outputs| outputs.into_windows(entries.iter().map(|entry| &entry.window)));
         // A caller that has gone needs no answer.
         match logits {
-            Ok(logits) => jobs.into_iter().zip(logits).for_each(|(job, logits)| drop(job.reply.send(Ok(logits)))),
-            Err(error) => jobs.into_iter().for_each(|job| drop(job.reply.send(Err(error.clone().into())))),
+            Ok(logits) => {
+                entries.into_iter().zip(logits).for_each(|(entry, logits)| drop(entry.reply.send(Ok(logits))))
+            }
+            Err(error) => entries.into_iter().for_each(|entry| drop(entry.reply.send(Err(error.clone().into())))),
         }
     }
 
@@ -165,14 +167,14 @@ impl Shared {
     }
 }
 
-fn load_of(jobs: &[QueuedWindow]) -> Load {
-    Load::padded(jobs.iter().map(|job| job.window.len()))
+fn load_of(entries: &[QueuedWindow]) -> Load {
+    Load::padded(entries.iter().map(|entry| entry.window.len()))
 }
 
 /// The run of a window, with the shape of the batch that it shares.
-fn run_span(job: &QueuedWindow, batch: &Batch) -> Span {
+fn run_span(entry: &QueuedWindow, batch: &Batch) -> Span {
     let (windows, length) = batch.shape();
-    tracing::info_span!(target: SPANS, parent: &job.spans.document, "run", tokens = job.window.len(), windows, length)
+    tracing::info_span!(target: SPANS, parent: &entry.spans.document, "run", tokens = entry.window.len(), windows, length)
 }
 
 /// A run under way, counted in the queue for as long as this lives.
