@@ -33,7 +33,7 @@ impl FileStamp {
     /// it may be another after a restart of the machine.
     pub fn identity_in_words(&self) -> String {
         let ((_, inode), (seconds, nanoseconds)) = (self.identity, self.changed);
-        format!("inode {inode} of {seconds}.{nanoseconds:09}")
+        format!("inode {inode}, content or attributes changed at {seconds}.{nanoseconds:09}")
     }
 
     /// Whether the file at the path is the same and was not written to since.
