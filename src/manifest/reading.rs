@@ -145,6 +145,16 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn a_folder_that_holds_no_model_is_not_searched() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("circle")).unwrap();
+        assert_eq!(ReadingSizes::of(dir.path()).unwrap(), ReadingSizes { onnx_bytes: 0, tokenizer_bytes: 0 });
+        std::fs::write(dir.path().join("config.json"), "{}").unwrap();
+        assert!(ReadingSizes::of(dir.path()).unwrap_err().to_string().contains("circle"));
+    }
+
+    #[test]
     fn a_tokenizer_that_multiplies_a_text_is_refused() {
         let replace =
             |pattern: Value, content: &str| json!({"type": "Replace", "pattern": pattern, "content": content});

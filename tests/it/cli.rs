@@ -249,6 +249,7 @@ fn bad_usage_ends_with_2_and_what_fails_with_1() {
         &["serve", "--streams", "0"],
         &["bogus"],
         &[],
+        &["models", "activate"],
     ] {
         assert_eq!(run(args).status.code(), Some(2), "{args:?}");
     }
@@ -257,6 +258,10 @@ fn bad_usage_ends_with_2_and_what_fails_with_1() {
     assert!(text(&failed.stderr).contains("/nowhere: no such model folder"), "{}", text(&failed.stderr));
     let both = ["serve", "--port", "0", "--model", &model("two-heads"), "--model", &model("two-heads")];
     assert!(text(&run(&both).stderr).contains("two models are called `two-heads`"));
+    for task in ["--topics", "--entities"] {
+        let one = run(&["models", "activate", task, "x", "--server", "http://127.0.0.1:1"]);
+        assert_eq!(one.status.code(), Some(1), "{task}: {}", text(&one.stderr));
+    }
     let unable = ["serve", "--port", "0", "--model", &model("lexicon-ner"), "--topics", "lexicon-ner"];
     assert!(text(&run(&unable).stderr).contains("does not serve topics"));
 }

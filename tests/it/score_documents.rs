@@ -187,6 +187,10 @@ fn what_a_tool_has_no_form_for_is_refused_before_a_model_is_loaded() {
         }
         assert!(run(&dir, &["a.jsonl"], "o.jsonl", &["--format", tool]).1.contains("only written"));
     }
+    let message = run(&dir, &["a.jsonl"], "o.json", &["--output-format", "foo"]).1;
+    assert!(message.contains("`ninjs`") && !message.contains("`txt`"), "{message}");
+    let message = run(&dir, &["a.jsonl"], "o.jsonl", &["--format", "foo"]).1;
+    assert!(message.contains("`txt`") && !message.contains("`ninjs`"), "{message}");
     let message = run(&dir, &["a.jsonl"], "o.json", &[]).1;
     assert!(message.contains("give --output-format, one of") && message.contains("`label-studio`"), "{message}");
 }
