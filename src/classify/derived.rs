@@ -26,7 +26,8 @@ pub enum Derived {
     Fold,
 }
 
-/// The offsets of the name in a derived word, as it is read (`text::view`), whose parts are separated by hyphens; `None` where it has no span within the word.
+/// The offsets of the name in a derived word, as it is read (`text::view`), whose parts are separated by hyphens. `None` where
+/// it has no span within the word.
 ///
 /// The last part of a compound is its noun (`EU-Staat`), and prefixes are no names either (`Anti-Trump-Demo`). A word that is no
 /// compound may be made of the whole name (`Nordrhein-Westfale`), so there only an abbreviation is known to be one (`US-amerikanisch`).

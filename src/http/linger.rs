@@ -30,6 +30,7 @@ impl Lingering {
     pub fn start(stream: &TcpStream) -> Self {
         // It fails where the connection is broken already, and then the first read does too.
         let _ = SockRef::from(stream).shutdown(Shutdown::Write);
+        // Timers for `poll`; nothing waits here.
         Self { n_bytes: 0, end: Box::pin(sleep(MAX_TIME)), pause: Box::pin(sleep(MAX_PAUSE)) }
     }
 

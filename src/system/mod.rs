@@ -1,4 +1,5 @@
-//! The process around the work: background threads, memory, descriptors, starts and stamps of files, private files, progress, tables, logs and metrics, TLS of requests, option words, numbers in messages, build and processor.
+//! The process around the work: background threads, memory, descriptors, starts and stamps of files, private files, progress,
+//! tables, logs and metrics, TLS of requests, option words, numbers in messages, build and processor.
 
 pub mod atomic_file;
 pub mod background;

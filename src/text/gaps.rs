@@ -16,7 +16,8 @@ use crate::text::span::ByteSpan;
 pub struct GapRules {
     /// Addresses, paths, telephone and account numbers, and the sign of handles and hashtags.
     pub addresses: bool,
-    /// Table bars, tabs, ends of table rows and pages, bullets, empty lines, line ends before a list item, and slashes between two names.
+    /// Table bars, tabs, ends of table rows and pages, bullets, empty lines, line ends before a list item, and slashes between
+    /// two names.
     pub boundaries: bool,
     /// A slug as the last line.
     pub slugs: bool,

@@ -10,10 +10,10 @@ use ressort::inference::settings::{Provider, RunSettings};
 use ressort::models::load::Model;
 use ressort::models::report::ModelReport;
 use ressort::models::spec::ModelSpec;
+use ressort::system::counted::counted;
 use serde_json::json;
 
 use super::{Check, Status};
-use ressort::system::counted::counted;
 
 const TEXT: &str = "Brüssel (dpa) - Die EU-Kommission will Verbraucher besser vor Chemikalien in Spielzeug schützen. „Kinder müssen \
                     sicher spielen können“, sagte Kommissionspräsidentin Ursula von der Leyen am Mittwoch.";
