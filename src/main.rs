@@ -4,7 +4,6 @@ mod cli;
 
 use std::io::Write;
 
-use clap::error::ErrorKind;
 use ressort::inference::settings::usable_cores;
 use ressort::system::background::end_process;
 use ressort::system::library_telemetry::disable_library_telemetry;
@@ -14,7 +13,7 @@ use ressort::system::private_file::remove_all_names;
 use ressort::system::spans::export_rest;
 use ressort::system::telemetry::start_logging;
 
-use crate::cli::{ParseError, exit_code_of, long_version, parse};
+use crate::cli::{ParseError, exit_code_of, parse, show};
 
 fn main() {
     disable_library_telemetry();
@@ -43,16 +42,6 @@ fn main() {
 fn report(error: &anyhow::Error) -> u8 {
     eprintln!("{}", printable(&format!("ressort: {error:#}")));
     exit_code_of(error)
-}
-
-/// Prints the help, the version or what is wrong with the command line, and ends the process.
-fn show(error: &clap::Error) -> ! {
-    // `-V` prints one line, without loading ONNX Runtime.
-    if error.kind() == ErrorKind::DisplayVersion && std::env::args_os().any(|arg| arg == "--version") {
-        println!("{}", printable(&long_version()));
-        end_process(0);
-    }
-    error.exit()
 }
 
 /// Blocking threads write files and release models. Documents are prepared by `inference::workers`. More threads would only take

@@ -32,7 +32,7 @@ use ressort::score::ScoreError;
 use ressort::system::telemetry::{LogFormat, Verbosity};
 
 pub use config::{ParseError, parse};
-pub use version::long_version;
+pub use version::show;
 
 const SUCCESS: u8 = 0;
 const FAILURE: u8 = 1;

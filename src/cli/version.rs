@@ -1,13 +1,27 @@
-//! `ressort --version`: the build, the library and the processor that answers depend on.
+//! What ends a command line at once: help, errors, and `--version` with the build, the library and the processor that answers
+//! depend on.
 
+use clap::error::ErrorKind;
 use ressort::inference::arithmetic::processor_saturates;
 use ressort::inference::session::Runtime;
 use ressort::inference::settings::usable_cores;
+use ressort::system::background::end_process;
 use ressort::system::build_info::{VERSION, commit};
+use ressort::system::printable::printable;
 use ressort::system::processor::features;
 
+/// Prints the help, the version or what is wrong with the command line, and ends the process.
+pub fn show(error: &clap::Error) -> ! {
+    // `-V` prints one line, without loading ONNX Runtime.
+    if error.kind() == ErrorKind::DisplayVersion && std::env::args_os().any(|arg| arg == "--version") {
+        println!("{}", printable(&long_version()));
+        end_process(0);
+    }
+    error.exit()
+}
+
 /// What `--version` prints. It loads ONNX Runtime, so that it tells the version that would be used.
-pub fn long_version() -> String {
+fn long_version() -> String {
     let runtime = match Runtime::get() {
         Ok(runtime) => format!("{} ({}, {})", runtime.version, runtime.library.display(), runtime.origin),
         Err(_) => "not found; `ressort doctor` lists where it was looked for".to_owned(),
