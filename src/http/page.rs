@@ -87,6 +87,7 @@ fn send(media_type: &'static str, content: &'static str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::error::Code;
 
     #[test]
     fn the_page_loads_its_own_files_and_nothing_else() {
@@ -129,6 +130,18 @@ mod tests {
         assert!(keys("de.js").len() > 80);
         for key in PAGE.split("data-t=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
             assert!(keys("de.js").contains(&key.to_owned()), "{key}");
+        }
+    }
+
+    #[test]
+    fn every_error_code_has_words_in_both_languages() {
+        for name in ["de.js", "en.js"] {
+            let (.., content) = FILES.iter().find(|(known, ..)| *known == name).unwrap();
+            let (_, errors) = content.split_once("  errors: {\n").unwrap();
+            for code in Code::ALL {
+                let entry = format!("\n    {}: \"", code.as_str());
+                assert!(errors.contains(&entry), "{name} has no words for {}", code.as_str());
+            }
         }
     }
 }
