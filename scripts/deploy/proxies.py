@@ -24,12 +24,16 @@ http {{
 }}
 """
 MIB = 1 << 20
+# As in the examples. Clients name the proxy by it, and the proxy passes it on.
+NAME = "ressort.example.com"
 
 
 def make_certificate(folder: Path) -> None:
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={NAME}"]
     files = ["-keyout", f"{folder}/ressort.key", "-out", f"{folder}/ressort.crt"]
-    subprocess.run([*command, *files, "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    subprocess.run(
+        [*command, *files, "-addext", f"subjectAltName=DNS:{NAME},DNS:localhost"], check=True, capture_output=True
+    )
 
 
 def command_of(proxy: str, folder: Path, port: int, upstream: int) -> list[str]:
@@ -43,8 +47,8 @@ def command_of(proxy: str, folder: Path, port: int, upstream: int) -> list[str]:
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
         return ["nginx", "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"]
     example = Path("deploy/caddy/Caddyfile").read_text().replace("127.0.0.1:8080", f"127.0.0.1:{upstream}")
-    certificate = f"https://localhost:{port} {{\n\ttls {folder}/ressort.crt {folder}/ressort.key\n"
-    example = example.replace("ressort.example.com {", certificate)
+    certificate = f"https://{NAME}:{port} {{\n\ttls {folder}/ressort.crt {folder}/ressort.key\n"
+    example = example.replace(f"{NAME} {{", certificate)
     (folder / "Caddyfile").write_text(f"{{\n\tadmin off\n\tauto_https disable_redirects\n}}\n{example}")
     return ["caddy", "run", "--config", f"{folder}/Caddyfile", "--adapter", "caddyfile"]
 
@@ -53,8 +57,8 @@ class Client:
     """curl, which trusts the certificate of the proxy."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        self.curl = ["curl", "--silent", "--cacert", f"{folder}/ressort.crt"]
-        self.url = f"https://localhost:{port}"
+        self.curl = ["curl", "--silent", "--cacert", f"{folder}/ressort.crt", "--resolve", f"{NAME}:{port}:127.0.0.1"]
+        self.url = f"https://{NAME}:{port}"
 
     def status(self, path: str, *flags: str, body: bytes = b"") -> tuple[int, str]:
         """The status of an answer and its body."""
@@ -107,6 +111,10 @@ def expect(answer: tuple[int, str], status: int, part: str) -> None:
 
 def check(client: Client) -> None:
     expect(client.classify(padded(100)), 200, "entities")
+    # The page that the proxy serves is the server's own; pages of others are refused.
+    own = ["-H", f"origin: {client.url}", "-H", "sec-fetch-site: same-origin"]
+    expect(client.status("/v1/models", *own), 200, "models")
+    expect(client.status("/v1/models", "-H", "origin: https://evil.example"), 403, "--cors-origin")
     assert client.classify(padded(30 * MIB))[0] == 200, "30 MiB must pass"
     expect(client.classify(padded(32 * MIB + 1000)), 413, "body_too_large")
     expect(client.classify(padded(40 * MIB)), 413, "")
@@ -120,7 +128,7 @@ def check(client: Client) -> None:
 
 
 def main(proxy: str, binary: str) -> None:
-    with tempfile.TemporaryDirectory() as name, Server(binary) as server:
+    with tempfile.TemporaryDirectory() as name, Server(binary, "--allowed-host", NAME) as server:
         folder, port = Path(name), free_port()
         # nginx drops its rights, and its workers write below the folder.
         folder.chmod(0o755)

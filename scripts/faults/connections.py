@@ -16,7 +16,7 @@ from pathlib import Path
 from scripts.bench.server import n_descriptors, status_bytes
 
 MAX_MEMORY_MB = 600
-HALF_HEAD = b"GET /health/live HTTP/1.1\r\nhost: x\r\n"
+HALF_HEAD = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n"
 
 
 class Server:

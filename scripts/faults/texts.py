@@ -47,7 +47,7 @@ def p99(durations: list[float]) -> float:
 def send_and_leave(server: Server, body: bytes, after_s: float) -> None:
     with socket.create_connection(server.address) as client:
         client.settimeout(after_s)
-        head = "POST /v1/classify HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        head = "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         head += f"content-length: {len(body)}\r\n\r\n"
         until = time.monotonic() + after_s
         try:

@@ -85,8 +85,9 @@ Examples:
   ressort man /usr/local/share/man/man1";
 
 /// Options that few need, which `-h` leaves out.
-const RARE: [&str; 20] = [
+const RARE: [&str; 21] = [
     "admin_key",
+    "allowed_hosts",
     "arithmetic",
     "cache_mb",
     "cors_origins",

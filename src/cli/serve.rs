@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::samples::SampleFile;
-use ressort::http::{App, KeyRing, Tls, cors_layer, serve};
+use ressort::http::{AllowedHosts, App, Cors, KeyRing, Tls, serve};
 use ressort::manifest::task::Task;
 use ressort::models::active_file::PersistedState;
 use ressort::models::registry::{Registry, RegistryError, StartingModel};
@@ -63,7 +63,8 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     app.cache = (args.cache_mb > 0).then(|| Arc::new(PredictionCache::new(args.cache_mb * 1_000_000)));
     app.memory = MemoryBudget::new(args.request_memory_mb * 1_000_000);
     app.jobs = args.jobs.store(&args.models_dir());
-    app.cors = cors_layer(&args.cors_origins);
+    app.cors = Cors::new(args.cors_origins.clone());
+    app.hosts = AllowedHosts::new(args.host, args.allowed_hosts.clone());
     app.admin = admin_access(args);
     app.model_folders = Some(args.model_folders());
     let samples = args.shadow_samples.clone().map(SampleFile::start).transpose()?;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
-use tower_http::cors::CorsLayer;
 
+use super::browser_guard::AllowedHosts;
+use super::cross_origin::Cors;
 use super::jobs::store::JobStore;
 use super::keys::{AdminAccess, KeyRing};
 use super::tls::Tls;
@@ -40,8 +41,10 @@ pub struct App {
     pub cache: Option<Arc<PredictionCache>>,
     /// Requests that are answered later; `None`: none is accepted.
     pub jobs: Option<Arc<JobStore>>,
-    /// Which web pages of other origins may call the service; `None`: browsers keep its answers from them.
-    pub cors: Option<CorsLayer>,
+    /// Which web pages of other origins may call the service.
+    pub cors: Cors,
+    /// Under which names the service answers requests without a key.
+    pub hosts: AllowedHosts,
     /// Who may change models where no key may.
     pub admin: AdminAccess,
     /// The folders from which models are loaded by name.
@@ -70,7 +73,8 @@ impl App {
             keys: ArcSwap::default(),
             cache: None,
             jobs: None,
-            cors: None,
+            cors: Cors::default(),
+            hosts: AllowedHosts::default(),
             admin: AdminAccess::Nobody,
             model_folders: None,
             shadow: ArcSwapOption::empty(),

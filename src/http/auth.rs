@@ -1,18 +1,17 @@
 //! Checks the keys of requests, which are sent as `Authorization: Bearer KEY`, and who may change models.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::app::App;
 use super::body::header;
+use super::browser_guard::{check_local, check_unkeyed};
 use super::error::{Code, Problem};
 use super::keys::{AdminAccess, Key, KeyRing, Scope};
 
@@ -49,12 +48,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Passes a request that has a key, or any request where none is required.
+/// Passes a request that has a key. Where none is required, it passes any other that no web page of others sent.
 pub async fn require_key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let keys = app.keys.load_full();
     let key = match given_key(&request) {
         // A wrong key is no reason to refuse what needs none.
-        given if keys.anyone_reads => Ok(given.and_then(|given| keys.find(given)).cloned()),
+        given if keys.anyone_reads => match given.and_then(|given| keys.find(given)) {
+            Some(key) => Ok(Some(Arc::clone(key))),
+            None => check_unkeyed(&app.cors, &app.hosts, &request).map(|()| None),
+        },
         given => checked(&keys, given, Scope::Read).map(Some),
     };
     drop(keys);
@@ -66,7 +68,7 @@ pub async fn require_admin(State(app): State<Arc<App>>, request: Request, next: 
     let keys = app.keys.load_full();
     let key = match (keys.has_admin(), app.admin) {
         (true, _) => checked(&keys, given_key(&request), Scope::Admin).map(Some),
-        (false, AdminAccess::Anyone) if keys.is_empty() => check_local(request.headers()).map(|()| None),
+        (false, AdminAccess::Anyone) if keys.is_empty() => check_local(&request).map(|()| None),
         _ => Err(Problem::new(
             Code::Forbidden,
             "this server has no admin key, so that nobody may change its models; set RESSORT_ADMIN_KEY or --admin-key-file, or give a key the scope `admin`",
@@ -113,30 +115,4 @@ fn checked(keys: &KeyRing, given: Option<&str>, scope: Scope) -> Result<Arc<Key>
         )),
         None => Err(Problem::new(Code::Unauthorized, "the key is wrong or was revoked; send a key of this server")),
     }
-}
-
-/// Headers that proxies add, and browsers where a page sends a request.
-const NOT_DIRECT: [&str; 5] = ["forwarded", "x-forwarded-for", "x-real-ip", "via", "origin"];
-
-/// Without a key, a web page must not change models through the browser of its visitor. So a request is refused when it names
-/// an origin or a host other than the loopback. The host shows DNS rebinding: a page whose name resolves to this machine.
-/// A request that a proxy passes on may come from anywhere.
-fn check_local(headers: &HeaderMap) -> Result<(), Problem> {
-    // A name that is no ASCII text is no name of the loopback.
-    let mut hosts = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
-    let is_loopback = hosts.all(is_loopback);
-    // `none`: the user opened the address.
-    let of_page = headers.get("sec-fetch-site").is_some_and(|site| site != "none");
-    if is_loopback && !of_page && !NOT_DIRECT.iter().any(|name| headers.contains_key(*name)) {
-        return Ok(());
-    }
-    let detail = "without an admin key, models can be changed from this machine only, and neither by a web page nor through a proxy; set RESSORT_ADMIN_KEY or --admin-key-file";
-    Err(Problem::new(Code::Forbidden, detail))
-}
-
-/// Whether a `Host` header names the loopback.
-fn is_loopback(host: &str) -> bool {
-    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -13,10 +12,9 @@ use axum::response::Response;
 use tower::{Layer, ServiceExt};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, CorsLayer};
 
-use super::app::App;
-use super::observe::TRACE_RESPONSE;
 use super::quota::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::system::choice::shortened;
+use crate::system::spans::TRACE_RESPONSE;
 
 /// An origin whose pages may call the service; `*` is every origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +46,31 @@ impl FromStr for CorsOrigin {
     }
 }
 
-/// The rules for pages of `origins`; `None`: browsers refuse answers to all of them.
-pub fn cors_layer(origins: &[CorsOrigin]) -> Option<CorsLayer> {
+/// Which web pages of other origins may call the service.
+#[derive(Clone, Default)]
+pub struct Cors {
+    origins: Vec<CorsOrigin>,
+    /// What tells browsers; `None`: they refuse answers to all pages.
+    layer: Option<CorsLayer>,
+}
+
+impl Cors {
+    /// The rules for pages of `origins`.
+    pub fn new(origins: Vec<CorsOrigin>) -> Self {
+        Self { layer: layer(&origins), origins }
+    }
+
+    pub fn allows_every_page(&self) -> bool {
+        self.origins.iter().any(|origin| origin.0 == ANY)
+    }
+
+    /// Whether pages of the origin in a header may call the service.
+    pub fn allows(&self, origin: &HeaderValue) -> bool {
+        self.allows_every_page() || self.origins.iter().any(|allowed| allowed.0 == origin)
+    }
+}
+
+fn layer(origins: &[CorsOrigin]) -> Option<CorsLayer> {
     /// For which browsers remember an answer to `OPTIONS`.
     const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
     if origins.is_empty() {
@@ -63,7 +84,7 @@ pub fn cors_layer(origins: &[CorsOrigin]) -> Option<CorsLayer> {
             RATE_LIMIT.clone(),
             RATE_LIMIT_POLICY.clone(),
             HeaderName::from_static("x-request-id"),
-            TRACE_RESPONSE.clone(),
+            HeaderName::from_static(TRACE_RESPONSE),
         ])
         .allow_private_network(true)
         .max_age(MAX_AGE);
@@ -74,11 +95,11 @@ pub fn cors_layer(origins: &[CorsOrigin]) -> Option<CorsLayer> {
 }
 
 /// Adds what browsers must know to let a page of another origin read the answer, and answers their question before.
-pub async fn answer_other_origins(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub async fn answer_other_origins(State(cors): State<Cors>, request: Request, next: Next) -> Response {
     // Without the header it is the question which methods the address takes.
     let is_question =
         request.method() == Method::OPTIONS && !request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    match &app.cors {
+    match &cors.layer {
         Some(cors) if !is_question => {
             let Ok::<_, Infallible>(response) = cors.layer(next).oneshot(request).await;
             response

@@ -56,7 +56,7 @@ codes! {
     InvalidJson = "invalid_json", BAD_REQUEST, "The body is not JSON";
     InvalidHost = "invalid_host", BAD_REQUEST, "The header `Host` is missing or wrong";
     UnknownParameter = "unknown_parameter", BAD_REQUEST, "The address does not take this query parameter";
-    Forbidden = "forbidden", FORBIDDEN, "Changing models is not allowed";
+    Forbidden = "forbidden", FORBIDDEN, "The request is not allowed here";
     Unauthorized = "unauthorized", UNAUTHORIZED, "The API key is missing or wrong";
     UnknownModel = "unknown_model", NOT_FOUND, "No model has this name";
     Conflict = "conflict", CONFLICT, "The request conflicts with the models in use";

@@ -6,6 +6,7 @@ mod answers;
 mod app;
 mod auth;
 mod body;
+mod browser_guard;
 mod classify;
 mod compat;
 mod connection;
@@ -56,7 +57,8 @@ use tower_http::normalize_path::NormalizePath;
 use crate::system::choice::shortened;
 
 pub use app::{App, DEFAULT_REQUEST_MEMORY_MB};
-pub use cross_origin::{CorsOrigin, cors_layer};
+pub use browser_guard::{AllowedHost, AllowedHosts};
+pub use cross_origin::{Cors, CorsOrigin};
 pub use error::{Code, Problem};
 pub use head::MAX_HEAD_BYTES;
 pub use jobs::{JobLimits, JobStore, run_jobs};
@@ -106,7 +108,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(from_fn(head::check_head))
         .layer(from_fn(compat::problems::translate))
         .layer(from_fn_with_state(Arc::clone(&app), pack::pack_answer))
-        .layer(from_fn_with_state(Arc::clone(&app), cross_origin::answer_other_origins))
+        .layer(from_fn_with_state(app.cors.clone(), cross_origin::answer_other_origins))
         .layer(from_fn(observe::log_request))
         .with_state(app);
     // Before routes are matched: `/v1/classify/` is `/v1/classify`.

@@ -17,10 +17,9 @@ use tracing::{Instrument, Span};
 use super::app::App;
 use super::error::{Code, Problem};
 use crate::system::metric_names::{REQUEST_DURATION, REQUESTS};
-use crate::system::spans::{TraceHeaders, record_status, request_span, trace_id, trace_response};
+use crate::system::spans::{TRACE_RESPONSE, TraceHeaders, record_status, request_span, trace_id, trace_response};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-pub static TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
 /// Logs and counts the request. The response repeats the `x-request-id` of the request, or gets a new one.
 pub async fn log_request(request: Request, next: Next) -> Response {
@@ -32,7 +31,7 @@ pub async fn log_request(request: Request, next: Next) -> Response {
     drop(record);
     response.headers_mut().insert(REQUEST_ID.clone(), request_id);
     if let Some(value) = trace_response(&span).and_then(|value| HeaderValue::try_from(value).ok()) {
-        response.headers_mut().insert(TRACE_RESPONSE.clone(), value);
+        response.headers_mut().insert(TRACE_RESPONSE, value);
     }
     if span.is_disabled() { response } else { response.map(|body| Body::new(Traced { body, span })) }
 }

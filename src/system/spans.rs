@@ -23,6 +23,9 @@ use crate::system::tls_client::tls_for;
 /// The target of all spans, by which they are told from log lines.
 pub const SPANS: &str = "ressort::spans";
 
+/// The header in which an answer tells its trace (W3C Trace Context, level 2).
+pub const TRACE_RESPONSE: &str = "traceresponse";
+
 /// Time for one export, and for the last one when the process ends.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use axum::Router;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, router};
+use ressort::http::App;
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use serde_json::{Value, json};
 
-use crate::api::{get, post, send};
+use crate::api::{get, post, router, send};
 use crate::support::settings;
 
 async fn service() -> Router {

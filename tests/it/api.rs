@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderValue, Request, StatusCode};
+use axum::middleware::map_request;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, KeyRing, KeySpec, Scope, router};
+use ressort::http::{App, KeyRing, KeySpec, Scope};
 use ressort::inference::settings::RunSettings;
 use ressort::models::registry::{ByTask, Registry};
 use serde_json::{Value, json};
@@ -23,6 +24,15 @@ pub async fn registry(names: &[&str]) -> Registry {
 
 pub async fn service_of(names: &[&str], limits: RequestLimits) -> Router {
     router(Arc::new(App::new(registry(names).await, limits)))
+}
+
+/// All routes, for requests that name this machine as the HTTP clients on it do. A test that is about `Host` names another.
+pub fn router(app: Arc<App>) -> Router {
+    let with_host = |mut request: Request<Body>| async {
+        request.headers_mut().entry("host").or_insert(HeaderValue::from_static("localhost"));
+        request
+    };
+    Router::new().fallback_service(ressort::http::router(app)).layer(map_request(with_host))
 }
 
 async fn service() -> Router {

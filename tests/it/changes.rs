@@ -6,11 +6,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::task::Poll;
 
+use crate::api::router;
 use axum::http::StatusCode;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::request::RequestLimits;
 use ressort::classify::shadow::Shadow;
-use ressort::http::{App, router};
+use ressort::http::App;
 use ressort::models::active_file::PersistedState;
 use serde_json::json;
 

@@ -9,13 +9,13 @@ use axum::http::{Request, StatusCode};
 use futures_util::StreamExt;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, router};
+use ressort::http::App;
 use ressort::inference::settings::RunSettings;
 use ressort::models::registry::{ByTask, Registry};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::api::{classify, post, send};
+use crate::api::{classify, post, router, send};
 use crate::support::{settings, spec};
 
 const SENTENCE: &str = "Angela Merkel reiste nach Paris. ";

@@ -86,16 +86,16 @@ fn serve_says_in_one_line_where_it_listens_and_stops_when_told() {
     }
     let body = r#"{"text": "Angela Merkel"}"#;
     let answer = server.ask(&format!(
-        "POST /v1/classify HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     ));
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"topics\":["), "{answer}");
-    let page = server.ask("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let page = server.ask("GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     assert!(
         page.contains("content-security-policy: default-src 'none'") && page.contains("<title>Ressort</title>"),
         "{page}"
     );
-    let metrics = server.ask("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let metrics = server.ask("GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     assert!(metrics.contains("ressort_documents_total{outcome=\"ok\"} 1"), "{metrics}");
     assert_eq!(server.stop(), 0);
 }

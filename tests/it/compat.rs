@@ -11,11 +11,11 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, KeyRing, KeySpec, Scope, router};
+use ressort::http::{App, KeyRing, KeySpec, Scope};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::api::{registry, service_of};
+use crate::api::{registry, router, service_of};
 
 /// Two models of one task each, which are active, and one of both tasks.
 async fn service() -> Router {

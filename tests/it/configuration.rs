@@ -50,7 +50,7 @@ fn the_file_is_obeyed() {
     command.stderr(Stdio::null());
     let server = Server::start_with(command, &["--config", &file.path().to_string_lossy()]);
     let answer = server.ask(
-        "POST /v1/classify HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{\"text\": \"Bonn\"}",
+        "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{\"text\": \"Bonn\"}",
     );
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("the limit is 3"), "{answer}");
     assert_eq!(server.stop(), 0);

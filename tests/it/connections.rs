@@ -12,18 +12,18 @@ use axum::http::{Request, StatusCode};
 use futures_util::StreamExt;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, ServerSettings, Tls, router, serve};
+use ressort::http::{App, ServerSettings, Tls, serve};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
-use crate::api::{post, registry};
+use crate::api::{post, registry, router};
 use crate::classify::until;
 use crate::cli::{Server, model, ressort};
 
-pub const HALF_HEAD: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: x\r\n";
+pub const HALF_HEAD: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n";
 pub const SHORT: Duration = Duration::from_millis(50);
 
 /// Limits that no test meets unless it sets them.
@@ -84,7 +84,7 @@ impl Served {
 }
 
 pub fn classify_request(body: &Value) -> Vec<u8> {
-    let (body, head) = (body.to_string(), "POST /v1/classify HTTP/1.1\r\nhost: x\r\nconnection: close");
+    let (body, head) = (body.to_string(), "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\nconnection: close");
     format!("{head}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
@@ -116,7 +116,7 @@ async fn clients_that_send_half_a_head_keep_nobody_out() {
 async fn a_request_under_way_keeps_its_connection_at_the_limit() {
     let served = Served::new("lexicon-ner", ServerSettings { max_connections: 2, ..PATIENT }).await;
     let body = json!({"text": "Angela Merkel"}).to_string();
-    let head = "POST /v1/classify HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-type: application/json";
+    let head = "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-type: application/json";
     let mut under_way = served.connect(format!("{head}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes());
     let mut interim = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
     under_way.read_exact(&mut interim).unwrap();
@@ -132,7 +132,7 @@ async fn a_head_and_the_time_between_two_requests_are_limited() {
     assert!(is_closed(&mut served.connect(HALF_HEAD)), "half a head");
     assert!(is_closed(&mut served.connect(b"")), "no head");
     let served = Served::new("lexicon-ner", ServerSettings { idle_timeout: SHORT, ..PATIENT }).await;
-    let answer = read_all(served.connect(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"));
+    let answer = read_all(served.connect(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"));
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
@@ -167,7 +167,7 @@ async fn a_client_that_reads_nothing_is_disconnected() {
     const N_REQUESTS: usize = 2_000;
     let served = Served::new("lexicon-ner", ServerSettings { stall_timeout: SHORT, ..PATIENT }).await;
     // More than the buffers of both ends hold.
-    let requests = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(N_REQUESTS);
+    let requests = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(N_REQUESTS);
     let mut client = served.connect(b"");
     client.set_write_timeout(Some(SHORT)).unwrap();
     // It fails where the server, which nobody reads, takes no more.
@@ -194,7 +194,7 @@ async fn a_client_that_reads_slowly_but_steadily_is_disconnected() {
         while !is_read.load(Ordering::Acquire) {
             n_read += client.read(&mut [0; 100]).unwrap();
             let mut other = TcpStream::connect(address).unwrap();
-            other.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+            other.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
             assert!(read_all(other).starts_with("HTTP/1.1 200"));
         }
         n_read
@@ -279,8 +279,9 @@ async fn a_large_answer_is_sent_as_it_comes_and_a_small_one_with_its_length() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_that_is_too_large_is_refused_with_its_limit() {
     let served = Served::new("lexicon-ner", ServerSettings { max_head_bytes: 2_000, ..PATIENT }).await;
-    let with_fields =
-        |path: &str, fields: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{fields}\r\n");
+    let with_fields = |path: &str, fields: &str| {
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{fields}\r\n")
+    };
     let of_bytes = |n: usize| {
         let rest = with_fields("/health/live", "x: \r\n").len();
         with_fields("/health/live", &format!("x: {}\r\n", "a".repeat(n - rest)))
@@ -317,7 +318,7 @@ fn the_limit_of_connections_is_logged_once() {
         client
     };
     let clients: Vec<TcpStream> = (0..6).map(|_| half()).collect();
-    let live = || server.ask("GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let live = || server.ask("GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     assert!(live().starts_with("HTTP/1.1 200"));
     drop(clients);
     assert!(live().starts_with("HTTP/1.1 200"));
@@ -333,7 +334,7 @@ async fn a_client_whose_body_is_refused_learns_why() {
     // More than the limit, and more than the buffers of the connection hold.
     let n_bytes = RequestLimits::default().max_body_bytes + 8_000_000;
     let head = format!(
-        "POST /v1/classify HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {n_bytes}\r\n\r\n"
+        "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {n_bytes}\r\n\r\n"
     );
     let answer = tokio::task::spawn_blocking(move || {
         let mut client = served.connect(head.as_bytes());

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{AdminAccess, App, Code, JobLimits, JobStore, router};
+use ressort::http::{AdminAccess, App, Code, JobLimits, JobStore};
 use ressort::models::model_folders::ModelFolders;
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use self::schema::check;
-use crate::api::{get, post, send};
+use crate::api::{get, post, router, send};
 use crate::support::{copy_files, models_dir, settings};
 
 /// Pages for people, and the description itself.
@@ -32,7 +32,7 @@ const EMPTY: &[&str] = &["text_embeddings_health", "open_inference_model_ready",
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
 
 /// A service with the models that the examples name, and its folder of jobs.
-async fn service() -> (Router, TempDir) {
+pub async fn service() -> (Router, TempDir) {
     let model = |name: &str| ModelSpec { name: name.to_owned(), path: models_dir().join("two-heads") };
     let registry =
         Registry::load(&[model("ressort"), model("ressort-mini")], ByTask::default(), &settings()).await.unwrap();
@@ -48,7 +48,7 @@ async fn service() -> (Router, TempDir) {
     (router(Arc::new(app)), dir)
 }
 
-async fn description(service: &Router) -> Value {
+pub async fn description(service: &Router) -> Value {
     let (status, description) = send(service, get("/openapi.json")).await;
     assert_eq!((status, &description["openapi"]), (StatusCode::OK, &json!("3.1.0")));
     description
@@ -74,12 +74,12 @@ fn routes() -> BTreeSet<String> {
 }
 
 /// An address with a name for everything that it leaves open.
-fn addressed(path: &str, name: &str) -> String {
+pub fn addressed(path: &str, name: &str) -> String {
     let path = path.replace("{task}", "token-classification");
     ["{name}", "{id}", "{version}"].iter().fold(path, |path, part| path.replace(part, name))
 }
 
-fn operations(description: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
+pub fn operations(description: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
     let paths = description["paths"].as_object().unwrap();
     paths.iter().flat_map(|(path, item)| {
         item.as_object().unwrap().iter().map(move |(method, operation)| (path.as_str(), method.as_str(), operation))

@@ -44,7 +44,7 @@ fn drift_after(server: &Server, texts: &[&str]) -> Value {
     if !documents.is_empty() {
         let body = json!({ "documents": documents }).to_string();
         let answer = server.ask(&format!(
-            "POST /v1/classify HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         ));
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -53,7 +53,7 @@ fn drift_after(server: &Server, texts: &[&str]) -> Value {
 }
 
 fn get(server: &Server, path: &str) -> Value {
-    let answer = server.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+    let answer = server.ask(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"));
     serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
@@ -84,7 +84,7 @@ fn another_mix_of_topics_shows_and_the_same_mix_does_not() {
     assert_eq!((&topics["documents"], &topics["baseline_documents"]), (&240.into(), &240.into()));
     let championship = drift_after(&server, &[SPORT; 900]);
     assert_eq!(status(&championship, "topics"), "shifted", "{championship:#}");
-    let page = server.ask("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let page = server.ask("GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let psi = page.lines().find(|line| line.starts_with("ressort_drift_psi{") && line.contains("feature=\"topics\""));
     let psi: f64 = psi.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
     assert_eq!(Some(psi), championship["models"][0]["features"]["topics"]["psi"].as_f64());

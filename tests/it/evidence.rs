@@ -2,12 +2,12 @@
 
 use axum::Router;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, router};
+use ressort::http::App;
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use serde_json::{Value, json};
 
-use crate::api::classify;
+use crate::api::{classify, router};
 use crate::support::{copy_of, settings, write};
 
 const TEMPERATURES: [f64; 3] = [0.5, 1.0, 3.0];

@@ -11,11 +11,11 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, JobLimits, JobStore, router, run_jobs};
+use ressort::http::{App, JobLimits, JobStore, run_jobs};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::api::{get, problem, registry, send};
+use crate::api::{get, problem, registry, router, send};
 use crate::cli::{Server, model, ressort};
 
 const JSON: &str = "application/json";

@@ -12,13 +12,13 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::Request;
 use futures_util::{Stream, StreamExt, stream};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, router};
+use ressort::http::App;
 use ressort::system::budget::MemoryBudget;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{Sender, channel};
 use tower::ServiceExt;
 
-use crate::api::{classify, registry};
+use crate::api::{classify, registry, router};
 use crate::cli::{Server, model, ressort};
 use crate::requests::gzip;
 use crate::wire::unpacked;
@@ -222,7 +222,7 @@ fn lines_go_both_ways_on_one_connection() {
     let address = server.url().trim_start_matches("http://").to_owned();
     let mut client = std::net::TcpStream::connect(address).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let head = "POST /v1/classify HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n";
     client.write_all(head.as_bytes()).unwrap();
     let mut answers = BufReader::new(client.try_clone().unwrap()).lines().map(Result::unwrap);
     let head: Vec<String> = answers.by_ref().take_while(|line| !line.is_empty()).collect();

@@ -7,11 +7,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, KeyLimits, KeyRing, KeySpec, Scope, router};
+use ressort::http::{App, KeyLimits, KeyRing, KeySpec, Scope};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::api::registry;
+use crate::api::{registry, router};
 use crate::cli::{Server, model, ressort};
 
 async fn service(limits: KeyLimits) -> Router {

@@ -6,12 +6,12 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::http::StatusCode;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, router};
+use ressort::http::App;
 use ressort::system::budget::{MemoryBudget, MemoryUse};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::api::{classify, post, registry};
+use crate::api::{classify, post, registry, router};
 use crate::requests::{gzip, packed};
 
 /// A service whose requests share `n_bytes`.

@@ -7,11 +7,11 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{AdminAccess, App, router};
+use ressort::http::{AdminAccess, App};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::api::{classify, get, post, problem, registry, send, service_of};
+use crate::api::{classify, get, post, problem, registry, router, send, service_of};
 
 /// A service that lets the tests change its models too.
 async fn service() -> Router {

@@ -9,11 +9,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, StatusCode};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{AdminAccess, App, KeyRing, KeySpec, Scope, ServerSettings, router, serve};
+use ressort::http::{AdminAccess, App, KeyRing, KeySpec, Scope, ServerSettings, serve};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::api::{get, problem, registry, send};
+use crate::api::{get, problem, registry, router, send};
 use crate::classify::until;
 use crate::cli::{Server, model, ressort};
 
@@ -103,7 +103,7 @@ impl Stopping {
         let server = tokio::spawn(serve(listener, Arc::clone(&app), shutdown, settings));
         let mut client = TcpStream::connect(address).unwrap();
         let head = format!(
-            "POST /v1/classify HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             BODY.len()
         );
         client.write_all(head.as_bytes()).unwrap();
@@ -191,7 +191,7 @@ fn no_log_line_contains_the_text_of_a_request() {
     let ask = |accept: &str, body: String| {
         let n = body.len();
         server.ask(&format!(
-            "POST /v1/classify HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: {accept}\r\ncontent-type: application/json\r\ncontent-length: {n}\r\n\r\n{body}"
+            "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\naccept: {accept}\r\ncontent-type: application/json\r\ncontent-length: {n}\r\n\r\n{body}"
         ))
     };
     for (body, status) in [
@@ -231,7 +231,7 @@ fn no_log_line_contains_the_text_of_a_request() {
     for (path, kind, body) in &others {
         let n = body.len();
         server.ask(&format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {n}\r\n\r\n{body}"
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {n}\r\n\r\n{body}"
         ));
     }
     assert_eq!(server.stop(), 0);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, router};
+use ressort::http::App;
 use ressort::inference::settings::RunSettings;
 use ressort::models::load::Model;
 use ressort::models::registry::{ByTask, Registry};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-use crate::api::{classify, get, post, send};
+use crate::api::{classify, get, post, router, send};
 use crate::classify::until;
 use crate::support::{copy_of, models_dir, options, predict, settings};
 

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use ressort::classify::request::RequestLimits;
-use ressort::http::{AdminAccess, App, KeyRing, KeySpec, Scope, router};
+use ressort::http::{AdminAccess, App, KeyRing, KeySpec, Scope};
 use ressort::inference::settings::RunSettings;
 use ressort::models::active_file::PersistedState;
 use ressort::models::model_folders::ModelFolders;
@@ -17,7 +17,7 @@ use ressort::models::spec::ModelSpec;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::api::{classify, get, problem, registry, send};
+use crate::api::{classify, get, problem, registry, router, send};
 use crate::support::{copy_files, copy_of, models_dir, settings, spec, write};
 
 const TEXT: &str = "Angela Merkel sprach im Bundestag";

@@ -68,14 +68,14 @@ fn presented(served: &Served) -> CertificateDer<'static> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_answered_under_tls_and_in_the_clear_they_are_not() {
     let served = served("lexicon-ner", PATIENT).await;
-    let mut kept = connect(&served, b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n");
+    let mut kept = connect(&served, b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n");
     let mut start = [0; 15];
     kept.read_exact(&mut start).unwrap();
     assert_eq!(&start, b"HTTP/1.1 200 OK");
     let long = "Angela Merkel reiste nach Paris. ".repeat(2_000);
     let answer = read_all(connect(&served, &classify_request(&json!({"text": long}))));
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with('}'), "{}", &answer[..200]);
-    let mut plain = served.connect(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n");
+    let mut plain = served.connect(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n");
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&answer));
@@ -140,7 +140,7 @@ async fn a_client_that_reads_nothing_is_disconnected() {
     let served = served("lexicon-ner", ServerSettings { stall_timeout: SHORT, ..PATIENT }).await;
     let mut client = connect(&served, b"");
     client.sock.set_write_timeout(Some(SHORT)).unwrap();
-    let requests = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2_000);
+    let requests = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(2_000);
     // It fails where the server, which nobody reads, takes no more.
     let _ = client.write_all(requests.as_bytes());
     tokio::time::timeout(Duration::from_secs(60), served.stop()).await.unwrap();
@@ -229,7 +229,8 @@ fn hangup_reloads_keys_limits_and_certificate_and_names_what_needs_a_restart() {
     let status = |key: &str| {
         let mut client = client(TcpStream::connect(address).unwrap());
         let body = "{\"text\": \"Berlin\"}";
-        let head = "POST /v1/classify HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json";
+        let head =
+            "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json";
         write!(client, "{head}\r\ncontent-length: {}\r\nauthorization: Bearer {key}\r\n\r\n{body}", body.len())
             .unwrap();
         let certificate = client.conn.peer_certificates().map(|list| list[0].clone().into_owned());

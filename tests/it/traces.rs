@@ -71,7 +71,7 @@ fn the_stages_of_a_request_are_spans_of_the_clients_trace_without_its_text() {
     );
     let body = format!(r#"{{"documents": [{{"text": "{SECRET} Merkel"}}, {{"text": "Berlin"}}]}}"#);
     let answer = server.ask(&format!(
-        "POST /v1/classify HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntraceparent: 00-{TRACE}-{PARENT}-01\r\nx-request-id: auftrag-7\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntraceparent: 00-{TRACE}-{PARENT}-01\r\nx-request-id: auftrag-7\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     ));
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use ressort::classify::request::RequestLimits;
 use ressort::http::{
-    CorsOrigin, DEFAULT_REQUEST_MEMORY_MB, JobLimits, JobStore, MAX_HEAD_BYTES, ServerSettings, TlsFiles,
+    AllowedHost, CorsOrigin, DEFAULT_REQUEST_MEMORY_MB, JobLimits, JobStore, MAX_HEAD_BYTES, ServerSettings, TlsFiles,
 };
 use ressort::inference::settings::RunSettings;
 use ressort::models::active_file::PersistedState;
@@ -68,6 +68,9 @@ pub struct ServeArgs {
     /// Let every machine that reaches the server use it without a key
     #[arg(long, env = "RESSORT_ALLOW_ANONYMOUS", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set, hide_default_value = true, hide_possible_values = true, value_name = "true|false")]
     pub allow_anonymous: bool,
+    /// Name under which clients reach a server without keys, such as that of a proxy, repeatable; `*` for every one
+    #[arg(long = "allowed-host", value_name = "NAME", env = "RESSORT_ALLOWED_HOST", value_delimiter = ',')]
+    pub allowed_hosts: Vec<AllowedHost>,
     /// Certificate in PEM, with those that lead to its root after it; connections are then encrypted (TLS)
     #[arg(long, value_name = "FILE", env = "RESSORT_TLS_CERTIFICATE")]
     pub tls_certificate: Option<PathBuf>,

@@ -26,21 +26,21 @@ problem_sets! {
     /// Of pages without a body and without a key.
     PageProblems = [Internal, Unavailable];
     /// Of pages that require the API key.
-    KeyProblems = [Unauthorized, RateLimited, QuotaExceeded, Internal, Unavailable];
+    KeyProblems = [Unauthorized, Forbidden, RateLimited, QuotaExceeded, Internal, Unavailable];
     /// Of requests with texts.
     ClassifyProblems = [
-        InvalidJson, Unauthorized, RateLimited, QuotaExceeded, UnknownModel, BodyTooLarge, TooManyDocuments, TextTooLong,
+        InvalidJson, Unauthorized, Forbidden, RateLimited, QuotaExceeded, UnknownModel, BodyTooLarge, TooManyDocuments, TextTooLong,
         UnsupportedMediaType, InvalidRequest, InvalidText, WindowExceeded, TokenizerFailed, TaskNotServed, Internal, Overloaded, Unavailable, DeadlineExceeded
     ];
     /// Of requests with texts that become jobs, and of their results.
     NewJobProblems = [
-        InvalidJson, Unauthorized, RateLimited, QuotaExceeded, UnknownModel, UnknownJob, NotFound, JobState, TooManyJobs, InsufficientStorage, BodyTooLarge,
+        InvalidJson, Unauthorized, Forbidden, RateLimited, QuotaExceeded, UnknownModel, UnknownJob, NotFound, JobState, TooManyJobs, InsufficientStorage, BodyTooLarge,
         TooManyDocuments, TextTooLong, UnsupportedMediaType, InvalidRequest, InvalidText, WindowExceeded, TokenizerFailed,
         TaskNotServed, Internal, Overloaded, Unavailable, DeadlineExceeded
     ];
     /// Of jobs that are there.
     JobProblems = [
-        Unauthorized, RateLimited, QuotaExceeded, UnknownJob, NotFound, JobState, InvalidRequest, Internal, Unavailable
+        Unauthorized, Forbidden, RateLimited, QuotaExceeded, UnknownJob, NotFound, JobState, InvalidRequest, Internal, Unavailable
     ];
     /// Of changes of models.
     AdminProblems = [

@@ -4,11 +4,11 @@ use axum::body::Body;
 use axum::http::Request;
 use ressort::classify::cache::PredictionCache;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, router};
+use ressort::http::App;
 use serde_json::{Value, json};
 
 use super::{answer, native, post, send, service, words};
-use crate::api::registry;
+use crate::api::{registry, router};
 
 const TEXT: &str = "👍 Angela Merkel traf Olaf Scholz in Köln.";
 

@@ -4,13 +4,13 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, KeyRing, KeySpec, Scope, router};
+use ressort::http::{App, KeyRing, KeySpec, Scope};
 use ressort::models::model_folders::ModelFolders;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::{answer, native, post, send, service};
-use crate::api::registry;
+use crate::api::{registry, router};
 use crate::support::{copy_files, models_dir};
 
 const TEXT: &str = "Angela Merkel traf Olaf Scholz in Köln.";

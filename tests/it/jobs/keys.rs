@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use ressort::classify::request::RequestLimits;
-use ressort::http::{App, JobLimits, KeyRing, KeySpec, Scope, router};
+use ressort::http::{App, JobLimits, KeyRing, KeySpec, Scope};
 
 use super::{JSON, LINES, app, request};
-use crate::api::{problem, registry, send};
+use crate::api::{problem, registry, router, send};
 
 #[tokio::test]
 async fn jobs_need_the_key_and_a_server_may_keep_none() {
