@@ -29,6 +29,7 @@ mod lines;
 mod linger;
 mod metrics_page;
 mod models;
+mod no_route;
 mod observe;
 mod pack;
 mod page;
@@ -46,15 +47,10 @@ mod viewer;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::OriginalUri;
-use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePath;
-
-use crate::system::choice::shortened;
 
 pub use app::{App, DEFAULT_REQUEST_MEMORY_MB};
 pub use browser_guard::{AllowedHost, AllowedHosts};
@@ -98,8 +94,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/docs/swagger-ui-bundle.js", get(viewer::script))
         .route("/docs/swagger-ui.css", get(viewer::style))
         .merge(page::routes())
-        .fallback(no_route)
-        .method_not_allowed_fallback(no_method)
+        .fallback(no_route::no_route)
+        .method_not_allowed_fallback(no_route::no_method)
         .layer(CatchPanicLayer::custom(observe::panic_problem))
         .layer(from_fn(parameters::refuse))
         .layer(from_fn(host::refuse))
@@ -115,25 +111,4 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .fallback_service(NormalizePath::trim_trailing_slash(service))
         .layer(map_response(cross_origin::list_options))
-}
-
-async fn no_route(OriginalUri(uri): OriginalUri) -> Problem {
-    let detail =
-        format!("`{}` is not an address of this service; see /openapi.json for the list", shortened(uri.path()));
-    Problem::new(Code::NotFound, detail)
-}
-
-/// For methods without a handler; axum adds the header `allow`.
-async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> Response {
-    if method == Method::OPTIONS {
-        return StatusCode::NO_CONTENT.into_response();
-    }
-    Problem::new(
-        Code::MethodNotAllowed,
-        format!(
-            "`{}` does not accept {method}; see /openapi.json for the methods that it accepts",
-            shortened(uri.path())
-        ),
-    )
-    .into_response()
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, Response as HttpResponse};
+use axum::http::{HeaderName, HeaderValue, Method, Response as HttpResponse, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
@@ -17,6 +17,7 @@ use tracing::{Instrument, Span};
 use super::app::App;
 use super::error::{Code, Problem};
 use crate::system::metric_names::{REQUEST_DURATION, REQUESTS};
+use crate::system::printable::printable;
 use crate::system::spans::{TRACE_RESPONSE, TraceHeaders, record_status, request_span, trace_id, trace_response};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,7 +64,7 @@ impl HttpBody for Traced {
 /// A request, logged and counted when it is dropped: with its answer, or when the client leaves before.
 struct RequestRecord {
     started: Instant,
-    method: Method,
+    method: String,
     path: String,
     route: String,
     request_id: HeaderValue,
@@ -82,9 +83,9 @@ impl RequestRecord {
         let id = request_id.to_str().unwrap_or_default();
         Self {
             started: Instant::now(),
-            span: request_span(request.method().as_str(), &route, id, trace),
-            method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            span: request_span(logged_method(request.method()), &route, id, trace),
+            method: logged_method(request.method()).to_owned(),
+            path: logged_path(request.uri().path()),
             route,
             request_id: request_id.clone(),
             status: CLIENT_LEFT,
@@ -99,10 +100,38 @@ impl Drop for RequestRecord {
         let seconds = started.elapsed().as_secs_f64();
         let ms = (seconds * 1e5).round() / 100.0;
         let request_id = request_id.to_str().unwrap_or_default();
-        tracing::info!(%method, path, status, ms, request_id, trace_id = trace_id(span), "request");
+        tracing::info!(method, path, status, ms, request_id, trace_id = trace_id(span), "request");
         metrics::counter!(REQUESTS.name, "route" => route.clone(), "status" => status.to_string()).increment(1);
-        metrics::histogram!(REQUEST_DURATION.name, "route" => std::mem::take(route)).record(seconds);
+        // How long a client stalls says nothing about the server.
+        if *status != StatusCode::REQUEST_TIMEOUT {
+            metrics::histogram!(REQUEST_DURATION.name, "route" => std::mem::take(route)).record(seconds);
+        }
     }
+}
+
+/// The path of a request as its log line shows it: without the query, on one line, without what acts on a terminal, and short.
+fn logged_path(path: &str) -> String {
+    const MAX_CHARACTERS: usize = 100;
+    let cut = if path.chars().nth(MAX_CHARACTERS).is_some() { "…" } else { "" };
+    let shown: String = path.chars().take(MAX_CHARACTERS).collect();
+    printable(&shown).replace(['\n', '\t'], " ") + cut
+}
+
+/// A method that HTTP defines. A client may send any word, which is then what OpenTelemetry calls it.
+fn logged_method(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::DELETE => method.as_str(),
+        Method::OPTIONS | Method::PATCH | Method::TRACE | Method::CONNECT => method.as_str(),
+        _ => "_OTHER",
+    }
+}
+
+/// Logs and counts a request whose head could not be read; returns its id.
+pub fn log_unread_head(code: Code) -> String {
+    let (request_id, status) = (new_id(), code.status().as_u16());
+    tracing::info!(method = "-", path = "-", status, ms = 0.0, request_id, code = code.as_str(), "request");
+    metrics::counter!(REQUESTS.name, "route" => "none", "status" => status.to_string()).increment(1);
+    request_id
 }
 
 /// Answers with 503 where the grace period of a stopping server ends before there is an answer.
@@ -123,8 +152,40 @@ pub fn panic_problem(_: Box<dyn Any + Send>) -> HttpResponse<axum::body::Body> {
 fn request_id(request: &Request) -> HeaderValue {
     const MAX_BYTES: usize = 128;
     let fits = |id: &&HeaderValue| (1..=MAX_BYTES).contains(&id.len()) && id.to_str().is_ok();
-    request.headers().get(&REQUEST_ID).filter(fits).cloned().unwrap_or_else(|| {
-        let id = uuid::Uuid::new_v4().simple().to_string();
-        HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("none"))
-    })
+    request
+        .headers()
+        .get(&REQUEST_ID)
+        .filter(fits)
+        .cloned()
+        .unwrap_or_else(|| HeaderValue::from_str(&new_id()).unwrap_or_else(|_| HeaderValue::from_static("none")))
+}
+
+fn new_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logged_path_is_short_and_does_nothing_to_a_terminal() {
+        for (path, expected) in [
+            ("/v1/classify", "/v1/classify"),
+            ("/a%1b%0a", "/a%1b%0a"),
+            ("/a\u{9b}2J\u{202e}\r\n\tb", "/a\\u{9b}2J\\u{202e}\\u{d}  b"),
+            ("", ""),
+        ] {
+            assert_eq!(logged_path(path), expected);
+        }
+        assert_eq!(logged_path(&"ä".repeat(100)), "ä".repeat(100));
+        assert_eq!(logged_path(&"ä".repeat(60_000)), "ä".repeat(100) + "…");
+    }
+
+    #[test]
+    fn a_method_that_http_does_not_define_is_not_logged() {
+        for (method, expected) in [("GET", "GET"), ("get", "_OTHER"), ("PROPFIND", "_OTHER"), ("A", "_OTHER")] {
+            assert_eq!(logged_method(&method.parse().unwrap()), expected);
+        }
+    }
 }

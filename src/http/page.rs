@@ -1,7 +1,6 @@
 //! `GET /`: a page to try the service with. It is made of the files in `page/`, and loads nothing from other hosts.
 
 use axum::Router;
-use axum::extract::OriginalUri;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -9,8 +8,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::description::problems::PageProblems;
+use super::error::{Code, Problem};
 use super::in_path::InPath;
-use super::no_route;
+use crate::system::choice::shortened;
 
 /// Nothing inline, nothing from elsewhere. A form is sent by the script only, so that no text gets into an address.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -65,10 +65,13 @@ pub async fn page() -> Response {
     send(HTML, PAGE)
 }
 
-async fn file(uri: OriginalUri, InPath(name): InPath<String>) -> Response {
+async fn file(InPath(name): InPath<String>) -> Response {
     match FILES.iter().find(|(known, ..)| *known == name) {
         Some((_, media_type, content)) => send(media_type, content),
-        None => no_route(uri).await.into_response(),
+        None => {
+            let detail = format!("the page has no file `{}`; see /openapi.json for the addresses", shortened(&name));
+            Problem::new(Code::NotFound, detail).into_response()
+        }
     }
 }
 
@@ -87,7 +90,6 @@ fn send(media_type: &'static str, content: &'static str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::error::Code;
 
     #[test]
     fn the_page_loads_its_own_files_and_nothing_else() {

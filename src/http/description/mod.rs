@@ -5,11 +5,13 @@ pub mod parts;
 pub mod problems;
 pub mod requests;
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use utoipa::openapi::PathItem;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -95,6 +97,18 @@ impl Modify for Key {
         let key = key.description(Some("The API key, or the admin key for changes of models")).build();
         openapi.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(key));
     }
+}
+
+/// The routes with the methods that each accepts; pages for people are left out.
+pub fn routes() -> &'static BTreeMap<String, Vec<&'static str>> {
+    static ROUTES: LazyLock<BTreeMap<String, Vec<&'static str>>> = LazyLock::new(|| {
+        let methods = |item: PathItem| {
+            let all = [("GET", item.get), ("POST", item.post), ("PUT", item.put), ("DELETE", item.delete)];
+            all.into_iter().filter_map(|(method, operation)| operation.map(|_| method)).collect()
+        };
+        Description::openapi().paths.paths.into_iter().map(|(route, item)| (route, methods(item))).collect()
+    });
+    &ROUTES
 }
 
 /// `GET /openapi.json`

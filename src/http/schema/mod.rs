@@ -55,7 +55,7 @@ pub enum Input {
 }
 
 /// Every field of a request.
-const FIELDS: &[&str] = &[
+pub const REQUEST_FIELDS: &[&str] = &[
     "title",
     "lead",
     "text",
@@ -77,7 +77,7 @@ const FIELDS: &[&str] = &[
 ];
 /// Of a line: those of a document, and the settings.
 static LINE_FIELDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let settings = FIELDS.iter().filter(|field| !FIELD_NAMES.contains(field) && **field != "documents");
+    let settings = REQUEST_FIELDS.iter().filter(|field| !FIELD_NAMES.contains(field) && **field != "documents");
     DOCUMENT_FIELDS.iter().chain(settings).copied().collect()
 });
 
@@ -88,7 +88,7 @@ const DOCUMENTS: Expected =
 impl ClassifyRequest {
     /// Parses a body and checks it against the limits.
     pub fn parse(bytes: &Bytes, limits: &RequestLimits) -> Result<Self, Problem> {
-        let body = Field::body(utf8(bytes)?).object(FIELDS, BODY)?;
+        let body = Field::body(utf8(bytes)?).object(REQUEST_FIELDS, BODY)?;
         body.check()?;
         let settings = Settings::of(&body)?;
         let has_text = FIELD_NAMES.iter().any(|name| body.get(name).is_some());
