@@ -14,9 +14,9 @@ from scripts.bench import load
 from scripts.bench.load import Connection, read_answer, request_bytes
 
 # Errors of a document that a server under load may give.
-RETRIED = {"overloaded", "deadline_exceeded", "unavailable"}
+RETRIED = {"overloaded", "deadline_exceeded", "request_timeout", "unavailable"}
 # What an answer to a right request may be.
-STATUSES = {200, 503, 504}
+STATUSES = {200, 408, 503, 504}
 # No answer takes longer: the server's timeout, and what a busy machine takes on top.
 PATIENCE_S = 120.0
 # A client that reads nothing waits for so long, which is longer than the server does.
@@ -225,7 +225,7 @@ class Client:
             status = int(first.split()[1]) if first else 0
             self.seen.record(status, time.perf_counter() - started)
             # A body is read like any other, so that an overloaded server may refuse it before it is looked at.
-            if status not in statuses | {503, 504}:
+            if status not in statuses | {408, 503, 504}:
                 self.seen.wrong(f"{request[:80]!r} got {status}")
 
 

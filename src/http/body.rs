@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use super::app::App;
 use super::error::{Code, Problem};
 use super::json::{Field, FromJson};
+use super::media_type::{check_charset, essence};
 use super::unpack::{Coding, Step, Unpacking, too_large};
 use crate::classify::error::ClassifyError;
 use crate::inference::pipeline::PredictError;
@@ -65,41 +66,30 @@ pub enum MediaTypes {
 impl BodyKind {
     /// The kind that the headers announce, where it is accepted.
     fn of(headers: &HeaderMap, accepted: MediaTypes) -> Result<Self, Problem> {
+        check_charset(headers)?;
         if accepted == MediaTypes::Any {
             return Ok(Self::Json);
         }
         let accepts_text = accepted == MediaTypes::JsonOrText;
-        let media_type = text_of(headers, &CONTENT_TYPE).unwrap_or_default();
-        let mut parts = media_type.split(';').map(|part| part.trim().to_ascii_lowercase());
-        let essence = parts.next().unwrap_or_default();
-        let kind = match essence.as_str() {
-            "text/plain" => Some(Self::Text),
-            _ if essence == "application/json" || essence.ends_with("+json") => Some(Self::Json),
+        let kind = match essence(headers).as_str() {
+            "text/plain" if accepts_text => Some(Self::Text),
+            json if json == "application/json" || json.ends_with("+json") => Some(Self::Json),
             _ => None,
         };
-        let refuse = |found: String, kinds: &str| {
-            Err(Problem::new(
-                Code::UnsupportedMediaType,
-                format!("{found}; send `content-type: application/json`{kinds}"),
-            ))
+        let found = || match text_of(headers, &CONTENT_TYPE).unwrap_or_default() {
+            "" => "no content-type is sent that can be read".to_owned(),
+            media_type => format!("content-type `{}` is not read here", shortened(media_type)),
         };
         let or_text =
             if accepts_text { ", `application/x-ndjson` for lines, or `text/plain` for one text in UTF-8" } else { "" };
-        match kind.filter(|kind| accepts_text || *kind == Self::Json) {
-            Some(Self::Json) => Ok(Self::Json),
-            Some(Self::Text) => match parts.find_map(|part| part.strip_prefix("charset=").map(str::to_owned)) {
-                Some(charset) if !["utf-8", "utf8", "us-ascii"].contains(&charset.trim_matches('"')) => {
-                    refuse(format!("charset `{}` is not read", shortened(&charset)), or_text)
-                }
-                _ => Ok(Self::Text),
-            },
-            None if media_type.is_empty() => refuse("no content-type is sent that can be read".to_owned(), or_text),
-            None => refuse(format!("content-type `{}` is not read here", shortened(media_type)), or_text),
-        }
+        let refuse = || format!("{}; send `content-type: application/json`{or_text}", found());
+        kind.ok_or_else(|| Problem::new(Code::UnsupportedMediaType, refuse()))
     }
 }
 
 /// Reads the whole body of a request whose headers announce one of `accepted`, and unpacks it. The limits hold before and after.
+/// A body that does not arrive before the deadline is refused as its sender's fault, so this is no part of
+/// [`within`](super::classify::within).
 pub async fn read_body_of(
     accepted: MediaTypes,
     request: Request,
@@ -108,7 +98,7 @@ pub async fn read_body_of(
 ) -> Result<ReadBody, Problem> {
     let (head, body) = request.into_parts();
     let mut frames = body.into_data_stream();
-    match read_packed(accepted, &head.headers, &mut frames, app).await {
+    match read_packed((accepted, context.deadline), &head.headers, &mut frames, app).await {
         Ok((kind, None, bytes, memory)) => Ok(ReadBody { kind, bytes: bytes.into(), memory }),
         Ok((kind, Some(coding), bytes, memory)) => {
             let max = app.limits.get().max_body_bytes;
@@ -118,9 +108,11 @@ pub async fn read_body_of(
         Err(problem) => {
             // A client that waits for `100 Continue` sends no body. After a body that is too large, the connection ends (`linger`).
             let max = app.limits.get().max_body_bytes;
-            let keeps_connection = problem.code != Code::BodyTooLarge && announced(&head.headers) <= max as u64;
+            let ends_connection = matches!(problem.code, Code::BodyTooLarge | Code::RequestTimeout);
+            let keeps_connection = !ends_connection && announced(&head.headers) <= max as u64;
             if keeps_connection && !head.headers.contains_key(EXPECT) {
-                discard(&mut frames, max).await;
+                // The answer comes in time, also where the client stalls.
+                let _ = tokio::time::timeout_at(context.deadline.into(), discard(&mut frames, max)).await;
             }
             Err(problem)
         }
@@ -143,7 +135,7 @@ pub async fn discard(frames: &mut BodyDataStream, max_body_bytes: usize) {
 
 /// The body as sent, with its kind and coding and what it takes of the budget.
 async fn read_packed(
-    accepted: MediaTypes,
+    (accepted, deadline): (MediaTypes, Instant),
     headers: &HeaderMap,
     frames: &mut BodyDataStream,
     app: &App,
@@ -158,7 +150,17 @@ async fn read_packed(
     let mut memory = app.memory.try_reserve(announced, MemoryUse::Body).map_err(overloaded)?;
     memory.resize(0).map_err(overloaded)?;
     let mut bytes = Vec::new();
-    while let Some(frame) = frames.next().await {
+    let stalled = |n_bytes: usize| {
+        let timeout = app.limits.get().timeout.as_secs_f32();
+        let of = if announced > 0 { format!(" of {announced}") } else { String::new() };
+        let detail = format!(
+            "the body did not arrive within {timeout} s, only {n_bytes}{of} bytes; send it faster, or start the server with a longer --timeout-s"
+        );
+        Problem::new(Code::RequestTimeout, detail)
+    };
+    loop {
+        let next = tokio::time::timeout_at(deadline.into(), frames.next()).await;
+        let Some(frame) = next.map_err(|_| stalled(bytes.len()))? else { break };
         let frame = frame.map_err(|error| {
             Problem::new(Code::InvalidJson, format!("the body could not be read to its end: {error}; send it whole"))
         })?;

@@ -76,10 +76,10 @@ pub async fn classify(State(app): State<Arc<App>>, request: Request) -> Result<R
         true => (AnswerFormat::Lines, JSON_LINES),
         false => (AnswerFormat::Array, "application/json"),
     };
+    let context = RequestContext::new(Admission::Try, deadline);
+    let caller = Caller::of(&request);
+    let ReadBody { bytes, kind, memory } = read_body_of(MediaTypes::JsonOrText, request, &app, context).await?;
     let work = async {
-        let context = RequestContext::new(Admission::Try, deadline);
-        let caller = Caller::of(&request);
-        let ReadBody { bytes, kind, memory } = read_body_of(MediaTypes::JsonOrText, request, &app, context).await?;
         let trim = TrimAfterLarge::new(bytes.len());
         let limits = app.limits.get();
         let read = move |body: &Bytes| match kind {

@@ -54,11 +54,13 @@ macro_rules! codes {
 
 codes! {
     InvalidJson = "invalid_json", BAD_REQUEST, "The body is not JSON";
+    InvalidHead = "invalid_head", BAD_REQUEST, "The head of the request is not HTTP/1.1";
     InvalidHost = "invalid_host", BAD_REQUEST, "The header `Host` is missing or wrong";
     UnknownParameter = "unknown_parameter", BAD_REQUEST, "The address does not take this query parameter";
     Forbidden = "forbidden", FORBIDDEN, "The request is not allowed here";
     Unauthorized = "unauthorized", UNAUTHORIZED, "The API key is missing or wrong";
     UnknownModel = "unknown_model", NOT_FOUND, "No model has this name";
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The body did not arrive in time";
     Conflict = "conflict", CONFLICT, "The request conflicts with the models in use";
     ModelRefused = "model_refused", UNPROCESSABLE_ENTITY, "The model cannot be served";
     InsufficientMemory = "insufficient_memory", INSUFFICIENT_STORAGE, "The model does not fit into memory";
@@ -133,7 +135,7 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.code == Code::BodyTooLarge {
+        if matches!(self.code, Code::BodyTooLarge | Code::RequestTimeout) {
             // The client may send the rest, which nobody reads as a request.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

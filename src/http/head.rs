@@ -12,7 +12,7 @@ use super::error::{Code, Problem};
 pub const MAX_HEAD_BYTES: usize = 100_000;
 /// Header fields of a request.
 const MAX_FIELDS: usize = 100;
-/// What `hyper` reads, in multiples of the limits. Beyond it answers 431 without a body.
+/// What `hyper` reads, in multiples of the limits. Beyond it, [`HeadErrors`](super::head_errors::HeadErrors) answers.
 const READ_ABOVE: usize = 4;
 
 /// The limit of the connection that a request came over, in bytes.
@@ -24,6 +24,13 @@ impl HeadLimit {
     pub fn apply(self, builder: &mut http1::Builder) {
         builder.max_header_size(READ_ABOVE * self.0).max_headers(READ_ABOVE * MAX_FIELDS);
     }
+}
+
+/// Why a head is refused of which `hyper` reads no more.
+pub fn beyond_reading(HeadLimit(max): HeadLimit) -> String {
+    format!(
+        "the head of the request has more than {READ_ABOVE} times what is allowed, {max} bytes (--max-head-bytes) and {MAX_FIELDS} header fields; send fewer or shorter header fields, or a shorter address"
+    )
 }
 
 /// Refuses a request whose head is too large.

@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use super::app::App;
 use super::body::discard;
 use super::error::{Code, Problem};
+use super::media_type::check_charset;
 use super::unpack::{Coding, Step, Unpacking};
 use crate::system::budget::{MemoryUse, Reserved};
 
@@ -44,10 +45,13 @@ enum State {
     Ended,
     /// No further line is read, though the client may send more.
     GivenUp,
+    /// The client sent no line in time, so that there is nothing to read.
+    Stalled,
 }
 
 impl LineReader {
     pub fn new(app: Arc<App>, request: Request) -> Result<Self, Problem> {
+        check_charset(request.headers())?;
         let unpacking = Coding::of(request.headers())?.map(Unpacking::in_parts).transpose()?;
         let nothing = app.memory.try_reserve(0, MemoryUse::Body);
         let memory = nothing.map_err(|error| Problem::new(Code::Overloaded, error.to_string()))?;
@@ -82,11 +86,11 @@ impl LineReader {
                 }
                 return Some(Line { number: self.n_lines, content });
             }
-            if self.state == State::Ended {
+            if matches!(self.state, State::Ended | State::Stalled) {
                 return None;
             }
             if let Err(problem) = self.read_more(deadline).await {
-                self.state = State::GivenUp;
+                self.state = if problem.code == Code::RequestTimeout { State::Stalled } else { State::GivenUp };
                 return Some(Line { number: self.n_lines + 1, content: Err(problem) });
             }
         }
@@ -139,10 +143,10 @@ impl LineReader {
             () = quiet_after(&app) => Err(stopping()),
             () = tokio::time::sleep_until(deadline.into()) => {
                 let detail = format!(
-                    "no whole line within {} s; send it again, or start the server with a longer --timeout-s",
+                    "no whole line arrived within {} s; send it again and faster, or start the server with a longer --timeout-s",
                     app.limits.get().timeout.as_secs_f32()
                 );
-                Err(Problem::new(Code::DeadlineExceeded, detail))
+                Err(Problem::new(Code::RequestTimeout, detail))
             }
         }
     }

@@ -17,9 +17,10 @@ use super::accept::JSON_LINES;
 use super::answers::{DocumentBodyOut, FailureBody, json};
 use super::app::App;
 use super::auth::Caller;
-use super::body::{parse, text_of};
+use super::body::parse;
 use super::error::{Code, Problem};
 use super::line_reader::{Line, LineReader};
+use super::media_type::essence;
 use super::schema::LineRequest;
 use crate::classify::answer::{Answer, DocumentId};
 use crate::classify::classifier::DocumentTask;
@@ -37,8 +38,7 @@ struct Started {
 
 /// Whether the body is JSON lines.
 pub fn has_lines(request: &Request) -> bool {
-    let media_type = text_of(request.headers(), &CONTENT_TYPE).unwrap_or_default();
-    media_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(JSON_LINES))
+    essence(request.headers()) == JSON_LINES
 }
 
 /// Answers the lines while they come. The status says nothing about them: every line that cannot be answered has an error.

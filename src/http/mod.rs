@@ -17,6 +17,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod head;
+mod head_errors;
 mod health;
 mod host;
 mod in_path;
@@ -27,6 +28,7 @@ mod limits;
 mod line_reader;
 mod lines;
 mod linger;
+mod media_type;
 mod metrics_page;
 mod models;
 mod no_route;

@@ -27,6 +27,7 @@ use tokio::sync::{Notify, watch};
 use super::app::App;
 use super::connection::{Connection, Socket, UnderWay};
 use super::head::HeadLimit;
+use super::head_errors::HeadErrors;
 use super::host::check_host;
 use super::jobs::run_jobs;
 use super::limits::ServerSettings;
@@ -280,6 +281,7 @@ async fn serve_http(
     mut draining: watch::Receiver<()>,
 ) {
     let router = TowerToHyperService::new(router);
+    let socket = HeadErrors::new(socket, Arc::clone(&connection), head_limit);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(head_limit);
         let under_way = connection.start_request(&idle);

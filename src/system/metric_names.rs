@@ -26,8 +26,8 @@ macro_rules! metrics {
 }
 
 metrics! {
-    REQUESTS = Counter "ressort_requests_total" "Requests by route and status; 499 is a client that left before its answer began";
-    REQUEST_DURATION = Histogram "ressort_request_duration_seconds" "Time from the head of a request to the head of its answer, by route";
+    REQUESTS = Counter "ressort_requests_total" "Requests by route and status; 499 is a client that left before its answer began, 408 one whose body did not arrive";
+    REQUEST_DURATION = Histogram "ressort_request_duration_seconds" "Time from the head of a request to the head of its answer, by route; without those whose body did not arrive";
     STALLED_CONNECTIONS = Counter "ressort_stalled_connections_total" "Connections that were closed because the client did not read its answer";
     IN_FLIGHT_REQUESTS = Gauge "ressort_in_flight_requests" "Requests whose answer is not sent completely";
     OPEN_CONNECTIONS = Gauge "ressort_open_connections" "Open connections of clients";

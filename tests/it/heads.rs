@@ -112,6 +112,64 @@ async fn a_request_without_one_valid_host_is_refused() {
     served.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_cannot_be_read_is_answered_with_a_reason() {
+    let (served, _jobs) = served().await;
+    let many_fields = format!("GET / HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "a: b\r\n".repeat(500));
+    let long_field = format!("GET / HTTP/1.1\r\nhost: localhost\r\na: {}\r\n\r\n", "b".repeat(300_000));
+    let long_address = format!("GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n", "a".repeat(70_000));
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let settings = format!("{preface}\0\0\0\u{4}\0\0\0\0\0");
+    for (head, status, parts) in [
+        (preface, "400 Bad Request", ["\"invalid_head\"", "HTTP/2, and"]),
+        (&settings, "400 Bad Request", ["\"invalid_head\"", "HTTP/2, and"]),
+        ("PRI * HTTP/2.0\r\n\r\n", "400 Bad Request", ["\"invalid_head\"", "HTTP/2, and"]),
+        ("\u{16}\u{3}\u{1}\r\n\r\n", "400 Bad Request", ["\"invalid_head\"", "RFC 9112"]),
+        ("GET / HTTP/9.9\r\nhost: localhost\r\n\r\n", "400 Bad Request", ["\"invalid_head\"", "RFC 9112"]),
+        ("GET / HTTP/1.1\r\nhost localhost\r\n\r\n", "400 Bad Request", ["\"invalid_head\"", "RFC 9112"]),
+        (&many_fields, "431 Request Header Fields Too Large", ["\"head_too_large\"", "100 header fields"]),
+        (&long_field, "431 Request Header Fields Too Large", ["\"head_too_large\"", "--max-head-bytes"]),
+        (&long_address, "431 Request Header Fields Too Large", ["\"head_too_large\"", "shorter address"]),
+    ] {
+        let answer = answer(&served, head);
+        let shown = &head[..head.len().min(60)];
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{shown:?}: {answer}");
+        let (fields, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(fields.contains("connection: close") && fields.contains("x-request-id: "), "{shown:?}: {answer}");
+        assert!(fields.contains(&format!("content-length: {}", body.len())), "{shown:?}: {answer}");
+        assert!(serde_json::from_str::<Value>(body).unwrap()["detail"].is_string(), "{shown:?}: {answer}");
+        assert!(parts.iter().all(|part| body.contains(part)), "{shown:?}: {answer}");
+    }
+    // After a request that was answered, on the same connection.
+    let second = answer(&served, "GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n\u{1}\r\n\r\n");
+    assert!(second.starts_with("HTTP/1.1 200 ") && second.contains("HTTP/1.1 400 "), "{second}");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_method_or_path_is_answered_with_the_right_one() {
+    let service = service_of(&["lexicon-ner"], RequestLimits::default()).await;
+    for (method, path, status, part) in [
+        ("GET", "/v1/classify?text=Berlin", 405, r#"send POST, with the text in the body: {\"text\": \"…\"}"#),
+        ("PUT", "/v1/jobs", 405, "send GET or POST"),
+        ("get", "/v1/models", 405, "send GET"),
+        ("DELETE", "/predict", 405, "send POST"),
+        ("POST", "/docs", 405, "/openapi.json"),
+        ("POST", "/V1/Classify", 404, "did you mean `/v1/classify`?"),
+        ("POST", "/v1/clasify/", 404, "did you mean `/v1/classify`?"),
+        ("POST", "/api/v1/classify", 404, "did you mean `/v1/classify`?"),
+        ("GET", "/v1/health/ready", 404, "did you mean `/health/ready`?"),
+        ("GET", "/nothing/like/it", 404, "see /openapi.json"),
+    ] {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let (found, body) = send(&service, request).await;
+        assert_eq!(found, status, "{method} {path}: {body}");
+        assert!(body.contains(part), "{method} {path}: {body}");
+    }
+    let long = Request::builder().method("A".repeat(9_000).as_str()).uri("/v1/models").body(Body::empty()).unwrap();
+    assert!(send(&service, long).await.1.len() < 400);
+}
+
 /// Status and body of an answer, in whichever shape.
 async fn send(service: &Router, request: Request<Body>) -> (u16, String) {
     let response = service.clone().oneshot(request).await.unwrap();

@@ -196,7 +196,7 @@ async fn a_client_that_sends_nothing_more_is_told_when_the_time_is_over_or_the_s
         drop(send);
         assert!(pieces.next().await.is_none());
     };
-    ending("deadline_exceeded").await;
+    ending("request_timeout").await;
     let app = self::app(RequestLimits::default()).await;
     let service = router(Arc::clone(&app));
     let ending = async |code: &str, stop: fn(&App)| {

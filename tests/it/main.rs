@@ -5,6 +5,7 @@
 
 mod answers;
 mod api;
+mod bodies;
 mod browser_guard;
 mod changes;
 mod checkpoints;

@@ -157,6 +157,56 @@ fn a_request_is_one_line_with_the_id_that_its_client_sent() {
 }
 
 #[test]
+fn a_body_that_stalls_is_no_failure_of_the_server() {
+    let observed = Observed::start(&["--timeout-s", "1"]);
+    let head = "POST /v1/classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{\"text\"";
+    let answer = observed.server.ask(head);
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("7 of 99 bytes"), "{answer}");
+    let page = observed.get("/metrics");
+    assert!(!page.contains("status=\"504\""), "{page}");
+    assert_eq!(sample(&page, "ressort_requests_total{route=\"/v1/classify\",status=\"408\"}"), 1.0);
+    assert!(
+        !page.contains("ressort_request_duration_seconds_count{route=\"/v1/classify\"}"),
+        "it would look slow: {page}"
+    );
+    observed.server.stop();
+}
+
+#[test]
+fn a_log_line_shows_a_short_path_without_its_query_in_both_formats() {
+    let secret = "geheim";
+    let requests = [
+        format!("GET /v1/models?key={secret} HTTP/1.1"),
+        format!("GET /{}?{secret} HTTP/1.1", "a".repeat(20_000)),
+        format!("GET /a%1b%5b2J%0a%00?{secret} HTTP/1.1"),
+        format!("GET /a\u{9b}2J\u{202e}?{secret} HTTP/1.1"),
+        format!("GET http://{secret}:{secret}@localhost/v1/models HTTP/1.1"),
+        format!("{} /v1/models HTTP/1.1", "M".repeat(5_000)),
+        "\u{1}\u{9b}2J".to_owned(),
+    ];
+    for format in ["json", "text"] {
+        let log = NamedTempFile::new().unwrap();
+        let mut command = ressort();
+        command.stderr(Stdio::from(log.reopen().unwrap())).args(["--log-format", format]);
+        let model = format!("m={}", model("two-heads"));
+        let server = Server::start_with(command, &["--model", &model, "--providers", "cpu"]);
+        for line in &requests {
+            let answer = server.ask(&format!("{line}\r\nhost: localhost\r\nconnection: close\r\n\r\n"));
+            assert!(answer.starts_with("HTTP/1.1 4"), "{line:?}: {answer}");
+        }
+        assert_eq!(server.stop(), 0);
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("request_id")).collect();
+        assert_eq!(lines.len(), requests.len(), "{log}");
+        for line in lines {
+            let is_harmless = line.chars().all(|char| !char.is_control() && char != '\u{202e}');
+            // The text format has its colours only on a terminal.
+            assert!(is_harmless && line.len() < 500 && !line.contains(secret), "{line:?}");
+        }
+    }
+}
+
+#[test]
 fn a_request_whose_client_leaves_is_logged_too() {
     let observed = Observed::start(&[]);
     let mut client = TcpStream::connect(observed.server.url().trim_start_matches("http://")).unwrap();

@@ -68,10 +68,10 @@ pub async fn answer<S: Send + 'static>(
     write: impl FnOnce(Vec<Answer>, S) -> Response,
 ) -> Result<Response, Problem> {
     let deadline = Instant::now() + app.limits.get().timeout;
+    let context = RequestContext::new(Admission::Try, deadline);
+    let caller = Caller::of(&request);
+    let ReadBody { bytes, memory, .. } = read_body_of(accepted, request, app, context).await?;
     let work = async {
-        let context = RequestContext::new(Admission::Try, deadline);
-        let caller = Caller::of(&request);
-        let ReadBody { bytes, memory, .. } = read_body_of(accepted, request, app, context).await?;
         let _trim = TrimAfterLarge::new(bytes.len());
         let held = Held { n_bytes: bytes.len() as u64, memory };
         let reader = Arc::clone(app);

@@ -29,12 +29,12 @@ problem_sets! {
     KeyProblems = [Unauthorized, Forbidden, RateLimited, QuotaExceeded, Internal, Unavailable];
     /// Of requests with texts.
     ClassifyProblems = [
-        InvalidJson, Unauthorized, Forbidden, RateLimited, QuotaExceeded, UnknownModel, BodyTooLarge, TooManyDocuments, TextTooLong,
+        InvalidJson, Unauthorized, Forbidden, RateLimited, QuotaExceeded, UnknownModel, RequestTimeout, BodyTooLarge, TooManyDocuments, TextTooLong,
         UnsupportedMediaType, InvalidRequest, InvalidText, WindowExceeded, TokenizerFailed, TaskNotServed, Internal, Overloaded, Unavailable, DeadlineExceeded
     ];
     /// Of requests with texts that become jobs, and of their results.
     NewJobProblems = [
-        InvalidJson, Unauthorized, Forbidden, RateLimited, QuotaExceeded, UnknownModel, UnknownJob, NotFound, JobState, TooManyJobs, InsufficientStorage, BodyTooLarge,
+        InvalidJson, Unauthorized, Forbidden, RateLimited, QuotaExceeded, UnknownModel, UnknownJob, NotFound, RequestTimeout, JobState, TooManyJobs, InsufficientStorage, BodyTooLarge,
         TooManyDocuments, TextTooLong, UnsupportedMediaType, InvalidRequest, InvalidText, WindowExceeded, TokenizerFailed,
         TaskNotServed, Internal, Overloaded, Unavailable, DeadlineExceeded
     ];
@@ -44,7 +44,7 @@ problem_sets! {
     ];
     /// Of changes of models.
     AdminProblems = [
-        InvalidJson, Unauthorized, RateLimited, QuotaExceeded, Forbidden, UnknownModel, Conflict, BodyTooLarge, UnsupportedMediaType,
+        InvalidJson, Unauthorized, RateLimited, QuotaExceeded, Forbidden, UnknownModel, RequestTimeout, Conflict, BodyTooLarge, UnsupportedMediaType,
         InvalidRequest, ModelRefused, TaskNotServed, Internal, Overloaded, Unavailable, InsufficientMemory
     ];
     /// Of removing a model.
@@ -54,7 +54,7 @@ problem_sets! {
 }
 
 /// Of the head of any request.
-const OF_HEADS: &[Code] = &[Code::InvalidHost, Code::UnknownParameter, Code::HeadTooLarge];
+const OF_HEADS: &[Code] = &[Code::InvalidHead, Code::InvalidHost, Code::UnknownParameter, Code::HeadTooLarge];
 
 fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
     let problem = ("application/problem+json", Ref::from_schema_name(ProblemBody::name()));

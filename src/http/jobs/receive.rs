@@ -30,7 +30,9 @@ pub async fn receive(app: &Arc<App>, store: &Arc<JobStore>, request: Request) ->
         return receive_lines(app, store, request).await;
     }
     let deadline = Instant::now() + app.limits.get().timeout;
-    within(app, deadline, receive_body(app, store, request, deadline)).await
+    let (context, caller) = (RequestContext::new(Admission::Try, deadline), Caller::of(&request));
+    let body = read_body_of(MediaTypes::JsonOrText, request, app, context).await?;
+    within(app, deadline, receive_body(app, store, body, (context, caller))).await
 }
 
 /// The limits of the documents of a job.
@@ -41,11 +43,9 @@ pub fn job_limits(app: &App) -> RequestLimits {
 async fn receive_body(
     app: &Arc<App>,
     store: &Arc<JobStore>,
-    request: Request,
-    deadline: Instant,
+    ReadBody { bytes, kind, memory }: ReadBody,
+    (context, caller): (RequestContext, Caller),
 ) -> Result<Arc<Job>, Problem> {
-    let (context, caller) = (RequestContext::new(Admission::Try, deadline), Caller::of(&request));
-    let ReadBody { bytes, kind, memory } = read_body_of(MediaTypes::JsonOrText, request, app, context).await?;
     let limits = job_limits(app);
     let read = move |body: &Bytes| match kind {
         BodyKind::Json => ClassifyRequest::parse(body, &limits),
@@ -118,7 +118,9 @@ async fn receive_lines(app: &Arc<App>, store: &Arc<JobStore>, request: Request) 
         }
     };
     if let Err(problem) = received {
-        reader.discard_rest().await;
+        if problem.code != Code::RequestTimeout {
+            reader.discard_rest().await;
+        }
         return Err(problem);
     }
     caller.take_documents(n_documents as usize)?;

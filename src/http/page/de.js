@@ -100,6 +100,8 @@ export const de = {
     unavailable: "Der Dienst kann gerade nicht antworten. Versuchen Sie es später noch einmal.",
     deadline_exceeded: "Die Antwort hat zu lange gedauert. Nehmen Sie einen kürzeren Text.",
     internal: "Im Dienst ist ein Fehler aufgetreten. Sein Protokoll nennt den Grund.",
+    invalid_head: "Der Browser hat eine Anfrage geschickt, die kein HTTP ist. Vielleicht hat ein Proxy sie verändert.",
+    request_timeout: "Der Text ist zu langsam angekommen. Versuchen Sie es noch einmal, in einem langsamen Netz mit einem kürzeren Text.",
     invalid_host: "Der Browser hat den Dienst unter einer ungültigen Adresse erreicht. Prüfen Sie die Adresse dieser Seite.",
     unknown_parameter: "Die Adresse enthält eine Option, die der Dienst nicht kennt. Laden Sie die Seite neu.",
     forbidden: "Der Dienst antwortet nicht unter dieser Adresse oder nicht für diese Seite. Seine Meldung sagt, was sich einstellen lässt.",

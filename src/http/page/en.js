@@ -100,6 +100,8 @@ export const en = {
     unavailable: "The service cannot answer at the moment. Try again later.",
     deadline_exceeded: "The answer took too long. Use a shorter text.",
     internal: "The service failed. Its log says why.",
+    invalid_head: "The browser sent a request that is not HTTP. A proxy may have changed it.",
+    request_timeout: "The text took too long to arrive. Try again, with a shorter text where the network is slow.",
     invalid_host: "The browser reached the service under an address that is not valid. Check the address of this page.",
     unknown_parameter: "The address has an option that the service does not know. Reload the page.",
     forbidden: "This service does not answer under this address, or not to this page. Its message says what the operator can set.",
