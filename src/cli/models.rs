@@ -9,13 +9,15 @@ use ressort::system::table::plain_table;
 use ressort::system::tls_client::tls_for;
 use serde_json::{Value, json};
 
+use super::key;
+
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
     /// Address of the server
     #[arg(long, global = true, default_value = "http://127.0.0.1:8080", env = "RESSORT_SERVER", value_name = "URL")]
     pub server: String,
     /// The server's admin key
-    #[arg(long, global = true, env = "RESSORT_ADMIN_KEY", hide_env_values = true)]
+    #[arg(long, global = true, env = "RESSORT_ADMIN_KEY", hide_env_values = true, value_parser = key::text)]
     pub admin_key: Option<String>,
     /// Print the server's answer as JSON; this is the default where the output is not a terminal
     #[arg(long, global = true)]

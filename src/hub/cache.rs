@@ -32,13 +32,18 @@ impl Cache {
     }
 }
 
-/// `HF_TOKEN`, else the token that `hf auth login` saved.
+/// `HF_TOKEN`, else the token that `hf auth login` saved. A blank one is none, as for the hub's own programs.
 pub fn token_from_env() -> Option<String> {
-    let given = std::env::var("HF_TOKEN").ok().filter(|token| !token.is_empty());
-    given.or_else(|| {
+    let saved = || {
         let file = folder_in("HF_TOKEN_PATH").or_else(|| Some(home()?.join("token")))?;
         fs::read_to_string(file).ok()
-    })
+    };
+    first_token(std::env::var("HF_TOKEN").ok(), saved)
+}
+
+fn first_token(given: Option<String>, saved: impl FnOnce() -> Option<String>) -> Option<String> {
+    let filled = |token: &String| !token.trim().is_empty();
+    given.filter(filled).or_else(|| saved().filter(filled))
 }
 
 /// `HF_HOME`, else `huggingface` in the user's cache.
@@ -130,5 +135,17 @@ mod tests {
         let kept = folder.path().join("models--a--b.c/refs/refs/pr/1");
         assert_eq!(fs::read_to_string(kept).unwrap(), commit);
         drop(lock);
+    }
+
+    #[test]
+    fn a_blank_token_is_none() {
+        let token = |given: Option<&str>, saved: Option<&str>| {
+            first_token(given.map(str::to_owned), || saved.map(str::to_owned))
+        };
+        assert_eq!(token(Some("hf_a"), Some("hf_b")).as_deref(), Some("hf_a"));
+        for blank in [None, Some(""), Some(" "), Some("\n")] {
+            assert_eq!(token(blank, Some("hf_b\n")).as_deref(), Some("hf_b\n"), "{blank:?}");
+            assert_eq!(token(blank, blank), None, "{blank:?}");
+        }
     }
 }

@@ -52,10 +52,16 @@ fn read_key(source: &Source<'_>, at: usize, table: &DeTable<'_>) -> Result<KeySp
     let refused = |field: &str, value: &Spanned<DeValue>, reason: &str| {
         source.error(value.span().start, format!("`{field}` of a key: {reason}"))
     };
+    let named = key::name(&text("name", name)?).map_err(|reason| refused("name", name, &reason))?;
+    // The value is not shown: it may be the key itself, by mistake.
+    let hashed = text("hash", hash)?.parse::<KeyHash>().map_err(|reason| refused("hash", hash, reason))?;
+    if key::is_of_blank(hashed) {
+        let reason = "it is the hash of a blank text, as of a variable that is not set; `ressort key new` prints a key with its hash";
+        return Err(refused("hash", hash, reason));
+    }
     Ok(KeySpec {
-        name: key::name(&text("name", name)?).map_err(|reason| refused("name", name, &reason))?,
-        // The value is not shown: it may be the key itself, by mistake.
-        hash: text("hash", hash)?.parse::<KeyHash>().map_err(|reason| refused("hash", hash, reason))?,
+        name: named,
+        hash: hashed,
         scopes: table.get("scopes").map_or(Ok(vec![Scope::Read]), |value| scopes(source, value))?,
         limits: KeyLimits {
             requests_per_minute: limit(source, table, "requests_per_minute")?,

@@ -36,7 +36,8 @@ pub enum ParseError {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, ParseError> {
     let args: Vec<OsString> = args.into_iter().collect();
     let root = Cli::command();
-    let given = root.clone().try_get_matches_from(&args).map_err(|error| with_variable(error, &root, &args))?;
+    let explained = |error| with_variable(hide_secret(error, &root), &root, &args);
+    let given = root.clone().try_get_matches_from(&args).map_err(explained)?;
     let Some(serve) = given.subcommand_matches("serve") else { return Ok(Cli::from_arg_matches(&given)?) };
     let file = named_file(serve).map(|path| ConfigFile::read(&path, &root)).transpose()?;
     let settings = file.iter().flat_map(|file| &file.settings);
@@ -99,6 +100,18 @@ fn with_variable(mut error: clap::Error, root: &clap::Command, args: &[OsString]
     if let Some(variable) = arg.and_then(keys::variable) {
         let named = format!("{long}, read from the environment variable {variable}");
         error.insert(ContextKind::InvalidArg, ContextValue::String(named));
+    }
+    error
+}
+
+/// Takes the value of a secret out of an error.
+fn hide_secret(mut error: clap::Error, root: &clap::Command) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue};
+    let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else { return error };
+    let secrets = root.get_subcommands().flat_map(clap::Command::get_arguments).filter(|arg| keys::is_secret(arg));
+    let is_secret = secrets.filter_map(Arg::get_long).any(|long| named.starts_with(&format!("--{long} ")));
+    if is_secret && error.get(ContextKind::InvalidValue).is_some() {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("(hidden)".to_owned()));
     }
     error
 }

@@ -153,7 +153,7 @@ fn what_is_wrong_in_the_file_is_named_with_its_line() {
             "[[keys]]\nname = \"a\"\nhash = \"geheim\"\n",
             "FILE:3: `hash` of a key: expected `sha256:` and 64 hexadecimal digits",
         ),
-        ("[[keys]]\nname = \"\"\nhash = \"\"\n", "FILE:2: `name` of a key: it is empty"),
+        ("[[keys]]\nname = \"\"\nhash = \"\"\n", "FILE:2: `name` of a key: it is blank"),
         ("[[keys]]\nnam = \"a\"\n", "FILE:2: a key has no `nam`; did you mean `name`?"),
         ("port = 1\nport = 2\n", "FILE:2: this is not TOML: duplicate key"),
         ("port = \n", "FILE:1: this is not TOML: "),

@@ -5,6 +5,7 @@ use ressort::http::{AdminAccess, KeyRing, KeySpec, Scope};
 
 use super::args::ServeArgs;
 use crate::cli::config::ConfigError;
+use crate::cli::key;
 
 /// The keys of a server. A key that `old` has too keeps its counts.
 ///
@@ -43,10 +44,14 @@ fn check_exposure(args: &ServeArgs) -> Result<(), ConfigError> {
 
 fn admin_key(args: &ServeArgs) -> anyhow::Result<Option<String>> {
     let Some(file) = &args.admin_key_file else { return Ok(args.admin_key.clone()) };
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("{}: the admin key cannot be read", file.display()))?;
-    let key = text.trim().to_owned();
-    anyhow::ensure!(!key.is_empty(), "{}: the file is empty; write the admin key into it", file.display());
+    let text = std::fs::read_to_string(file).with_context(|| {
+        format!(
+            "{}: the admin key cannot be read; name a file that the service may read with --admin-key-file",
+            file.display()
+        )
+    })?;
+    // The line ends with a line end.
+    let key = key::text(text.trim()).map_err(|reason| anyhow::anyhow!("{}: {reason}", file.display()))?;
     Ok(Some(key))
 }
 

@@ -17,7 +17,7 @@ use ressort::models::registry::ByTask;
 use ressort::models::spec::ModelSpec;
 
 use crate::cli::config::{ConfigError, Settings};
-use crate::cli::{ModelArgs, RunArgs, positive};
+use crate::cli::{ModelArgs, RunArgs, key, positive};
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -63,7 +63,7 @@ pub struct ServeArgs {
     #[arg(long, default_value_t = 64, env = "RESSORT_CACHE_MB", value_name = "MB")]
     pub cache_mb: u64,
     /// API key: requests to /v1 and to the routes for other clients must send it as `Authorization: Bearer KEY`
-    #[arg(long, env = "RESSORT_API_KEY", hide_env_values = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, env = "RESSORT_API_KEY", hide_env_values = true, value_parser = key::text)]
     pub api_key: Option<String>,
     /// Let every machine that reaches the server use it without a key
     #[arg(long, env = "RESSORT_ALLOW_ANONYMOUS", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set, hide_default_value = true, hide_possible_values = true, value_name = "true|false")]
@@ -84,7 +84,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "RESSORT_ADMIN_KEY_FILE")]
     pub admin_key_file: Option<PathBuf>,
     /// The admin key itself
-    #[arg(long, env = "RESSORT_ADMIN_KEY", hide_env_values = true, conflicts_with = "admin_key_file", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, env = "RESSORT_ADMIN_KEY", hide_env_values = true, conflicts_with = "admin_key_file", value_parser = key::text)]
     pub admin_key: Option<String>,
     /// File that keeps the active models for the next start; default: .active.json in --models-dir
     #[arg(long, value_name = "FILE", env = "RESSORT_STATE_FILE")]
