@@ -1,19 +1,18 @@
 //! `ressort doctor`: what the service needs on this machine, whether it is there, and what to do where it is not.
 
 mod checks;
+mod models;
 mod trial;
 
 use std::ffi::OsString;
 use std::fmt;
 
 use clap::Args;
-use ressort::models::active_file::PersistedState;
-use ressort::models::spec::ModelSpec;
 use ressort::system::printable::printable;
 use serde_json::{Value, json};
 
 use super::config::{ParseError, parse};
-use super::serve::ServeArgs;
+use super::serve::{Finding, Report, ServeArgs, prepare};
 use super::{Command, FAILURE, SUCCESS};
 
 #[derive(Debug, Args)]
@@ -62,15 +61,7 @@ pub async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<u8> {
         .for_each(&mut add);
     match settings(&args.serve) {
         Err(message) => add(Check::failed("configuration", message)),
-        Ok(serve) => {
-            add(checks::configuration(&serve));
-            add(checks::address(&serve));
-            add(checks::model_folders(&serve.model_folders()));
-            add(checks::state_file(&serve.state_file()));
-            for spec in models(&serve) {
-                add(trial::run(&spec, &serve.run_settings()).await);
-            }
-        }
+        Ok(serve) => check_server(&serve, &mut add).await,
     }
     let n_failed = checks.iter().filter(|check| check.status == Status::Failed).count();
     let json = || json!({"ok": n_failed == 0, "checks": checks.iter().map(Check::json).collect::<Vec<_>>()});
@@ -95,19 +86,32 @@ fn settings(flags: &[OsString]) -> Result<Box<ServeArgs>, String> {
     }
 }
 
-/// Those that the server would load, and those that it could load by name.
-fn models(serve: &ServeArgs) -> Vec<ModelSpec> {
-    let persisted = PersistedState::read(&serve.state_file()).ok().flatten();
-    let mut models = serve.models(persisted.as_ref());
-    for model in checks::models_in(&serve.model_folders()) {
-        if models.iter().all(|known| known.path != model.path) {
-            models.push(model);
-        }
-    }
-    models
+/// Runs what `serve` runs before it waits for requests, and tries the models.
+async fn check_server(serve: &ServeArgs, add: &mut impl FnMut(Check)) {
+    let (reports, prepared) = prepare(serve).await.into_parts();
+    reports.into_iter().map(Check::of).for_each(&mut *add);
+    add(checks::model_folders(&serve.model_folders()));
+    // The address is free again from here on.
+    let baselines = prepared.map(|prepared| prepared.baselines);
+    models::check(serve, baselines.as_ref(), add).await;
 }
 
 impl Check {
+    /// What became of a step of `serve`.
+    fn of(report: Report) -> Self {
+        let Finding { text, warnings, details } = match report.outcome {
+            Ok(finding) => finding,
+            Err(error) => return Self::failed(report.name, format!("{error:#}")),
+        };
+        if warnings.is_empty() {
+            return Self::ok(report.name, text, details);
+        }
+        let mut remedies: Vec<&str> = warnings.iter().map(|warning| warning.remedy).collect();
+        remedies.dedup();
+        let findings: Vec<String> = warnings.iter().map(|warning| warning.text.clone()).collect();
+        Self { details, ..Self::warning(report.name, findings.join("\n"), &remedies.join("; ")) }
+    }
+
     fn ok(name: &str, finding: String, details: Value) -> Self {
         Self { name: name.to_owned(), status: Status::Ok, finding, remedy: None, details }
     }

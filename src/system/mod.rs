@@ -27,3 +27,4 @@ pub mod spans;
 pub mod table;
 pub mod telemetry;
 pub mod tls_client;
+pub mod writable;

@@ -17,6 +17,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
+use ureq::http::Uri;
 
 use crate::system::tls_client::tls_for;
 
@@ -55,14 +56,11 @@ pub fn export_layer<S>(endpoint: &str) -> Result<impl Layer<S> + Send + Sync + u
 where
     S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
 {
-    let authority = endpoint.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
-    let Some(authority) = authority.filter(|authority| !authority.is_empty()) else {
-        return Err(TraceError::Endpoint(endpoint.to_owned()));
-    };
+    let traces = check_endpoint(endpoint)?;
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(Client::new(endpoint))
-        .with_endpoint(format!("http://{authority}/v1/traces"))
+        .with_endpoint(traces.to_string())
         .with_timeout(EXPORT_TIMEOUT)
         .build()?;
     let mut resource = Resource::builder();
@@ -74,6 +72,17 @@ where
     let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
     let layer = layer.with_target(false).with_tracked_inactivity(false);
     Ok(layer.with_filter(filter_fn(|metadata| metadata.is_span() && metadata.target() == SPANS)))
+}
+
+/// The address to which the spans for the collector at `endpoint` are sent.
+///
+/// # Errors
+/// When `endpoint` is no address of a collector.
+pub fn check_endpoint(endpoint: &str) -> Result<Uri, TraceError> {
+    let authority = endpoint.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    let authority = authority.filter(|authority| !authority.is_empty());
+    let traces = authority.and_then(|authority| format!("http://{authority}/v1/traces").parse().ok());
+    traces.ok_or_else(|| TraceError::Endpoint(endpoint.to_owned()))
 }
 
 /// Exports what is left; call it at the end of the process.

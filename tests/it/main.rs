@@ -17,6 +17,7 @@ mod connections;
 mod dashboard;
 mod description;
 mod docs;
+mod doctor;
 mod documents;
 mod drift;
 mod evaluate;

@@ -120,7 +120,7 @@ fn an_address_that_cannot_be_a_collector_is_refused_with_one_that_can() {
         command.args(["serve", "--port", "0", "--model", &model("two-heads"), "--otlp-endpoint", endpoint]);
         let output = command.output().unwrap();
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{endpoint}");
+        assert_eq!(output.status.code(), Some(2), "{endpoint}");
         assert!(message.contains(endpoint) && message.contains("http://127.0.0.1:4318"), "{endpoint}: {message}");
     }
 }

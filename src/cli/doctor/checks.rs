@@ -1,7 +1,5 @@
 //! Checks that need no model.
 
-use std::io::ErrorKind;
-use std::net::TcpListener;
 use std::path::Path;
 
 use ressort::inference::session::Runtime;
@@ -15,8 +13,6 @@ use ressort::system::processor::features;
 use serde_json::json;
 
 use super::Check;
-use crate::cli::config::misspelt_variables;
-use crate::cli::serve::ServeArgs;
 use crate::cli::version::{commit_in_words, processor_in_words};
 
 pub fn program() -> Check {
@@ -76,53 +72,7 @@ pub fn open_files() -> Check {
     }
 }
 
-/// The settings are those of a server that would start.
-pub fn configuration(serve: &ServeArgs) -> Check {
-    const NAME: &str = "configuration";
-    let file = serve.settings.file.as_ref().map(|file| file.display().to_string());
-    let finding = match &file {
-        Some(file) => format!("{file} is read; `ressort serve --print-config` shows all values and their origins"),
-        None => "no file; flags and environment variables only".to_owned(),
-    };
-    let misspelt = misspelt_variables();
-    match misspelt.is_empty() {
-        true => Check::ok(NAME, finding, json!({"file": file})),
-        false => Check::warning(NAME, misspelt.join("\n"), "correct the name of the variable"),
-    }
-}
-
-pub fn address(serve: &ServeArgs) -> Check {
-    const NAME: &str = "address";
-    let address = format!("{}:{}", serve.host, serve.port);
-    match TcpListener::bind((serve.host, serve.port)) {
-        Ok(_) => Check::ok(NAME, format!("{address} is free"), json!({"address": address, "free": true})),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            let finding = format!("{address} is in use, perhaps by a service that runs already");
-            Check::warning(NAME, finding, "leave it as it is if so, else choose another --port")
-        }
-        Err(error) => {
-            Check::failed(NAME, format!("cannot listen on {address}: {error}; choose another --host or --port"))
-        }
-    }
-}
-
-/// Whether the server could write it; the file need not exist.
-pub fn state_file(file: &Path) -> Check {
-    const NAME: &str = "state file";
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match tempfile::Builder::new().prefix(".ressort-doctor").tempfile_in(folder) {
-        Ok(_) => Check::ok(NAME, format!("{} can be written", file.display()), json!({"path": file})),
-        Err(error) => Check::warning(
-            NAME,
-            format!(
-                "{} cannot be written: {error}; a switch of models would be lost at the next start",
-                file.display()
-            ),
-            "name a file in a folder that the service may write with --state-file",
-        ),
-    }
-}
-
+/// A server may have models from elsewhere. That it has none at all shows when they are loaded.
 pub fn model_folders(folders: &ModelFolders) -> Check {
     const NAME: &str = "models folder";
     let (main, others) = (folders.main.display(), &folders.others);
@@ -131,8 +81,7 @@ pub fn model_folders(folders: &ModelFolders) -> Check {
     let then = if searched.is_empty() { String::new() } else { format!(", then {searched}") };
     if names.is_empty() {
         let remedy = "name the folder with --models-dir (RESSORT_MODELS_DIR), or a model with --model";
-        let finding = format!("no model in {main}{then}");
-        return Check { remedy: Some(remedy.to_owned()), ..Check::failed(NAME, finding) };
+        return Check::warning(NAME, format!("no model in {main}{then}"), remedy);
     }
     let finding = format!("{main}{then}: {}", names.join(", "));
     Check::ok(NAME, finding, json!({"folder": folders.main, "others": others, "models": names}))

@@ -20,35 +20,44 @@ const TEXT: &str = "Brüssel (dpa) - Die EU-Kommission will Verbraucher besser v
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Loads a model, reads one text, and unloads it.
-pub async fn run(spec: &ModelSpec, settings: &RunSettings) -> Check {
-    let name = format!("model {}", spec.name);
+pub async fn load_and_run(spec: &ModelSpec, settings: &RunSettings) -> Check {
     let start = Instant::now();
-    let model = match Model::load(spec, settings).await {
-        Ok(model) => model,
-        Err(error) => return Check::failed(&name, format!("{:#}", anyhow::Error::from(error))),
-    };
-    let loaded = start.elapsed();
+    match Model::load(spec, settings).await {
+        Ok(model) => run(&model, Some(start.elapsed())).await,
+        Err(error) => Check::failed(&check_name(&spec.name), format!("{:#}", anyhow::Error::from(error))),
+    }
+}
+
+pub fn check_name(model: &str) -> String {
+    format!("model {model}")
+}
+
+/// Reads one text with a loaded model.
+pub async fn run(model: &Model, loaded: Option<Duration>) -> Check {
+    let (name, path) = (check_name(&model.name), &model.manifest.dir);
     // The first run warms up.
-    let runs = [read(&model).await, read(&model).await];
+    let runs = [read(model).await, read(model).await];
     let [Ok(_), Ok((found, ran))] = runs else {
         let error = runs.into_iter().find_map(Result::err).unwrap_or_default();
-        return Check::failed(&name, format!("{}: the trial run failed: {error}", spec.path.display()));
+        return Check::failed(&name, format!("{}: the trial run failed: {error}", path.display()));
     };
-    let report = ModelReport::of(&model);
+    let report = ModelReport::of(model);
     let ms = |time: Duration| (time.as_secs_f64() * 10_000.0).round() / 10.0;
+    let loaded_in = loaded.map(|loaded| format!("loaded in {:.1} s; ", loaded.as_secs_f64())).unwrap_or_default();
     let finding = format!(
-        "{}: loaded in {:.1} s; a text of {} characters took {} ms on {} and gave {found}\narithmetic {}",
-        spec.path.display(),
-        loaded.as_secs_f64(),
+        "{}: {loaded_in}a text of {} characters took {} ms on {} and gave {found}\narithmetic {}",
+        path.display(),
         TEXT.chars().count(),
         ms(ran),
         model.placement.provider,
         model.arithmetic,
     );
-    let details =
-        json!({"path": spec.path, "load_ms": ms(loaded), "run_ms": ms(ran), "found": found, "report": report});
+    let mut details = json!({"path": path, "run_ms": ms(ran), "found": found, "report": report});
+    if let Some(loaded) = loaded {
+        details["load_ms"] = json!(ms(loaded));
+    }
     let check = Check::ok(&name, finding, details);
-    match unused_gpu(&model) {
+    match unused_gpu(model) {
         Some(reason) => Check {
             status: Status::Warning,
             finding: format!("{}\na GPU is there, but is not used: {reason}", check.finding),

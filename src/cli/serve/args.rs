@@ -15,7 +15,9 @@ use ressort::models::active_file::PersistedState;
 use ressort::models::model_folders::ModelFolders;
 use ressort::models::registry::ByTask;
 use ressort::models::spec::ModelSpec;
+use ressort::system::spans::{TraceError, check_endpoint};
 
+use super::finding::Warning;
 use crate::cli::config::{ConfigError, Settings};
 use crate::cli::{ModelArgs, RunArgs, key, positive};
 
@@ -99,7 +101,7 @@ pub struct ServeArgs {
     #[arg(long = "drift-baseline", value_name = "FILE", env = "RESSORT_DRIFT_BASELINE", value_delimiter = ',')]
     pub drift_baselines: Vec<PathBuf>,
     /// Collector of OpenTelemetry traces, such as http://127.0.0.1:4318; without it no trace is recorded
-    #[arg(long, value_name = "URL", env = "RESSORT_OTLP_ENDPOINT")]
+    #[arg(long, value_name = "URL", env = "RESSORT_OTLP_ENDPOINT", value_parser = collector)]
     pub otlp_endpoint: Option<String>,
 }
 
@@ -154,8 +156,16 @@ impl JobArgs {
             max_bytes: self.max_jobs_mb * 1_000_000,
             keep: Duration::from_secs(self.keep_jobs_h * 3600),
         };
-        let dir = self.jobs_dir.clone().unwrap_or_else(|| models_dir.join(".jobs"));
-        (self.max_jobs > 0).then(|| JobStore::new(dir, limits))
+        (self.max_jobs > 0).then(|| JobStore::new(self.dir(models_dir), limits))
+    }
+
+    pub fn dir(&self, models_dir: &Path) -> PathBuf {
+        self.jobs_dir.clone().unwrap_or_else(|| models_dir.join(".jobs"))
+    }
+
+    /// Whether the operator named the folder.
+    pub fn is_dir_named(&self) -> bool {
+        self.jobs_dir.is_some()
     }
 }
 
@@ -167,21 +177,22 @@ fn head_bytes(text: &str) -> Result<usize, String> {
     n_bytes.ok_or_else(|| format!("give a number of bytes from {MIN_HEAD_BYTES} to {MAX_HEAD_BYTES}"))
 }
 
+/// An empty address is none, since a variable cannot be unset everywhere.
+fn collector(text: &str) -> Result<String, TraceError> {
+    if !text.is_empty() {
+        check_endpoint(text)?;
+    }
+    Ok(text.to_owned())
+}
+
 fn seconds(min: u64) -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(min..=86_400)
 }
 
 impl ConnectionArgs {
     pub fn settings(&self) -> ServerSettings {
-        let max_connections = ServerSettings::limited(self.max_connections);
-        if max_connections < self.max_connections {
-            tracing::warn!(
-                max_connections,
-                "--max-connections is above what the limit of open files allows; raise `ulimit -n`"
-            );
-        }
         ServerSettings {
-            max_connections,
+            max_connections: ServerSettings::limited(self.max_connections),
             max_head_bytes: self.max_head_bytes,
             head_timeout: Duration::from_secs(self.head_timeout_s),
             idle_timeout: Duration::from_secs(self.idle_timeout_s),
@@ -189,6 +200,15 @@ impl ConnectionArgs {
             read_timeout: Duration::from_secs(self.read_timeout_s),
             grace_period: Duration::from_secs(self.grace_period_s),
         }
+    }
+
+    /// Where the system allows fewer connections than were set.
+    pub fn warning(&self) -> Option<Warning> {
+        let (wanted, max) = (self.max_connections, self.settings().max_connections);
+        (max < wanted).then(|| Warning {
+            text: format!("--max-connections is {wanted}, and the limit of open files allows {max}"),
+            remedy: "raise `ulimit -n`, or LimitNOFILE= in the systemd unit",
+        })
     }
 }
 

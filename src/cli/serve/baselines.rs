@@ -1,6 +1,6 @@
 //! The files of `--drift-baseline`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ressort::models::drift::baseline::{BaselineError, Baselines, ModelBaseline};
 use ressort::models::registry::Registry;
@@ -18,14 +18,16 @@ impl NamedBaselines {
 
     /// Mentions each baseline that is of no loaded model: it may be of one that is loaded later.
     pub fn warn_of_unused(&self, registry: &Registry) {
-        let models = registry.models();
-        for (file, baselines) in &self.0 {
-            for ModelBaseline { name, version, .. } in &baselines.models {
-                if !models.iter().any(|model| model.version == *version) {
-                    tracing::warn!(file = %file.display(), model = name, version, "no loaded model has the version of this baseline");
-                }
-            }
+        for (file, ModelBaseline { name, version, .. }) in self.unused(registry) {
+            tracing::warn!(file = %file.display(), model = name, version, "no loaded model has the version of this baseline");
         }
+    }
+
+    /// The baselines that are of no loaded model, with their files.
+    pub fn unused(&self, registry: &Registry) -> Vec<(&Path, &ModelBaseline)> {
+        let models = registry.models();
+        let all = self.0.iter().flat_map(|(file, baselines)| baselines.models.iter().map(|one| (file.as_path(), one)));
+        all.filter(|(_, baseline)| !models.iter().any(|model| model.version == baseline.version)).collect()
     }
 
     /// The baselines of all files.

@@ -12,6 +12,7 @@ use super::access::key_ring;
 use super::args::ServeArgs;
 use super::baselines::NamedBaselines;
 use super::chain;
+use super::finding::Warning;
 use crate::cli::config::Settings;
 use crate::cli::{Command, ParseError, parse};
 
@@ -86,6 +87,9 @@ impl Running {
         args.host = self.host;
         let keys = key_ring(&args, &self.app.keys.load())?;
         let connections = args.connections.settings();
+        if let Some(Warning { text, remedy }) = args.connections.warning() {
+            tracing::warn!("{text}; {remedy}");
+        }
         self.app.keys.store(Arc::new(keys));
         self.app.limits.set(args.limits());
         self.app.memory.set_max(args.request_memory_mb * 1_000_000);

@@ -1,0 +1,55 @@
+//! The models that a server starts with: those of the flags, else those of the state file, else the one that ships.
+
+use ressort::models::active_file::PersistedState;
+use ressort::models::registry::{Registry, RegistryError, StartingModel};
+
+use super::args::ServeArgs;
+use super::chain;
+
+/// Models that answer, and what is left to load.
+pub struct Loaded {
+    pub registry: Registry,
+    pub starting: Vec<StartingModel>,
+    /// What a rollback activates.
+    pub previous: Option<PersistedState>,
+    /// Why the state file is of no use, where it is not. The models are then those of the flags.
+    pub unusable: Option<String>,
+}
+
+/// Loads the models of the flags or of the state file. With a state file that is of no use the server starts on its flags: a
+/// service that runs on its default is better than none.
+pub async fn load_models(args: &ServeArgs) -> Result<Loaded, RegistryError> {
+    let unusable = match PersistedState::read(&args.state_file()) {
+        Ok(None) => return load(args, None).await,
+        // The flags name models, so that the file decides nothing.
+        Ok(Some(_)) if !args.models.is_default() => return load(args, None).await,
+        Ok(persisted) => match load(args, persisted).await {
+            Ok(loaded) => return Ok(loaded),
+            Err(error) => chain(error),
+        },
+        Err(error) => chain(error),
+    };
+    Ok(Loaded { unusable: Some(unusable), ..load(args, None).await? })
+}
+
+async fn load(args: &ServeArgs, persisted: Option<PersistedState>) -> Result<Loaded, RegistryError> {
+    let (specs, active) = (args.models(persisted.as_ref()), args.active(persisted.as_ref()));
+    let previous = persisted.and_then(|persisted| persisted.previous).map(|previous| *previous);
+    let (registry, starting) = Registry::start(&specs, active, &args.run_settings()).await?;
+    Ok(Loaded { registry, starting, previous, unusable: None })
+}
+
+/// Renames a state file that is of no use, so that the next switch does not overwrite it.
+pub fn set_aside(args: &ServeArgs, unusable: &str) {
+    let file = args.state_file();
+    match PersistedState::set_aside(&file) {
+        Ok(aside) => tracing::error!(
+            error = unusable, file = %file.display(), kept_as = %aside.display(),
+            "the active models of the last run cannot be restored; starting on the flags"
+        ),
+        Err(error) => tracing::error!(
+            error = unusable, file = %file.display(), %error,
+            "the active models of the last run cannot be restored, and their file cannot be renamed; starting on the flags"
+        ),
+    }
+}
