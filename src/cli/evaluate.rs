@@ -19,6 +19,7 @@ use ressort::models::spec::ModelSpec;
 use ressort::system::printable::printable;
 use ressort::text::encoding::TextEncoding;
 
+use super::number::{positive, whole};
 use super::{REQUIREMENT_NOT_MET, RunArgs, SUCCESS};
 
 #[derive(Debug, Args)]
@@ -76,10 +77,10 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "TAG")]
     label_language: Option<String>,
     /// Samples of documents for intervals and significance tests
-    #[arg(long, default_value_t = Resampling::default().n_resamples, value_parser = super::positive, value_name = "N")]
+    #[arg(long, default_value_t = Resampling::default().n_resamples, value_parser = positive, value_name = "N")]
     resamples: usize,
     /// Seed of the samples
-    #[arg(long, default_value_t = Resampling::default().seed, value_name = "N")]
+    #[arg(long, default_value_t = Resampling::default().seed, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
     #[command(flatten)]
     run: RunArgs,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use ressort::system::tls_client::tls_for;
+
+use super::client::Call;
 
 #[derive(Debug, Args)]
 pub struct HealthArgs {
@@ -15,13 +16,9 @@ pub struct HealthArgs {
 /// Fails unless every model answers.
 pub fn run_health(args: &HealthArgs) -> anyhow::Result<()> {
     const TIMEOUT: Duration = Duration::from_secs(4);
-    let url = format!("{}/health/ready", args.server.trim_end_matches('/'));
-    let config = ureq::Agent::config_builder().tls_config(tls_for(&url)).timeout_global(Some(TIMEOUT));
-    let answer = config.http_status_as_error(false).build().new_agent().get(&url).call();
-    let mut answer =
-        answer.map_err(|error| anyhow::anyhow!("{url}: {error}; is the server running? Name it with --server"))?;
-    let text = answer.body_mut().read_to_string()?;
-    println!("{}", text.trim());
-    anyhow::ensure!(answer.status().is_success(), "{url}: the server is not ready ({})", answer.status());
+    let (method, path, timeout) = ("GET", "/health/ready", Some(TIMEOUT));
+    let answer = Call { server: &args.server, method, path, key: None, body: String::new(), timeout }.send()?;
+    println!("{}", answer.text.trim());
+    anyhow::ensure!(answer.is_success(), "{}: the server is not ready ({})", answer.url, answer.status);
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use clap::Arg;
 
+use super::config::Kind;
+
 pub const MORE: &str = "--help describes every option and shows examples";
 
 pub const SERVE: &str = "\
@@ -109,10 +111,11 @@ const RARE: [&str; 21] = [
     "stall_timeout_s",
 ];
 
-/// An option as help texts show it.
+/// An option as help texts show it. A negative number after it is its value, which is then refused with the range.
 pub fn shown(arg: Arg) -> Arg {
     let is_rare = RARE.contains(&arg.get_id().as_str());
-    arg.hide_short_help(is_rare)
+    let is_number = matches!(Kind::of(&arg), Kind::Integer | Kind::Number);
+    arg.hide_short_help(is_rare).allow_negative_numbers(is_number)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 bad usage, 3 some rows could not be scored, 4 a requirement of `evaluate` is not met, 130
 //! stopped by Ctrl-C, 143 by SIGTERM.
 
+mod client;
 mod completions;
 mod config;
 mod doctor;
@@ -12,6 +13,7 @@ mod help;
 mod inspect;
 mod key;
 mod models;
+mod number;
 mod pull;
 mod score;
 mod serve;
@@ -32,6 +34,7 @@ use ressort::score::ScoreError;
 use ressort::system::telemetry::{LogFormat, Verbosity};
 
 pub use config::{ParseError, parse};
+use number::{positive, seconds};
 pub use version::show;
 
 const SUCCESS: u8 = 0;
@@ -183,7 +186,7 @@ struct RunArgs {
     #[arg(long, default_value_t = RunSettings::default().max_queued_windows, env = "RESSORT_MAX_QUEUED_WINDOWS", value_parser = positive)]
     max_queued_windows: usize,
     /// Maximum time of one run of a model, in seconds; a run that takes longer is ended
-    #[arg(long, default_value_t = RunSettings::default().run_timeout.as_secs(), env = "RESSORT_RUN_TIMEOUT_S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, default_value_t = RunSettings::default().run_timeout.as_secs(), env = "RESSORT_RUN_TIMEOUT_S", value_parser = seconds(1))]
     run_timeout_s: u64,
     /// How int8 models multiply on processors that would clip sums: `exact` gives the same scores everywhere, `fast` is up to
     /// 18% faster there
@@ -243,14 +246,6 @@ impl From<LogFormatArg> for LogFormat {
             LogFormatArg::Text => Self::Text,
             LogFormatArg::Json => Self::Json,
         }
-    }
-}
-
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be at least 1".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::io::IsTerminal;
 
 use clap::{ArgGroup, Args, Subcommand};
-use ressort::models::spec::ModelSpec;
+use ressort::models::spec::check_name;
 use ressort::system::printable::printable;
 use ressort::system::table::plain_table;
-use ressort::system::tls_client::tls_for;
 use serde_json::{Value, json};
 
+use super::client::Call;
 use super::key;
 
 #[derive(Debug, Args)]
@@ -60,12 +60,17 @@ pub enum ModelsChange {
         /// Name of the candidate model
         name: Option<String>,
         /// Share of the documents, above 0 and at most 1
-        #[arg(long, default_value_t = 0.1, requires = "name")]
+        #[arg(long, default_value_t = 0.1, requires = "name", value_parser = share, allow_negative_numbers = true)]
         share: f64,
         /// Stop the comparison
         #[arg(long, conflicts_with = "name")]
         stop: bool,
     },
+}
+
+fn share(text: &str) -> Result<f64, &'static str> {
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or("give a number above 0 and at most 1, such as 0.1")
 }
 
 /// Prints words on a terminal, and the server's answer elsewhere.
@@ -84,7 +89,9 @@ fn change_models(args: &ModelsArgs) -> anyhow::Result<Value> {
     let call = |method, path: &str, body| ask(args, method, path, body);
     if let ModelsChange::Load { name } | ModelsChange::Remove { name, .. } = &args.change {
         // A bad name would change the path of the request.
-        format!("{name}=.").parse::<ModelSpec>()?;
+        check_name(name).map_err(|error| {
+            anyhow::anyhow!("{error}; give the name of a folder in the server's models folder, without its path")
+        })?;
     }
     match &args.change {
         ModelsChange::List => call("GET", "/v1/models", None),
@@ -149,6 +156,15 @@ fn active(answer: &Value) -> String {
     format!("active: {}, {}{saved}", task("topics"), task("entities"))
 }
 
+/// What a refusal means for this command, in addition to what it means for every client.
+fn hint(code: Option<&str>) -> &'static str {
+    match code {
+        Some("unauthorized") => "; this command takes the key from RESSORT_ADMIN_KEY (--admin-key)",
+        Some("unknown_model") => "; `ressort models load NAME` loads another",
+        _ => "",
+    }
+}
+
 fn word(value: &Value) -> &str {
     value.as_str().unwrap_or("-")
 }
@@ -158,25 +174,20 @@ fn words(value: &Value) -> Vec<&str> {
 }
 
 fn ask(args: &ModelsArgs, method: &str, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
-    let url = format!("{}{path}", args.server.trim_end_matches('/'));
-    let config = ureq::Agent::config_builder().tls_config(tls_for(&url)).http_status_as_error(false);
-    let agent = config.build().new_agent();
-    let mut request =
-        ureq::http::Request::builder().method(method).uri(&url).header("content-type", "application/json");
-    if let Some(key) = &args.admin_key {
-        request = request.header("authorization", format!("Bearer {key}"));
-    }
     let body = body.map(|body| body.to_string()).unwrap_or_default();
-    let answer = agent.run(request.body(body)?);
-    let mut answer =
-        answer.map_err(|error| anyhow::anyhow!("{url}: {error}; is the server running? Name it with --server"))?;
-    let text = answer.body_mut().read_to_string()?;
-    let value = serde_json::from_str(&text).unwrap_or(Value::Null);
-    if answer.status().is_success() {
+    let key = args.admin_key.as_deref();
+    let answer = Call { server: &args.server, method, path, key, body, timeout: None }.send()?;
+    let value = serde_json::from_str(&answer.text).unwrap_or(Value::Null);
+    if answer.is_success() {
         return Ok(value);
     }
-    let detail = value["detail"].as_str().unwrap_or("no reason given");
-    anyhow::bail!("the server refused ({}): {detail}", answer.status().as_u16())
+    let (url, status) = (&answer.url, answer.status);
+    match value["detail"].as_str() {
+        Some(detail) => anyhow::bail!("the server refused ({status}): {detail}{}", hint(value["code"].as_str())),
+        None => anyhow::bail!(
+            "{url}: the answer is {status} without a reason; is it a Ressort server? Name it with --server"
+        ),
+    }
 }
 
 #[cfg(test)]

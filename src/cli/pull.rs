@@ -6,7 +6,7 @@ use clap::Args;
 use ressort::hub::{
     Cache, Choice, DEFAULT_ENDPOINT, FilePrecision, Hub, PullOrder, Pulled, Repository, token_from_env,
 };
-use ressort::models::spec::ModelSpec;
+use ressort::models::spec::check_name;
 use ressort::system::printable::printable;
 use ressort::system::progress::Progress;
 use ressort::system::table::plain_table;
@@ -41,7 +41,7 @@ pub struct PullArgs {
 pub fn run_pull(args: &PullArgs) -> anyhow::Result<()> {
     let name = args.name.as_deref().unwrap_or(args.repository.name());
     // The name of a model, which becomes that of its folder.
-    format!("{name}=.").parse::<ModelSpec>()?;
+    check_name(name).map_err(|error| anyhow::anyhow!("{error}; give another with --name"))?;
     let order = PullOrder {
         repository: args.repository.clone(),
         choice: Choice { file: args.file.clone(), precision: args.precision },

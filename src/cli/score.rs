@@ -28,8 +28,9 @@ use ressort::system::progress::Progress;
 use ressort::text::encoding::TextEncoding;
 use ressort::text::span::OffsetUnit;
 
+use super::number::{positive, whole};
 use super::stop::stop_signal;
-use super::{ModelArgs, RunArgs, SOME_ROWS_FAILED, SUCCESS, positive};
+use super::{ModelArgs, RunArgs, SOME_ROWS_FAILED, SUCCESS};
 use ressort::system::counted::counted;
 
 #[derive(Debug, Args)]
@@ -101,7 +102,7 @@ pub struct ScoreArgs {
     #[arg(long, default_value_t = RequestLimits::default().max_characters, env = "RESSORT_MAX_CHARACTERS", value_parser = positive)]
     max_characters: usize,
     /// Score the first N rows of the input only
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
     limit: Option<u64>,
     /// Write nothing: read and check all rows, count them, and estimate the time from a few scored texts
     #[arg(long, conflicts_with = "summary")]
@@ -110,7 +111,7 @@ pub struct ScoreArgs {
     #[arg(long)]
     pub quiet: bool,
     /// Stop when more than N rows could not be scored; default: never
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
     max_errors: Option<u64>,
     /// Rows that are sorted by length, scored, and saved together
     #[arg(long, default_value_t = 512, value_parser = positive, value_name = "N")]

@@ -27,8 +27,9 @@ use crate::models::load::Model;
 use crate::models::model_folders::ModelFolders;
 use crate::models::registry::{Change, RegistryError, Removal};
 use crate::models::report::ModelReport;
-use crate::models::spec::ModelSpec;
+use crate::models::spec::{ModelSpec, check_name};
 use crate::system::background::{self, BackgroundError};
+use crate::system::choice::suggestion;
 
 /// The result of a change of the active models.
 #[derive(Serialize, ToSchema)]
@@ -179,7 +180,7 @@ pub async fn get_shadow(State(app): State<Arc<App>>) -> Result<Json<ShadowReport
     let none = || {
         Problem::new(
             Code::NotFound,
-            "there is no shadow model; PUT /v1/shadow {\"model\": …, \"share\": 0.1} starts one",
+            "there is no shadow model; `ressort models shadow NAME` (PUT /v1/shadow {\"model\": …, \"share\": 0.1}) starts one",
         )
     };
     shadow.map(|shadow| Json(shadow.report())).ok_or_else(none)
@@ -217,19 +218,37 @@ fn contained_model(app: &App, name: &str) -> Result<ModelSpec, Problem> {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
     let folders = app.model_folders.iter().flat_map(ModelFolders::all);
     let dirs: Vec<PathBuf> = folders.filter_map(|dir| dir.canonicalize().ok()).collect();
-    // `ModelSpec` refuses any other name below, before its path is used.
-    let has_model = |dir: &&PathBuf| !name.contains('/') && dir.join(name).is_dir();
-    let Some(models_dir) = dirs.iter().find(has_model).or(dirs.first()) else {
+    // A name that is one is a part of a path, and leads nowhere else.
+    check_name(name).map_err(|error| invalid(format!("{error}; give the name of a folder in the models folder")))?;
+    if dirs.is_empty() {
         return Err(invalid("the server has no models folder; start it with --models-dir".to_owned()));
+    }
+    let Some(models_dir) = dirs.iter().find(|dir| dir.join(name).is_dir()) else {
+        return Err(Problem::new(Code::ModelRefused, no_such_model(name, &dirs)));
     };
-    let spec: ModelSpec =
-        format!("{name}={}", models_dir.join(name).display()).parse().map_err(|error| invalid(format!("{error}")))?;
+    let spec = ModelSpec { name: name.to_owned(), path: models_dir.join(name) };
     if !is_contained(&spec.path, models_dir) {
         return Err(invalid(format!(
             "`{name}` is outside of the models folder, or a link leads outside of the models folder; copy the files into it"
         )));
     }
     Ok(spec)
+}
+
+/// The end of the search for a model: where it was, and what could have been meant.
+fn no_such_model(name: &str, dirs: &[PathBuf]) -> String {
+    let entries = dirs.iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
+    let models = entries.filter(|entry| entry.path().join("config.json").is_file());
+    let mut names: Vec<String> = models.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names.dedup();
+    let searched = dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ");
+    let nearest = suggestion(name, names.iter().map(String::as_str));
+    let there =
+        if names.is_empty() { "no model is there".to_owned() } else { format!("there are {}", names.join(", ")) };
+    format!(
+        "no model `{name}` is in {searched}; {there}{nearest}; put its folder there, or bring it with `ressort pull`"
+    )
 }
 
 /// Whether all files of the folder are inside `dir`, including the targets of links. A missing folder, and one that cannot be read in

@@ -12,7 +12,7 @@ use super::checksum::Checksum;
 use super::listing::Listing;
 use super::repository::{Repository, in_url};
 use crate::system::build_info::VERSION;
-use crate::system::tls_client::{TRUST_REMEDY, tls_for};
+use crate::system::tls_client::{tls_failure, tls_for};
 
 pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 
@@ -149,11 +149,8 @@ impl Hub {
     }
 
     fn unreachable(&self, url: &str, error: &ureq::Error) -> HubError {
-        let remedy = match error {
-            ureq::Error::Rustls(_) => TRUST_REMEDY,
-            _ => "check the network, HTTPS_PROXY, and the hub's address (HF_ENDPOINT)",
-        };
-        HubError::Unreachable { url: url.to_owned(), message: format!("{error}; {remedy}") }
+        let of_network = || format!("{error}; check the network, HTTPS_PROXY, and the hub's address (HF_ENDPOINT)");
+        HubError::Unreachable { url: url.to_owned(), message: tls_failure(error).unwrap_or_else(of_network) }
     }
 
     /// What a refusal means. Hubs name the cause in a header; without one, 401 and 404 say that there is no such repository for

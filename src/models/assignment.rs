@@ -22,7 +22,7 @@ pub type Assignment = ByTask<Arc<Model>>;
 pub enum AssignError {
     #[error("no model is called `{}`; loaded are {loaded:?}{}", shortened(name), suggestion(name, loaded.iter().map(String::as_str)))]
     Unknown { name: String, loaded: Vec<String> },
-    #[error("model `{name}` does not serve {task}; it serves {gives}")]
+    #[error("model `{name}` does not serve {task}; it serves {gives}; GET /v1/models lists what each model serves")]
     Unable { name: String, task: Task, gives: String },
     #[error("no loaded model serves {task}; load one with --model, or leave {task} out of `tasks`")]
     NotServed { task: Task },

@@ -10,7 +10,7 @@ use crate::system::memory_limits::available_bytes;
 pub enum FitError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    #[error("loading `{name}` takes about {needed} MB, and {available} MB are free; unload a model first (DELETE /v1/models/NAME), or raise the memory limit of this process", needed = .needed / 1_000_000, available = .available / 1_000_000)]
+    #[error("loading `{name}` takes about {needed} MB, and {available} MB are free; raise the memory limit of this process, or load fewer models; a running server unloads one with `ressort models remove NAME` (DELETE /v1/models/NAME)", needed = .needed / 1_000_000, available = .available / 1_000_000)]
     InsufficientMemory { name: String, needed: u64, available: u64 },
 }
 

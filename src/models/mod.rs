@@ -9,6 +9,7 @@ mod load_error;
 pub mod model_folders;
 mod opening;
 pub mod registry;
+mod registry_error;
 pub mod report;
 mod sharing;
 pub mod spec;

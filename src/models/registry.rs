@@ -12,12 +12,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::inference::settings::RunSettings;
+use crate::manifest::content_hash;
 use crate::manifest::task::{Task, Tasks};
-use crate::manifest::{ManifestError, content_hash};
 use crate::models::active_file::PersistedState;
 use crate::models::assignment::check_able;
 pub use crate::models::assignment::{AssignError, Assignment, ByTask};
 use crate::models::load::{Incomplete, LoadError, Model};
+pub use crate::models::registry_error::{RegistryError, Use};
 use crate::models::spec::ModelSpec;
 use crate::system::background::{self, BackgroundError};
 use crate::system::metric_names::MODEL_CHANGES;
@@ -60,30 +61,6 @@ struct State {
     active: Assignment,
     /// What was active before the last switch.
     previous: Option<Assignment>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    #[error("model `{name}` cannot be served")]
-    Load { name: String, source: Box<LoadError> },
-    #[error(
-        "the folder of model `{name}` cannot be read, so that it stays as it was loaded; put the folder back, or take the model out (DELETE /v1/models/{name})"
-    )]
-    Unreadable { name: String, source: Box<ManifestError> },
-    #[error("two models are called `{0}`; give them different names: NAME=PATH")]
-    Duplicate(String),
-    #[error(transparent)]
-    Assign(#[from] AssignError),
-    #[error("model `{name}` is in use ({by}); make others active first")]
-    InUse { name: String, by: &'static str },
-    #[error(
-        "a rollback would activate model `{name}`; to remove it and forget the rollback, use `ressort models remove {name} --forget-rollback` (DELETE /v1/models/{name}?forget_rollback=true)"
-    )]
-    NeededByRollback { name: String },
-    #[error("nothing was switched yet, so there is nothing to go back to")]
-    NothingBefore,
-    #[error("a change of models panicked; the log says why")]
-    Background(#[from] BackgroundError),
 }
 
 impl Registry {
@@ -277,8 +254,8 @@ impl Registry {
             let model = state.named(name)?;
             let by_rollback = state.previous.as_ref().is_some_and(|previous| previous.uses(&model));
             match () {
-                () if is_shadow(&model) => return in_use("it is the shadow model"),
-                () if state.active.uses(&model) => return in_use("it is active"),
+                () if is_shadow(&model) => return in_use(Use::Shadow),
+                () if state.active.uses(&model) => return in_use(Use::Active),
                 () if by_rollback && !forget_rollback => {
                     return Err(RegistryError::NeededByRollback { name: name.to_owned() });
                 }

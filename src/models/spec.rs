@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::manifest::checkpoint_dir;
+use crate::system::choice::shortened;
 
 /// A model to load: `[NAME=]PATH` on the command line. Without a name it is called after its folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +17,22 @@ pub struct ModelSpec {
 pub enum ModelSpecError {
     #[error("`{0}` is not the name of a model: give NAME=PATH, or the path of a folder that has a name")]
     NoName(String),
-    #[error(
-        "model name `{0}` may hold letters, digits, `.`, `_` and `-` only, at most 64 of them and no dot first; give another: NAME=PATH"
-    )]
-    BadName(String),
+    #[error("{0}; give another: NAME=PATH")]
+    BadName(#[from] BadName),
+}
+
+/// A text that cannot be the name of a model, which is part of paths and addresses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "model name `{}` may hold letters, digits, `.`, `_` and `-` only, at most 64 of them and no dot first", shortened(.0)
+)]
+pub struct BadName(String);
+
+/// Whether `name` can be the name of a model.
+pub fn check_name(name: &str) -> Result<(), BadName> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let is_name = !name.is_empty() && !name.starts_with('.') && name.len() <= 64 && name.chars().all(is_plain);
+    if is_name { Ok(()) } else { Err(BadName(name.to_owned())) }
 }
 
 impl FromStr for ModelSpec {
@@ -41,10 +54,7 @@ impl FromStr for ModelSpec {
                 .map(|name| name.to_string_lossy().into_owned())
         };
         let name = name.or_else(folder_name).ok_or_else(|| ModelSpecError::NoName(text.to_owned()))?;
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if name.is_empty() || name.starts_with('.') || name.len() > 64 || !name.chars().all(is_plain) {
-            return Err(ModelSpecError::BadName(name));
-        }
+        check_name(&name)?;
         Ok(Self { name, path: path.to_owned() })
     }
 }
@@ -63,8 +73,8 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(expected));
         }
-        assert_eq!("a/b=x".parse::<ModelSpec>(), Err(ModelSpecError::BadName("a/b".into())));
-        assert_eq!("=x".parse::<ModelSpec>(), Err(ModelSpecError::BadName(String::new())));
+        assert_eq!("a/b=x".parse::<ModelSpec>(), Err(BadName("a/b".into()).into()));
+        assert_eq!("=x".parse::<ModelSpec>(), Err(BadName(String::new()).into()));
         assert_eq!("/".parse::<ModelSpec>(), Err(ModelSpecError::NoName("/".into())));
     }
 }

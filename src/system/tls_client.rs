@@ -3,11 +3,47 @@
 use std::sync::{Arc, LazyLock};
 
 use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::{CertificateError, Error as RustlsError};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
-/// What to do where no certificate of a server is trusted.
-pub const TRUST_REMEDY: &str =
-    "install the system's certificates (Debian: ca-certificates), or name a file of them in SSL_CERT_FILE";
+/// Why TLS with a server failed, in words that lead on; `None` where TLS is not the cause.
+pub fn tls_failure(error: &ureq::Error) -> Option<String> {
+    let error = match error {
+        ureq::Error::Rustls(error) => error,
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref::<RustlsError>()?,
+        _ => return None,
+    };
+    Some(match error {
+        RustlsError::InvalidCertificate(refused) => certificate_failure(refused),
+        RustlsError::InvalidMessage(_) => "the server does not speak TLS; name it with http://".to_owned(),
+        other => format!("TLS failed: {other}"),
+    })
+}
+
+fn certificate_failure(refused: &CertificateError) -> String {
+    use CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
+        UnknownIssuer,
+    };
+    let (cause, remedy) = match refused {
+        UnknownIssuer => (
+            "this machine does not trust who signed it",
+            "install the system's certificates (Debian: ca-certificates), or name those of a private authority, or the self-signed certificate itself, in PEM with SSL_CERT_FILE",
+        ),
+        // `webpki` has no constant for it in rustls.
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => (
+            "it is that of an authority (CA:TRUE), which no server may use",
+            "sign another for the server with it, or make a self-signed one with CA:FALSE (docs/operations.md, TLS)",
+        ),
+        NotValidForName | NotValidForNameContext { .. } => {
+            ("it is for another name", "name the server by a name that its certificate has")
+        }
+        Expired | ExpiredContext { .. } => ("it has expired", "renew it on the server"),
+        NotValidYet | NotValidYetContext { .. } => ("it is not valid yet", "set the clocks of both machines"),
+        _ => return format!("the certificate of the server is refused: {refused}; give the server another"),
+    };
+    format!("the certificate of the server is refused: {cause}; {remedy}")
+}
 
 /// For agents that call `url`. The certificates are read once, and only where they are needed.
 pub fn tls_for(url: &str) -> TlsConfig {

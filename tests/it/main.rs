@@ -38,6 +38,7 @@ mod layers;
 mod metrics;
 mod parity;
 mod pull;
+mod remedies;
 mod request_memory;
 mod requests;
 mod resume;

@@ -330,7 +330,7 @@ fn bad_usage_ends_with_2_and_says_what_to_do() {
         ("a.jsonl", "o.parquet.gz", &[], "not compressed as a whole"),
         ("a.jsonl", "o.jsonl", &["--threshold", "1.5"], "`1.5` is not a score: give a number between 0 and 1"),
         ("a.jsonl", "o.jsonl", &["--tasks", "mood"], "`mood` is not one of"),
-        ("a.jsonl", "o.jsonl", &["--look-ahead", "0"], "must be at least 1"),
+        ("a.jsonl", "o.jsonl", &["--look-ahead", "0"], "give a whole number of at least 1"),
         ("a.csv", "o.jsonl", &["--delimiter", "ab"], "one ASCII character"),
     ] {
         let (code, message) = run(&dir, &[input], output, flags);

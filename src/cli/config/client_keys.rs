@@ -5,7 +5,7 @@ use ressort::system::choice::{shortened, suggestion};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Errors};
 use super::source::Source;
 use crate::cli::key;
 
@@ -15,60 +15,79 @@ pub const KEYS: &str = "keys";
 const FIELDS: [&str; 6] = ["name", "hash", "scopes", "requests_per_minute", "requests_per_day", "documents_per_day"];
 
 /// Reads all keys; names and hashes are unique.
-pub fn read_keys(source: &Source<'_>, value: &Spanned<DeValue>) -> Result<Vec<KeySpec>, ConfigError> {
+pub fn read_keys(source: &Source<'_>, value: &Spanned<DeValue>, errors: &mut Errors) -> Vec<KeySpec> {
     let wrong = |at| source.error(at, "`keys`: expected tables; begin each key with the line `[[keys]]`".to_owned());
-    let DeValue::Array(items) = value.get_ref() else { return Err(wrong(value.span().start)) };
     let mut keys: Vec<KeySpec> = Vec::new();
+    let DeValue::Array(items) = value.get_ref() else {
+        errors.push(wrong(value.span().start));
+        return keys;
+    };
     for item in items.iter() {
         let at = item.span().start;
-        let DeValue::Table(table) = item.get_ref() else { return Err(wrong(at)) };
-        let key = read_key(source, at, table)?;
+        let DeValue::Table(table) = item.get_ref() else {
+            errors.push(wrong(at));
+            continue;
+        };
+        let Some(key) = read_key(source, at, table, errors) else { continue };
         if let Some(known) = keys.iter().find(|known| known.name == key.name || known.hash == key.hash) {
             let what = if known.name == key.name { "name" } else { "hash" };
             let message =
                 format!("two keys have the {what} of `{}`; every key has a separate one", shortened(&known.name));
-            return Err(source.error(at, message));
+            errors.push(source.error(at, message));
         }
         keys.push(key);
     }
-    Ok(keys)
+    keys
 }
 
-fn read_key(source: &Source<'_>, at: usize, table: &DeTable<'_>) -> Result<KeySpec, ConfigError> {
-    if let Some(field) = table.keys().find(|field| !FIELDS.contains(&field.get_ref().as_ref())) {
+/// A key, or `None` where one of its fields is wrong. All errors are kept.
+fn read_key(source: &Source<'_>, at: usize, table: &DeTable<'_>, errors: &mut Errors) -> Option<KeySpec> {
+    for field in table.keys().filter(|field| !FIELDS.contains(&field.get_ref().as_ref())) {
         let name = field.get_ref();
         let hint = suggestion(name, FIELDS.into_iter());
         let hint = if hint.is_empty() { format!("; it has {}", FIELDS.join(", ")) } else { hint };
-        return Err(source.error(field.span().start, format!("a key has no `{}`{hint}", shortened(name))));
+        errors.push(source.error(field.span().start, format!("a key has no `{}`{hint}", shortened(name))));
     }
-    let missing =
-        |field: &str| source.error(at, format!("a key has no `{field}`; `ressort key new` prints one that has"));
-    let text = |field: &'static str, value: &Spanned<DeValue>| match value.get_ref() {
-        DeValue::String(text) => Ok(text.clone().into_owned()),
-        other => Err(wrong_type(source, field, value.span().start, "a string", other)),
-    };
-    let name = table.get("name").ok_or_else(|| missing("name"))?;
-    let hash = table.get("hash").ok_or_else(|| missing("hash"))?;
-    let refused = |field: &str, value: &Spanned<DeValue>, reason: &str| {
-        source.error(value.span().start, format!("`{field}` of a key: {reason}"))
-    };
-    let named = key::name(&text("name", name)?).map_err(|reason| refused("name", name, &reason))?;
+    let name = errors.take(name(source, at, table));
+    let hash = errors.take(hash(source, at, table));
+    let scopes = errors.take(table.get("scopes").map_or(Ok(vec![Scope::Read]), |value| scopes(source, value)));
+    let mut limit = |field| errors.take(limit(source, table, field));
+    let (a_minute, a_day) = (limit("requests_per_minute"), limit("requests_per_day"));
+    let documents = limit("documents_per_day");
+    let limits = KeyLimits { requests_per_minute: a_minute?, requests_per_day: a_day?, documents_per_day: documents? };
+    Some(KeySpec { name: name?, hash: hash?, scopes: scopes?, limits })
+}
+
+fn name(source: &Source<'_>, at: usize, table: &DeTable<'_>) -> Result<String, ConfigError> {
+    let (value, text) = required(source, at, table, "name")?;
+    key::name(&text).map_err(|reason| refused(source, "name", value, &reason))
+}
+
+fn hash(source: &Source<'_>, at: usize, table: &DeTable<'_>) -> Result<KeyHash, ConfigError> {
+    const BLANK: &str = "it is the hash of a blank text, as of a variable that is not set; `ressort key new` prints a key with its hash";
+    let (value, text) = required(source, at, table, "hash")?;
     // The value is not shown: it may be the key itself, by mistake.
-    let hashed = text("hash", hash)?.parse::<KeyHash>().map_err(|reason| refused("hash", hash, reason))?;
-    if key::is_of_blank(hashed) {
-        let reason = "it is the hash of a blank text, as of a variable that is not set; `ressort key new` prints a key with its hash";
-        return Err(refused("hash", hash, reason));
+    let hash = text.parse::<KeyHash>().map_err(|reason| refused(source, "hash", value, reason))?;
+    if key::is_of_blank(hash) { Err(refused(source, "hash", value, BLANK)) } else { Ok(hash) }
+}
+
+/// A text that every key has, with its position.
+fn required<'t, 'i>(
+    source: &Source<'_>,
+    at: usize,
+    table: &'t DeTable<'i>,
+    field: &'static str,
+) -> Result<(&'t Spanned<DeValue<'i>>, String), ConfigError> {
+    let missing = || source.error(at, format!("a key has no `{field}`; `ressort key new` prints one that has"));
+    let value = table.get(field).ok_or_else(missing)?;
+    match value.get_ref() {
+        DeValue::String(text) => Ok((value, text.clone().into_owned())),
+        other => Err(wrong_type(source, field, value.span().start, "a string", other)),
     }
-    Ok(KeySpec {
-        name: named,
-        hash: hashed,
-        scopes: table.get("scopes").map_or(Ok(vec![Scope::Read]), |value| scopes(source, value))?,
-        limits: KeyLimits {
-            requests_per_minute: limit(source, table, "requests_per_minute")?,
-            requests_per_day: limit(source, table, "requests_per_day")?,
-            documents_per_day: limit(source, table, "documents_per_day")?,
-        },
-    })
+}
+
+fn refused(source: &Source<'_>, field: &str, value: &Spanned<DeValue>, reason: &str) -> ConfigError {
+    source.error(value.span().start, format!("`{field}` of a key: {reason}"))
 }
 
 fn scopes(source: &Source<'_>, value: &Spanned<DeValue>) -> Result<Vec<Scope>, ConfigError> {
@@ -100,7 +119,13 @@ fn limit(source: &Source<'_>, table: &DeTable<'_>, field: &'static str) -> Resul
     };
     match u64::from_str_radix(number.as_str(), number.radix()) {
         Ok(limit) if limit > 0 => Ok(Some(limit)),
-        _ => Err(source.error(at, format!("`{field}` of a key is not at least 1; leave it out for no limit"))),
+        _ => {
+            let found = shortened(&source.text[value.span()]);
+            let what = format!(
+                "`{field}` of a key = {found}: give a whole number of at least 1, or leave it out for no limit"
+            );
+            Err(source.error(at, what))
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::client_keys::{KEYS, read_keys};
-use super::error::ConfigError;
-use super::keys::{Kind, check, configurable, default_of, exclude, id_of, is_secret, key_of};
+use super::error::{ConfigError, Errors};
+use super::keys::{Kind, check, configurable, exclude, expected, id_of, is_secret, key_of, with_example};
 use super::source::Source;
 
 /// A file that was read.
@@ -42,20 +42,27 @@ impl ConfigFile {
             )
         })?;
         let source = Source { path, text: &text };
-        let table = DeTable::parse(&text).map_err(|error| source.syntax_error(&error))?;
+        let mut errors = Errors::default();
+        let (table, syntax) = DeTable::parse_recoverable(&text);
+        syntax.iter().for_each(|error| errors.push(source.syntax_error(error)));
+        // What follows from a wrong line is not worth a message.
+        errors.into_result()?;
+        let mut errors = Errors::default();
         let reader = Reader { source: &source, root, args: configurable(root) };
         let mut file = Self { path: path.to_owned(), settings: Vec::new(), keys: Vec::new() };
         for (key, value) in table.get_ref() {
             if key.get_ref() == KEYS {
-                file.keys = read_keys(&source, value)?;
+                file.keys = read_keys(&source, value, &mut errors);
                 continue;
             }
-            let arg = reader.args.iter().find(|arg| key_of(arg) == key.get_ref().as_ref());
-            let arg = arg.ok_or_else(|| reader.unknown(key.get_ref(), key.span().start, value.get_ref()))?;
-            file.settings.push(reader.setting(arg, value)?);
+            match reader.args.iter().find(|arg| key_of(arg) == key.get_ref().as_ref()) {
+                Some(arg) => file.settings.extend(errors.take(reader.setting(arg, value))),
+                None => errors.push(reader.unknown(key.get_ref(), key.span().start, value.get_ref())),
+            }
         }
         file.settings.sort_by_key(|setting| setting.line);
-        reader.check_exclusions(&file.settings)?;
+        reader.check_exclusions(&file.settings, &mut errors);
+        errors.into_result()?;
         Ok(file)
     }
 }
@@ -74,7 +81,7 @@ impl Reader<'_> {
         for value in &values {
             check(arg, value).map_err(|reason| {
                 let shown = if is_secret(arg) { String::new() } else { format!(" = {}", shortened(value)) };
-                self.source.error(at, format!("`{}`{shown}: {reason}; expected {}", key_of(arg), expected(arg, kind)))
+                self.source.error(at, format!("`{}`{shown}: {}", key_of(arg), with_example(arg, &reason)))
             })?;
         }
         Ok(Setting { id: id_of(arg).to_owned(), values, line: self.source.line(at) })
@@ -121,24 +128,14 @@ impl Reader<'_> {
         self.source.error(at, format!("the key `{}` is unknown{hint}", shortened(key)))
     }
 
-    fn check_exclusions(&self, settings: &[Setting]) -> Result<(), ConfigError> {
+    fn check_exclusions(&self, settings: &[Setting], errors: &mut Errors) {
         let key = |setting: &Setting| self.args.iter().find(|arg| id_of(arg) == setting.id).map(|arg| key_of(arg));
         for (n, one) in settings.iter().enumerate() {
             if let Some(other) = settings[..n].iter().find(|other| exclude(self.root, &one.id, &other.id)) {
                 let (one_key, other_key) = (key(one).unwrap_or_default(), key(other).unwrap_or_default());
                 let what = format!("`{one_key}` and `{other_key}` exclude each other; remove one of them");
-                return Err(ConfigError::at(self.source.path, one.line, what));
+                errors.push(ConfigError::at(self.source.path, one.line, what));
             }
         }
-        Ok(())
-    }
-}
-
-/// What a key takes, with the default for an example.
-fn expected(arg: &Arg, kind: Kind) -> String {
-    let default = default_of(arg);
-    match default.is_empty() {
-        true => kind.expected().to_owned(),
-        false => format!("{}, such as {}", kind.expected(), kind.write(&default)),
     }
 }

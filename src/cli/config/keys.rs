@@ -115,6 +115,26 @@ impl Kind {
     }
 }
 
+/// What a key takes, with the default for an example.
+pub fn expected(arg: &Arg, kind: Kind) -> String {
+    format!("{}{}", kind.expected(), example(arg, kind))
+}
+
+/// The reason why a value is refused, with an example.
+pub fn with_example(arg: &Arg, reason: &str) -> String {
+    match Kind::of(arg) {
+        _ if is_secret(arg) || reason.ends_with('?') => reason.to_owned(),
+        // The reason is a range.
+        kind @ (Kind::Integer | Kind::Number) => format!("{reason}{}", example(arg, kind)),
+        kind => format!("{reason}; expected {}", expected(arg, kind)),
+    }
+}
+
+fn example(arg: &Arg, kind: Kind) -> String {
+    let default = default_of(arg);
+    if default.is_empty() { String::new() } else { format!(", such as {}", kind.write(&default)) }
+}
+
 /// Reads a value as the flag would; the error is the reason alone.
 pub fn check(arg: &Arg, value: &str) -> Result<(), String> {
     let probe = Arg::new("value").allow_hyphen_values(true).value_parser(arg.get_value_parser().clone());

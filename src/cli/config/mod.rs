@@ -9,6 +9,7 @@ mod file;
 mod keys;
 mod show;
 mod source;
+mod variables;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,9 +19,15 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
 
 use super::{Cli, Command};
 pub use error::ConfigError;
+use error::Errors;
 use file::{ConfigFile, Setting};
+pub use keys::Kind;
+#[cfg(test)]
+pub use keys::check;
 use keys::{configurable, id_of};
 pub use show::Settings;
+pub use variables::misspelt_variables;
+use variables::{check_variables, hide_secret, with_variable, without_variables};
 
 /// The file that is read where none is named, if it exists.
 const DEFAULT_FILE: &str = "/etc/ressort/ressort.toml";
@@ -37,9 +44,19 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, ParseError
     let args: Vec<OsString> = args.into_iter().collect();
     let root = Cli::command();
     let explained = |error| with_variable(hide_secret(error, &root), &root, &args);
+    let flags = match without_variables(root.clone()).try_get_matches_from(&args) {
+        Ok(flags) => flags,
+        // Help texts name the variables.
+        Err(error) if is_help(&error) => return Err(root.try_get_matches_from(&args).err().unwrap_or(error).into()),
+        Err(error) => return Err(hide_secret(error, &root).into()),
+    };
+    let mut errors = Errors::default();
+    let serve = flags.subcommand_matches("serve");
+    let file = serve.and_then(named_file).and_then(|path| errors.take(ConfigFile::read(&path, &root)));
+    check_variables(&root, &flags, &mut errors);
+    errors.into_result()?;
     let given = root.clone().try_get_matches_from(&args).map_err(explained)?;
     let Some(serve) = given.subcommand_matches("serve") else { return Ok(Cli::from_arg_matches(&given)?) };
-    let file = named_file(serve).map(|path| ConfigFile::read(&path, &root)).transpose()?;
     let settings = file.iter().flat_map(|file| &file.settings);
     let settings: Vec<&Setting> = settings.filter(|setting| !is_overridden(setting, &root, serve)).collect();
     let layered = settings.iter().fold(root.clone(), |command, setting| with_default(command, setting));
@@ -51,22 +68,15 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, ParseError
     Ok(cli)
 }
 
-/// Environment variables with the prefix `RESSORT_` that are probably misspelt.
-pub fn misspelt_variables() -> Vec<String> {
-    let root = Cli::command();
-    let known: Vec<String> = configurable(&root).into_iter().filter_map(keys::variable).collect();
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let unknown = names.filter(|name| name.starts_with(keys::PREFIX) && !known.contains(name) && !keys::is_other(name));
-    let hint = |name: String| {
-        let suggestion = ressort::system::choice::suggestion(&name, known.iter().map(String::as_str));
-        (!suggestion.is_empty()).then(|| format!("the environment variable {name} is not read{suggestion}"))
-    };
-    unknown.filter_map(hint).collect()
+fn is_help(error: &clap::Error) -> bool {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    matches!(error.kind(), DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand | DisplayVersion)
 }
 
-/// The file of `--config`, else the default file if there is one.
-fn named_file(serve: &ArgMatches) -> Option<PathBuf> {
-    let named = serve.get_one::<PathBuf>("config").cloned();
+/// The file of `--config` or its variable, else the default file if there is one.
+fn named_file(flags: &ArgMatches) -> Option<PathBuf> {
+    let named = flags.get_one::<PathBuf>("config").cloned();
+    let named = named.or_else(|| std::env::var_os("RESSORT_CONFIG").map(PathBuf::from));
     named.or_else(|| Path::new(DEFAULT_FILE).exists().then(|| DEFAULT_FILE.into()))
 }
 
@@ -86,34 +96,6 @@ fn with_default(command: clap::Command, setting: &Setting) -> clap::Command {
         true => command.mut_arg(&setting.id, set),
         false => command.mut_subcommand("serve", |serve| serve.mut_arg(&setting.id, set)),
     }
-}
-
-/// Adds the name of the variable to an error about a value that no flag gave.
-fn with_variable(mut error: clap::Error, root: &clap::Command, args: &[OsString]) -> clap::Error {
-    use clap::error::{ContextKind, ContextValue};
-    let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else { return error };
-    let long = named.split([' ', '=', '[']).next().unwrap_or_default().to_owned();
-    if args.iter().any(|arg| arg.to_string_lossy().starts_with(&long)) {
-        return error;
-    }
-    let arg = configurable(root).into_iter().find(|arg| arg.get_long().is_some_and(|name| format!("--{name}") == long));
-    if let Some(variable) = arg.and_then(keys::variable) {
-        let named = format!("{long}, read from the environment variable {variable}");
-        error.insert(ContextKind::InvalidArg, ContextValue::String(named));
-    }
-    error
-}
-
-/// Takes the value of a secret out of an error.
-fn hide_secret(mut error: clap::Error, root: &clap::Command) -> clap::Error {
-    use clap::error::{ContextKind, ContextValue};
-    let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else { return error };
-    let secrets = root.get_subcommands().flat_map(clap::Command::get_arguments).filter(|arg| keys::is_secret(arg));
-    let is_secret = secrets.filter_map(Arg::get_long).any(|long| named.starts_with(&format!("--{long} ")));
-    if is_secret && error.get(ContextKind::InvalidValue).is_some() {
-        error.insert(ContextKind::InvalidValue, ContextValue::String("(hidden)".to_owned()));
-    }
-    error
 }
 
 impl From<clap::Error> for ParseError {

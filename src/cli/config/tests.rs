@@ -20,6 +20,11 @@ fn outcome(text: &str, flags: &[&str]) -> Result<String, String> {
     }
 }
 
+/// A key of a client.
+fn entry(name: &str, n: usize, rest: &str) -> String {
+    format!("[[keys]]\nname = \"{name}\"\nhash = \"sha256:{}\"\n{rest}", format!("{n:x}").repeat(64))
+}
+
 /// The line of a key, with its spaces made one.
 fn line(settings: &str, key: &str) -> String {
     let line = settings.lines().find(|line| line.trim_start_matches("# ").starts_with(&format!("{key} =")));
@@ -58,21 +63,38 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
 
 #[test]
 fn the_settings_shown_are_a_file_with_the_same_settings() {
-    let text = "host = \"::1\"\nmodel = [\"a=/x\", \"b=/y \\\"z\\\"\"]\ntimeout_s = 7\nallow_anonymous = true\n";
-    let shown = outcome(text, &[]).unwrap();
+    let text =
+        "host = \"::1\"\nmodel = [\"a=/x\", \"b=/y \\\"z\\\"\"]\ntimeout_s = 7\nallow_anonymous = true\n".to_owned();
+    let text =
+        text + &entry("a", 1, "scopes = [\"read\", \"admin\"]\nrequests_per_minute = 60\n") + &entry("b \u{fc}", 2, "");
+    let shown = outcome(&text, &[]).unwrap();
     let again = outcome(&shown, &[]).unwrap();
     let values = |shown: &str| -> Vec<String> {
-        shown.lines().skip(1).map(|line| line.rsplit_once(" # ").unwrap().0.trim().to_owned()).collect()
+        let value = |line: &str| line.rsplit_once(" # ").map_or(line, |(value, _)| value).trim().to_owned();
+        shown.lines().skip(1).map(value).collect()
     };
     assert_eq!(values(&again), values(&shown));
     assert!(shown.contains("model = [\"a=/x\", "), "{shown}");
+    let keys = |text: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        match parsed(file.path(), &[]).ok().unwrap().command {
+            Command::Serve(args) => args.settings.keys,
+            _ => panic!("another command"),
+        }
+    };
+    assert_eq!(keys(&shown), keys(&text));
+    assert_eq!(keys(&shown).len(), 2);
 }
 
 #[test]
 fn a_secret_is_never_shown() {
     let settings = outcome("admin_key = \"geheim-1\"\n", &["--api-key", "geheim-2"]).unwrap();
     assert!(!settings.contains("geheim"), "{settings}");
-    assert_eq!(line(&settings, "api_key"), "# api_key = (hidden) # flag --api-key");
+    assert_eq!(
+        line(&settings, "api_key"),
+        "# api_key = (hidden) # flag --api-key; not printed: set RESSORT_API_KEY again"
+    );
     for text in ["api_key = 471147114711\n", "api_key = [\"geheim\"]\n", "api_key = \"\"\n"] {
         let error = outcome(text, &[]).unwrap_err();
         assert!(error.starts_with("FILE:1: `api_key`"), "{error}");
@@ -81,18 +103,15 @@ fn a_secret_is_never_shown() {
 }
 
 #[test]
-fn keys_of_clients_are_read_and_shown_without_their_hashes() {
-    let entry = |name: &str, n: usize, rest: &str| {
-        format!("[[keys]]\nname = \"{name}\"\nhash = \"sha256:{}\"\n{rest}", format!("{n:x}").repeat(64))
-    };
+fn keys_of_clients_are_read_and_shown() {
     let two = entry("a", 1, "scopes = [\"read\", \"admin\"]\nrequests_per_minute = 60\n")
         + &entry("b", 2, "documents_per_day = 5\n");
     let settings = outcome(&two, &[]).unwrap();
     for part in [
-        "# name = \"a\"\n# hash = (hidden)\n# scopes = [\"read\", \"admin\"]\n# requests_per_minute = 60\n",
-        "# name = \"b\"\n# hash = (hidden)\n# scopes = [\"read\"]\n# documents_per_day = 5\n",
+        entry("a", 1, "scopes = [\"read\", \"admin\"]\nrequests_per_minute = 60\n"),
+        entry("b", 2, "scopes = [\"read\"]\ndocuments_per_day = 5\n"),
     ] {
-        assert!(settings.contains(part), "{settings}");
+        assert!(settings.contains(&part), "{settings}");
     }
     for (text, expected) in [
         (entry("a", 1, "") + &entry("a", 2, ""), "FILE:4: two keys have the name of `a`; every key has a separate one"),
@@ -103,7 +122,10 @@ fn keys_of_clients_are_read_and_shown_without_their_hashes() {
             entry("a", 1, "scopes = [\"reed\"]\n"),
             "FILE:4: `scopes` of a key: `reed` is not one of `read`, `admin`; did you mean `read`?",
         ),
-        (entry("a", 1, "requests_per_day = 0\n"), "FILE:4: `requests_per_day` of a key is not at least 1"),
+        (
+            entry("a", 1, "requests_per_day = 0\n"),
+            "FILE:4: `requests_per_day` of a key = 0: give a whole number of at least 1",
+        ),
         (
             entry("a", 1, "requests_per_day = \"5\"\n"),
             "FILE:4: `requests_per_day` of a key: expected an integer; found the string",
@@ -131,9 +153,11 @@ fn what_is_wrong_in_the_file_is_named_with_its_line() {
         ("config = \"x\"\n", "FILE:1: the key `config` is unknown"),
         ("[server]\nport = 1\n", "FILE:1: the key `server` is unknown; keys are written without sections"),
         ("port = \"8080\"\n", "FILE:1: `port`: expected an integer, such as 8080; found the string \"8080\""),
-        ("\n\nport = 70000\n", "FILE:3: `port` = 70000: 70000 is not in 0..=65535; expected an integer, such as 8080"),
-        ("max_documents = 0\n", "FILE:1: `max_documents` = 0: must be at least 1; expected an integer, such as 1000"),
-        ("max_documents = -1\n", "FILE:1: `max_documents` = -1: invalid digit found in string"),
+        ("\n\nport = 70000\n", "FILE:3: `port` = 70000: give a whole number from 0 to 65535, such as 8080"),
+        ("max_documents = 0\n", "FILE:1: `max_documents` = 0: give a whole number of at least 1, such as 1000"),
+        ("max_documents = -1\n", "FILE:1: `max_documents` = -1: give a whole number of at least 1, such as 1000"),
+        ("timeout_s = -1\n", "FILE:1: `timeout_s` = -1: give a whole number from 1 to 86400, such as 60"),
+        ("max_head_bytes = 1\n", "FILE:1: `max_head_bytes` = 1: give a whole number from 1000 to "),
         ("timeout_s = 1.5\n", "FILE:1: `timeout_s`: expected an integer, such as 60; found the float 1.5"),
         (
             "require_gpu = \"yes\"\n",
@@ -153,8 +177,14 @@ fn what_is_wrong_in_the_file_is_named_with_its_line() {
             "[[keys]]\nname = \"a\"\nhash = \"geheim\"\n",
             "FILE:3: `hash` of a key: expected `sha256:` and 64 hexadecimal digits",
         ),
-        ("[[keys]]\nname = \"\"\nhash = \"\"\n", "FILE:2: `name` of a key: it is blank"),
-        ("[[keys]]\nnam = \"a\"\n", "FILE:2: a key has no `nam`; did you mean `name`?"),
+        (
+            "[[keys]]\nname = \"\"\nhash = \"\"\n",
+            "the configuration has 2 errors:\n  FILE:2: `name` of a key: it is blank",
+        ),
+        (
+            "[[keys]]\nnam = \"a\"\n",
+            "the configuration has 3 errors:\n  FILE:1: a key has no `name`; `ressort key new` prints one that has\n  FILE:1: a key has no `hash`; `ressort key new` prints one that has\n  FILE:2: a key has no `nam`; did you mean `name`?",
+        ),
         ("port = 1\nport = 2\n", "FILE:2: this is not TOML: duplicate key"),
         ("port = \n", "FILE:1: this is not TOML: "),
     ] {
@@ -166,6 +196,23 @@ fn what_is_wrong_in_the_file_is_named_with_its_line() {
         error.to_string().starts_with("/nowhere/r.toml: the configuration file cannot be read: No such file"),
         "{error}"
     );
+}
+
+#[test]
+fn all_that_is_wrong_in_the_file_is_named_at_once_in_the_order_of_its_lines() {
+    let text = "prot = 8080\nmax_documents = 0\nhost = \"127.0.0.1\"\ntimeout_s = \"5\"\nadmin_key = \"a\"\nadmin_key_file = \"b\"\nzzz = 1\n";
+    let text = text.to_owned() + &entry("a", 1, "scope = [\"read\"]\nrequests_per_day = -1\n") + &entry("a", 1, "");
+    let expected = "the configuration has 7 errors:
+  FILE:1: the key `prot` is unknown; did you mean `port`?
+  FILE:2: `max_documents` = 0: give a whole number of at least 1, such as 1000
+  FILE:4: `timeout_s`: expected an integer, such as 60; found the string \"5\"
+  FILE:6: `admin_key_file` and `admin_key` exclude each other; remove one of them
+  FILE:7: the key `zzz` is unknown; `ressort serve --print-config` lists all keys
+  FILE:11: a key has no `scope`; did you mean `scopes`?
+  FILE:12: `requests_per_day` of a key = -1: give a whole number of at least 1, or leave it out for no limit";
+    assert_eq!(outcome(&text, &[]).unwrap_err(), expected);
+    let error = outcome("port = \nhost = 5\ntimeout_s = [\n", &[]).unwrap_err();
+    assert!(error.matches("this is not TOML").count() >= 2 && error.contains("FILE:1: "), "{error}");
 }
 
 /// The rows of the table of keys in the manual.

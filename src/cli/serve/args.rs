@@ -19,7 +19,8 @@ use ressort::system::spans::{TraceError, check_endpoint};
 
 use super::finding::Warning;
 use crate::cli::config::{ConfigError, Settings};
-use crate::cli::{ModelArgs, RunArgs, key, positive};
+use crate::cli::number::{positive, seconds, whole};
+use crate::cli::{ModelArgs, RunArgs, key};
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -36,7 +37,7 @@ pub struct ServeArgs {
     #[arg(long, default_value = "127.0.0.1", env = "RESSORT_HOST")]
     pub host: IpAddr,
     /// Port to listen on; 0 for any free port
-    #[arg(long, default_value_t = 8080, env = "RESSORT_PORT")]
+    #[arg(long, default_value_t = 8080, env = "RESSORT_PORT", value_parser = whole::<u16>(0..=65_535))]
     pub port: u16,
     #[command(flatten)]
     pub(super) models: ModelArgs,
@@ -52,7 +53,7 @@ pub struct ServeArgs {
     #[arg(long, default_value_t = RequestLimits::default().max_body_bytes, env = "RESSORT_MAX_BODY_BYTES", value_parser = positive)]
     pub max_body_bytes: usize,
     /// Memory for the bodies, texts and answers of all requests under way, in MB; requests that do not fit wait or get 503
-    #[arg(long, default_value_t = DEFAULT_REQUEST_MEMORY_MB, env = "RESSORT_REQUEST_MEMORY_MB", value_name = "MB", value_parser = clap::value_parser!(u64).range(8..=1_000_000))]
+    #[arg(long, default_value_t = DEFAULT_REQUEST_MEMORY_MB, env = "RESSORT_REQUEST_MEMORY_MB", value_name = "MB", value_parser = whole::<u64>(8..=1_000_000))]
     pub request_memory_mb: u64,
     /// Maximum time from a request to its answer, in seconds
     #[arg(long, default_value_t = RequestLimits::default().timeout.as_secs(), env = "RESSORT_TIMEOUT_S", value_parser = seconds(1))]
@@ -62,7 +63,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub jobs: JobArgs,
     /// Size of the cache for repeated texts, in MB; 0 disables it
-    #[arg(long, default_value_t = 64, env = "RESSORT_CACHE_MB", value_name = "MB")]
+    #[arg(long, default_value_t = 64, env = "RESSORT_CACHE_MB", value_name = "MB", value_parser = whole::<u64>(0..=1_000_000))]
     pub cache_mb: u64,
     /// API key: requests to /v1 and to the routes for other clients must send it as `Authorization: Bearer KEY`
     #[arg(long, env = "RESSORT_API_KEY", hide_env_values = true, value_parser = key::text)]
@@ -112,15 +113,18 @@ pub struct JobArgs {
     #[arg(long, value_name = "DIR", env = "RESSORT_JOBS_DIR")]
     jobs_dir: Option<PathBuf>,
     /// Maximum number of jobs that are kept; 0 accepts none
-    #[arg(long, default_value_t = JobLimits::default().max_jobs, env = "RESSORT_MAX_JOBS")]
+    #[arg(long, default_value_t = JobLimits::default().max_jobs, env = "RESSORT_MAX_JOBS", value_parser = whole::<usize>(0..=u64::MAX))]
     max_jobs: usize,
     /// Maximum size of all jobs on the disk, in MB
-    #[arg(long, default_value_t = JobLimits::default().max_bytes / 1_000_000, env = "RESSORT_MAX_JOBS_MB", value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, default_value_t = JobLimits::default().max_bytes / 1_000_000, env = "RESSORT_MAX_JOBS_MB", value_name = "MB", value_parser = whole::<u64>(1..=1_000_000_000))]
     max_jobs_mb: u64,
     /// Time from the end of a job to its removal, in hours
-    #[arg(long, default_value_t = JobLimits::default().keep.as_secs() / 3600, env = "RESSORT_KEEP_JOBS_H", value_name = "HOURS", value_parser = clap::value_parser!(u64).range(0..=87_600))]
+    #[arg(long, default_value_t = JobLimits::default().keep.as_secs() / 3600, env = "RESSORT_KEEP_JOBS_H", value_name = "HOURS", value_parser = whole::<u64>(0..=87_600))]
     keep_jobs_h: u64,
 }
+
+/// A head that a client can send is not below it.
+const MIN_HEAD_BYTES: u64 = 1_000;
 
 /// Limits of connections.
 #[derive(Debug, Args)]
@@ -129,7 +133,7 @@ pub struct ConnectionArgs {
     #[arg(long, default_value_t = ServerSettings::default().max_connections, env = "RESSORT_MAX_CONNECTIONS", value_parser = positive, hide_default_value = true)]
     max_connections: usize,
     /// Maximum size of the head of a request, in bytes
-    #[arg(long, default_value_t = ServerSettings::default().max_head_bytes, env = "RESSORT_MAX_HEAD_BYTES", value_parser = head_bytes)]
+    #[arg(long, default_value_t = ServerSettings::default().max_head_bytes, env = "RESSORT_MAX_HEAD_BYTES", value_parser = whole::<usize>(MIN_HEAD_BYTES..=MAX_HEAD_BYTES as u64))]
     max_head_bytes: usize,
     /// Maximum time in which a client sends the head of a request, in seconds
     #[arg(long, default_value_t = ServerSettings::default().head_timeout.as_secs(), env = "RESSORT_HEAD_TIMEOUT_S", value_parser = seconds(1))]
@@ -169,24 +173,12 @@ impl JobArgs {
     }
 }
 
-/// A head that a client can send is not below it.
-const MIN_HEAD_BYTES: usize = 1_000;
-
-fn head_bytes(text: &str) -> Result<usize, String> {
-    let n_bytes = text.parse().ok().filter(|n_bytes| (MIN_HEAD_BYTES..=MAX_HEAD_BYTES).contains(n_bytes));
-    n_bytes.ok_or_else(|| format!("give a number of bytes from {MIN_HEAD_BYTES} to {MAX_HEAD_BYTES}"))
-}
-
 /// An empty address is none, since a variable cannot be unset everywhere.
 fn collector(text: &str) -> Result<String, TraceError> {
     if !text.is_empty() {
         check_endpoint(text)?;
     }
     Ok(text.to_owned())
-}
-
-fn seconds(min: u64) -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(min..=86_400)
 }
 
 impl ConnectionArgs {
