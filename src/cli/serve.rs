@@ -4,6 +4,7 @@ mod access;
 mod args;
 mod baselines;
 mod finding;
+mod key_changes;
 mod prepare;
 mod reload;
 mod restore;
@@ -39,7 +40,8 @@ const TLS_INTERVAL: Duration = Duration::from_secs(5);
 
 pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     if args.print_config {
-        print!("{}", printable(&args.settings.to_string()));
+        let settings = args.settings.clone().with_found("models_dir", &args.models_dir());
+        print!("{}", printable(&settings.to_string()));
         return Ok(());
     }
     let metrics = start_metrics()?;

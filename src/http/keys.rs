@@ -95,6 +95,11 @@ impl KeyRing {
         Self { anyone_reads: true, ..self }
     }
 
+    /// The keys, as the configuration describes them.
+    pub fn specs(&self) -> impl Iterator<Item = &KeySpec> {
+        self.keys.iter().map(|key| &key.spec)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }

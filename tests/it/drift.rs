@@ -114,7 +114,7 @@ fn a_good_day_becomes_the_baseline_in_the_folder_of_its_model() {
 }
 
 /// Tries until `condition` holds.
-fn until(what: &str, condition: impl Fn() -> bool) {
+pub fn until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < deadline, "{what}");

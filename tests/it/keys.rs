@@ -13,6 +13,7 @@ use tower::ServiceExt;
 
 use crate::api::{registry, router};
 use crate::cli::{Server, model, ressort};
+use crate::drift::until;
 
 async fn service(limits: KeyLimits) -> Router {
     let app = App::new(registry(&["lexicon-ner"]).await, RequestLimits::default());
@@ -117,7 +118,59 @@ fn a_new_key_opens_what_its_entry_says_and_the_file_does_not_hold_it() {
     // The one key does not have the scope, and without an admin key nobody may.
     assert_eq!(status("GET", "/v1/shadow", &key), "403");
     assert_eq!(server.stop(), 0);
-    let shown = ressort().args(["serve", "--config", &path, "--print-config"]).output().unwrap();
-    let shown = String::from_utf8(shown.stdout).unwrap();
-    assert!(shown.contains("# name = \"Redaktion\"") && !shown.contains("sha256"), "{shown}");
+}
+
+#[test]
+fn a_reload_says_what_changed_of_keys_by_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let entry = |name: &str, n: u8, rest: &str| {
+        format!("[[keys]]\nname = \"{name}\"\nhash = \"sha256:{}\"\n{rest}", format!("{n:x}").repeat(64))
+    };
+    let configure = |text: &str| {
+        let text = format!(
+            "model = \"{}\"\nproviders = \"cpu\"\nadmin_key_file = {:?}\n{text}",
+            model("lexicon-ner"),
+            path("admin")
+        );
+        std::fs::write(path("r.toml"), text).unwrap();
+    };
+    std::fs::write(path("admin"), "geheim-1\n").unwrap();
+    configure(&(entry("bleibt", 1, "") + &entry("geht", 2, "") + &entry("anders", 3, "requests_per_minute = 60\n")));
+    let mut command = ressort();
+    command.stderr(std::fs::File::create(path("log")).unwrap());
+    let server = Server::start_with(command, &["--config", &path("r.toml")]);
+    let reloaded = |n: usize| {
+        server.signal("-HUP");
+        let lines = || -> Vec<String> {
+            let log = std::fs::read_to_string(path("log")).unwrap();
+            log.lines().filter(|line| line.contains("the configuration is reloaded")).map(str::to_owned).collect()
+        };
+        until("the reload is logged", || lines().len() == n);
+        lines().pop().unwrap()
+    };
+    let line = reloaded(1);
+    assert!(line.contains("nothing changed") && !line.contains("changed=") && !line.contains(" keys="), "{line}");
+    std::fs::write(path("admin"), "geheim-2\n").unwrap();
+    let anders = "scopes = [\"admin\"]\nrequests_per_minute = 100\ndocuments_per_day = 5\n";
+    configure(
+        &("max_documents = 7\n".to_owned()
+            + &entry("bleibt", 1, "")
+            + &entry("neu", 4, "")
+            + &entry("anders", 3, anders)),
+    );
+    let line = reloaded(2);
+    for part in [
+        "changed=\"max_documents\"",
+        "added `neu` (scopes read)",
+        "revoked `geht`",
+        "changed `anders` (scopes read -> admin, requests_per_minute 60 -> 100, documents_per_day unlimited -> 5)",
+        "changed `--admin-key` (another key)",
+        "n_keys=3",
+    ] {
+        assert!(line.contains(part), "{part} is missing in {line}");
+    }
+    let log = std::fs::read_to_string(path("log")).unwrap();
+    assert!(!log.contains("geheim") && !log.contains("`bleibt`") && !log.contains("3333"), "{log}");
+    assert_eq!(server.stop(), 0);
 }

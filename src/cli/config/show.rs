@@ -8,7 +8,10 @@ use clap::{Arg, ArgMatches, Command};
 use ressort::http::KeySpec;
 
 use super::file::{ConfigFile, Setting};
-use super::keys::{Kind, configurable, id_of, is_secret, key_of, variable};
+use super::keys::{self, Kind, configurable, id_of, is_secret, key_of, variable};
+
+/// The origin of a value that nobody set.
+const DEFAULT: &str = "default";
 
 /// The settings of a server; [`fmt::Display`] writes them as a configuration file.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +63,19 @@ impl Settings {
         self.values.iter().filter(differs).map(|value| value.key.as_str()).collect()
     }
 
+    /// The value of a key whose default depends on the machine, as it was found there.
+    #[must_use]
+    pub fn with_found(mut self, key: &str, found: &Path) -> Self {
+        let found = Kind::Text.write(&[found.to_string_lossy().into_owned()]);
+        let is_default = |value: &&mut Value| value.key == key && value.origin == DEFAULT;
+        if let Some(value) =
+            self.values.iter_mut().find(is_default).filter(|value| value.value.as_ref() != Some(&found))
+        {
+            (value.value, value.origin) = (Some(found), format!("{DEFAULT}, as found on this machine"));
+        }
+        self
+    }
+
     /// Takes over the values of these keys.
     pub fn adopt(&mut self, other: &Self, keys: &[&str]) {
         for value in self.values.iter_mut().filter(|value| keys.contains(&value.key.as_str())) {
@@ -75,23 +91,23 @@ fn origin(arg: &Arg, source: Option<ValueSource>, line: Option<(&Path, usize)>) 
         (Some(ValueSource::CommandLine), _) => format!("flag --{}", arg.get_long().unwrap_or_default()),
         (Some(ValueSource::EnvVariable), _) => format!("environment variable {}", variable(arg).unwrap_or_default()),
         (_, Some((path, line))) => format!("{}:{line}", path.display()),
-        (Some(_), None) => "default".to_owned(),
+        (Some(_), None) => DEFAULT.to_owned(),
         (None, None) => "not set".to_owned(),
     }
 }
 
-/// A key of a client, without its hash.
+/// A key of a client. Its hash opens nothing, and without it the file would be another.
 fn write_key(f: &mut fmt::Formatter<'_>, key: &KeySpec) -> fmt::Result {
-    let KeySpec { name, scopes, limits, .. } = key;
+    let KeySpec { name, hash, scopes, limits } = key;
     let scopes: Vec<String> = scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
-    writeln!(f, "\n# [[keys]]\n# name = {}", toml::Value::String(name.clone()))?;
-    writeln!(f, "# hash = (hidden)\n# scopes = [{}]", scopes.join(", "))?;
+    writeln!(f, "\n[[keys]]\nname = {}", toml::Value::String(name.clone()))?;
+    writeln!(f, "hash = \"{hash}\"\nscopes = [{}]", scopes.join(", "))?;
     for (limit, value) in [
         ("requests_per_minute", limits.requests_per_minute),
         ("requests_per_day", limits.requests_per_day),
         ("documents_per_day", limits.documents_per_day),
     ] {
-        value.map_or(Ok(()), |value| writeln!(f, "# {limit} = {value}"))?;
+        value.map_or(Ok(()), |value| writeln!(f, "{limit} = {value}"))?;
     }
     Ok(())
 }
@@ -109,7 +125,11 @@ impl fmt::Display for Settings {
                 Some(_) if *is_secret => format!("# {key} = (hidden)"),
                 Some(value) => format!("{key} = {value}"),
             };
-            writeln!(f, "{line:<40} # {origin}")?;
+            let note = match value {
+                Some(_) if *is_secret => format!("; not printed: set {}{} again", keys::PREFIX, key.to_uppercase()),
+                _ => String::new(),
+            };
+            writeln!(f, "{line:<40} # {origin}{note}")?;
         }
         self.keys.iter().try_for_each(|key| write_key(f, key))
     }

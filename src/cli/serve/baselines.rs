@@ -30,6 +30,10 @@ impl NamedBaselines {
         all.filter(|(_, baseline)| !models.iter().any(|model| model.version == baseline.version)).collect()
     }
 
+    pub fn as_one(&self) -> Baselines {
+        Baselines { models: self.0.iter().flat_map(|(_, baselines)| baselines.models.clone()).collect() }
+    }
+
     /// The baselines of all files.
     pub fn into_one(self) -> Baselines {
         Baselines { models: self.0.into_iter().flat_map(|(_, baselines)| baselines.models).collect() }

@@ -13,6 +13,7 @@ use super::args::ServeArgs;
 use super::baselines::NamedBaselines;
 use super::chain;
 use super::finding::Warning;
+use super::key_changes::key_changes;
 use crate::cli::config::Settings;
 use crate::cli::{Command, ParseError, parse};
 
@@ -34,8 +35,10 @@ const RELOADED: [&str; 17] = [
     "admin_key",
     "admin_key_file",
     "allow_anonymous",
-    "drift_baseline",
+    BASELINES,
 ];
+
+const BASELINES: &str = "drift_baseline";
 
 /// A running server, as far as SIGHUP changes it.
 pub struct Running {
@@ -90,25 +93,18 @@ impl Running {
         if let Some(Warning { text, remedy }) = args.connections.warning() {
             tracing::warn!("{text}; {remedy}");
         }
+        let changed_keys = key_changes(&self.app.keys.load(), &keys);
         self.app.keys.store(Arc::new(keys));
         self.app.limits.set(args.limits());
         self.app.memory.set_max(args.request_memory_mb * 1_000_000);
         self.connections.set(connections);
-        let (changed, left): (Vec<&str>, Vec<&str>) =
+        let (mut changed, left): (Vec<&str>, Vec<&str>) =
             args.settings.changed(&self.settings).into_iter().partition(|key| RELOADED.contains(key));
-        match left.is_empty() {
-            true => tracing::info!(
-                changed = changed.join(", "),
-                n_keys = args.settings.keys.len(),
-                "the configuration is reloaded"
-            ),
-            false => tracing::warn!(
-                changed = changed.join(", "),
-                n_keys = args.settings.keys.len(),
-                needs_restart = left.join(", "),
-                "the configuration is reloaded; some changes need a restart"
-            ),
+        // A file of the same name may have another content.
+        if *self.app.baselines.load_full() != baselines.as_one() && !changed.contains(&BASELINES) {
+            changed.push(BASELINES);
         }
+        log_changes(&changed, &changed_keys, &left, args.settings.keys.len());
         self.settings.adopt(&args.settings, &RELOADED);
         Ok(baselines)
     }
@@ -146,6 +142,25 @@ impl Running {
             }
         }
     }
+}
+
+/// One line: what is in force now, and what is not yet.
+fn log_changes(changed: &[&str], keys: &[String], left: &[&str], n_keys: usize) {
+    let (changed, keys, needs_restart) = (list(changed, ", "), list(keys, "; "), list(left, ", "));
+    match (&changed, &keys, &needs_restart) {
+        (None, None, None) => tracing::info!(n_keys, "the configuration is reloaded; nothing changed"),
+        (_, _, None) => tracing::info!(changed, keys, n_keys, "the configuration is reloaded"),
+        _ => {
+            const PART: &str = "the configuration is reloaded; some changes need a restart";
+            tracing::warn!(changed, keys, n_keys, needs_restart, "{PART}");
+        }
+    }
+}
+
+/// `None`, which is not logged, for an empty list.
+fn list(items: &[impl AsRef<str>], separator: &str) -> Option<String> {
+    let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
+    (!items.is_empty()).then(|| items.join(separator))
 }
 
 #[cfg(test)]
