@@ -43,6 +43,75 @@ fn a_wrong_variable_is_named_and_a_misspelt_one_hinted_at() {
 }
 
 #[test]
+fn all_that_is_wrong_in_variables_and_file_is_named_at_once() {
+    let file = file("prot = 1\ncache_mb = -1\n");
+    let path = file.path().to_string_lossy();
+    let variables = [
+        ("RESSORT_CONFIG", &*path),
+        ("RESSORT_TIMEOUT_S", "-1"),
+        ("RESSORT_MAX_DOCUMENTS", "viele"),
+        ("RESSORT_PROVIDERS", "cpu,tpu"),
+        ("RESSORT_TIMOUT_S", "5"),
+        ("RESSORT_PORT", "abc"),
+        ("RESSORT_API_KEY", " "),
+    ];
+    let (code, _, error) = run(&["serve", "--port", "0"], &variables);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.starts_with("ressort: the configuration has 7 errors:\n"), "{error}");
+    for part in [
+        &format!("{path}:1: the key `prot` is unknown; did you mean `port`?"),
+        &format!("{path}:2: `cache_mb` = -1: give a whole number from 0 to 1000000, such as 64"),
+        "RESSORT_TIMEOUT_S = -1: give a whole number from 1 to 86400, such as 60",
+        "RESSORT_MAX_DOCUMENTS = viele: give a whole number of at least 1, such as 1000",
+        "RESSORT_PROVIDERS = tpu: `tpu` is not one of `cuda`, `cpu`",
+        "RESSORT_TIMOUT_S is not read; did you mean `RESSORT_TIMEOUT_S`?",
+        "RESSORT_API_KEY: the key is blank",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    // A flag replaces the variable, whatever that holds.
+    assert!(!error.contains("RESSORT_PORT"), "{error}");
+    let (code, _, error) = run(&["serve", "--timeout-s", "-1"], &[]);
+    assert!(
+        code == 2 && error.contains("'-1' for '--timeout-s <TIMEOUT_S>': give a whole number from 1 to 86400"),
+        "{error}"
+    );
+    // Other commands read variables too.
+    let (code, _, error) = run(&["score", "x.jsonl", "--output", "y.jsonl"], &[("RESSORT_STREAMS", "0")]);
+    assert!(code == 2 && error.contains("RESSORT_STREAMS = 0: give a whole number of at least 1"), "{error}");
+    let (code, help, _) = run(&["serve", "--help"], &variables);
+    assert!(code == 0 && help.contains("[env: RESSORT_PORT=abc]"), "{help}");
+}
+
+#[test]
+fn the_configuration_that_is_printed_is_a_file_that_gives_the_same() {
+    let hash = "ab".repeat(32);
+    let text = format!(
+        "timeout_s = 7\napi_key = \"geheim\"\nmodel = [\"a=/x\", \"b=/y\"]\n\n[[keys]]\nname = \"Redaktion\"\nhash = \"sha256:{hash}\"\nscopes = [\"read\", \"admin\"]\nrequests_per_minute = 60\n"
+    );
+    let first = file(&text);
+    let shown = |path: &str| {
+        let (code, shown, error) =
+            run(&["serve", "--print-config", "--config", path], &[("RESSORT_MAX_DOCUMENTS", "9")]);
+        assert_eq!(code, 0, "{error}");
+        shown
+    };
+    let printed = shown(&first.path().to_string_lossy());
+    assert!(!printed.contains("geheim") && printed.contains("not printed: set RESSORT_API_KEY again"), "{printed}");
+    assert!(printed.contains(&format!("\n[[keys]]\nname = \"Redaktion\"\nhash = \"sha256:{hash}\"\n")), "{printed}");
+    let again = shown(&file(&printed).path().to_string_lossy());
+    let settings = |text: &str| {
+        let mut settings: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}: {text}"));
+        settings.remove("api_key");
+        settings
+    };
+    assert_eq!(settings(&again), settings(&printed));
+    for (key, value) in settings(&text) {
+        assert_eq!(settings(&printed).get(&key), Some(&value), "{key}");
+    }
+}
+
+#[test]
 fn the_file_is_obeyed() {
     let text = format!("model = \"{}\"\nproviders = \"cpu\"\nmax_characters = 3\n", model("lexicon-ner"));
     let file = file(&text);

@@ -126,6 +126,25 @@ fn a_doctor_checks_the_settings_that_the_service_would_have() {
 }
 
 #[test]
+fn the_configuration_that_is_printed_names_the_models_folder_that_was_found() {
+    let package = Package::new();
+    let print = |args: &[&str]| text(&package.command().args(["serve", "--print-config"]).args(args).output().unwrap());
+    let line = |shown: &str| {
+        shown.lines().find(|line| line.starts_with("models_dir")).unwrap_or_else(|| panic!("{shown}")).to_owned()
+    };
+    let shown = print(&[]);
+    let folder = package.path("share/ressort/models").canonicalize().unwrap();
+    assert!(line(&shown).starts_with(&format!("models_dir = {folder:?} ")), "{shown}");
+    assert!(line(&shown).ends_with("# default, as found on this machine"), "{shown}");
+    let file = package.path("work/printed.toml");
+    std::fs::write(&file, &shown).unwrap();
+    let again = print(&["--config", file.to_str().unwrap()]);
+    assert!(line(&again).starts_with(&format!("models_dir = {folder:?} ")), "{again}");
+    std::fs::create_dir(package.path("work/models")).unwrap();
+    assert!(line(&print(&[])).starts_with("models_dir = \"models\" "));
+}
+
+#[test]
 fn a_server_loads_models_of_its_package_by_name() {
     let package = Package::new();
     package.add_library("lib/ressort/libonnxruntime.so");
