@@ -2,18 +2,15 @@
 
 mod cli;
 
-use std::io::Write;
-
 use ressort::inference::settings::usable_cores;
 use ressort::system::background::end_process;
 use ressort::system::library_telemetry::disable_library_telemetry;
 use ressort::system::memory::configure_allocator;
-use ressort::system::printable::printable;
 use ressort::system::private_file::remove_all_names;
 use ressort::system::spans::export_rest;
 use ressort::system::telemetry::start_logging;
 
-use crate::cli::{ParseError, exit_code_of, parse, show};
+use crate::cli::{ParseError, exit_code_of, parse, print, show};
 
 fn main() {
     disable_library_telemetry();
@@ -32,15 +29,13 @@ fn main() {
     });
     let code = result.unwrap_or_else(|error| report(&error));
     export_rest();
-    // A reader that has gone needs nothing more.
-    let _ = std::io::stdout().flush();
     remove_all_names();
     end_process(code)
 }
 
 /// Prints why the program failed, and gives its exit code.
 fn report(error: &anyhow::Error) -> u8 {
-    eprintln!("{}", printable(&format!("ressort: {error:#}")));
+    print::message(&format!("ressort: {error:#}"));
     exit_code_of(error)
 }
 

@@ -1,13 +1,12 @@
 //! `ressort completions` and `ressort man`: what shells and `man` know of the command line.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::Cli;
+use super::{Cli, print};
 
 const NAME: &str = "ressort";
 
@@ -28,7 +27,7 @@ pub struct ManArgs {
 pub fn run_completions(args: &CompletionsArgs) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut script);
-    std::io::stdout().write_all(&script).context("cannot print the script")
+    print::result(std::str::from_utf8(&script)?)
 }
 
 /// Writes `ressort.1`, and a page for each command.

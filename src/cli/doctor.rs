@@ -8,12 +8,11 @@ use std::ffi::OsString;
 use std::fmt;
 
 use clap::Args;
-use ressort::system::printable::printable;
 use serde_json::{Value, json};
 
 use super::config::{ParseError, parse};
 use super::serve::{Finding, Report, ServeArgs, prepare};
-use super::{Command, FAILURE, SUCCESS};
+use super::{Command, FAILURE, SUCCESS, print};
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -49,10 +48,11 @@ struct Check {
 
 /// Prints each check when it ends: the trial of a large model may take long. The exit code is 1 if a check failed.
 pub async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<u8> {
-    let mut checks = Vec::new();
+    let (mut checks, mut printed) = (Vec::new(), Ok(()));
     let mut add = |check: Check| {
-        if !args.json {
-            println!("{}", printable(&check.to_string()));
+        // The first error of the output ends the command, after the checks.
+        if !args.json && printed.is_ok() {
+            printed = print::result(&check.to_string());
         }
         checks.push(check);
     };
@@ -63,12 +63,15 @@ pub async fn run_doctor(args: &DoctorArgs) -> anyhow::Result<u8> {
         Err(message) => add(Check::failed("configuration", message)),
         Ok(serve) => check_server(&serve, &mut add).await,
     }
+    printed?;
     let n_failed = checks.iter().filter(|check| check.status == Status::Failed).count();
     let json = || json!({"ok": n_failed == 0, "checks": checks.iter().map(Check::json).collect::<Vec<_>>()});
     match args.json {
-        true => println!("{:#}", json()),
-        false if n_failed == 0 => println!("\nnothing keeps the service from running"),
-        false => println!("\n{n_failed} of {} checks failed; the service needs all of them", checks.len()),
+        true => print::result(&format!("{:#}", json()))?,
+        false if n_failed == 0 => print::result("\nnothing keeps the service from running")?,
+        false => {
+            print::result(&format!("\n{n_failed} of {} checks failed; the service needs all of them", checks.len()))?;
+        }
     }
     Ok(if n_failed == 0 { SUCCESS } else { FAILURE })
 }

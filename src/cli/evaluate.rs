@@ -1,6 +1,5 @@
 //! `ressort evaluate`: its arguments and runner.
 
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -16,11 +15,10 @@ use ressort::evaluate::speed::ReadSettings;
 use ressort::manifest::task::AggregationStrategy;
 use ressort::manifest::text_rules::TextSwitch;
 use ressort::models::spec::ModelSpec;
-use ressort::system::printable::printable;
 use ressort::text::encoding::TextEncoding;
 
 use super::number::{positive, whole};
-use super::{REQUIREMENT_NOT_MET, RunArgs, SUCCESS};
+use super::{REQUIREMENT_NOT_MET, RunArgs, SUCCESS, print};
 
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
@@ -135,11 +133,7 @@ pub async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<u8> {
     let files: Vec<_> = json.transpose()?.into_iter().chain(html).collect();
     files.iter().try_for_each(|(file, text)| write_report(file, text))?;
     let names: String = files.iter().map(|(file, _)| format!("\nreport: {}\n", file.display())).collect();
-    // `ressort evaluate … | head` closes the pipe early, which is no error.
-    match write!(std::io::stdout(), "{}", printable(&format!("{report}{names}"))) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error).context("cannot print the report"),
-        _ => {}
-    }
+    print::result(&format!("{report}{names}"))?;
     Ok(if report.meets_requirements() { SUCCESS } else { REQUIREMENT_NOT_MET })
 }
 

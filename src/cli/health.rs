@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::client::Call;
+use super::print;
 
 #[derive(Debug, Args)]
 pub struct HealthArgs {
@@ -18,7 +19,7 @@ pub fn run_health(args: &HealthArgs) -> anyhow::Result<()> {
     const TIMEOUT: Duration = Duration::from_secs(4);
     let (method, path, timeout) = ("GET", "/health/ready", Some(TIMEOUT));
     let answer = Call { server: &args.server, method, path, key: None, body: String::new(), timeout }.send()?;
-    println!("{}", answer.text.trim());
+    print::result(answer.text.trim())?;
     anyhow::ensure!(answer.is_success(), "{}: the server is not ready ({})", answer.url, answer.status);
     Ok(())
 }

@@ -6,9 +6,8 @@ use ressort::inference::settings::RunSettings;
 use ressort::models::load::Model;
 use ressort::models::report::ModelReport;
 use ressort::models::spec::ModelSpec;
-use ressort::system::printable::printable;
 
-use super::RunArgs;
+use super::{RunArgs, print};
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
@@ -35,13 +34,12 @@ pub async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
             Ok(model) => serde_json::json!({"servable": true, "model": ModelReport::of(model)}),
             Err(error) => serde_json::json!({"servable": false, "error": format!("{error:#}")}),
         };
-        println!("{report:#}");
+        print::result(&format!("{report:#}"))?;
     }
     let model = load.with_context(|| format!("{} would not be served", args.model.path.display()))?;
     if !args.json {
         // The report ends its last line.
-        print!("{}", printable(&ModelReport::of(&model).to_string()));
-        println!("would be served");
+        print::result(&format!("{}would be served", ModelReport::of(&model)))?;
     }
     Ok(())
 }

@@ -4,6 +4,8 @@ use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use ressort::http::{KeyHash, Scope};
 
+use super::print;
+
 #[derive(Debug, Args)]
 pub struct KeyArgs {
     #[command(subcommand)]
@@ -34,13 +36,13 @@ pub fn run_key(args: &KeyArgs) -> anyhow::Result<()> {
     let key = new_key()?;
     let scopes: Vec<String> = scopes.iter().map(|scope| format!("\"{}\"", Scope::from(*scope))).collect();
     // Not on standard output, which goes to the configuration file: that holds hashes only.
-    eprintln!("The key, for the client. It is not shown again:\n{key}");
-    println!("# Entry for the configuration file of `ressort serve`.");
-    println!("[[keys]]");
-    println!("name = {}", toml::Value::String(name.clone()));
-    println!("hash = \"{}\"", KeyHash::of(&key));
-    println!("scopes = [{}]", scopes.join(", "));
-    Ok(())
+    print::secret(&format!("The key, for the client. It is not shown again:\n{key}"))?;
+    print::result(&format!(
+        "# Entry for the configuration file of `ressort serve`.\n[[keys]]\nname = {}\nhash = \"{}\"\nscopes = [{}]",
+        toml::Value::String(name.clone()),
+        KeyHash::of(&key),
+        scopes.join(", ")
+    ))
 }
 
 /// 256 random bits of the system.

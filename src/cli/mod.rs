@@ -14,6 +14,7 @@ mod inspect;
 mod key;
 mod models;
 mod number;
+pub mod print;
 mod pull;
 mod score;
 mod serve;

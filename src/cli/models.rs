@@ -4,12 +4,11 @@ use std::io::IsTerminal;
 
 use clap::{ArgGroup, Args, Subcommand};
 use ressort::models::spec::check_name;
-use ressort::system::printable::printable;
 use ressort::system::table::plain_table;
 use serde_json::{Value, json};
 
 use super::client::Call;
-use super::key;
+use super::{key, print};
 
 #[derive(Debug, Args)]
 pub struct ModelsArgs {
@@ -77,8 +76,7 @@ fn share(text: &str) -> Result<f64, &'static str> {
 pub fn run_models(args: &ModelsArgs) -> anyhow::Result<()> {
     let answer = change_models(args)?;
     let in_words = in_words(args, &answer).filter(|_| !args.json && std::io::stdout().is_terminal());
-    println!("{}", printable(&in_words.unwrap_or_else(|| format!("{answer:#}"))));
-    Ok(())
+    print::result(&in_words.unwrap_or_else(|| format!("{answer:#}")))
 }
 
 /// Sends one change to the server and returns its answer, `null` where there is none.

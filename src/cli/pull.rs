@@ -7,11 +7,10 @@ use ressort::hub::{
     Cache, Choice, DEFAULT_ENDPOINT, FilePrecision, Hub, PullOrder, Pulled, Repository, token_from_env,
 };
 use ressort::models::spec::check_name;
-use ressort::system::printable::printable;
 use ressort::system::progress::Progress;
 use ressort::system::table::plain_table;
 
-use super::ModelsDirArg;
+use super::{ModelsDirArg, print};
 
 #[derive(Debug, Args)]
 pub struct PullArgs {
@@ -53,8 +52,7 @@ pub fn run_pull(args: &PullArgs) -> anyhow::Result<()> {
     let progress = Progress::start(None);
     let pulled = ressort::hub::pull(&hub, &Cache::from_env()?, &order, &progress)?;
     progress.finish();
-    print!("{}", printable(&report(&order, &pulled)));
-    Ok(())
+    print::result(&report(&order, &pulled))
 }
 
 /// What was pulled, and what to do with it.

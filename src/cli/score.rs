@@ -23,14 +23,13 @@ use ressort::score::{
 };
 use ressort::system::atomic_file::replace;
 use ressort::system::background::end_process;
-use ressort::system::printable::printable;
 use ressort::system::progress::Progress;
 use ressort::text::encoding::TextEncoding;
 use ressort::text::span::OffsetUnit;
 
 use super::number::{positive, whole};
 use super::stop::stop_signal;
-use super::{ModelArgs, RunArgs, SOME_ROWS_FAILED, SUCCESS};
+use super::{ModelArgs, RunArgs, SOME_ROWS_FAILED, SUCCESS, print};
 use ressort::system::counted::counted;
 
 #[derive(Debug, Args)]
@@ -278,7 +277,7 @@ pub async fn run_score(args: &ScoreArgs) -> anyhow::Result<u8> {
         ended = score_files(args, &progress) => ended,
         code = stopped => {
             progress.finish();
-            eprintln!("{}", interrupt::message(args));
+            print::message(&interrupt::message(args));
             // The writer may be waiting for a reader of standard output.
             end_process(code)
         }
@@ -303,7 +302,7 @@ async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Resu
     if args.dry_run {
         let report = prepared.dry_run(models, Arc::clone(progress)).await?;
         progress.finish();
-        print!("{}", printable(&report.to_string()));
+        print::result(&report.to_string())?;
         return Ok(exit_code(report.errors));
     }
     let summary = prepared.run(models.clone(), Arc::clone(progress)).await?;
@@ -312,8 +311,8 @@ async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Resu
         write_baseline(file, &models, args.quiet)?;
     }
     match args.quiet {
-        false => eprint!("{}", printable(&summary.to_string())),
-        true => eprint!("{}", printable(&summary.failures().to_string())),
+        false => print::message(&summary.to_string()),
+        true => print::message(&summary.failures()),
     }
     if let Some(path) = &args.summary {
         let json = serde_json::to_string_pretty(&summary)? + "\n";
@@ -341,7 +340,7 @@ fn write_baseline(file: &Path, models: &Assignment, quiet: bool) -> anyhow::Resu
     replace(file, json.as_bytes()).with_context(|| format!("{}: the baseline cannot be written", file.display()))?;
     if !quiet {
         let documents = counted(n_documents, "document");
-        eprintln!("baseline of {documents} -> {}", printable(&file.display().to_string()));
+        print::message(&format!("baseline of {documents} -> {}", file.display()));
     }
     Ok(())
 }

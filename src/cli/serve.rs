@@ -19,11 +19,11 @@ use ressort::models::active_file::PersistedState;
 use ressort::models::registry::{Registry, StartingModel};
 use ressort::system::budget::MemoryBudget;
 use ressort::system::live::Live;
-use ressort::system::printable::printable;
 use ressort::system::telemetry::{keep_metrics_small, start_metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::print;
 use super::stop::stop_signal;
 use access::admin_access;
 pub use args::ServeArgs;
@@ -41,8 +41,7 @@ const TLS_INTERVAL: Duration = Duration::from_secs(5);
 pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     if args.print_config {
         let settings = args.settings.clone().with_found("models_dir", &args.models_dir());
-        print!("{}", printable(&settings.to_string()));
-        return Ok(());
+        return print::result(&settings.to_string());
     }
     let metrics = start_metrics()?;
     // Before the port opens, so that an early signal finds its handler.
@@ -63,7 +62,9 @@ pub async fn run_serve(args: &ServeArgs) -> anyhow::Result<()> {
     let (mut app, listener) = app_of(args, registry, prepared);
     app.metrics = Some(metrics.clone());
     mention_providers(&app);
-    println!("{}", printable(&listening_line(&listener, &app)?));
+    if let Err(error) = print::result(&listening_line(&listener, &app)?) {
+        tracing::warn!("{error:#}");
+    }
     let (app, connections) = (Arc::new(app), Arc::new(Live::new(args.connections.settings())));
     let running = Running {
         app: Arc::clone(&app),

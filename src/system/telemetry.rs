@@ -49,6 +49,8 @@ pub fn start_logging(format: LogFormat, verbosity: Verbosity, traces: Option<&st
     // Spans are for the collector; lines do not repeat them.
     let filter = filter.and(filter_fn(|metadata| metadata.target() != SPANS));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
+    // Otherwise a reader of the log that has gone would end threads: the error is printed, and printing panics.
+    let lines = lines.log_internal_errors(false);
     let lines = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),

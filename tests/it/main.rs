@@ -37,6 +37,7 @@ mod labels;
 mod layers;
 mod metrics;
 mod parity;
+mod printed;
 mod pull;
 mod remedies;
 mod request_memory;
