@@ -66,6 +66,7 @@ fn job(path: &Path, options: u8, output: u8) -> ScoreJob {
         },
         target: Target::Stdout { errors_file: None },
         summary_file: None,
+        inputs_unchanged: false,
         output: OutputChoice {
             format: Some(OUTPUTS[usize::from(output) % OUTPUTS.len()]),
             delimiter: None,

@@ -115,6 +115,9 @@ pub struct ScoreArgs {
     /// Rows that are sorted by length, scored, and saved together
     #[arg(long, default_value_t = 512, value_parser = positive, value_name = "N")]
     look_ahead: usize,
+    /// Resume although the times of the inputs, or their inodes, have changed: their content is the same. Sizes are still compared
+    #[arg(long)]
+    inputs_unchanged: bool,
     /// Replace OUT if it exists
     #[arg(long)]
     overwrite: bool,
@@ -241,6 +244,7 @@ impl ScoreArgs {
                 "-" => Target::Stdout { errors_file: self.errors.clone() },
                 path => Target::File { path: path.into(), overwrite: self.overwrite },
             },
+            inputs_unchanged: self.inputs_unchanged,
             summary_file: self.summary.clone(),
             output: OutputChoice {
                 format: self.output_format,

@@ -180,7 +180,7 @@ fn finish_run(root: &Path, is_assembled: bool) -> Result<(), PartsError> {
     if output.exists() && !is_published(&output)? {
         return Ok(());
     }
-    let mut parts = Parts::<u64>::open(&output, &json!({"top-k": 5}), false)?;
+    let mut parts = Parts::<u64>::open(&output, &json!({"top-k": 5}), SavedRows::Resume)?;
     if parts.checkpoint.whole.is_none() {
         let first = parts.checkpoint.position.record as usize;
         for (index, (rows, errors)) in CHUNKS.iter().enumerate().skip(first) {
@@ -211,7 +211,7 @@ fn crash_states(before: &Tree, is_assembled: bool) -> BTreeSet<Tree> {
 fn without_plan() -> Tree {
     let dir = tempfile::tempdir().unwrap();
     let output = dir.path().join("out");
-    let mut parts = Parts::<u64>::open(&output, &json!({"top-k": 5}), false).unwrap();
+    let mut parts = Parts::<u64>::open(&output, &json!({"top-k": 5}), SavedRows::Resume).unwrap();
     parts.append(b"x\n", b"", Position { source: 0, record: 2 }, &2).unwrap();
     drop(parts);
     let file =

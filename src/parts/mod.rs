@@ -23,13 +23,24 @@ use serde_json::Value;
 pub use checkpoint::{Checkpoint, Position};
 use checkpoint::{has_saved, read_checkpoint, write_checkpoint};
 use content::{check_whole, crc_of, extended, open_files};
-pub use error::PartsError;
+pub use error::{PartsError, listed};
 use folder::{is_finished_there, is_own, is_there, sign};
 use paths::finished_dir;
 pub use paths::{PARTS, errors_path, parts_dir};
+pub use plan::Difference;
 use plan::differences;
 
 use crate::system::atomic_file::{self, folder_of, is_temporary, sync_folder};
+
+/// What becomes of what an earlier process has saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SavedRows {
+    /// It is continued, if the plan is the same.
+    Resume,
+    /// It is continued, if the plan differs in these fields only.
+    ResumeAccepting(&'static [&'static str]),
+    Remove,
+}
 
 /// The folder, locked by this process.
 pub struct Parts<C> {
@@ -53,9 +64,8 @@ const LOCK: &str = "lock";
 const OWN_FILES: [&str; 6] = [PLAN, CHECKPOINT, ROWS, ERRORS, ASSEMBLED, LOCK];
 
 impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
-    /// Opens the folder of `output`: a new one, or that of an earlier process with the same `plan`. With `restart` what
-    /// an earlier process has written is removed.
-    pub fn open(output: &Path, plan: &Value, restart: bool) -> Result<Self, PartsError> {
+    /// Opens the folder of `output`: a new one, or that of an earlier process with the same `plan`.
+    pub fn open(output: &Path, plan: &Value, saved: SavedRows) -> Result<Self, PartsError> {
         let dir = parts_dir(output);
         std::fs::create_dir(&dir)
             .and_then(|()| sync_folder(folder_of(&dir)))
@@ -66,9 +76,15 @@ impl<C: Clone + Default + Serialize + DeserializeOwned> Parts<C> {
         sign(&dir, &lock)?;
         remove_finished(&finished_dir(output))?;
         remove_temporary_files(&dir).map_err(|error| PartsError::write(&dir, error))?;
-        let known = if restart { None } else { saved_plan(&dir)? };
+        let known = if saved == SavedRows::Remove { None } else { saved_plan(&dir)? };
         match known {
-            Some(known) => check_same(&dir, &known, plan)?,
+            Some(known) => {
+                check_same(&dir, &known, plan, saved)?;
+                // The next process compares with what was accepted now.
+                if known != *plan {
+                    write_json(&dir, PLAN, plan)?;
+                }
+            }
             None => start(&dir, plan)?,
         }
         let mut checkpoint: Checkpoint<C> = read_checkpoint(&dir)?.unwrap_or_default();
@@ -203,9 +219,9 @@ pub fn rows_path(output: &Path) -> PathBuf {
 }
 
 /// Whether [`Parts::open`] with this plan resumes an earlier run into `output`, and fails where that is refused. Nothing is changed.
-pub fn would_resume(output: &Path, plan: &Value) -> Result<bool, PartsError> {
+pub fn would_resume(output: &Path, plan: &Value, saved: SavedRows) -> Result<bool, PartsError> {
     let dir = parts_dir(output);
-    saved_plan(&dir)?.map_or(Ok(false), |known| check_same(&dir, &known, plan).map(|()| true))
+    saved_plan(&dir)?.map_or(Ok(false), |known| check_same(&dir, &known, plan, saved).map(|()| true))
 }
 
 /// The plan of the run in the folder `dir`. `None` where it has saved nothing: nothing can be lost then, and other inputs may
@@ -294,11 +310,14 @@ fn start(dir: &Path, plan: &Value) -> Result<(), PartsError> {
     write_json(dir, PLAN, plan)
 }
 
-fn check_same(dir: &Path, old: &Value, new: &Value) -> Result<(), PartsError> {
-    let differences = differences(old, new);
+fn check_same(dir: &Path, old: &Value, new: &Value, saved: SavedRows) -> Result<(), PartsError> {
+    let mut differences = differences(old, new);
+    if let SavedRows::ResumeAccepting(fields) = saved {
+        differences.retain(|difference| !fields.contains(&difference.field()));
+    }
     match differences.is_empty() {
         true => Ok(()),
-        false => Err(PartsError::Changed { parts: dir.to_owned(), differences: differences.join("; ") }),
+        false => Err(PartsError::Changed { parts: dir.to_owned(), differences }),
     }
 }
 

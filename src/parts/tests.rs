@@ -21,7 +21,7 @@ impl Case {
     }
 
     fn open(&self) -> Parts<Counts> {
-        Parts::<Counts>::open(&self.at("out"), &json!({"top-k": 5}), false).unwrap()
+        Parts::<Counts>::open(&self.at("out"), &json!({"top-k": 5}), SavedRows::Resume).unwrap()
     }
 
     /// Two rows and an error in the checkpoint.
@@ -82,7 +82,7 @@ fn rows_edited_at_the_same_length_are_refused() {
 }
 
 fn check_refused(case: &Case, name: &str) {
-    let opened = Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), false);
+    let opened = Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), SavedRows::Resume);
     let message = opened.err().expect("an edited file is refused").to_string();
     assert!(message.contains(name) && message.contains("has changed since a run wrote it"), "{message}");
 }
@@ -170,9 +170,13 @@ fn missing_rows_of_the_checkpoint_are_an_error_with_a_remedy() {
     let case = Case::new();
     drop(case.started());
     std::fs::write(case.at("out.parts/rows"), "a").unwrap();
-    let error = Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), false).err().unwrap().to_string();
+    let error =
+        Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), SavedRows::Resume).err().unwrap().to_string();
     assert!(error.contains("has 1 bytes where the checkpoint counts 4; remove the folder"), "{error}");
-    assert!(Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), true).is_ok(), "a new run does not care");
+    assert!(
+        Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), SavedRows::Remove).is_ok(),
+        "a new run does not care"
+    );
 }
 
 #[test]
@@ -213,7 +217,7 @@ fn a_lock_file_that_was_removed_meanwhile_locks_nothing() {
 
 /// Why the folder cannot be used.
 fn refused(case: &Case) -> String {
-    Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), false).err().unwrap().to_string()
+    Parts::<Counts>::open(&case.at("out"), &json!({"top-k": 5}), SavedRows::Resume).err().unwrap().to_string()
 }
 
 #[test]

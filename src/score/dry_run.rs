@@ -98,7 +98,7 @@ impl Prepared {
         if self.sources.iter().any(Source::is_read_once) {
             return Ok(None);
         }
-        match would_resume(path, &plan_of(&self.job, &self.sources, self.format, models)?) {
+        match would_resume(path, &plan_of(&self.job, &self.sources, self.format, models)?, self.saved_rows()) {
             Err(error) => refused(error.into()),
             Ok(true) => {
                 let rows = counted(n_saved_rows(path), "row");

@@ -4,9 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::classify::error::ClassifyError;
-use crate::parts::PartsError;
+use crate::parts::{Difference, PartsError, listed};
 use crate::system::counted::counted;
 use crate::text::encoding::NOT_UTF8_REMEDY;
+
+/// Fields of a source's fingerprint that a copy of the same content, or a change of its permissions, changes.
+pub const TIMES_AND_IDENTITIES: &[&str] = &["changed", "digest", "identity"];
 
 /// What messages call standard output.
 pub const STDOUT: &str = "standard output";
@@ -33,6 +36,13 @@ pub enum ScoreError {
     OutputExists(PathBuf),
     #[error("{path}: another `ressort score` is writing there; wait until it has finished, or stop it", path = .0.display())]
     Locked(PathBuf),
+    /// The content of the inputs may be the same.
+    #[error(
+        "{parts} holds a run whose inputs have changed, and cannot be resumed: {}; if their content is the same (a copy, or other permissions), give --inputs-unchanged to resume, or else remove {parts} to start again",
+        listed(differences),
+        parts = parts.display()
+    )]
+    InputTimes { parts: PathBuf, differences: Vec<Difference> },
     /// The run cannot resume.
     #[error(transparent)]
     Parts(PartsError),
@@ -125,6 +135,11 @@ impl From<PartsError> for ScoreError {
             PartsError::Read { path, source } => Self::read(&path.to_string_lossy(), source),
             PartsError::Write { path, source } => Self::Write { path, source },
             PartsError::Locked(path) => Self::Locked(path),
+            PartsError::Changed { parts, differences }
+                if differences.iter().all(|difference| TIMES_AND_IDENTITIES.contains(&difference.field())) =>
+            {
+                Self::InputTimes { parts, differences }
+            }
             error @ (PartsError::Changed { .. } | PartsError::Damaged { .. } | PartsError::Foreign { .. }) => {
                 Self::Parts(error)
             }

@@ -109,16 +109,22 @@ impl Source {
                 Ok(json!({"bytes": n_bytes, "changed": changed, "identity": identity}))
             }
             Location::Texts(paths) => {
-                let (mut hash, mut identities) = (Sha256::new(), Sha256::new());
+                let (mut hash, mut sizes, mut identities) = (Sha256::new(), Sha256::new(), Sha256::new());
                 for path in paths {
                     let FileState { n_bytes, changed, identity } = FileState::of(path)?;
                     hash.update(format!("{}\0{n_bytes}\0{changed}\0", path.display()));
+                    sizes.update(format!("{}\0{n_bytes}\0", path.display()));
                     identities.update(format!("{identity}\0"));
                 }
                 let digest = |hash: Sha256| -> String {
                     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
                 };
-                Ok(json!({"files": paths.len(), "digest": digest(hash), "identity": digest(identities)}))
+                Ok(json!({
+                    "files": paths.len(),
+                    "digest": digest(hash),
+                    "sizes": digest(sizes),
+                    "identity": digest(identities),
+                }))
             }
         }
     }

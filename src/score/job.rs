@@ -19,6 +19,8 @@ pub struct ScoreJob {
     pub target: Target,
     /// A file for the metrics of the run.
     pub summary_file: Option<PathBuf>,
+    /// Whether a run resumes although the times or inodes of its inputs have changed.
+    pub inputs_unchanged: bool,
     pub output: OutputChoice,
     pub options: ClassifyOptions,
     /// Longest text that is read, in Unicode code points.

@@ -37,8 +37,8 @@ use std::sync::Arc;
 
 pub use document_columns::DocumentColumns;
 pub use dry_run::DryRun;
-use error::STDOUT;
 pub use error::{ReadError, RowError, ScoreError};
+use error::{STDOUT, TIMES_AND_IDENTITIES};
 pub use format::Format;
 pub use job::{OutputChoice, ScoreJob, Target};
 pub use layout::ColumnChoice;
@@ -48,7 +48,7 @@ pub use summary::{Counts, Summary};
 
 use crate::classify::classifier::Classifier;
 use crate::models::registry::Assignment;
-use crate::parts::{Parts, errors_path, saved};
+use crate::parts::{Parts, SavedRows, errors_path, saved};
 use crate::system::progress::Progress;
 use flow::{Flow, join, thread};
 use inputs::Source;
@@ -100,15 +100,24 @@ impl Prepared {
             .map_err(|source| ScoreError::Encode { path: self.job.target.path(), source })
     }
 
+    /// What becomes of the rows that an earlier process has saved.
+    fn saved_rows(&self) -> SavedRows {
+        match self.job.inputs_unchanged {
+            // A pipe cannot be read again, so that its run cannot resume.
+            _ if self.sources.iter().any(Source::is_read_once) => SavedRows::Remove,
+            true => SavedRows::ResumeAccepting(TIMES_AND_IDENTITIES),
+            false => SavedRows::Resume,
+        }
+    }
+
     async fn open_sink(&self, models: &Assignment) -> Result<Sink, ScoreError> {
         match &self.job.target {
             Target::Stdout { errors_file } => Ok(Sink::Pipe(Pipe::open(errors_file.as_deref())?)),
             Target::File { path, .. } => {
                 let plan = plan_of(&self.job, &self.sources, self.format, models)?;
-                // A pipe cannot be read again, so that its run cannot resume.
-                let (path, restart) = (path.clone(), self.sources.iter().any(Source::is_read_once));
+                let (path, saved) = (path.clone(), self.saved_rows());
                 // All rows that are saved are read, which may take a while.
-                let opened = thread("open", move || Parts::open(&path, &plan, restart).map_err(ScoreError::from))?;
+                let opened = thread("open", move || Parts::open(&path, &plan, saved).map_err(ScoreError::from))?;
                 Ok(Sink::Parts(join(opened).await??))
             }
         }
@@ -169,6 +178,7 @@ mod tests {
             columns: ColumnChoice::default(),
             target: Target::File { path: folder.join("out.jsonl"), overwrite: false },
             summary_file: None,
+            inputs_unchanged: false,
             output: OutputChoice::default(),
             options: ClassifyOptions::default(),
             max_characters: 100,

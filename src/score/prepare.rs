@@ -211,7 +211,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::parts::{Parts, PartsError, Position};
+    use crate::parts::{Parts, PartsError, Position, SavedRows};
     use crate::score::Counts;
 
     /// A folder with an input and what a run into `out.jsonl` left when it died after it had moved the output.
@@ -221,7 +221,7 @@ mod tests {
             std::fs::write(dir.path().join(name), content).unwrap();
         }
         let output = dir.path().join("out.jsonl");
-        let mut parts = Parts::<Counts>::open(&output, &Value::Null, false).unwrap();
+        let mut parts = Parts::<Counts>::open(&output, &Value::Null, SavedRows::Resume).unwrap();
         parts.append(b"x", b"x", Position { source: 0, record: 1 }, &Counts::default()).unwrap();
         parts.complete(b"", None::<fn(&Path, &Path) -> Result<(), PartsError>>).unwrap();
         drop(parts);

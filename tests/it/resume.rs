@@ -163,6 +163,31 @@ fn a_run_does_not_go_on_with_something_else_and_names_it() {
 }
 
 #[test]
+fn a_copy_of_the_input_resumes_only_when_the_user_says_that_it_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    killed_run(&dir);
+    let (input, copy) = (dir.path().join("in.jsonl"), dir.path().join("copy"));
+    std::fs::copy(&input, &copy).unwrap();
+    std::fs::rename(&copy, &input).unwrap();
+    let (code, message) = outcome(&command(&dir, "out.jsonl", &[]).output().unwrap());
+    assert_eq!(code, 1, "{message}");
+    assert!(message.contains("inputs in.jsonl identity was") && message.contains("--inputs-unchanged"), "{message}");
+    let (_, report) = outcome(&command(&dir, "out.jsonl", &["--inputs-unchanged", "--dry-run"]).output().unwrap());
+    assert!(!report.contains("refused"), "{report}");
+    // Another size is another content, whatever the user says.
+    let content = std::fs::read_to_string(&input).unwrap();
+    std::fs::write(&input, format!("{content}\n")).unwrap();
+    let (code, message) = outcome(&command(&dir, "out.jsonl", &["--inputs-unchanged"]).output().unwrap());
+    assert!(code == 1 && message.contains("inputs in.jsonl bytes was"), "{message}");
+    std::fs::write(&input, &content).unwrap();
+    let (code, message) = outcome(&command(&dir, "out.jsonl", &["--inputs-unchanged"]).output().unwrap());
+    assert!(code == 3 && message.contains("this run resumed after them"), "{message}");
+    let resumed = std::fs::read(dir.path().join("out.jsonl")).unwrap();
+    assert_eq!(outcome(&command(&dir, "fresh.jsonl", &[]).output().unwrap()).0, 3);
+    assert!(resumed == std::fs::read(dir.path().join("fresh.jsonl")).unwrap());
+}
+
+#[test]
 fn more_errors_than_allowed_stop_the_run_and_a_higher_limit_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     write_rows(&dir);

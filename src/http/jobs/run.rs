@@ -23,7 +23,7 @@ use crate::http::schema::Settings;
 use crate::inference::scheduler::RequestContext;
 use crate::models::load::Model;
 use crate::models::registry::Assignment;
-use crate::parts::{Parts, PartsError, Position, parts_dir};
+use crate::parts::{Parts, PartsError, Position, SavedRows, parts_dir};
 use crate::system::budget::MemoryUse;
 use crate::system::metric_names::JOBS;
 
@@ -162,11 +162,11 @@ fn plan_of(models: &Assignment, max_characters: usize) -> Value {
 /// The answers that are saved; none where they cannot be continued.
 async fn open_parts(job: &Arc<Job>, plan: Value) -> Result<JobParts, Problem> {
     let (path, id) = (job.result_path(), job.id.clone());
-    let opened = on_disk(move || match JobParts::open(&path, &plan, false) {
+    let opened = on_disk(move || match JobParts::open(&path, &plan, SavedRows::Resume) {
         Err(error @ (PartsError::Changed { .. } | PartsError::Damaged { .. } | PartsError::Foreign { .. })) => {
             tracing::warn!(job = id, %error, "a job starts again");
             std::fs::remove_dir_all(parts_dir(&path)).map_err(StoreError::from)?;
-            JobParts::open(&path, &plan, false).map_err(stored)
+            JobParts::open(&path, &plan, SavedRows::Resume).map_err(stored)
         }
         opened => opened.map_err(stored),
     });

@@ -312,7 +312,7 @@ mod tests {
 
     use super::*;
     use crate::http::jobs::job::JobCounts;
-    use crate::parts::{Parts, Position};
+    use crate::parts::{Parts, Position, SavedRows};
 
     #[test]
     fn a_job_that_waits_to_continue_counts_what_an_earlier_process_has_saved() {
@@ -321,7 +321,7 @@ mod tests {
         let mut new = store.begin().unwrap();
         new.write(b"{}\n{}\n{}\n").unwrap();
         let job = new.finish(RequestKind::Lines, 3, None).unwrap();
-        let mut parts = Parts::open(&job.result_path(), &Value::Null, false).unwrap();
+        let mut parts = Parts::open(&job.result_path(), &Value::Null, SavedRows::Resume).unwrap();
         parts.append(b"{}\n{}\n", b"", Position { source: 0, record: 2 }, &JobCounts { failed: 1 }).unwrap();
         drop((parts, store));
         let state = JobStore::new(folder.path().to_owned(), JobLimits::default()).get(&job.id).unwrap().state();
