@@ -23,6 +23,8 @@ class ThreadGovernor:
 
     def adjust(self) -> None:
         """Call it between steps; it measures every `WINDOW_S`."""
+        if os.nice(0) < 0:
+            return  # other programs yield to this one
         now = self._read()
         elapsed_s, busy_s, own_s = (new - old for new, old in zip(now, self._last, strict=True))
         if elapsed_s < WINDOW_S:
