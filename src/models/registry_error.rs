@@ -23,9 +23,7 @@ pub enum RegistryError {
         "a rollback would activate model `{name}`; to remove it and forget the rollback, use `ressort models remove {name} --forget-rollback` (DELETE /v1/models/{name}?forget_rollback=true)"
     )]
     NeededByRollback { name: String },
-    #[error(
-        "nothing was switched yet, so there is nothing to go back to; `ressort models activate` (PUT /v1/active) switches"
-    )]
+    #[error("there is no earlier switch to go back to; `ressort models activate` (PUT /v1/active) switches")]
     NothingBefore,
     #[error("a change of models panicked; the log says why")]
     Background(#[from] BackgroundError),

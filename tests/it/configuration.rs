@@ -141,3 +141,17 @@ fn without_keys_other_machines_are_kept_out_unless_told_otherwise() {
         assert!(code == 1 && error.contains("no such model folder"), "{args:?}: {error}");
     }
 }
+
+#[test]
+fn a_name_in_place_of_an_address_is_answered_with_addresses() {
+    for (flags, variable) in [(&["--host", "localhost"][..], None), (&[], Some("localhost"))] {
+        let mut command = ressort();
+        command.arg("serve").args(flags);
+        variable.map(|value| command.env("RESSORT_HOST", value));
+        let output = command.output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains("give an IP address, such as 127.0.0.1"), "{message}");
+        assert!(!message.contains("expected a string"), "{message}");
+    }
+}

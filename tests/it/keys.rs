@@ -174,3 +174,32 @@ fn a_reload_says_what_changed_of_keys_by_their_names() {
     assert!(!log.contains("geheim") && !log.contains("`bleibt`") && !log.contains("3333"), "{log}");
     assert_eq!(server.stop(), 0);
 }
+
+#[test]
+fn a_reload_that_leaves_no_key_opens_no_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let configure = |text: &str| {
+        let head = format!("model = \"{}\"\nproviders = \"cpu\"\n", model("lexicon-ner"));
+        std::fs::write(path("r.toml"), head + text).unwrap();
+    };
+    configure("api_key = \"geheim\"\n");
+    let mut command = ressort();
+    command.stderr(std::fs::File::create(path("log")).unwrap());
+    let server = Server::start_with(command, &["--config", &path("r.toml")]);
+    let log = || std::fs::read_to_string(path("log")).unwrap();
+    let status = |key: &str| {
+        let head = "GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer";
+        server.ask(&format!("{head} {key}\r\n\r\n"))[9..12].to_owned()
+    };
+    configure("");
+    server.signal("-HUP");
+    until("the reload is refused", || log().contains("stays in use, with all of its keys"));
+    assert!(log().contains("a reload does not open a server that had keys"), "{}", log());
+    assert_eq!((status("geheim"), status("falsch")), ("200".to_owned(), "401".to_owned()));
+    configure("allow_anonymous = true\n");
+    server.signal("-HUP");
+    until("the operator opens the server", || log().contains("the configuration is reloaded"));
+    assert_eq!(status("falsch"), "200");
+    assert_eq!(server.stop(), 0);
+}

@@ -123,7 +123,8 @@ pub fn expected(arg: &Arg, kind: Kind) -> String {
 /// The reason why a value is refused, with an example.
 pub fn with_example(arg: &Arg, reason: &str) -> String {
     match Kind::of(arg) {
-        _ if is_secret(arg) || reason.ends_with('?') => reason.to_owned(),
+        // A reason that says what to give needs no example.
+        _ if is_secret(arg) || reason.ends_with('?') || reason.contains("give an ") => reason.to_owned(),
         // The reason is a range.
         kind @ (Kind::Integer | Kind::Number) => format!("{reason}{}", example(arg, kind)),
         kind => format!("{reason}; expected {}", expected(arg, kind)),

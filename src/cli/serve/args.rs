@@ -34,7 +34,7 @@ pub struct ServeArgs {
     #[arg(skip)]
     pub settings: Settings,
     /// Address to listen on; other machines reach every address except the loopback
-    #[arg(long, default_value = "127.0.0.1", env = "RESSORT_HOST")]
+    #[arg(long, default_value = "127.0.0.1", env = "RESSORT_HOST", value_parser = ip_address)]
     pub host: IpAddr,
     /// Port to listen on; 0 for any free port
     #[arg(long, default_value_t = 8080, env = "RESSORT_PORT", value_parser = whole::<u16>(0..=65_535))]
@@ -258,4 +258,11 @@ impl ServeArgs {
     pub fn run_settings(&self) -> RunSettings {
         self.run.settings()
     }
+}
+
+/// A name may lead to several addresses, and to others tomorrow.
+fn ip_address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| {
+        "give an IP address, such as 127.0.0.1 (this machine only) or 0.0.0.0 (all of this machine's)".to_owned()
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ressort::http::{App, ServerSettings};
+use ressort::http::{App, KeyRing, ServerSettings};
 use ressort::models::registry::RegistryError;
 use ressort::system::background;
 use ressort::system::live::Live;
@@ -77,7 +77,10 @@ impl Running {
             Err(ParseError::Config(error)) => Err(error.into()),
         };
         reloaded.unwrap_or_else(|error| {
-            tracing::error!(error = chain(error), "the configuration cannot be reloaded; the old one stays in use");
+            tracing::error!(
+                error = chain(error),
+                "the configuration cannot be reloaded; the old one stays in use, with all of its keys"
+            );
             None
         })
     }
@@ -88,12 +91,14 @@ impl Running {
         let baselines = background::run(move || NamedBaselines::read(&files)).await??;
         // Where the server listens does not change.
         args.host = self.host;
-        let keys = key_ring(&args, &self.app.keys.load())?;
+        let old_keys = self.app.keys.load_full();
+        let keys = key_ring(&args, &old_keys)?;
+        check_stays_closed(&args, &old_keys, &keys)?;
         let connections = args.connections.settings();
         if let Some(Warning { text, remedy }) = args.connections.warning() {
             tracing::warn!("{text}; {remedy}");
         }
-        let changed_keys = key_changes(&self.app.keys.load(), &keys);
+        let changed_keys = key_changes(&old_keys, &keys);
         self.app.keys.store(Arc::new(keys));
         self.app.limits.set(args.limits());
         self.app.memory.set_max(args.request_memory_mb * 1_000_000);
@@ -142,6 +147,17 @@ impl Running {
             }
         }
     }
+}
+
+/// A file that was emptied, or that is read while another program writes it, opens no server that had keys.
+fn check_stays_closed(args: &ServeArgs, old: &KeyRing, new: &KeyRing) -> anyhow::Result<()> {
+    let has_lost_all = new.is_empty() && !old.is_empty();
+    let opens = has_lost_all || new.anyone_reads && !old.anyone_reads;
+    anyhow::ensure!(
+        args.allow_anonymous || !opens,
+        "the last key is gone, and a reload does not open a server that had keys; replace the key by another to revoke it, or restart the server to run it without keys"
+    );
+    Ok(())
 }
 
 /// One line: what is in force now, and what is not yet.
