@@ -72,10 +72,11 @@ fn share(text: &str) -> Result<f64, &'static str> {
     share.ok_or("give a number above 0 and at most 1, such as 0.1")
 }
 
-/// Prints words on a terminal, and the server's answer elsewhere.
+/// Prints words on a terminal and where the server's answer is empty, and that answer elsewhere.
 pub fn run_models(args: &ModelsArgs) -> anyhow::Result<()> {
     let answer = change_models(args)?;
-    let in_words = in_words(args, &answer).filter(|_| !args.json && std::io::stdout().is_terminal());
+    let in_words =
+        in_words(args, &answer).filter(|_| !args.json && (answer.is_null() || std::io::stdout().is_terminal()));
     print::result(&in_words.unwrap_or_else(|| format!("{answer:#}")))
 }
 
@@ -129,7 +130,7 @@ fn in_words(args: &ModelsArgs, answer: &Value) -> Option<String> {
 
 /// A line for each loaded model.
 fn table(answer: &Value) -> String {
-    const HEAD: [&str; 7] = ["NAME", "VERSION", "GIVES", "ACTIVE FOR", "PRECISION", "ON", "MEMORY"];
+    const HEAD: [&str; 7] = ["NAME", "VERSION", "TASKS", "ACTIVE FOR", "PRECISION", "ON", "MEMORY"];
     let models = answer["models"].as_array().into_iter().flatten();
     let rows = models.map(|model| {
         let (name, tasks) = (word(&model["name"]), words(&model["tasks"]));
@@ -202,7 +203,7 @@ mod tests {
             [model("beide", &["topics", "entities"], Some(140_400_000)), model("müde-ner", &["entities"], None)];
         let answer = json!({"models": models, "active": {"topics": "beide", "entities": "müde-ner"}});
         let expected = "\
-NAME      VERSION           GIVES             ACTIVE FOR  PRECISION  ON   MEMORY
+NAME      VERSION           TASKS             ACTIVE FOR  PRECISION  ON   MEMORY
 beide     0123456789abcdef  topics, entities  topics      fp32       cpu  140 MB
 müde-ner  0123456789abcdef  entities          entities    fp32       cpu  -";
         assert_eq!(table(&answer), expected);

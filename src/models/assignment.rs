@@ -20,7 +20,7 @@ pub type Assignment = ByTask<Arc<Model>>;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AssignError {
-    #[error("no model is called `{}`; loaded are {loaded:?}{}", shortened(name), suggestion(name, loaded.iter().map(String::as_str)))]
+    #[error("no model is called `{}`; loaded are {}{}", shortened(name), loaded.join(", "), suggestion(name, loaded.iter().map(String::as_str)))]
     Unknown { name: String, loaded: Vec<String> },
     #[error("model `{name}` does not serve {task}; it serves {gives}; GET /v1/models lists what each model serves")]
     Unable { name: String, task: Task, gives: String },

@@ -22,8 +22,8 @@ pub fn tls_failure(error: &ureq::Error) -> Option<String> {
 
 fn certificate_failure(refused: &CertificateError) -> String {
     use CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
-        UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+        NotValidYetContext, UnknownIssuer,
     };
     let (cause, remedy) = match refused {
         UnknownIssuer => (
@@ -34,6 +34,11 @@ fn certificate_failure(refused: &CertificateError) -> String {
         CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => (
             "it is that of an authority (CA:TRUE), which no server may use",
             "sign another for the server with it, or make a self-signed one with CA:FALSE (docs/operations.md, TLS)",
+        ),
+        // One of that name is trusted, and has another key: the server's was made again.
+        BadSignature => (
+            "another certificate of its name is trusted here",
+            "name the one that the server has now, or that of the authority that signed it, in PEM with SSL_CERT_FILE",
         ),
         NotValidForName | NotValidForNameContext { .. } => {
             ("it is for another name", "name the server by a name that its certificate has")
@@ -57,7 +62,9 @@ pub fn tls_for(url: &str) -> TlsConfig {
 static SYSTEM_CERTIFICATES: LazyLock<Vec<Certificate<'static>>> = LazyLock::new(|| {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
-        tracing::warn!("a certificate of this system cannot be read: {error}");
+        tracing::warn!(
+            "trusted certificates (SSL_CERT_FILE, SSL_CERT_DIR, or those of the system) cannot be read: {error}"
+        );
     }
     found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
 });

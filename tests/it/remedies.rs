@@ -29,7 +29,7 @@ fn a_refused_change_of_models_names_what_leads_on() {
         (&["load", "../x"][..], &["`../x`", "without its path"][..]),
         (&["load", "nue"], &["no model `nue`", "there are neu, ressort", "did you mean `neu`?", "ressort pull"]),
         (&["activate", "--topics", "neu"], &["no model is called `neu`", "`ressort models load NAME`"]),
-        (&["remove", "neu"], &["no model is called `neu`", "loaded are [\"ressort\"]"]),
+        (&["remove", "neu"], &["no model is called `neu`", "loaded are ressort"]),
         (&["remove", "ressort"], &["it is active", "`ressort models activate`"]),
         (&["rollback"], &["`ressort models activate`"]),
         (&["shadow"], &["`ressort models shadow NAME`"]),
@@ -90,9 +90,12 @@ fn tls(file: &str) -> String {
 fn a_certificate_that_is_refused_is_named_with_its_cause_and_what_to_do() {
     const TRUST: &str = "SSL_CERT_FILE";
     let (own, authority, nothing) = (tls("server.pem"), tls("authority.pem"), tls("server.key"));
+    // Of the same name as `server.pem`, and of another key.
+    let earlier = tls("earlier.pem");
     for (certificate, host, trusted, expected) in [
         ("server", "127.0.0.1", &nothing, Some("does not trust who signed it")),
         ("server", "127.0.0.1", &own, None),
+        ("server", "127.0.0.1", &earlier, Some("another certificate of its name is trusted here")),
         ("server", "127.0.0.2", &own, Some("it is for another name")),
         ("authority", "127.0.0.1", &authority, Some("it is that of an authority (CA:TRUE)")),
     ] {
