@@ -197,9 +197,14 @@ test("all topics can be shown, with bars and thresholds", async () => {
   await check();
 });
 
+// The models that ship read a name in it differently.
+const READ_DIFFERENTLY = "Die Merkelsche Politik geriet in die Kritik. Kim Jong un liess am Sonntag eine Hwasong-18 testen, meldete KCNA aus Pjoengjang.";
+
 test("a second model stands next to the first with differences marked", async () => {
   const { page, check } = await openPage(browser, server.url);
-  await example(page, 1);
+  await page.locator("#input").fill(READ_DIFFERENTLY);
+  await page.locator("#submit").click();
+  await result(page);
   await page.selectOption("#second", "ressort-mini");
   await page.waitForSelector(".comparing");
   assert.deepEqual(await texts(page, ".column h4"), ["ressort", "ressort-mini"]);
