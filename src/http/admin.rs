@@ -2,7 +2,7 @@
 //!
 //! Each change runs to its end as a task, so that a client that leaves does not stop it half-way.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Json;
@@ -216,18 +216,17 @@ async fn to_its_end<T: Send + 'static>(
 /// The folder `name` in the models folder, else in one of the package. A folder or link that leads outside is refused.
 fn contained_model(app: &App, name: &str) -> Result<ModelSpec, Problem> {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
-    let folders = app.model_folders.iter().flat_map(ModelFolders::all);
-    let dirs: Vec<PathBuf> = folders.filter_map(|dir| dir.canonicalize().ok()).collect();
     // A name that is one is a part of a path, and leads nowhere else.
     check_name(name).map_err(|error| invalid(format!("{error}; give the name of a folder in the models folder")))?;
-    if dirs.is_empty() {
-        return Err(invalid("the server has no models folder; start it with --models-dir".to_owned()));
-    }
-    let Some(models_dir) = dirs.iter().find(|dir| dir.join(name).is_dir()) else {
-        return Err(Problem::new(Code::ModelRefused, no_such_model(name, &dirs)));
+    let folders = app.model_folders.as_ref().filter(|folders| folders.all().any(Path::is_dir));
+    let folders =
+        folders.ok_or_else(|| invalid("the server has no models folder; start it with --models-dir".to_owned()))?;
+    let mut dirs = folders.all().filter_map(|dir| dir.canonicalize().ok());
+    let Some(models_dir) = dirs.find(|dir| dir.join(name).is_dir()) else {
+        return Err(Problem::new(Code::ModelRefused, no_such_model(name, folders)));
     };
     let spec = ModelSpec { name: name.to_owned(), path: models_dir.join(name) };
-    if !is_contained(&spec.path, models_dir) {
+    if !is_contained(&spec.path, &models_dir) {
         return Err(invalid(format!(
             "`{name}` is outside of the models folder, or a link leads outside of the models folder; copy the files into it"
         )));
@@ -236,18 +235,16 @@ fn contained_model(app: &App, name: &str) -> Result<ModelSpec, Problem> {
 }
 
 /// The end of the search for a model: where it was, and what could have been meant.
-fn no_such_model(name: &str, dirs: &[PathBuf]) -> String {
-    let entries = dirs.iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
-    let models = entries.filter(|entry| entry.path().join("config.json").is_file());
-    let mut names: Vec<String> = models.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    names.dedup();
-    let searched = dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ");
+fn no_such_model(name: &str, folders: &ModelFolders) -> String {
+    let names: Vec<String> = folders.models().into_iter().map(|spec| spec.name).collect();
+    // A client does not know the server's working folder.
+    let searched = folders.all().filter_map(|folder| folder.canonicalize().ok());
+    let searched = searched.map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
     let nearest = suggestion(name, names.iter().map(String::as_str));
     let there =
         if names.is_empty() { "no model is there".to_owned() } else { format!("there are {}", names.join(", ")) };
     format!(
-        "no model `{name}` is in {searched}; {there}{nearest}; put its folder there, or bring it with `ressort pull`"
+        "no model `{name}` is in {searched}; {there}; put its folder there, or bring it with `ressort pull`{nearest}"
     )
 }
 

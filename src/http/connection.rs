@@ -378,7 +378,7 @@ mod tests {
             let now = start + seconds(20 * n);
             waiting.took_bytes(now);
             let (deadline, limit) = waiting.deadline(now, &settings);
-            assert_eq!(waiting.deadline(now + seconds(7), &settings), (deadline, limit), "a wake-up is no state");
+            assert_eq!(waiting.deadline(now + seconds(7), &settings), (deadline, limit), "a wake-up is no progress");
             ((deadline - start).as_secs(), limit)
         });
         let expected = [

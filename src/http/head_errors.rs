@@ -105,6 +105,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HeadErrors<S> {
 
 /// The status of an answer that hyper makes by itself: one head, without a body and without the id that all of ours have.
 fn unread_status(written: &[u8]) -> Option<u16> {
+    /// More than hyper writes then. Longer answers, which may have megabytes, are not looked through.
+    const MAX_BYTES: usize = 512;
+    if written.len() > MAX_BYTES {
+        return None;
+    }
     let head = std::str::from_utf8(written).ok()?.strip_suffix("\r\n\r\n")?;
     let status = head.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
     let is_made_by_hyper =

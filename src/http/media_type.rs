@@ -14,7 +14,7 @@ pub fn essence(headers: &HeaderMap) -> String {
     parts(content_type(headers)).next().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Refuses a body whose charset is another than UTF-8: read as UTF-8, its text would be wrong without a sign of it.
+/// Refuses a body in another charset than UTF-8. Reading it as UTF-8 can change its text, and no error shows that.
 pub fn check_charset(headers: &HeaderMap) -> Result<(), Problem> {
     let parameters = parts(content_type(headers)).skip(1).filter_map(|part| part.split_once('='));
     let charsets = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));

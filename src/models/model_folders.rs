@@ -1,6 +1,9 @@
 //! The folders in which models are found by name: the one in use, then those of a package.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use super::spec::{ModelSpec, check_name};
 
 /// The model that is loaded where none is named.
 pub const SHIPPED: &str = "ressort";
@@ -66,6 +69,17 @@ impl ModelFolders {
         self.all().map(|folder| folder.join(name)).find(|model| model.is_dir()).unwrap_or_else(|| self.main.join(name))
     }
 
+    /// The models of all folders by name, each name once, as [`find`](Self::find) finds them. A folder is a model if it has a
+    /// `config.json` and its name can be that of a model. Of each of the folders, the first 1000 entries are looked at.
+    pub fn models(&self) -> Vec<ModelSpec> {
+        const MAX_ENTRIES: usize = 1000;
+        let entries = |folder| std::fs::read_dir(folder).into_iter().flatten().flatten().take(MAX_ENTRIES);
+        let models = self.all().flat_map(entries).filter(|entry| entry.path().join("config.json").is_file());
+        let names = models.filter_map(|entry| entry.file_name().into_string().ok());
+        let names: BTreeSet<String> = names.filter(|name| check_name(name).is_ok()).collect();
+        names.into_iter().map(|name| ModelSpec { path: self.find(&name), name }).collect()
+    }
+
     /// `path` as it is, or the folder of the model of that name where `path` is a bare name and leads nowhere.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         match path.to_str().filter(|name| !path.is_dir() && !name.contains(['/', '.'])) {
@@ -99,6 +113,23 @@ mod tests {
             assert_eq!(found.others, [root.path().join("var/lib/ressort/models")], "{folder}");
         }
         assert_eq!(folders(tree(&[]).path(), None).main, Path::new("models"));
+    }
+
+    #[test]
+    fn the_models_of_all_folders_are_listed_once_by_name() {
+        let root = tree(&[
+            "mine/b",
+            "mine/no-model",
+            "mine/not a name",
+            "usr/share/ressort/models/b",
+            "usr/share/ressort/models/a",
+        ]);
+        for model in ["mine/b", "mine/not a name", "usr/share/ressort/models/b", "usr/share/ressort/models/a"] {
+            std::fs::write(root.path().join(model).join("config.json"), "{}").unwrap();
+        }
+        let found = folders(root.path(), Some(&root.path().join("mine"))).models();
+        let spec = |name: &str, path: &str| ModelSpec { name: name.to_owned(), path: root.path().join(path) };
+        assert_eq!(found, [spec("a", "usr/share/ressort/models/a"), spec("b", "mine/b")]);
     }
 
     #[test]

@@ -75,7 +75,7 @@ async fn pages_of_the_named_origins_may_read_answers_and_no_others() {
         let status = refused.status();
         let origins = |headers: &HeaderMap| values(headers, "access-control-allow-origin").join(" ");
         assert_eq!(origins(before.headers()), origins(refused.headers()));
-        // 422: the body `{}` has no text, so the page was let in.
+        // The origin is allowed: 422 is the answer to the body `{}`, which has no text.
         assert_eq!(status.as_u16(), if origins(before.headers()).is_empty() { 403 } else { 422 }, "{origin}");
         origins(before.headers())
     };

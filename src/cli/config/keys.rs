@@ -123,10 +123,10 @@ pub fn expected(arg: &Arg, kind: Kind) -> String {
 /// The reason why a value is refused, with an example.
 pub fn with_example(arg: &Arg, reason: &str) -> String {
     match Kind::of(arg) {
-        // A reason that says what to give needs no example.
-        _ if is_secret(arg) || reason.ends_with('?') || reason.contains("give an ") => reason.to_owned(),
         // The reason is a range.
         kind @ (Kind::Integer | Kind::Number) => format!("{reason}{}", example(arg, kind)),
+        // A reason that says what to give needs no example.
+        _ if is_secret(arg) || reason.ends_with('?') || reason.contains("give ") => reason.to_owned(),
         kind => format!("{reason}; expected {}", expected(arg, kind)),
     }
 }

@@ -96,7 +96,7 @@ fn origin(arg: &Arg, source: Option<ValueSource>, line: Option<(&Path, usize)>) 
     }
 }
 
-/// A key of a client. Its hash opens nothing, and without it the file would be another.
+/// The entry of a client's key. Nobody can use the hash as a key, and a file without it would lose the key.
 fn write_key(f: &mut fmt::Formatter<'_>, key: &KeySpec) -> fmt::Result {
     let KeySpec { name, hash, scopes, limits } = key;
     let scopes: Vec<String> = scopes.iter().map(|scope| format!("\"{scope}\"")).collect();

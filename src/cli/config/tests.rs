@@ -165,7 +165,7 @@ fn what_is_wrong_in_the_file_is_named_with_its_line() {
         ),
         (
             "host = \"localhost\"\n",
-            "FILE:1: `host` = localhost: give an IP address, such as 127.0.0.1 (this machine only) or 0.0.0.0 (all of this machine's)",
+            "FILE:1: `host` = localhost: give an IP address, such as 127.0.0.1 (this machine only) or 0.0.0.0 (every IPv4 address of this machine)",
         ),
         ("model = [\"a\",\n 5]\n", "FILE:2: `model`: expected a string or an array of strings; found the integer 5"),
         ("providers = [\"tpu\"]\n", "FILE:1: `providers` = tpu: `tpu` is not one of `cuda`, `cpu`"),

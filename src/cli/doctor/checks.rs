@@ -5,7 +5,6 @@ use std::path::Path;
 use ressort::inference::session::Runtime;
 use ressort::inference::settings::usable_cores;
 use ressort::models::model_folders::ModelFolders;
-use ressort::models::spec::ModelSpec;
 use ressort::system::build_info::{VERSION, commit};
 use ressort::system::descriptors::descriptor_limit;
 use ressort::system::memory_limits::tightest_limit;
@@ -77,7 +76,7 @@ pub fn model_folders(folders: &ModelFolders) -> Check {
     const NAME: &str = "models folder";
     let (main, others) = (folders.main.display(), &folders.others);
     let searched = others.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
-    let names: Vec<String> = models_in(folders).into_iter().map(|spec| spec.name).collect();
+    let names: Vec<String> = folders.models().into_iter().map(|spec| spec.name).collect();
     let then = if searched.is_empty() { String::new() } else { format!(", then {searched}") };
     if names.is_empty() {
         let remedy = "name the folder with --models-dir (RESSORT_MODELS_DIR), or a model with --model";
@@ -85,16 +84,4 @@ pub fn model_folders(folders: &ModelFolders) -> Check {
     }
     let finding = format!("{main}{then}: {}", names.join(", "));
     Check::ok(NAME, finding, json!({"folder": folders.main, "others": others, "models": names}))
-}
-
-/// The models of all folders, each name once, as a lookup by name finds them.
-pub fn models_in(folders: &ModelFolders) -> Vec<ModelSpec> {
-    let entries = folders.all().flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
-    let models = entries.filter(|entry| entry.path().join("config.json").is_file());
-    let mut names: Vec<String> = models.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    names.dedup();
-    // A folder whose name is no model name is not found by name either.
-    let specs = names.iter().map(|name| format!("{name}={}", folders.find(name).display()).parse());
-    specs.filter_map(Result::ok).collect()
 }

@@ -7,7 +7,7 @@ use ressort::models::registry::RegistryError;
 use ressort::models::spec::ModelSpec;
 use serde_json::json;
 
-use super::{Check, Status, checks, trial};
+use super::{Check, Status, trial};
 use crate::cli::serve::{Loaded, NamedBaselines, ServeArgs, active_models, load_models};
 
 const NAME: &str = "models";
@@ -30,7 +30,7 @@ pub async fn check(serve: &ServeArgs, baselines: Option<&NamedBaselines>, add: &
     let persisted = PersistedState::read(&serve.state_file()).ok().flatten();
     let needed = serve.models(persisted.as_ref());
     let is_needed = |spec: &ModelSpec| needed.iter().any(|needed| needed.path == spec.path);
-    let others = checks::models_in(&serve.model_folders()).into_iter().filter(|spec| !is_needed(spec));
+    let others = serve.model_folders().models().into_iter().filter(|spec| !is_needed(spec));
     for spec in needed.iter().cloned().chain(others).filter(|spec| !tried.contains(&spec.name)) {
         let check = trial::load_and_run(&spec, &serve.run_settings()).await;
         add(if is_needed(&spec) { check } else { optional(check) });

@@ -263,6 +263,7 @@ impl ServeArgs {
 /// A name may lead to several addresses, and to others tomorrow.
 fn ip_address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| {
-        "give an IP address, such as 127.0.0.1 (this machine only) or 0.0.0.0 (all of this machine's)".to_owned()
+        "give an IP address, such as 127.0.0.1 (this machine only) or 0.0.0.0 (every IPv4 address of this machine)"
+            .to_owned()
     })
 }

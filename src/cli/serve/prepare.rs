@@ -184,7 +184,7 @@ fn state_file(args: &ServeArgs) -> Finding {
         Ok(()) => Finding::new(format!("{} can be written", file.display())).details(json!({"path": file})),
         Err(error) => Finding::new("models can be switched until the next start").with(Some(Warning {
             text: format!(
-                "the state file {} cannot be written: {error}; a switch of models would be lost at the next start",
+                "the state file {} cannot be written: {error}; a switch of models is lost at the next start",
                 file.display()
             ),
             remedy: "name a file in a folder that the service may write with --state-file",

@@ -1,7 +1,5 @@
 //! The repository: which models there are, and loading and unloading them.
 
-use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -84,9 +82,9 @@ pub async fn index(State(app): State<Arc<App>>, request: Request) -> Result<Json
         })
         .collect();
     if let Some(folders) = app.model_folders.clone() {
-        let names = move || folders.all().flat_map(folder_names).collect::<BTreeSet<_>>();
-        let names = background::run(names).await.map_err(RegistryError::from)?;
-        let others = names.into_iter().filter(|name| loaded.iter().all(|model| model.name != *name));
+        let found = background::run(move || folders.models()).await.map_err(RegistryError::from)?;
+        let names = found.into_iter().map(|spec| spec.name);
+        let others = names.filter(|name| loaded.iter().all(|model| model.name != *name));
         let reason = "not loaded; POST /v2/repository/models/{name}/load loads it";
         entries.extend(others.map(|name| IndexEntry { name, version: None, state: "UNAVAILABLE", reason }));
     }
@@ -154,12 +152,4 @@ fn parameters<'b>(body: &Field<'b>, known: &'static [&'static str]) -> Result<Op
         parameters.check()?;
         Ok(parameters)
     })
-}
-
-/// The folders that look like models.
-fn folder_names(dir: &Path) -> BTreeSet<String> {
-    const MAX_FOLDERS: usize = 1000;
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().take(MAX_FOLDERS);
-    let models = entries.filter(|entry| entry.path().join("config.json").is_file());
-    models.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
