@@ -12,6 +12,8 @@ class MixedPrecision:
     """Turns a model's encoder to bf16, embeddings apart, and keeps each weight in full precision for the optimiser: a
     small step added to a bf16 weight would be rounded away."""
 
+    name = "bf16"
+
     def __init__(self, model: nn.Module, embeddings: nn.Module):
         model.to(torch.bfloat16)
         embeddings.float()
@@ -55,6 +57,8 @@ class MixedPrecision:
 class FullPrecision:
     """The same for a machine without bf16 units: every weight is learnt as it is."""
 
+    name = "fp32"
+
     def __init__(self, model: nn.Module):
         self._model = model
         self.masters = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
@@ -84,6 +88,11 @@ def has_bf16_units(device: torch.device) -> bool:
     except OSError:
         return False  # not Linux
     return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def precision_for(model: nn.Module, embeddings: nn.Module, device: torch.device) -> MixedPrecision | FullPrecision:
+    """The faster of both on this device."""
+    return MixedPrecision(model, embeddings) if has_bf16_units(device) else FullPrecision(model)
 
 
 class PooledDropout(nn.Module):

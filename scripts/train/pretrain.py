@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .batches import Examples, plan_batches
 from .config import Config, Pretraining, parse_arguments
 from .model import TwoHeads, starting_model
-from .precision import MixedPrecision, pool_dropout
+from .precision import pool_dropout, precision_for
 from .train import Run, add_options, parameter_groups, train
 
 SPECIALS = 4  # the ids of `<s>`, `<pad>`, `</s>`, `<unk>` come first, `<mask>` last
@@ -81,14 +81,14 @@ def start_run(config: Config, minutes: float | None) -> Run:
     pool_dropout(words, device)
     for part in (words.model.entity_head, words.model.topic_head, words.model.encoder.embeddings.word_embeddings):
         part.requires_grad_(requires_grad=False)
-    precision = MixedPrecision(words, words.model.encoder.embeddings)
+    precision = precision_for(words, words.model.encoder.embeddings, device)
     optimizer = torch.optim.AdamW(parameter_groups(precision, settings), betas=(0.9, 0.98), eps=1e-6, fused=True)
 
     def loss(_task: str, tensors: dict[str, Tensor]) -> Tensor:
         return words.loss(tensors["input_ids"], tensors["attention_mask"])
 
     budget_s = 60 * (settings.time_budget_minutes if minutes is None else minutes)
-    print(f"{len(plan)} steps of {settings.batch_tokens} tokens on {device}", flush=True)
+    print(f"{len(plan)} steps of {settings.batch_tokens} tokens on {device} in {precision.name}", flush=True)
     return Run(settings, config.paths.checkpoint, examples, plan, words, loss, precision, optimizer, device, budget_s)
 
 

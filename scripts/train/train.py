@@ -19,7 +19,7 @@ from .batches import Batch, Examples, plan_batches
 from .config import Config, Optimisation, Training, parse_arguments
 from .labels import UNLABELLED
 from .model import TwoHeads, mean_of_text, starting_model
-from .precision import FullPrecision, MixedPrecision, pool_dropout
+from .precision import FullPrecision, MixedPrecision, pool_dropout, precision_for
 from .threads import ThreadGovernor
 
 Precision = MixedPrecision | FullPrecision
@@ -104,16 +104,26 @@ def start_run(config: Config, minutes: float | None) -> Run:
     plan = [batch for seed in epochs for batch in plan_batches(examples, training.batch_tokens, seed)]
     model = starting_model(config, training.dropout).to(device)
     pool_dropout(model, device)
-    model.encoder.embeddings.word_embeddings.weight.requires_grad = not training.frozen_embeddings
+    freeze(model, training)
     model.entity_head.requires_grad_(not {"entities", "open"}.isdisjoint(training.tasks))
     model.topic_head.requires_grad_("topics" in training.tasks)
-    precision = MixedPrecision(model, model.encoder.embeddings)
+    precision = precision_for(model, model.encoder.embeddings, device)
     optimizer = torch.optim.AdamW(parameter_groups(precision, training), betas=(0.9, 0.98), eps=1e-6, fused=True)
     budget_s = 60 * (training.time_budget_minutes if minutes is None else minutes)
     n_tokens = training.epochs * sum(int(own.lengths.sum()) for own in examples.values())
-    print(f"{len(plan)} steps, {n_tokens} tokens, budget {budget_s / 60:.0f} min, on {device}", flush=True)
+    where = f"on {device} in {precision.name}"
+    print(f"{len(plan)} steps, {n_tokens} tokens, budget {budget_s / 60:.0f} min, {where}", flush=True)
     loss = partial(batch_loss, model, training=training)
     return Run(training, config.paths.checkpoint, examples, plan, model, loss, precision, optimizer, device, budget_s)
+
+
+def freeze(model: TwoHeads, training: Training) -> None:
+    """Keeps the word embeddings, and the first layers with all that is before them, as they are."""
+    model.encoder.embeddings.word_embeddings.weight.requires_grad = not training.frozen_embeddings
+    if training.frozen_layers:
+        model.encoder.embeddings.requires_grad_(requires_grad=False)
+        for layer in model.encoder.encoder.layer[: training.frozen_layers]:
+            layer.requires_grad_(requires_grad=False)
 
 
 def parameter_groups(precision: Precision, training: Optimisation) -> list[dict]:

@@ -76,7 +76,7 @@ def start_run(settings: Settings, base: Base, labels: Labels) -> Run:
     model.encoder.get_input_embeddings().weight.requires_grad = not training.frozen_embeddings
     precision = choose_precision(model, training, device)
     optimizer = torch.optim.AdamW(parameter_groups(precision, training), betas=(0.9, 0.98), eps=1e-6, fused=True)
-    print(f"{len(plan)} steps on {device} in {'bf16' if isinstance(precision, MixedPrecision) else 'fp32'}", flush=True)
+    print(f"{len(plan)} steps on {device} in {precision.name}", flush=True)
     loss = partial(batch_loss, model, settings.topics)
     checkpoint = settings.paths.training_checkpoint
     return Run(training, checkpoint, examples, plan, model, loss, precision, optimizer, device, budget_s=0)
