@@ -140,6 +140,7 @@ class Training(Optimisation):
     dropout: float
     topic_loss_weight: float
     frozen_embeddings: bool
+    frozen_layers: int
     time_budget_minutes: float
 
 
@@ -152,6 +153,7 @@ class Export:
     max_length: int
     stride: int
     consistency: float
+    names_weight: float
     full_precision: str
     smoothed: str
 
