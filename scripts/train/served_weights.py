@@ -12,12 +12,15 @@ def read_weights(graph: GraphProto) -> dict[str, np.ndarray]:
         weights[name] = dequantise(tensors, name)
     for node in graph.node:
         # The exporter keeps the module's path in the node's name, and loses the weight's: onnx::MatMul_1358.
-        stem = node.name.removesuffix("_quant").removesuffix("/MatMul")
-        if node.op_type in ("MatMul", "MatMulInteger") and stem != node.name.removesuffix("_quant"):
+        product = node.name.removesuffix("_quant")
+        stem = product.removesuffix("/MatMul")
+        if node.op_type in ("MatMul", "MatMulInteger") and stem != product:
             name = stem.strip("/").replace("/", ".") + ".weight"
             matrix = node.input[1].removesuffix("_quantized")
             if matrix in tensors or f"{matrix}_quantized" in tensors:
-                weights[name] = np.ascontiguousarray(dequantise(tensors, matrix).T)
+                # What smooth_inputs of int8.py took from the inputs, the weights have.
+                smoothing = tensors.get(f"{product}/smoothing", np.float32(1))
+                weights[name] = np.ascontiguousarray(dequantise(tensors, matrix).T * smoothing)
     return weights
 
 

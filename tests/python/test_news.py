@@ -69,3 +69,18 @@ def test_weights_are_read_in_float_by_their_names_in_pytorch() -> None:
     assert weights["topic_head.weight"].shape == (2, 2)
     assert weights["topic_head.bias"].shape == (3,)
     assert "encoder.layer.0.self.weight" not in weights
+
+
+def test_weights_lose_the_factors_that_smoothed_their_inputs() -> None:
+    tensors = [
+        numpy_helper.from_array(np.array([[10, -20, 3], [4, 5, -6]], np.int8), "onnx::MatMul_7_quantized"),
+        numpy_helper.from_array(np.array([0.5, 0.25, 1], np.float32), "onnx::MatMul_7_scale"),
+        numpy_helper.from_array(np.zeros(3, np.int8), "onnx::MatMul_7_zero_point"),
+        numpy_helper.from_array(np.array([2, 0.5], np.float32), "/encoder/layer.0/dense/MatMul/smoothing"),
+    ]
+    name = "/encoder/layer.0/dense/MatMul_quant"
+    node = helper.make_node("MatMulInteger", ["x", "onnx::MatMul_7_quantized"], ["y"], name=name)
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2])
+    weights = read_weights(helper.make_graph([node], "g", [given], [], tensors))
+    # The graph multiplies its inputs by 2 and 0.5, so the weights of the trained layer are those products.
+    np.testing.assert_array_equal(weights["encoder.layer.0.dense.weight"], [[10, 1], [-10, 0.625], [6, -3]])
