@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from tokenizers import Tokenizer
 
+from scripts.simplify import fix_shapes
+
 LARGEST = 127
 LARGEST_PAIR = 128  # 255 * 128 = 32,640 fits into 16 bits, 255 * 129 = 32,895 does not
 N_SCALES = 24
@@ -67,6 +69,8 @@ def quantise(
     model = onnx.load(target)
     avoid_saturation(model, {tensor.name: tensor for tensor in floats.graph.initializer}, calibration)
     decompose_softmax(model)
+    if not external_data:  # a graph with its weights outside is too large to be run from memory
+        fix_shapes(model)
     if external_data:
         data = target.name + "_data"
         target.with_name(data).unlink(missing_ok=True)
