@@ -185,3 +185,20 @@ fn a_blank_key_is_refused_with_its_source() {
         assert!(!message.contains("no such model folder"), "{flags:?} {variables:?}: {message}");
     }
 }
+
+#[test]
+fn who_may_change_models_is_said_as_it_is_served() {
+    for (flags, expected) in [
+        (&["--host", "127.0.0.1"][..], "every client of this machine may change models"),
+        (
+            &["--host", "0.0.0.0", "--api-key", "long-enough-for-a-key"],
+            "nobody may change models, since there is no admin key",
+        ),
+        (&["--host", "127.0.0.1", "--admin-key", "long-enough-for-a-key"], "models are changed with an admin key"),
+    ] {
+        let (_, report) = doctor(flags, &[]);
+        let checks = report["checks"].as_array().unwrap();
+        let keys = checks.iter().find(|check| check["name"] == "keys").unwrap()["finding"].as_str().unwrap();
+        assert!(keys.ends_with(expected), "{flags:?}: {keys}");
+    }
+}

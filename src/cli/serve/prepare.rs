@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use ressort::classify::samples::SampleFile;
-use ressort::http::{JobStore, KeyRing, Tls};
+use ressort::http::{AdminAccess, JobStore, KeyRing, Tls};
 use ressort::system::atomic_file::folder_of;
 use ressort::system::counted::counted;
 use ressort::system::writable::{check_dir, check_file, check_new_dir};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::access::key_ring;
+use super::access::{admin_access, key_ring};
 use super::args::ServeArgs;
 use super::baselines::NamedBaselines;
 use super::finding::{Finding, Warning};
@@ -117,7 +117,11 @@ fn configuration(args: &ServeArgs) -> Finding {
 fn keys(args: &ServeArgs) -> anyhow::Result<(KeyRing, Finding)> {
     let keys = key_ring(args, &KeyRing::default())?;
     let readers = if keys.anyone_reads { "none is needed to read texts" } else { "each request needs one" };
-    let admin = if keys.has_admin() { "an admin key is set" } else { "no key may change models" };
+    let admin = match (keys.has_admin(), admin_access(args)) {
+        (true, _) => "models are changed with an admin key",
+        (false, AdminAccess::Anyone) => "every client of this machine may change models",
+        (false, AdminAccess::Nobody) => "nobody may change models, since there is no admin key",
+    };
     let open = (!args.host.is_loopback() && keys.anyone_reads).then(|| Warning {
         text: format!("every machine that reaches {} may use the service (--allow-anonymous)", args.host),
         remedy: "set a key where that is not meant",
