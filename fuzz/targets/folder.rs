@@ -10,12 +10,22 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use libfuzzer_sys::fuzz_target;
+use ressort::inference::decode::names::NameList;
+use ressort::inference::decode::word_tokens::Word;
+use ressort::inference::decode::words::words;
 use ressort::inference::tokenize::Tokenizer;
 use ressort::manifest::{Manifest, ReadingSizes, check_expansion, content_hash};
 use ressort::text::truecase::Truecaser;
 
-const FILES: [&str; 6] =
-    ["config.json", "ressort.toml", "tokenizer_config.json", "model.onnx", "tokenizer.json", "truecase.txt"];
+const FILES: [&str; 7] = [
+    "config.json",
+    "ressort.toml",
+    "tokenizer_config.json",
+    "model.onnx",
+    "tokenizer.json",
+    "truecase.txt",
+    "names.txt",
+];
 
 /// A model folder in memory, whose files are links to those of the model but for one.
 struct Folder {
@@ -75,6 +85,13 @@ fuzz_target!(init: shared::allow_panics_of_libraries(), |input: &[u8]| {
     match name {
         "truecase.txt" => {
             let _ = Truecaser::from_bytes(Path::new(name), content);
+        }
+        "names.txt" => {
+            if let Ok(list) = NameList::from_bytes(Path::new(name), content, &["PER", "ORG"]) {
+                let text = String::from_utf8_lossy(content);
+                let words: Vec<Word> = words(&text).into_iter().map(|span| Word { span, tokens: Vec::new() }).collect();
+                list.find(&text, &words);
+            }
         }
         "tokenizer.json" => FOLDER.with(|folder| {
             let folder = folder.get_or_init(Folder::new);

@@ -10,6 +10,8 @@ from .entities import WORD, TaggedText, first_pieces
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
+    from .names import NameList
+
 
 def scores(logits: np.ndarray, temperature: float) -> np.ndarray:
     return 1 / (1 + np.exp(-logits / temperature))
@@ -39,18 +41,33 @@ class TagDecoder:
         words: TaggedText,
         temperature: float = 1.0,
         consistency: float = 0.0,
+        names: "NameList | None" = None,
     ) -> list[str]:
         """One tag for each word, by its first piece: the likeliest valid IOB2 sequence. A word without a first piece is
         outside of every entity."""
-        rows = self.word_rows(encoding, logits, words, temperature, consistency)
+        rows = self.word_rows(encoding, logits, words, temperature, consistency, names)
         return [self.tags[tag] for tag in self.best_sequence(rows)] if len(rows) else []
 
     def word_rows(
-        self, encoding: "Encoding", logits: np.ndarray, words: TaggedText, temperature: float, consistency: float
+        self,
+        encoding: "Encoding",
+        logits: np.ndarray,
+        words: TaggedText,
+        temperature: float,
+        consistency: float,
+        names: "NameList | None" = None,
     ) -> np.ndarray:
         """The logarithms of each word's scores, `[words, tags]`."""
         pieces = first_pieces(encoding, words)
-        own = [self._outside if piece is None else _log_softmax(logits[piece] / temperature) for piece in pieces]
+        grown = np.zeros((len(pieces), len(self.tags)))
+        if names:
+            for word, tag in names.raised(words.text, words.words):
+                if tag in self.tags:
+                    grown[word, self.tags.index(tag)] += names.weight
+        own = [
+            self._outside if piece is None else _log_softmax((logits[piece] + more) / temperature)
+            for piece, more in zip(pieces, grown, strict=True)
+        ]
         rows = np.array(own).reshape(len(own), len(self.tags))
         return share_repeats(rows, [words.text[a:b] for a, b in words.words], self._labels, consistency)
 

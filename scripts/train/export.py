@@ -18,6 +18,7 @@ from scripts import int8
 from .config import Config, parse_arguments
 from .manifest import Manifest
 from .model import TwoHeads, mean_weights, trained_model
+from .names import NAMES
 from .records import read_training_records
 
 TOLERANCE = 1e-4
@@ -130,6 +131,8 @@ def write_folder(model: TwoHeads, config: Config) -> None:
     _write_json(folder / "config.json", settings)
     shutil.copy(config.paths.pruned / "tokenizer.json", folder / "tokenizer.json")
     shutil.copy(config.paths.truecase, folder / "truecase.txt")
+    if config.export.names_weight:
+        shutil.copy(NAMES, folder / "names.txt")
     special = {
         "bos_token": "<s>",
         "eos_token": "</s>",
@@ -145,7 +148,11 @@ def write_folder(model: TwoHeads, config: Config) -> None:
          "model_input_names": ["input_ids", "attention_mask"], "clean_up_tokenization_spaces": False, **special},
     )  # fmt: skip
     Manifest(
-        config.export.description, config.export.max_length, config.export.stride, consistency=config.export.consistency
+        config.export.description,
+        config.export.max_length,
+        config.export.stride,
+        consistency=config.export.consistency,
+        names_weight=config.export.names_weight,
     ).write(folder)
 
 

@@ -12,6 +12,7 @@ from .decode import TagDecoder, scores, spans
 from .entities import WORD, TaggedText
 from .labels import ENTITY_TAGS
 from .manifest import Manifest, read_manifest
+from .names import NameList
 from .truecase import Truecaser, read_truecaser
 from .windows import Sentences, Window, stitch
 
@@ -36,8 +37,15 @@ class TokenLogits:
 class Predictor:
     """Reads texts as the service does. `run` takes the ids of one window and returns its entity and topic logits."""
 
-    def __init__(self, manifest: Manifest, truecaser: Truecaser, tokenizer: Tokenizer, run: Run):
-        self.manifest, self.truecaser = manifest, truecaser
+    def __init__(
+        self,
+        manifest: Manifest,
+        truecaser: Truecaser,
+        tokenizer: Tokenizer,
+        run: Run,
+        names: NameList | None = None,
+    ):
+        self.manifest, self.truecaser, self.names = manifest, truecaser, names
         self.reader = WindowReader(run, tokenizer, Window(manifest.max_length, manifest.stride))
 
     @classmethod
@@ -45,7 +53,9 @@ class Predictor:
         """A model folder; `file` may be another graph with the same outputs, such as the one in full precision."""
         run = GraphRun(file or folder / "model.onnx", ["entity_logits", "topic_logits"])
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        return cls(read_manifest(folder), read_truecaser(folder / "truecase.txt"), tokenizer, run)
+        manifest = read_manifest(folder)
+        names = NameList.read(folder / "names.txt", manifest.names_weight) if manifest.names_weight else None
+        return cls(manifest, read_truecaser(folder / "truecase.txt"), tokenizer, run, names)
 
     def token_logits(self, text: str) -> TokenLogits:
         encoding, (entities, topics) = self.reader.read(self.truecaser.restore(text))
@@ -58,7 +68,7 @@ class Predictor:
         logits = self.token_logits(words.text)
         manifest = self.manifest
         return GERMEVAL.word_tags(
-            logits.encoding, logits.entities, words, manifest.entity_temperature, manifest.consistency
+            logits.encoding, logits.entities, words, manifest.entity_temperature, manifest.consistency, self.names
         )
 
     def entities(self, text: str) -> list[tuple[str, str]]:

@@ -41,6 +41,7 @@ class Manifest:
     thresholds: list[float] = field(default_factory=lambda: [0.5] * len(TOPICS))
     entity_temperature: float = 1.0
     consistency: float = 0.0
+    names_weight: float = 0.0  # 0: the folder has no list of names
 
     def write(self, folder: Path) -> None:
         (folder / "ressort.toml").write_text(self.to_toml())
@@ -58,6 +59,7 @@ class Manifest:
             temperature=self.temperature,
             entity_temperature=self.entity_temperature,
             consistency=self.consistency,
+            names=NAMES_LINES.format(names_weight=self.names_weight) if self.names_weight else "",
             topics=topics,
             tags=", ".join(map(_string, ENTITY_TAGS)),
             descriptions=DESCRIPTIONS.read_text(encoding="utf-8"),
@@ -76,6 +78,7 @@ def read_manifest(folder: Path) -> Manifest:
         thresholds=[label["threshold"] for label in topics["labels"]],
         entity_temperature=raw["entities"].get("temperature", 1.0),
         consistency=raw["entities"].get("consistency", 0.0),
+        names_weight=raw["entities"].get("names_weight", 0.0),
     )
 
 
@@ -102,9 +105,14 @@ output = "entity_logits"
 aggregation = "viterbi"
 temperature = {entity_temperature:.3f}     # logit / temperature before the softmax
 consistency = {consistency:.2f}      # how far words that repeat in a text share their scores
-labels = [{tags}]
+{names}labels = [{tags}]
 
 {descriptions}{golden}"""
+
+NAMES_LINES = """\
+names = "names.txt"     # names with their labels, for names that the model does not know; yours can be added
+names_weight = {names_weight:.2f}     # what a listed name adds to the logits of its label
+"""
 
 
 def _golden(check: dict) -> str:

@@ -104,7 +104,7 @@ fn fetch(
     named: &NamedFiles,
     download: &mut Download,
 ) -> Result<Vec<Fetched>, HubError> {
-    let served = download.identify_all(&layout.served(onnx, named.truecase.as_deref())?)?;
+    let served = download.identify_all(&layout.served(onnx, named)?)?;
     let probable = download.identify_all(&layout.probable_data(onnx))?;
     check_capacity(download, served.iter().chain(&probable))?;
     download.expect(served.iter().chain(&probable));

@@ -6,6 +6,7 @@ use super::download::{Fetched, RemoteFile};
 use super::listing::{ListedFile, Listing};
 use super::repository::{Repository, stays_inside};
 use super::{HubError, PulledFile};
+use crate::manifest::NamedFiles;
 use crate::system::choice::UnknownWord;
 
 /// Which ONNX file is pulled.
@@ -151,16 +152,13 @@ impl<'l> RepositoryLayout<'l> {
     }
 
     /// What is read of the model, the data files of its ONNX file left out.
-    pub fn served(&self, onnx: &'l ListedFile, truecase: Option<&Path>) -> Result<Vec<&'l ListedFile>, HubError> {
+    pub fn served(&self, onnx: &'l ListedFile, named: &NamedFiles) -> Result<Vec<&'l ListedFile>, HubError> {
         let required = REQUIRED.into_iter().filter_map(|(name, _)| self.file(name));
         let mut served: Vec<&ListedFile> =
             required.chain(OPTIONAL.into_iter().filter_map(|name| self.file(name))).collect();
-        if let Some(truecase) = truecase.and_then(Path::to_str) {
-            served.push(self.named_file(
-                truecase,
-                "",
-                "its ressort.toml names it; tell the owner of the repository",
-            )?);
+        const REMEDY: &str = "its ressort.toml names it; tell the owner of the repository";
+        for list in [&named.truecase, &named.names].into_iter().flatten().filter_map(|path| path.to_str()) {
+            served.push(self.named_file(list, "", REMEDY)?);
         }
         served.push(onnx);
         Ok(served)
@@ -301,7 +299,7 @@ mod tests {
         let (listing, repository) = (listing(&paths), "a/b".parse().unwrap());
         let layout = RepositoryLayout::of(&repository, &listing).unwrap();
         let onnx = layout.choose_onnx(&Choice::default(), None).unwrap();
-        let served = layout.served(onnx, None).unwrap();
+        let served = layout.served(onnx, &NamedFiles::default()).unwrap();
         let served: Vec<&str> = served.iter().map(|file| layout.inside(&file.path)).collect();
         assert_eq!(served, ["config.json", "tokenizer.json", "model.onnx"]);
     }
@@ -314,6 +312,7 @@ mod tests {
             "config.json",
             "cases.txt",
             "model.safetensors",
+            "names.txt",
             "onnx/model.onnx",
             "onnx/model.onnx_data",
             "onnx/model_fp16.onnx",
@@ -326,10 +325,10 @@ mod tests {
         let layout = RepositoryLayout::of(&repository, &listing).unwrap();
         let onnx = layout.choose_onnx(&Choice::default(), None).unwrap();
         let paths = |files: Vec<&ListedFile>| files.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
-        let served = paths(layout.served(onnx, Some(Path::new("./cases.txt"))).unwrap());
-        let expected =
-            ["config.json", "tokenizer.json", "ressort.toml", "README.md", "LICENSE", "cases.txt", "onnx/model.onnx"];
-        assert_eq!(served, expected);
+        let (truecase, names) = (Some("./cases.txt".into()), Some("names.txt".into()));
+        let served = paths(layout.served(onnx, &NamedFiles { truecase, names, onnx: None }).unwrap());
+        let read = ["config.json", "tokenizer.json", "ressort.toml", "README.md", "LICENSE"];
+        assert_eq!(served, [&read[..], &["cases.txt", "names.txt", "onnx/model.onnx"]].concat());
         assert_eq!(paths(layout.probable_data(onnx)), ["onnx/model.onnx_data"]);
         assert_eq!(paths(layout.data(onnx, &["model.onnx_data".to_owned()]).unwrap()), ["onnx/model.onnx_data"]);
         for location in ["../../etc/passwd", "/etc/passwd", "none"] {

@@ -5,6 +5,7 @@
 //! [`crate::models::load`].
 
 mod config_json;
+mod entities_toml;
 mod folder;
 mod graph;
 mod graph_inputs;
@@ -22,6 +23,7 @@ mod saturation;
 pub mod tags;
 pub mod task;
 pub mod text_rules;
+mod toml_values;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -122,6 +124,10 @@ pub struct EntityHead {
     pub temperature: f32,
     /// How far words that repeat in a document share their scores, in 0..=1; above 0 only with [`AggregationStrategy::Viterbi`].
     pub consistency: f32,
+    /// The list of names whose labels are known; only with [`AggregationStrategy::Viterbi`].
+    pub names_file: Option<PathBuf>,
+    /// What a listed name adds to the logits of its label's tags; above 0.
+    pub names_weight: f32,
 }
 
 /// What labels of topics and entities mean, by label and language tag.
@@ -323,6 +329,6 @@ fn heads(
     }
     let labels = if two_heads { Vec::new() } else { config.labels(&dir.join("config.json"))? };
     let topics = wants(Task::Topics).then(|| toml.topic_head(dir, config, graph, &labels)).transpose()?;
-    let entities = wants(Task::Entities).then(|| toml.entity_head(graph, &labels)).transpose()?;
+    let entities = wants(Task::Entities).then(|| toml.entity_head(dir, graph, &labels)).transpose()?;
     Ok((topics, entities))
 }

@@ -1,19 +1,18 @@
 //! The optional `ressort.toml` of a model folder: what the export cannot say.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};
 
 use super::config_json::ConfigJson;
+use super::entities_toml::EntitiesSection;
 use super::folder::FolderFiles;
 use super::graph_inputs::InputNames;
+use super::toml_values::{invalid, or_default, temperature, word};
 use super::{EntityHead, GoldenExample, Graph, LabelDescriptions, ManifestError, TopicHead, TopicLabel, default_label};
-use crate::manifest::tags::{entity_labels, parse_tags, rename_tags};
-use crate::manifest::task::{AggregationStrategy, GraphScores, Pooling, ProblemType, Task};
+use crate::manifest::tags::{entity_labels, parse_tags};
+use crate::manifest::task::{Pooling, ProblemType, Task};
 use crate::manifest::text_rules::{TextRules, TextSwitch};
 use crate::system::file_start::without_mark;
 
@@ -22,13 +21,15 @@ use crate::system::file_start::without_mark;
 pub struct NamedFiles {
     pub onnx: Option<PathBuf>,
     pub truecase: Option<PathBuf>,
+    pub names: Option<PathBuf>,
 }
 
 impl NamedFiles {
     /// `path` is that of the file with the content `text`.
     pub fn of(text: &[u8], path: &Path) -> Result<Self, ManifestError> {
-        let ModelSection { file, truecase, .. } = RessortToml::parse(&without_mark(text), path.to_owned())?.model;
-        Ok(Self { onnx: file, truecase })
+        let toml = RessortToml::parse(&without_mark(text), path.to_owned())?;
+        let names = toml.entities.and_then(|section| section.names);
+        Ok(Self { onnx: toml.model.file, truecase: toml.model.truecase, names })
     }
 }
 
@@ -84,21 +85,6 @@ pub struct TopicsSection {
     /// Thresholds by label, after renaming.
     #[serde(default)]
     thresholds: BTreeMap<String, f32>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EntitiesSection {
-    pub output: Option<String>,
-    /// Tags (`O`, `B-PER`, …) instead of the `id2label` of the `config.json`.
-    labels: Option<Vec<String>>,
-    /// New names for entity types of the `config.json` (`PERSON = "PER"`), or for whole tags (`LABEL_1 = "B-PER"`).
-    #[serde(default)]
-    rename: BTreeMap<String, String>,
-    #[serde(default, deserialize_with = "word")]
-    aggregation: Option<AggregationStrategy>,
-    temperature: Option<f32>,
-    consistency: Option<f32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -189,7 +175,7 @@ impl RessortToml {
     ) -> Result<TopicHead, ManifestError> {
         let none = TopicsSection::default();
         let section = self.topics.as_ref().unwrap_or(&none);
-        let temperature = self.temperature(section.temperature)?;
+        let temperature = temperature(&self.path, section.temperature)?;
         let n_labels = section.labels.as_ref().map_or(labels.len(), Vec::len);
         let output = graph.head_output(section.output.as_deref(), Task::Topics, n_labels)?;
         let labels = &*or_default(labels, graph, &output);
@@ -245,30 +231,6 @@ impl RessortToml {
         Ok(result)
     }
 
-    /// The entity head, with `labels` of the `config.json` where this file has none.
-    pub fn entity_head(&self, graph: &Graph, labels: &[String]) -> Result<EntityHead, ManifestError> {
-        let none = EntitiesSection::default();
-        let section = self.entities.as_ref().unwrap_or(&none);
-        let given = section.labels.as_deref().unwrap_or(labels);
-        let output = graph.head_output(section.output.as_deref(), Task::Entities, given.len())?;
-        let given = &*or_default(given, graph, &output);
-        let tags = match given {
-            // How many there are, the trial run shows, which also renames them.
-            [] => Vec::new(),
-            _ => rename_tags(given, &section.rename).map_err(|name| self.unknown("rename", &name, given))?,
-        };
-        let aggregation = section.aggregation.unwrap_or(AggregationStrategy::First);
-        Ok(EntityHead {
-            consistency: self.consistency(section.consistency, aggregation, graph.scores(&output))?,
-            scores: graph.scores(&output),
-            output,
-            tags,
-            rename: section.rename.clone(),
-            aggregation,
-            temperature: self.temperature(section.temperature)?,
-        })
-    }
-
     /// Refuses the description of a label that neither head has.
     pub fn check_descriptions(
         &self,
@@ -286,42 +248,6 @@ impl RessortToml {
         })
     }
 
-    fn temperature(&self, given: Option<f32>) -> Result<f32, ManifestError> {
-        match given.unwrap_or(1.0) {
-            temperature if temperature.is_finite() && temperature > 0.0 => Ok(temperature),
-            temperature => {
-                Err(self.invalid(format!("temperature {temperature} must be above 0; 1.0 leaves scores as they are")))
-            }
-        }
-    }
-
-    fn consistency(
-        &self,
-        given: Option<f32>,
-        aggregation: AggregationStrategy,
-        scores: Option<GraphScores>,
-    ) -> Result<f32, ManifestError> {
-        match given.unwrap_or(0.0) {
-            0.0 => Ok(0.0),
-            weight if !(0.0..=1.0).contains(&weight) => Err(self.invalid(format!(
-                "consistency {weight} must lie in 0 (each word is read alone) to 1 (equal words have equal scores)"
-            ))),
-            _ if aggregation != AggregationStrategy::Viterbi => Err(self.invalid(format!(
-                "consistency needs `aggregation = \"viterbi\"`, not `{aggregation}`; set that, or leave consistency out"
-            ))),
-            _ if scores == Some(GraphScores::Sigmoid) => Err(self.invalid(
-                "consistency needs scores that sum to 1, and this graph ends in a sigmoid; leave consistency out"
-                    .to_owned(),
-            )),
-            weight => Ok(weight),
-        }
-    }
-
-    fn unknown(&self, key: &str, name: &str, known: &[String]) -> ManifestError {
-        let known = known.join("`, `");
-        self.invalid(format!("{key} names `{name}`, which is no label of the model; it has `{known}`"))
-    }
-
     fn all_known<'n>(
         &self,
         key: &str,
@@ -335,16 +261,14 @@ impl RessortToml {
         }
     }
 
-    fn invalid(&self, message: String) -> ManifestError {
-        ManifestError::Invalid { path: self.path.clone(), message }
+    /// The entity head, with `labels` of the `config.json` where this file has none.
+    pub fn entity_head(&self, dir: &Path, graph: &Graph, labels: &[String]) -> Result<EntityHead, ManifestError> {
+        let none = EntitiesSection::default();
+        self.entities.as_ref().unwrap_or(&none).head(&self.path, dir, graph, labels)
     }
-}
 
-/// `labels`, or where there are none, the default labels of the logits that the graph says it has.
-fn or_default<'l>(labels: &'l [String], graph: &Graph, output: &str) -> Cow<'l, [String]> {
-    match graph.n_logits(output).filter(|_| labels.is_empty()) {
-        Some(n_logits) => (0..n_logits).map(default_label).collect(),
-        None => Cow::Borrowed(labels),
+    fn invalid(&self, message: String) -> ManifestError {
+        invalid(&self.path, message)
     }
 }
 
@@ -371,17 +295,6 @@ impl TopicHead {
         let label = |index| TopicLabel { label: default_label(index), code: None, threshold, names: BTreeMap::new() };
         (0..width).map(label).collect()
     }
-}
-
-/// Reads an enum by its word.
-fn word<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: FromStr,
-    T::Err: Display,
-{
-    let text = String::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(de::Error::custom)
 }
 
 /// Reads a table of rules that are on or off.

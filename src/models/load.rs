@@ -17,7 +17,7 @@ use crate::manifest::{GoldenExample, Manifest, TopicLabel};
 use crate::models::drift::Samples;
 use crate::models::drift::baseline::Baselines;
 pub use crate::models::load_error::LoadError;
-use crate::models::opening::{Opened, Remaining, Rest, n_streams};
+use crate::models::opening::{Opened, Remaining, Rest, WordLists, n_streams};
 use crate::models::sharing::{self, TrialSource};
 use crate::models::spec::ModelSpec;
 use crate::models::traffic::Traffic;
@@ -118,7 +118,8 @@ impl Model {
         let source =
             TrialSource { manifest: &manifest, tokenizer: &tokenizer, windowing, provider: placement.provider };
         let topics = manifest.topics.clone().map(|head| trial.fit_topics(&manifest, head)).transpose()?;
-        let entities = manifest.entities.clone().map(|head| trial.fit_entities(&manifest, head)).transpose()?;
+        let WordLists { truecaser, names } = opened.lists;
+        let entities = manifest.entities.clone().map(|head| trial.fit_entities(&manifest, head, names)).transpose()?;
         let scheduler = SchedulerSettings {
             max_queued_windows: settings.max_queued_windows,
             limits: BatchLimits::ALONE,
@@ -126,7 +127,7 @@ impl Model {
         };
         let scheduler = Scheduler::start(scheduler, opened.sessions)?;
         let scores_notes = scores_notes(&manifest, topics.as_ref(), entities.as_ref());
-        let (text_rules, truecaser) = (manifest.text_rules, opened.truecaser);
+        let text_rules = manifest.text_rules;
         let pipeline = Pipeline { text_rules, truecaser, tokenizer, windowing, scheduler, topics, entities };
         let baseline = Baselines::in_folder(&manifest.dir, &opened.version)?;
         let model = Self {

@@ -3,6 +3,7 @@
 //! The first session is all that an answer takes. Everything that can refuse a model is checked on it. What is left (the other
 //! sessions, and whether windows may share a run) needs more time than the first answer, and can only make a model faster.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 
@@ -26,7 +27,7 @@ use crate::text::truecase::Truecaser;
 pub struct Opened {
     pub manifest: Manifest,
     pub tokenizer: Arc<Tokenizer>,
-    pub truecaser: Option<Truecaser>,
+    pub lists: WordLists,
     pub windowing: Windowing,
     pub placement: Placement,
     pub arithmetic: ModelArithmetic,
@@ -34,6 +35,13 @@ pub struct Opened {
     pub sessions: Sessions,
     pub trial: Trial,
     pub remaining: Remaining,
+}
+
+/// The lists of words that a model folder names.
+pub struct WordLists {
+    pub truecaser: Option<Truecaser>,
+    /// The content of the list of names. Its labels are checked when the tags of the model are known.
+    pub names: Option<(PathBuf, Vec<u8>)>,
 }
 
 /// What is left to open.
@@ -82,10 +90,7 @@ impl Opened {
                 Ok::<_, LoadError>(Tokenizer::shared(&path, &json)?)
             });
             let manifest = Manifest::of(&mut files)?;
-            let truecaser = match &manifest.truecase_file {
-                Some(path) => Some(Truecaser::from_bytes(path, &files.read(path)?)?),
-                None => None,
-            };
+            let lists = WordLists::read(&manifest, &mut files)?;
             let onnx = files.onnx(&manifest.onnx_file)?;
             onnx.check_unchanged()?;
             // The files are dropped as soon as they are hashed.
@@ -95,8 +100,22 @@ impl Opened {
             let placement = place(&manifest, &model, settings)?;
             let first = First::open(&manifest, &placement, settings, model)?;
             let tokenizer = joined(tokenizer)?;
-            first.tried(manifest, tokenizer, truecaser, placement, settings, || joined(version))
+            first.tried(manifest, tokenizer, lists, placement, settings, || joined(version))
         })
+    }
+}
+
+impl WordLists {
+    fn read(manifest: &Manifest, files: &mut FolderFiles) -> Result<Self, LoadError> {
+        let truecaser = match &manifest.truecase_file {
+            Some(path) => Some(Truecaser::from_bytes(path, &files.read(path)?)?),
+            None => None,
+        };
+        let names = match manifest.entities.as_ref().and_then(|head| head.names_file.as_ref()) {
+            Some(path) => Some((path.clone(), files.read(path)?.to_vec())),
+            None => None,
+        };
+        Ok(Self { truecaser, names })
     }
 }
 
@@ -125,7 +144,7 @@ impl First {
         mut self,
         manifest: Manifest,
         tokenizer: Arc<Tokenizer>,
-        truecaser: Option<Truecaser>,
+        lists: WordLists,
         placement: Placement,
         settings: &RunSettings,
         version: impl FnOnce() -> Result<String, LoadError>,
@@ -155,18 +174,7 @@ impl First {
         };
         let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
         let version = version()?;
-        Ok(Opened {
-            manifest,
-            tokenizer,
-            truecaser,
-            windowing,
-            placement,
-            arithmetic,
-            version,
-            sessions,
-            trial,
-            remaining,
-        })
+        Ok(Opened { manifest, tokenizer, lists, windowing, placement, arithmetic, version, sessions, trial, remaining })
     }
 }
 

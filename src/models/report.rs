@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::inference::decode::names::NameWeights;
 use crate::inference::evidence::EvidenceMethod;
 use crate::manifest::tags::entity_labels;
 use crate::manifest::text_rules::ALL_RULES;
@@ -48,6 +49,14 @@ pub struct ModelReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub truecase_words: Option<usize>,
+    /// Names in the list whose labels are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub listed_names: Option<usize>,
+    /// What a listed name adds to the logits of its label's tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub names_weight: Option<f32>,
     /// The ONNX file in use.
     pub file: String,
     /// Other ONNX files of the folder, any of which `file` in `ressort.toml` could choose.
@@ -136,6 +145,8 @@ impl ModelReport {
             stride: manifest.stride,
             text_rules: ALL_RULES.iter().map(|&rule| (rule.into_str(), manifest.text_rules.is_on(rule))).collect(),
             truecase_words: model.pipeline.truecaser.as_ref().map(Truecaser::n_words),
+            listed_names: names(model).map(NameWeights::n_names),
+            names_weight: names(model).map(NameWeights::weight),
             file: relative(&manifest.onnx_file),
             other_files: manifest.other_onnx_files.iter().map(relative).collect(),
             execution_provider: model.placement.provider.to_string(),
@@ -148,6 +159,11 @@ impl ModelReport {
             memory: Memory { file_bytes: manifest.graph.n_bytes, resident_bytes: model.resident_bytes() },
         }
     }
+}
+
+/// The list of names of the entity head.
+fn names(model: &Model) -> Option<&NameWeights> {
+    model.pipeline.entities.as_ref()?.scheme.names.as_ref()
 }
 
 impl ModelLabels {
@@ -190,6 +206,9 @@ impl fmt::Display for ModelReport {
                 .join(", "),
         )?;
         self.truecase_words.iter().try_for_each(|n| row("letter case", format!("restored by a list of {n} words")))?;
+        self.listed_names.zip(self.names_weight).iter().try_for_each(|(n, weight)| {
+            row("names", format!("a list of {n} names with their labels, weight {weight}"))
+        })?;
         row(
             "runs on",
             format!(

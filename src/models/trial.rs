@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use crate::inference::batch::{Batch, HeadOutput, Outputs, Run, RunError};
+use crate::inference::decode::names::{NameList, NameListError, NameWeights};
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::pipeline::EntityTags;
 use crate::inference::tokenize::{TokenizeError, Tokens};
-use crate::manifest::tags::rename_tags;
+use crate::manifest::tags::{entity_labels, rename_tags};
 use crate::manifest::task::{GraphScores, Pooling, ProblemType, Task};
 use crate::manifest::{EntityHead, Manifest, TopicHead, default_label, export_task};
 use crate::models::sharing::TrialSource;
@@ -15,6 +16,8 @@ use crate::models::sharing::TrialSource;
 pub enum TrialError {
     #[error(transparent)]
     Tokenizer(#[from] TokenizeError),
+    #[error(transparent)]
+    Names(#[from] NameListError),
     #[error("{path}: the trial run failed; if the cause is a shape, export the graph with dynamic axes for batch and sequence (optimum-cli export onnx), or set max_length in ressort.toml to the positions that it has", path = path.display())]
     Run { path: PathBuf, source: RunError },
     #[error("{path}: {message}", path = path.display())]
@@ -64,7 +67,13 @@ impl Trial {
         Ok(head)
     }
 
-    pub fn fit_entities(&self, manifest: &Manifest, mut head: EntityHead) -> Result<EntityTags, TrialError> {
+    /// The head with as many tags as it has logits. `names` is the path and the content of its list of names.
+    pub fn fit_entities(
+        &self,
+        manifest: &Manifest,
+        mut head: EntityHead,
+        names: Option<(PathBuf, Vec<u8>)>,
+    ) -> Result<EntityTags, TrialError> {
         let outputs: Vec<&HeadOutput> = self.outputs.iter().filter_map(|outputs| outputs.entities.as_ref()).collect();
         if let Some(&output) = outputs.first() {
             if matches!(output, HeadOutput::Sequence(_)) {
@@ -96,6 +105,12 @@ impl Trial {
             .with_scores(head.scores)
             .with_temperature(head.temperature)
             .with_consistency(head.consistency);
+        let listed = |(path, list): (PathBuf, Vec<u8>)| {
+            let list = NameList::from_bytes(&path, &list, &entity_labels(&scheme.tags))?;
+            Ok::<_, NameListError>(NameWeights::new(list, head.names_weight, &scheme.tags))
+        };
+        let names = names.map(listed).transpose()?;
+        let scheme = scheme.with_names(names);
         Ok(EntityTags { scheme, aggregation: head.aggregation })
     }
 }

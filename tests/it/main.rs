@@ -36,6 +36,7 @@ mod keys;
 mod labels;
 mod layers;
 mod metrics;
+mod names;
 mod parity;
 mod printed;
 mod pull;

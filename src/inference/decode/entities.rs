@@ -7,10 +7,10 @@ use ndarray::ArrayView1;
 
 use crate::inference::decode::argmax;
 use crate::inference::decode::bare::bare;
-use crate::inference::decode::repeats::Repeats;
 use crate::inference::decode::stretches::stretches;
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::viterbi::Ends;
+use crate::inference::decode::word_scores::word_scores;
 use crate::inference::decode::word_tokens::{Word, words_of_tokens};
 use crate::inference::tokenize::Tokens;
 use crate::manifest::tags::{Position, Tag};
@@ -69,7 +69,7 @@ pub fn decode_entities<'l>(
         AggregationStrategy::Viterbi => {
             let stretches = words_by_stretch();
             let ends = |index| Ends { is_begin_cut: index > 0, is_end_cut: index + 1 < stretches.len() };
-            let scores = shared_scores(text, &stretches, row, scheme);
+            let scores = word_scores(text, &stretches, row, scheme);
             let tagged =
                 |(index, words): (usize, &Vec<Word>)| words_by_valid_sequence(words, &scores, scheme, ends(index));
             stretches.iter().enumerate().flat_map(|stretch| join(text, tagged(stretch))).collect()
@@ -116,29 +116,6 @@ fn tagged_words<'m, 'l>(
         Tagged { tag: &scheme.tags[index], score, span: word.span }
     };
     words.iter().map(tagged).collect()
-}
-
-/// The scores of a word's tags: those of its first token, brought nearer to those of the same word elsewhere.
-fn shared_scores<'s, 'l>(
-    text: &'s str,
-    stretches: &[Vec<Word>],
-    row: impl Fn(usize) -> ArrayView1<'l, f32> + 's,
-    scheme: &'s TagScheme,
-) -> impl Fn(&Word) -> Option<Vec<f32>> + 's {
-    let own = move |word: &Word| word.tokens.first().map(|&token| scheme.scores(row(token)));
-    let mut repeats = Repeats::new(&scheme.tags, scheme.consistency);
-    if scheme.consistency > 0.0 {
-        for word in stretches.iter().flatten().filter(|word| !word.tokens.is_empty()) {
-            let Some(name) = word.span.slice(text) else { continue };
-            repeats.count(name, || own(word).unwrap_or_default());
-        }
-        repeats.join_genitives();
-    }
-    move |word| {
-        let mut scores = own(word)?;
-        repeats.adjust(word.span.slice(text)?, &mut scores);
-        Some(scores)
-    }
 }
 
 /// Words with the tags of their likeliest valid tag sequence.

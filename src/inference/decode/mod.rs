@@ -3,6 +3,7 @@
 
 pub mod bare;
 pub mod entities;
+pub mod names;
 pub mod received;
 pub mod repeats;
 pub mod scores;
@@ -10,6 +11,7 @@ pub mod stretches;
 pub mod tag_scheme;
 pub mod topics;
 pub mod viterbi;
+pub mod word_scores;
 pub mod word_tokens;
 pub mod words;
 

@@ -103,7 +103,7 @@ fn may_be_name(word: &str) -> bool {
 }
 
 /// What `word` is the genitive of, if it is one: `Putin` of `Putins`, `Grass` of `Grass’`.
-fn base(word: &str) -> Option<&str> {
+pub(super) fn base(word: &str) -> Option<&str> {
     let base = word.strip_suffix(['s', '\'', '’'])?;
     (base.chars().count() > 2).then_some(base)
 }

@@ -2,6 +2,7 @@
 
 use ndarray::ArrayView1;
 
+use crate::inference::decode::names::NameWeights;
 use crate::inference::decode::viterbi::Transitions;
 use crate::inference::decode::{sigmoid, softmax};
 use crate::manifest::tags::{Tag, parse_tags};
@@ -16,13 +17,22 @@ pub struct TagScheme {
     temperature: f32,
     /// How far words that repeat in a document share their scores, in 0..=1.
     pub(super) consistency: f32,
+    /// Names whose labels are known.
+    pub names: Option<NameWeights>,
     pub(super) transitions: Transitions,
 }
 
 impl TagScheme {
     pub fn of(raw: &[String]) -> Self {
         let tags = parse_tags(raw);
-        Self { transitions: Transitions::of(&tags), scores: None, temperature: 1.0, consistency: 0.0, tags }
+        Self {
+            transitions: Transitions::of(&tags),
+            scores: None,
+            temperature: 1.0,
+            consistency: 0.0,
+            names: None,
+            tags,
+        }
     }
 
     /// The same tags, for logits that come from scores of a graph.
@@ -38,6 +48,19 @@ impl TagScheme {
     /// The same tags, for a model whose repeated words share their scores.
     pub fn with_consistency(self, consistency: f32) -> Self {
         Self { consistency, ..self }
+    }
+
+    /// The same tags, for a model whose folder lists names.
+    pub fn with_names(self, names: Option<NameWeights>) -> Self {
+        Self { names, ..self }
+    }
+
+    /// The scores of one token's tags, where the logits of some, `raised`, grow by the weight of listed names.
+    pub(super) fn raised_scores(&self, logits: ArrayView1<'_, f32>, raised: &[usize]) -> Vec<f32> {
+        let mut logits = logits.to_owned();
+        let weight = self.names.as_ref().map_or(0.0, NameWeights::weight);
+        raised.iter().for_each(|&tag| logits[tag] += weight);
+        self.scores(logits.view())
     }
 
     /// The scores of one token's tags: by softmax, or by sigmoid where the graph took one.

@@ -1,0 +1,90 @@
+"""Names with their labels, for what the model does not know: a listed name adds a weight to the logits of its tags.
+
+The service does the same, and `src/inference/decode/names.rs` describes the rule."""
+
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from .words import WORD
+
+# Written for this purpose by a language model, and read by a service through `names` in ressort.toml.
+NAMES = Path(__file__).parent / "data" / "names.txt"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A listed name among the words of a text. `is_part`: it is the beginning of a compound, which is one word."""
+
+    first: int
+    n_words: int
+    label: str
+    is_part: bool
+
+
+class NameList:
+    def __init__(self, labels: dict[str, str], weight: float):
+        self.weight = weight
+        self._labels = {_composed(name): label for name, label in labels.items()}
+        self._longest: dict[str, int] = {}
+        for name in self._labels:
+            words = WORD.findall(name)
+            self._longest[words[0]] = max(len(words), self._longest.get(words[0], 0))
+
+    @classmethod
+    def read(cls, file: Path, weight: float) -> "NameList":
+        """One name a line, a tab, and its label; empty lines and lines that begin with `#` say nothing."""
+        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
+        pairs = [line.split("\t") for line in lines]
+        return cls({name.strip(): label.strip() for name, label in pairs}, weight)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def find(self, text: str, words: list[tuple[int, int]]) -> list[Listed]:
+        """The listed names among the words of a text, in order. None overlaps another."""
+        found, first = [], 0
+        while first < len(words):
+            listed = self._longest_at(text, words, first) or self._compound_at(text, words, first)
+            if listed:
+                found.append(listed)
+            first += listed.n_words if listed else 1
+        return found
+
+    def raised(self, text: str, words: list[tuple[int, int]]) -> list[tuple[int, str]]:
+        """Words and the tags whose logits grow there."""
+        raised = []
+        for listed in self.find(text, words):
+            if listed.is_part:
+                raised.append((listed.first, f"B-{listed.label}part"))
+            else:
+                raised.append((listed.first, f"B-{listed.label}"))
+                raised += [(listed.first + index, f"I-{listed.label}") for index in range(1, listed.n_words)]
+        return raised
+
+    def _longest_at(self, text: str, words: list[tuple[int, int]], first: int) -> Listed | None:
+        word = _composed(text[slice(*words[first])])
+        most = max(self._longest.get(word, 0), self._longest.get(_base(word) or "", 0))
+        for n_words in range(min(most, len(words) - first), 0, -1):
+            name = _composed(text[words[first][0] : words[first + n_words - 1][1]])
+            label = self._labels.get(name) or self._labels.get(_base(name) or "")
+            if label:
+                return Listed(first, n_words, label, False)
+        return None
+
+    def _compound_at(self, text: str, words: list[tuple[int, int]], first: int) -> Listed | None:
+        begin, hyphen, _ = _composed(text[slice(*words[first])]).rpartition("-")
+        while hyphen:
+            if begin in self._labels:
+                return Listed(first, 1, self._labels[begin], True)
+            begin, hyphen, _ = begin.rpartition("-")
+        return None
+
+
+def _composed(word: str) -> str:
+    return unicodedata.normalize("NFC", word)
+
+
+def _base(word: str) -> str | None:
+    """What `word` is the genitive of, if it is one."""
+    return word[:-1] if len(word) > 3 and word[-1] in "s'’" else None

@@ -1,0 +1,314 @@
+//! Names that a model folder lists with their labels, for names that the model does not know: an unknown club looks to it like a
+//! person. Where a listed name stands in a text, the logits of its label's tags grow by a weight. The text can still say otherwise.
+//!
+//! # The rule
+//!
+//! - A name is found as whole words, in the letter case of the list. Of several names that begin at a word, the longest counts.
+//! - Its last word may have a genitive ending (`Siemens’`, `Werders`).
+//! - A word with a hyphen that begins with a listed name (`Werder-Trainer`) leans to the label with `part` at its end (`ORGpart`),
+//!   if the model has it.
+//!
+//! `scripts/train/names.py` does the same for training and measuring, and `tests/reference/names.json` holds the two together.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::str::Utf8Error;
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use crate::inference::decode::repeats::base;
+use crate::inference::decode::word_tokens::Word;
+use crate::inference::decode::words::words;
+use crate::manifest::tags::{Position, Tag};
+use crate::system::file_start::without_mark;
+
+/// What the label of a compound's name ends in: `SPD-Chefin` is `ORGpart`.
+const PART: &str = "part";
+
+/// Listed names with their labels.
+pub struct NameList {
+    pub labels: Vec<String>,
+    /// For each name the index of its label.
+    names: HashMap<Box<str>, u16>,
+    /// The most words of a name that begins with this word.
+    longest: HashMap<Box<str>, u16>,
+}
+
+/// Where a list cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum NameListError {
+    #[error("{path}: the list of names cannot be read as text in UTF-8; {REMEDY}", path = path.display())]
+    Unreadable { path: PathBuf, source: Utf8Error },
+    #[error("{path}: {error}; {REMEDY}", path = path.display())]
+    Invalid { path: PathBuf, error: NameLineError },
+}
+
+/// What is wrong with a line of a list. Lines count from 1.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NameLineError {
+    #[error("the list of names is empty")]
+    Empty,
+    #[error("line {line} is not a name, a tab and a label: {text:?}")]
+    NotAName { line: usize, text: String },
+    #[error("line {line} gives `{name}` the label `{label}`, and an earlier line gives it `{earlier}`")]
+    TwoLabels { line: usize, name: String, label: String, earlier: String },
+    #[error("line {line} has the label `{label}`, which the model does not have; it has `{known}`", known = known.join("`, `"))]
+    UnknownLabel { line: usize, label: String, known: Vec<String> },
+}
+
+const REMEDY: &str = "write one name a line, a tab and its label, or take `names` out of ressort.toml";
+
+/// A listed name among the words of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Index of the first word.
+    pub first: usize,
+    pub n_words: usize,
+    /// Index of the label, see [`NameList::labels`].
+    pub label: usize,
+    /// Whether it is the beginning of a compound, which is one word.
+    pub is_part: bool,
+}
+
+/// How the tags of a model change where a listed name stands.
+pub struct NameWeights {
+    list: NameList,
+    weight: f32,
+    /// For each label of the list.
+    tags: Vec<LabelTags>,
+}
+
+/// The tags of one label.
+#[derive(Default)]
+struct LabelTags {
+    /// Of a name's first word.
+    first: Vec<usize>,
+    /// Of its other words.
+    other: Vec<usize>,
+    /// Of a compound with the name.
+    part: Vec<usize>,
+}
+
+/// The tags whose logits grow, by the first token of their word.
+type Raised<'w> = HashMap<usize, &'w [usize]>;
+
+impl NameList {
+    /// Reads a list out of the content of the file at `path`: text in UTF-8, see [`NameList::parse`].
+    pub fn from_bytes(path: &Path, list: &[u8], known: &[&str]) -> Result<Self, NameListError> {
+        let list = str::from_utf8(&without_mark(list))
+            .map(str::to_owned)
+            .map_err(|source| NameListError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(&list, known).map_err(|error| NameListError::Invalid { path: path.to_owned(), error })
+    }
+
+    /// Takes a list of one name a line, a tab, and one of the labels in `known`. Empty lines, and lines that begin with `#`, say
+    /// nothing.
+    pub fn parse(list: &str, known: &[&str]) -> Result<Self, NameLineError> {
+        let mut parsed = Self { labels: Vec::new(), names: HashMap::new(), longest: HashMap::new() };
+        for (index, text) in list.lines().enumerate() {
+            if !text.trim().is_empty() && !text.starts_with('#') {
+                parsed.add(index + 1, text, known)?;
+            }
+        }
+        match parsed.names.is_empty() {
+            true => Err(NameLineError::Empty),
+            false => Ok(parsed),
+        }
+    }
+
+    fn add(&mut self, line: usize, text: &str, known: &[&str]) -> Result<(), NameLineError> {
+        let not_a_name = || NameLineError::NotAName { line, text: text.to_owned() };
+        let (name, label) = text.split_once('\t').ok_or_else(not_a_name)?;
+        let (name, label) = (composed(name.trim()).into_owned(), label.trim());
+        let in_list = words(&name);
+        let first = in_list.first().and_then(|word| word.slice(&name)).ok_or_else(not_a_name)?;
+        if label.is_empty() || label.contains('\t') {
+            return Err(not_a_name());
+        }
+        if !known.contains(&label) {
+            let known = known.iter().map(|&label| label.to_owned()).collect();
+            return Err(NameLineError::UnknownLabel { line, label: label.to_owned(), known });
+        }
+        let index = self.labels.iter().position(|known| known == label).unwrap_or_else(|| {
+            self.labels.push(label.to_owned());
+            self.labels.len() - 1
+        }) as u16;
+        let n_words = u16::try_from(in_list.len()).unwrap_or(u16::MAX);
+        let longest = self.longest.entry(first.into()).or_default();
+        *longest = n_words.max(*longest);
+        match self.names.insert(name.as_str().into(), index) {
+            Some(earlier) if earlier != index => {
+                let (label, earlier) = (label.to_owned(), self.labels[usize::from(earlier)].clone());
+                Err(NameLineError::TwoLabels { line, name, label, earlier })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn n_names(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The listed names among `words` of `text`, in order. None overlaps another.
+    pub fn find(&self, text: &str, words: &[Word]) -> Vec<Listed> {
+        let mut found = Vec::new();
+        let mut first = 0;
+        while first < words.len() {
+            let listed = self.longest_at(text, words, first).or_else(|| self.compound_at(text, &words[first], first));
+            first += listed.as_ref().map_or(1, |listed| listed.n_words);
+            found.extend(listed);
+        }
+        found
+    }
+
+    /// The longest name that begins at the word `first`.
+    fn longest_at(&self, text: &str, words: &[Word], first: usize) -> Option<Listed> {
+        let word = composed(words[first].span.slice(text)?);
+        let most = [Some(&*word), base(&word)].into_iter().flatten().filter_map(|word| self.longest.get(word)).max();
+        let most = usize::from(*most?).min(words.len() - first);
+        (1..=most).rev().find_map(|n_words| {
+            let name = composed(text.get(words[first].span.start..words[first + n_words - 1].span.end)?);
+            let label = self.label(&name).or_else(|| self.label(base(&name)?))?;
+            Some(Listed { first, n_words, label, is_part: false })
+        })
+    }
+
+    /// The longest name that the word begins with before a hyphen.
+    fn compound_at(&self, text: &str, word: &Word, first: usize) -> Option<Listed> {
+        let word = composed(word.span.slice(text)?);
+        let label = word.rmatch_indices('-').find_map(|(end, _)| self.label(&word[..end]))?;
+        Some(Listed { first, n_words: 1, label, is_part: true })
+    }
+
+    fn label(&self, name: &str) -> Option<usize> {
+        self.names.get(name).map(|&label| usize::from(label))
+    }
+}
+
+impl NameWeights {
+    /// `weight` is what a listed name adds to the logits of its tags, among `tags`.
+    pub fn new(list: NameList, weight: f32, tags: &[Tag]) -> Self {
+        let tags = list.labels.iter().map(|label| LabelTags::of(label, tags)).collect();
+        Self { list, weight, tags }
+    }
+
+    pub fn n_names(&self) -> usize {
+        self.list.n_names()
+    }
+
+    pub fn weight(&self) -> f32 {
+        self.weight
+    }
+
+    /// Adds the tags that grow among `words`, which have no gap between them.
+    fn raise<'w>(&'w self, text: &str, words: &[Word], raised: &mut Raised<'w>) {
+        for listed in self.list.find(text, words) {
+            let tags = &self.tags[listed.label];
+            for (index, word) in words[listed.first..][..listed.n_words].iter().enumerate() {
+                let of_word = match (listed.is_part, index) {
+                    (true, _) => &tags.part,
+                    (false, 0) => &tags.first,
+                    (false, _) => &tags.other,
+                };
+                raised.extend(word.tokens.first().map(|&token| (token, &**of_word)));
+            }
+        }
+    }
+
+    /// The tags that grow in a text, by the first token of their word.
+    pub fn raised(&self, text: &str, stretches: &[Vec<Word>]) -> Raised<'_> {
+        let mut raised = Raised::new();
+        stretches.iter().for_each(|words| self.raise(text, words, &mut raised));
+        raised
+    }
+}
+
+impl LabelTags {
+    fn of(label: &str, tags: &[Tag]) -> Self {
+        let with = |label: &str, positions: &[Position]| -> Vec<usize> {
+            let is_one = |tag: &Tag| tag.label == label && positions.contains(&tag.position);
+            tags.iter().enumerate().filter(|(_, tag)| is_one(tag)).map(|(index, _)| index).collect()
+        };
+        let starts = |label: &str| match with(label, &[Position::Begin, Position::Single]) {
+            // A scheme without beginnings.
+            none if none.is_empty() => with(label, &[Position::Inside, Position::End]),
+            starts => starts,
+        };
+        let first = starts(label);
+        let other = match with(label, &[Position::Inside, Position::End]) {
+            none if none.is_empty() => first.clone(),
+            other => other,
+        };
+        Self { part: starts(&format!("{label}{PART}")), first, other }
+    }
+}
+
+/// The composed form, in which the list is searched.
+fn composed(word: &str) -> Cow<'_, str> {
+    match is_nfc(word) {
+        true => Cow::Borrowed(word),
+        false => Cow::Owned(word.nfc().collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::tags::parse_tags;
+
+    const KNOWN: [&str; 3] = ["ORG", "OTH", "PER"];
+
+    #[test]
+    fn lines_that_are_no_names_are_refused_with_their_number() {
+        let refused =
+            |list: &str| NameList::parse(list, &KNOWN).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused("").contains("is empty"));
+        assert!(refused("# nothing\n\n").contains("is empty"));
+        assert!(refused("Werder\tORG\nWerder Bremen ORG\n").contains("line 2 is not a name, a tab and a label"));
+        assert!(refused("\tORG\n").contains("line 1 is not a name"));
+        assert!(refused("Werder\tORG\tx\n").contains("line 1 is not a name"));
+        assert!(
+            refused("Werder\tCLUB\n")
+                .contains("line 1 has the label `CLUB`, which the model does not have; it has `ORG`")
+        );
+        let twice = refused("# clubs\nWerder\tORG\nWerder\tPER\n");
+        assert!(twice.contains("line 3 gives `Werder` the label `PER`, and an earlier line gives it `ORG`"), "{twice}");
+        let list = NameList::parse("# clubs\n\nWerder\tORG\r\nWerder\tORG\nGorch Fock\tOTH", &KNOWN).unwrap();
+        assert_eq!(list.n_names(), 2);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused_and_a_mark_is_not_part_of_a_name() {
+        let read = |bytes: &[u8]| NameList::from_bytes(Path::new("names.txt"), bytes, &KNOWN);
+        let refused = read(b"K\xf6ln\tORG").err().unwrap().to_string();
+        assert!(refused.starts_with("names.txt: the list of names cannot be read as text in UTF-8"), "{refused}");
+        assert!(read("\u{feff}Werder\tORG".as_bytes()).unwrap().names.contains_key("Werder"));
+    }
+
+    #[test]
+    fn a_decomposed_text_has_the_names_of_a_composed_list_and_the_other_way_round() {
+        let found = |name: &str, text: &str| {
+            let list = NameList::parse(&format!("{name}\tORG"), &KNOWN).unwrap();
+            let words: Vec<Word> = words(text).into_iter().map(|span| Word { span, tokens: Vec::new() }).collect();
+            list.find(text, &words).len()
+        };
+        let (composed, decomposed) = ("1. FC Köln", "1. FC Ko\u{308}ln");
+        for (name, text) in [(composed, decomposed), (decomposed, composed), (decomposed, decomposed)] {
+            assert_eq!(found(name, &format!("Der {text} siegt")), 1, "{name} in {text}");
+        }
+    }
+
+    #[test]
+    fn the_tags_of_a_label_are_those_of_its_positions() {
+        let tags = |raw: &[&str]| parse_tags(&raw.iter().map(|&tag| tag.to_owned()).collect::<Vec<_>>());
+        let of = |raw: &[&str]| {
+            let LabelTags { first, other, part } = LabelTags::of("ORG", &tags(raw));
+            (first, other, part)
+        };
+        assert_eq!(of(&["O", "B-ORG", "I-ORG", "B-ORGpart", "I-ORGpart"]), (vec![1], vec![2], vec![3]));
+        assert_eq!(of(&["O", "B-ORG", "I-ORG", "E-ORG", "S-ORG"]), (vec![1, 4], vec![2, 3], vec![]));
+        assert_eq!(of(&["O", "I-ORG", "I-PER"]), (vec![1], vec![1], vec![]));
+        assert_eq!(of(&["O", "B-ORG", "B-PER"]), (vec![1], vec![1], vec![]));
+    }
+}

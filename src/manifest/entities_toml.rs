@@ -1,0 +1,128 @@
+//! `[entities]` of a `ressort.toml`: how the logits of an entity head are read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::toml_values::{invalid, or_default, temperature, word};
+use super::{EntityHead, Graph, ManifestError, named_file};
+use crate::manifest::tags::rename_tags;
+use crate::manifest::task::{AggregationStrategy, GraphScores, Task};
+
+/// Enough to turn a doubtful reading, and little enough for a clear one to stay.
+const DEFAULT_NAMES_WEIGHT: f32 = 3.0;
+
+const MAX_NAMES_WEIGHT: f32 = 20.0;
+
+const NAMES_REMEDY: &str = "`names` in ressort.toml names it; put the list of names there, or take `names` out";
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntitiesSection {
+    pub output: Option<String>,
+    /// Tags (`O`, `B-PER`, …) instead of the `id2label` of the `config.json`.
+    labels: Option<Vec<String>>,
+    /// New names for entity types of the `config.json` (`PERSON = "PER"`), or for whole tags (`LABEL_1 = "B-PER"`).
+    #[serde(default)]
+    rename: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "word")]
+    aggregation: Option<AggregationStrategy>,
+    temperature: Option<f32>,
+    consistency: Option<f32>,
+    /// The list of names with their labels, relative to the folder.
+    pub names: Option<PathBuf>,
+    names_weight: Option<f32>,
+}
+
+impl EntitiesSection {
+    /// The entity head, with `labels` of the `config.json` where the section has none. `path` is that of the file.
+    pub fn head(&self, path: &Path, dir: &Path, graph: &Graph, labels: &[String]) -> Result<EntityHead, ManifestError> {
+        let given = self.labels.as_deref().unwrap_or(labels);
+        let output = graph.head_output(self.output.as_deref(), Task::Entities, given.len())?;
+        let given = &*or_default(given, graph, &output);
+        let tags = match given {
+            // How many there are, the trial run shows, which also renames them.
+            [] => Vec::new(),
+            _ => rename_tags(given, &self.rename).map_err(|name| unknown(path, &name, given))?,
+        };
+        let aggregation = self.aggregation.unwrap_or(AggregationStrategy::First);
+        Ok(EntityHead {
+            consistency: consistency(path, self.consistency, aggregation, graph.scores(&output))?,
+            names_file: self.names_file(path, dir, aggregation)?,
+            names_weight: self.names_weight(path)?,
+            scores: graph.scores(&output),
+            output,
+            tags,
+            rename: self.rename.clone(),
+            aggregation,
+            temperature: temperature(path, self.temperature)?,
+        })
+    }
+
+    fn names_file(
+        &self,
+        path: &Path,
+        dir: &Path,
+        aggregation: AggregationStrategy,
+    ) -> Result<Option<PathBuf>, ManifestError> {
+        let Some(file) = &self.names else { return Ok(None) };
+        if aggregation != AggregationStrategy::Viterbi {
+            return Err(invalid(
+                path,
+                format!("names needs `aggregation = \"viterbi\"`, not `{aggregation}`; set that, or leave names out"),
+            ));
+        }
+        named_file(dir, file, NAMES_REMEDY).map(Some)
+    }
+
+    fn names_weight(&self, path: &Path) -> Result<f32, ManifestError> {
+        match self.names_weight.unwrap_or(DEFAULT_NAMES_WEIGHT) {
+            weight if self.names.is_none() && self.names_weight.is_some() => {
+                Err(invalid(path, format!("names_weight {weight} needs `names`, the file of the list of names")))
+            }
+            weight if weight > 0.0 && weight <= MAX_NAMES_WEIGHT => Ok(weight),
+            weight => Err(invalid(
+                path,
+                format!(
+                    "names_weight {weight} must be above 0 and at most {MAX_NAMES_WEIGHT}; {DEFAULT_NAMES_WEIGHT} is usual, and a text can hardly say otherwise with more than 5"
+                ),
+            )),
+        }
+    }
+}
+
+/// How far words that repeat share their scores.
+fn consistency(
+    path: &Path,
+    given: Option<f32>,
+    aggregation: AggregationStrategy,
+    scores: Option<GraphScores>,
+) -> Result<f32, ManifestError> {
+    match given.unwrap_or(0.0) {
+        0.0 => Ok(0.0),
+        weight if !(0.0..=1.0).contains(&weight) => Err(invalid(
+            path,
+            format!(
+                "consistency {weight} must lie in 0 (each word is read alone) to 1 (equal words have equal scores)"
+            ),
+        )),
+        _ if aggregation != AggregationStrategy::Viterbi => Err(invalid(
+            path,
+            format!(
+                "consistency needs `aggregation = \"viterbi\"`, not `{aggregation}`; set that, or leave consistency out"
+            ),
+        )),
+        _ if scores == Some(GraphScores::Sigmoid) => Err(invalid(
+            path,
+            "consistency needs scores that sum to 1, and this graph ends in a sigmoid; leave consistency out"
+                .to_owned(),
+        )),
+        weight => Ok(weight),
+    }
+}
+
+fn unknown(path: &Path, name: &str, known: &[String]) -> ManifestError {
+    let known = known.join("`, `");
+    invalid(path, format!("rename names `{name}`, which is no label of the model; it has `{known}`"))
+}

@@ -1,0 +1,131 @@
+//! Names that a model folder lists: found as `scripts/train/names.py` finds them, and what a model makes of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ressort::classify::request::RequestLimits;
+use ressort::http::App;
+use ressort::inference::decode::names::NameList;
+use ressort::inference::decode::word_tokens::Word;
+use ressort::inference::decode::words::words;
+use ressort::models::load::Model;
+use ressort::models::registry::{ByTask, Registry};
+use ressort::models::report::ModelReport;
+use ressort::models::spec::ModelSpec;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::api::{classify, router};
+use crate::support::{copy_of, load, reference, refusal, settings, write};
+
+#[derive(Deserialize)]
+struct Reference {
+    names: BTreeMap<String, String>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    text: String,
+    found: Vec<(String, String)>,
+}
+
+#[test]
+fn listed_names_are_found_as_before_training() {
+    let Reference { names, cases } = reference("names.json");
+    let list: Vec<String> = names.iter().map(|(name, label)| format!("{name}\t{label}")).collect();
+    let list = NameList::parse(&list.join("\n"), &["ORG", "PER", "OTH", "LOCderiv"]).unwrap();
+    assert!(cases.len() > 10);
+    for Case { text, found: expected } in cases {
+        let words: Vec<Word> = words(&text).into_iter().map(|span| Word { span, tokens: Vec::new() }).collect();
+        let found = list.find(&text, &words).into_iter().map(|listed| {
+            let last = &words[listed.first + listed.n_words - 1];
+            let name = text[words[listed.first].span.start..last.span.end].to_owned();
+            (name, format!("{}{}", list.labels[listed.label], if listed.is_part { " part" } else { "" }))
+        });
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{text:?}");
+    }
+}
+
+/// A folder of the model `lexicon-ner` with a list of names and these lines in `[entities]`.
+fn with_names(names: &str, entities: &str) -> TempDir {
+    let folder = copy_of("lexicon-ner");
+    write(&folder, "names.txt", names);
+    write(&folder, "ressort.toml", &format!("[entities]\n{entities}"));
+    folder
+}
+
+const LISTED: &str = "aggregation = \"viterbi\"\nnames = \"names.txt\"\nnames_weight = 20.0\n";
+
+async fn found(folder: &TempDir, text: &str, options: Value) -> Vec<(String, String)> {
+    let spec = ModelSpec { name: "listed".to_owned(), path: folder.path().to_owned() };
+    let registry = Registry::load(&[spec], ByTask::default(), &settings()).await.unwrap();
+    let service = router(Arc::new(App::new(registry, RequestLimits::default())));
+    let mut request = json!({ "text": text });
+    request.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    let answer = classify(&service, request).await;
+    let entity = |entity: &Value| {
+        let word = |name: &str| entity[name].as_str().unwrap().to_owned();
+        (word("text"), word("label"))
+    };
+    answer["entities"].as_array().unwrap().iter().map(entity).collect()
+}
+
+#[tokio::test]
+async fn a_listed_name_is_found_whole_and_a_clear_reading_stays() {
+    let text = "Dann traf Käthe Größler für Zwetschgenau Süd, und Zwetschgenau Süds Torwart fiel um.";
+    let names = "Zwetschgenau\tPER\nZwetschgenau Süd\tORG\nKäthe\tORG\n";
+    let own =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+    let unlisted = with_names(names, "aggregation = \"viterbi\"\n");
+    assert_eq!(found(&unlisted, text, json!({})).await, own(&[("Käthe Größler", "PER")]));
+    let listed = with_names(names, &LISTED.replace("20.0", "6.0"));
+    let expected = own(&[("Käthe Größler", "PER"), ("Zwetschgenau Süd", "ORG"), ("Zwetschgenau Süds", "ORG")]);
+    assert_eq!(found(&listed, text, json!({})).await, expected);
+    // Another strategy reads each word's own logits.
+    let first = found(&listed, text, json!({ "aggregation": "first" })).await;
+    assert_eq!(first, own(&[("Käthe Größler", "PER")]));
+}
+
+#[tokio::test]
+async fn the_list_of_names_can_be_seen_and_is_part_of_the_version() {
+    let load_folder = async |names: &str| {
+        let folder = with_names(names, LISTED);
+        let spec = ModelSpec { name: "listed".to_owned(), path: folder.path().to_owned() };
+        Model::load(&spec, &settings()).await.unwrap()
+    };
+    let (one, two) = (load_folder("Werder\tORG\n").await, load_folder("Werder\tORG\nSturm Graz\tORG\n").await);
+    assert_ne!(one.version, two.version);
+    let report = serde_json::to_value(ModelReport::of(&two)).unwrap();
+    assert_eq!((&report["listed_names"], &report["names_weight"]), (&json!(2), &json!(20.0)));
+    assert!(ModelReport::of(&two).to_string().contains("a list of 2 names with their labels, weight 20"));
+    assert_eq!(serde_json::to_value(ModelReport::of(&load("lexicon-ner").await)).unwrap().get("listed_names"), None);
+}
+
+#[tokio::test]
+async fn a_list_of_names_that_does_not_fit_is_refused_with_the_reason() {
+    let viterbi = "aggregation = \"viterbi\"\nnames = \"names.txt\"\n";
+    for (names, entities, part) in [
+        (
+            "Werder\tCLUB\n",
+            viterbi,
+            "names.txt: line 1 has the label `CLUB`, which the model does not have; it has `PER`, `LOC`, `ORG`",
+        ),
+        ("Werder ORG\n", viterbi, "names.txt: line 1 is not a name, a tab and a label: \"Werder ORG\""),
+        ("", viterbi, "the list of names is empty; write one name a line"),
+        ("Werder\tORG\n", "names = \"names.txt\"\n", "names needs `aggregation = \"viterbi\"`, not `first`"),
+        (
+            "Werder\tORG\n",
+            "aggregation = \"viterbi\"\nnames = \"list.txt\"\n",
+            "list.txt: missing; `names` in ressort.toml names it",
+        ),
+        ("Werder\tORG\n", "aggregation = \"viterbi\"\nnames = \"../list.txt\"\n", "leads out of the model folder"),
+        ("Werder\tORG\n", "names_weight = 2.0\n", "names_weight 2 needs `names`"),
+        ("Werder\tORG\n", &format!("{viterbi}names_weight = 0.0\n"), "names_weight 0 must be above 0 and at most 20"),
+        ("Werder\tORG\n", &format!("{viterbi}names_weight = nan\n"), "names_weight NaN must be above 0"),
+    ] {
+        let message = refusal(with_names(names, entities).path().to_owned()).await;
+        assert!(message.contains(part), "{message}");
+    }
+}

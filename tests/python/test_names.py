@@ -1,0 +1,53 @@
+"""Listed names are found as the service finds them."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pytest
+
+from scripts.train.decode import TagDecoder
+from scripts.train.entities import TaggedText
+from scripts.train.names import NameList
+from scripts.train.words import WORD
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "names.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", REFERENCE["cases"], ids=lambda case: case["text"][:30])
+def test_names_are_found_as_in_the_service(case: dict) -> None:
+    text = case["text"]
+    words = [match.span() for match in WORD.finditer(text)]
+    found = [
+        [text[words[name.first][0] : words[name.first + name.n_words - 1][1]], name.label + " part" * name.is_part]
+        for name in NameList(REFERENCE["names"], 1.0).find(text, words)
+    ]
+    assert found == case["found"]
+
+
+class OnePieceAWord:
+    """The encoding of a tokenizer that leaves words whole."""
+
+    def __init__(self, words: list[tuple[int, int]]) -> None:
+        self.offsets, self.ids = words, list(range(len(words)))
+
+
+def test_a_listed_name_adds_its_weight_to_the_logits_of_its_tags() -> None:
+    text = "Werder Bremen siegt"
+    words = [match.span() for match in WORD.finditer(text)]
+    tags = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG"]
+    logits = np.array([[0.0, 2, 0, 1, 0], [0, 0, 2, 0, 1], [3, 0, 0, 0, 0]])
+
+    encoding = cast("Encoding", OnePieceAWord(words))
+
+    def read(names: NameList | None) -> list[str]:
+        return TagDecoder(tags).word_tags(encoding, logits, TaggedText(text, words, []), names=names)
+
+    listed = {"Werder Bremen": "ORG"}
+    assert read(None) == ["B-PER", "I-PER", "O"]
+    assert read(NameList(listed, 0.5)) == ["B-PER", "I-PER", "O"]
+    assert read(NameList(listed, 1.5)) == ["B-ORG", "I-ORG", "O"]
