@@ -34,9 +34,7 @@ class NameList:
     @classmethod
     def read(cls, file: Path, weight: float) -> "NameList":
         """One name a line, a tab, and its label; empty lines and lines that begin with `#` say nothing."""
-        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
-        pairs = [line.split("\t") for line in lines]
-        return cls({name.strip(): label.strip() for name, label in pairs}, weight)
+        return cls(read_labels(file), weight)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -79,6 +77,13 @@ class NameList:
                 return Listed(first, 1, self._labels[begin], True)
             begin, hyphen, _ = begin.rpartition("-")
         return None
+
+
+def read_labels(file: Path) -> dict[str, str]:
+    """The label of each name in a list."""
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
+    pairs = [line.split("\t") for line in lines]
+    return {name.strip(): label.strip() for name, label in pairs}
 
 
 def _composed(word: str) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 from scripts.train.decode import TagDecoder
 from scripts.train.entities import TaggedText
-from scripts.train.names import NameList
+from scripts.train.names import NAMES, NameList
+from scripts.train.prune_names import count_uses, find_misleading
 from scripts.train.words import WORD
 
 if TYPE_CHECKING:
@@ -51,3 +52,29 @@ def test_a_listed_name_adds_its_weight_to_the_logits_of_its_tags() -> None:
     assert read(None) == ["B-PER", "I-PER", "O"]
     assert read(NameList(listed, 0.5)) == ["B-PER", "I-PER", "O"]
     assert read(NameList(listed, 1.5)) == ["B-ORG", "I-ORG", "O"]
+
+
+def test_a_name_that_training_texts_use_otherwise_is_misleading() -> None:
+    labels = {"Zeit": "ORG", "Werder": "ORG", "Werder Bremen": "ORG", "Otto": "ORG", "Gorch Fock": "OTH"}
+
+    def record(text: str, *entities: tuple[str, str]) -> dict:
+        spans = [(text.index(name), name, label) for name, label in entities]
+        return {"text": text, "entities": [{"start": a, "end": a + len(n), "label": label} for a, n, label in spans]}
+
+    records = [
+        record("Die Zeit heilt.", ("heilt", "OTH")),
+        record("Laut Zeit siegt Werder Bremen.", ("Zeit", "ORG"), ("Werder Bremen", "ORG")),
+        record("Werder siegt.", ("Werder", "ORG")),
+        record("Zeit und Zeit, Zeitgeist"),
+        record("Otto Brenner", ("Otto Brenner", "PER")),
+        record("Die Gorch-Fock-Stiftung ehrt Gorch Fock", ("Gorch Fock", "OTH")),
+    ]
+    uses = count_uses(labels, records)
+    assert uses["Zeit"] == {"O": 3, "ORG": 1}
+    assert set(find_misleading(labels, uses)) == {"Zeit", "Otto"}
+
+
+def test_the_list_that_ships_has_each_name_once() -> None:
+    lines = [line for line in NAMES.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    names = [line.split("\t")[0] for line in lines]
+    assert len(NameList.read(NAMES, 1.0)) == len(set(names)) == len(names) > 10_000

@@ -128,7 +128,7 @@ fn is_text(name: &str) -> bool {
     ["rs", "md", "py", "sh", "toml", "html", "txt", "js", "css", "yaml"]
         .iter()
         .any(|ending| name.ends_with(&format!(".{ending}")))
-        && !name.ends_with("truecase.txt")
+        && !["truecase.txt", "names.txt"].iter().any(|list| name.ends_with(list))
 }
 
 /// Two lines of prose as one, without what marks the second as a comment.

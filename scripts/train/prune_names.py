@@ -1,0 +1,79 @@
+"""Removes names from the list that the labelled training texts mostly use otherwise: `Zeit` is seldom the newspaper.
+
+    python -m scripts.train.prune_names --data ../shared/data [--check]
+
+`--check` writes nothing, and fails if there is such a name.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from .markup import read_news
+from .names import NAMES, NameList, read_labels
+from .records import read_training_records
+from .words import WORD
+
+GERMEVAL = "entities/germeval2014.train"
+OUTSIDE = "O"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
+    parser.add_argument("--names", type=Path, default=NAMES, help="the list")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a name is used otherwise")
+    arguments = parser.parse_args()
+    records = [*read_training_records(arguments.data, GERMEVAL), *(news.record() for news in read_news(part="train"))]
+    labels = read_labels(arguments.names)
+    misleading = find_misleading(labels, count_uses(labels, records))
+    for name, uses in sorted(misleading.items()):
+        print(f"{name} ({labels[name]}): {', '.join(f'{use} {n}' for use, n in uses.most_common())}")
+    if arguments.check:
+        return 1 if misleading else 0
+    kept = [line for line in read_lines(arguments.names) if line.split("\t")[0] not in misleading]
+    arguments.names.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    print(f"{len(misleading)} names removed, {len(labels) - len(misleading)} left")
+    return 0
+
+
+def read_lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8").splitlines()
+
+
+def count_uses(labels: Mapping[str, str], records: Iterable[dict]) -> dict[str, Counter[str]]:
+    """For each listed name in the texts, how often it has which label, is outside of entities, or is inside one."""
+    names = NameList(dict(labels), 1.0)
+    uses: dict[str, Counter[str]] = {}
+    for record in records:
+        text = record["text"]
+        entities = {(entity["start"], entity["end"]): entity["label"] for entity in record["entities"]}
+        words = [match.span() for match in WORD.finditer(text)]
+        for listed in names.find(text, words):
+            start, end = words[listed.first][0], words[listed.first + listed.n_words - 1][1]
+            name = text[start:end]
+            if listed.is_part or name not in labels:
+                continue
+            around = next((label for (a, b), label in entities.items() if a <= start and end <= b), None)
+            use = entities.get((start, end)) or (f"inside {around}" if around else OUTSIDE)
+            uses.setdefault(name, Counter())[use] += 1
+    return uses
+
+
+def find_misleading(labels: Mapping[str, str], uses: Mapping[str, Counter[str]]) -> dict[str, Counter[str]]:
+    """The names that have their label less often than not. Uses inside longer names count against single words only."""
+    misleading = {}
+    for name, counts in uses.items():
+        right = counts[labels[name]]
+        inside = sum(n for use, n in counts.items() if use.startswith("inside "))
+        wrong = counts.total() - right - inside
+        is_word = len(WORD.findall(name)) == 1
+        if wrong > right or (is_word and wrong + inside > 2 * right):
+            misleading[name] = counts
+    return misleading
+
+
+if __name__ == "__main__":
+    sys.exit(main())
