@@ -37,7 +37,7 @@ def main() -> None:
     sources = [config.paths.checkpoint] if arguments.checkpoint else [config.paths.trained_by(name) for name in names]
     model = load_trained(config, sources)
     tokenizer = Tokenizer.from_file(str(config.paths.pruned / "tokenizer.json"))
-    full_precision = config.paths.work / "model.fp32.onnx"
+    full_precision = config.paths.work / f"{config.paths.model.name}.fp32.onnx"
     export_graph(model, full_precision, config.export.opset)
     check_logits(model, tokenizer, full_precision)
     texts = [
