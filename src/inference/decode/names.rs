@@ -26,13 +26,16 @@ use crate::system::file_start::without_mark;
 /// What the label of a compound's name ends in: `SPD-Chefin` is `ORGpart`.
 const PART: &str = "part";
 
+/// The most words of a listed name, which bounds the search at each word of a text.
+const MAX_WORDS: usize = 32;
+
 /// Listed names with their labels.
 pub struct NameList {
     pub labels: Vec<String>,
     /// For each name the index of its label.
     names: HashMap<Box<str>, u16>,
     /// The most words of a name that begins with this word.
-    longest: HashMap<Box<str>, u16>,
+    longest: HashMap<Box<str>, usize>,
 }
 
 /// Where a list cannot be read.
@@ -51,6 +54,8 @@ pub enum NameLineError {
     Empty,
     #[error("line {line} is not a name, a tab and a label: {text:?}")]
     NotAName { line: usize, text: String },
+    #[error("line {line} has a name of {n_words} words, and at most {MAX_WORDS} are searched for: {text:?}")]
+    TooLong { line: usize, n_words: usize, text: String },
     #[error("line {line} gives `{name}` the label `{label}`, and an earlier line gives it `{earlier}`")]
     TwoLabels { line: usize, name: String, label: String, earlier: String },
     #[error("line {line} has the label `{label}`, which the model does not have; it has `{known}`", known = known.join("`, `"))]
@@ -126,6 +131,10 @@ impl NameList {
         if label.is_empty() || label.contains('\t') {
             return Err(not_a_name());
         }
+        if in_list.len() > MAX_WORDS {
+            let (n_words, text) = (in_list.len(), text.chars().take(80).collect());
+            return Err(NameLineError::TooLong { line, n_words, text });
+        }
         if !known.contains(&label) {
             let known = known.iter().map(|&label| label.to_owned()).collect();
             return Err(NameLineError::UnknownLabel { line, label: label.to_owned(), known });
@@ -134,9 +143,8 @@ impl NameList {
             self.labels.push(label.to_owned());
             self.labels.len() - 1
         }) as u16;
-        let n_words = u16::try_from(in_list.len()).unwrap_or(u16::MAX);
         let longest = self.longest.entry(first.into()).or_default();
-        *longest = n_words.max(*longest);
+        *longest = in_list.len().max(*longest);
         match self.names.insert(name.as_str().into(), index) {
             Some(earlier) if earlier != index => {
                 let (label, earlier) = (label.to_owned(), self.labels[usize::from(earlier)].clone());
@@ -166,7 +174,7 @@ impl NameList {
     fn longest_at(&self, text: &str, words: &[Word], first: usize) -> Option<Listed> {
         let word = composed(words[first].span.slice(text)?);
         let most = [Some(&*word), base(&word)].into_iter().flatten().filter_map(|word| self.longest.get(word)).max();
-        let most = usize::from(*most?).min(words.len() - first);
+        let most = (*most?).min(words.len() - first);
         (1..=most).rev().find_map(|n_words| {
             let name = composed(text.get(words[first].span.start..words[first + n_words - 1].span.end)?);
             let label = self.label(&name).or_else(|| self.label(base(&name)?))?;
@@ -272,6 +280,9 @@ mod tests {
             refused("Werder\tCLUB\n")
                 .contains("line 1 has the label `CLUB`, which the model does not have; it has `ORG`")
         );
+        let long = refused(&format!("{}\tORG\n", "Werder ".repeat(33)));
+        assert!(long.contains("line 1 has a name of 33 words, and at most 32 are searched for"), "{long}");
+        assert!(NameList::parse(&format!("{}\tORG\n", "Werder ".repeat(32)), &KNOWN).is_ok());
         let twice = refused("# clubs\nWerder\tORG\nWerder\tPER\n");
         assert!(twice.contains("line 3 gives `Werder` the label `PER`, and an earlier line gives it `ORG`"), "{twice}");
         let list = NameList::parse("# clubs\n\nWerder\tORG\r\nWerder\tORG\nGorch Fock\tOTH", &KNOWN).unwrap();
