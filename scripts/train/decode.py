@@ -44,17 +44,20 @@ class TagDecoder:
         names: "NameList | None" = None,
     ) -> list[str]:
         """One tag for each word, by its first piece: the likeliest valid IOB2 sequence. A word without a first piece is
-        outside of every entity."""
-        rows = self.word_rows(encoding, logits, words, temperature, consistency, names)
-        return [self.tags[tag] for tag in self.best_sequence(rows)] if len(rows) else []
+        outside of every entity. With `consistency`, the mentions of a name agree."""
+        own = self.own_rows(encoding, logits, words, temperature, names)
+        if not len(own):
+            return []
+        rows = share_repeats(own, [words.text[a:b] for a, b in words.words], self._labels, consistency)
+        tags = self.best_sequence(rows)
+        return [self.tags[tag] for tag in (self.agreed(words, tags, own) if consistency else tags)]
 
-    def word_rows(
+    def own_rows(
         self,
         encoding: "Encoding",
         logits: np.ndarray,
         words: TaggedText,
         temperature: float,
-        consistency: float,
         names: "NameList | None" = None,
     ) -> np.ndarray:
         """The logarithms of each word's scores, `[words, tags]`."""
@@ -68,8 +71,50 @@ class TagDecoder:
             self._outside if piece is None else _log_softmax((logits[piece] + more) / temperature)
             for piece, more in zip(pieces, grown, strict=True)
         ]
-        rows = np.array(own).reshape(len(own), len(self.tags))
-        return share_repeats(rows, [words.text[a:b] for a, b in words.words], self._labels, consistency)
+        return np.array(own).reshape(len(own), len(self.tags))
+
+    def agreed(self, words: TaggedText, tags: list[int], own: np.ndarray) -> list[int]:
+        """`tags`, where doubtful mentions of a name take the reading that all mentions support, by their `own` log
+        scores. The service does the same (decode/mentions.rs)."""
+        tags = list(tags)
+        for mentions in self._repeated_names(words, tags):
+            readings: dict[int, list[int]] = {}
+            for first, stop in mentions:
+                readings.setdefault(int(self._labels[tags[first]]), tags[first:stop])
+            labels = list(readings)
+            likelihoods = np.array(
+                [[_likelihood(own[first:stop], readings[label]) for label in labels] for first, stop in mentions]
+            )
+            best = int(likelihoods.sum(0).argmax())
+            for (first, stop), of_readings in zip(mentions, likelihoods, strict=True):
+                kept = labels.index(int(self._labels[tags[first]]))
+                if of_readings[kept] - of_readings[best] < np.log(CLEAR):
+                    tags[first:stop] = readings[labels[best]]
+        return tags
+
+    def _repeated_names(self, words: TaggedText, tags: list[int]) -> list[list[tuple[int, int]]]:
+        """First word and the one after the last of each mention, for every name with several; those without a label too."""
+
+        def name(first: int, stop: int) -> str:
+            return words.text[words.words[first][0] : words.words[stop - 1][1]]
+
+        found = [(first, last + 1) for first, last, _ in spans([self.tags[tag] for tag in tags])]
+        found = [(first, stop) for first, stop in found if stop - first <= MAX_WORDS]
+        known = {(stop - first, name(first, stop)) for first, stop in found}
+        groups: dict[tuple[int, str], list[tuple[int, int]]] = {}
+        free = [self.tags[tag] == "O" for tag in tags]
+        for length in sorted({length for length, _ in known}, reverse=True):
+            for first in range(len(tags) - length + 1):
+                stop = first + length
+                if (first, stop) not in found and not all(free[first:stop]):
+                    continue
+                text = name(first, stop)
+                for candidate in (text[:-1] if text[-1] in "s'’" and len(text) > 3 else text, text):
+                    if (length, candidate) in known:
+                        groups.setdefault((length, candidate), []).append((first, stop))
+                        free[first:stop] = [False] * length
+                        break
+        return [mentions for mentions in groups.values() if len(mentions) > 1]
 
     def best_sequence(self, rows: np.ndarray) -> list[int]:
         """Constrained Viterbi: the valid tag sequence with the largest sum over `[words, tags]`."""
@@ -86,6 +131,13 @@ class TagDecoder:
 
 
 LEAST_SCORE = 1e-6  # of a label that others are compared with
+CLEAR = 12.0  # a mention is clear if its own reading is that many times as likely as that of the others
+MAX_WORDS = 8  # of a name whose mentions agree
+
+
+def _likelihood(rows: np.ndarray, reading: list[int]) -> float:
+    """Of a reading, by its words' log scores, as a mean."""
+    return float(np.maximum([row[tag] for row, tag in zip(rows, reading, strict=True)], np.log(LEAST_SCORE)).mean())
 
 
 def share_repeats(rows: np.ndarray, words: list[str], labels: np.ndarray, weight: float) -> np.ndarray:

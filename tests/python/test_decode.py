@@ -1,5 +1,6 @@
 """Valid tag sequences and entities."""
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from scripts.train.decode import TagDecoder, found_tags, share_repeats, spans
 from scripts.train.entities import TaggedText
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+TAGS_OF_RUST = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG"]
 PREFERENCE = {"O": 0, "B-PER": 1, "I-PER": 2, "B-LOC": 3, "I-LOC": 4}
 
 
@@ -49,6 +51,38 @@ def test_a_doubtful_mention_leans_on_clear_ones_and_a_clear_one_keeps_its_label(
     labels = np.array([0, 1, 1, 3, 3])
     assert share_repeats(scores, words, labels, 0.7).argmax(1).tolist() == [1, 1, 1, 1, 3, 3]
     assert share_repeats(scores, words, labels, 0.0).argmax(1).tolist() == [1, 1, 3, 0, 3, 3]
+
+
+PERSON, DOUBTFUL = [0.05, 0.8, 0.05, 0.05, 0.05], [0.1, 0.3, 0.0, 0.6, 0.0]
+CLEAR, MISSED = [0.02, 0.04, 0.02, 0.9, 0.02], [0.6, 0.3, 0.02, 0.06, 0.02]
+NOTHING, MORE = [0.96, 0.01, 0.01, 0.01, 0.01], [0.05, 0.05, 0.8, 0.05, 0.05]
+
+
+@pytest.mark.parametrize(
+    ("text", "tags", "scores", "expected"),
+    [
+        # The same names and scores as in decode/mentions.rs.
+        ("Grass Grass Grass Grass", [1, 1, 3, 0], [PERSON, PERSON, DOUBTFUL, MISSED], [1, 1, 1, 1]),
+        ("Grass Grass Grass", [1, 1, 3], [PERSON, PERSON, CLEAR], [1, 1, 3]),
+        ("Golf Golf Golf", [0, 0, 3], [NOTHING, NOTHING, DOUBTFUL], [0, 0, 0]),
+        (
+            "Günter Grass | Günter Grass | Grass",
+            [1, 2, 0, 3, 4, 0, 0],
+            [PERSON, MORE, NOTHING, DOUBTFUL, [0.02, 0.02, 0.3, 0.02, 0.6], NOTHING, NOTHING],
+            [1, 2, 0, 1, 2, 0, 0],
+        ),
+        ("Putin Putins", [1, 0], [PERSON, MISSED], [1, 1]),
+        ("Grass Grass’", [1, 0], [PERSON, MISSED], [1, 1]),
+        ("Putins Putin", [1, 0], [PERSON, MISSED], [1, 0]),
+        ("Bosch Robert Bosch", [1, 3, 4], [PERSON, CLEAR, [0.2, 0.3, 0.1, 0.1, 0.3]], [1, 3, 4]),
+    ],
+)
+def test_the_mentions_of_a_name_agree(
+    text: str, tags: list[int], scores: list[list[float]], expected: list[int]
+) -> None:
+    words = TaggedText(text, [match.span() for match in re.finditer(r"\S+", text)], [])
+    with np.errstate(divide="ignore"):
+        assert TagDecoder(TAGS_OF_RUST).agreed(words, tags, np.log(np.array(scores))) == expected
 
 
 def test_a_word_without_a_piece_is_outside_and_a_text_without_words_has_no_tags() -> None:

@@ -7,10 +7,11 @@ use ndarray::ArrayView1;
 
 use crate::inference::decode::argmax;
 use crate::inference::decode::bare::bare;
+use crate::inference::decode::mentions::{TaggedWord, agree};
 use crate::inference::decode::stretches::stretches;
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::viterbi::Ends;
-use crate::inference::decode::word_scores::word_scores;
+use crate::inference::decode::word_scores::WordScores;
 use crate::inference::decode::word_tokens::{Word, words_of_tokens};
 use crate::inference::tokenize::Tokens;
 use crate::manifest::tags::{Position, Tag};
@@ -68,11 +69,16 @@ pub fn decode_entities<'l>(
         }
         AggregationStrategy::Viterbi => {
             let stretches = words_by_stretch();
-            let ends = |index| Ends { is_begin_cut: index > 0, is_end_cut: index + 1 < stretches.len() };
-            let scores = word_scores(text, &stretches, row, scheme);
-            let tagged =
-                |(index, words): (usize, &Vec<Word>)| words_by_valid_sequence(words, &scores, scheme, ends(index));
-            stretches.iter().enumerate().flat_map(|stretch| join(text, tagged(stretch))).collect()
+            let ends = |index: usize| Ends { is_begin_cut: index > 0, is_end_cut: index + 1 < stretches.len() };
+            let scores = WordScores::of(text, &stretches, row, scheme);
+            let mut tagged: Vec<Vec<TaggedWord>> = (0..)
+                .zip(&stretches)
+                .map(|(index, words)| by_valid_sequence(words, |word| scores.shared(word), scheme, ends(index)))
+                .collect();
+            if scheme.consistency > 0.0 {
+                agree(text, &mut tagged, &scheme.tags, |word| scores.own(word));
+            }
+            tagged.into_iter().flat_map(|words| join(text, words.iter().map(|word| with_tag(word, scheme)))).collect()
         }
     };
     entities.into_iter().filter_map(|entity| Some(Entity { span: bare(text, entity.span)?, ..entity })).collect()
@@ -119,18 +125,21 @@ fn tagged_words<'m, 'l>(
 }
 
 /// Words with the tags of their likeliest valid tag sequence.
-fn words_by_valid_sequence<'m>(
-    words: &[Word],
+fn by_valid_sequence<'w>(
+    words: &'w [Word],
     scores: impl Fn(&Word) -> Option<Vec<f32>>,
-    scheme: &'m TagScheme,
+    scheme: &TagScheme,
     ends: Ends,
-) -> Vec<Tagged<'m>> {
-    let (spans, scores): (Vec<ByteSpan>, Vec<Vec<f32>>) =
-        words.iter().filter_map(|word| Some((word.span, scores(word)?))).unzip();
+) -> Vec<TaggedWord<'w>> {
+    let (words, scores): (Vec<&Word>, Vec<Vec<f32>>) =
+        words.iter().filter_map(|word| Some((word, scores(word)?))).unzip();
     let sequence = scheme.transitions.best_sequence(&scores, ends);
-    let tagged =
-        |((tag, row), span): ((usize, &Vec<f32>), ByteSpan)| Tagged { tag: &scheme.tags[tag], score: row[tag], span };
-    sequence.into_iter().zip(&scores).zip(spans).map(tagged).collect()
+    let tagged = |((tag, row), word): ((usize, &Vec<f32>), _)| TaggedWord { word, tag, score: row[tag] };
+    sequence.into_iter().zip(&scores).zip(words).map(tagged).collect()
+}
+
+fn with_tag<'m>(tagged: &TaggedWord<'_>, scheme: &'m TagScheme) -> Tagged<'m> {
+    Tagged { tag: &scheme.tags[tagged.tag], score: tagged.score, span: tagged.word.span }
 }
 
 fn mean(mut rows: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {

@@ -3,6 +3,7 @@
 
 pub mod bare;
 pub mod entities;
+pub mod mentions;
 pub mod names;
 pub mod received;
 pub mod repeats;

@@ -96,7 +96,7 @@ struct LabelTags {
 }
 
 /// The tags whose logits grow, by the first token of their word.
-type Raised<'w> = HashMap<usize, &'w [usize]>;
+pub type Raised<'w> = HashMap<usize, &'w [usize]>;
 
 impl NameList {
     /// Reads a list out of the content of the file at `path`: text in UTF-8, see [`NameList::parse`].

@@ -2,37 +2,55 @@
 
 use ndarray::ArrayView1;
 
+use crate::inference::decode::names::Raised;
 use crate::inference::decode::repeats::Repeats;
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::word_tokens::Word;
 
-/// The scores of a word's tags: those of its first token, where listed names count, brought nearer to those of the same word
-/// elsewhere.
-pub fn word_scores<'s, 'l>(
+/// What is known of the words of a document; `row` gives the logits of each token.
+pub struct WordScores<'s, R> {
     text: &'s str,
-    stretches: &[Vec<Word>],
-    row: impl Fn(usize) -> ArrayView1<'l, f32> + 's,
+    row: R,
     scheme: &'s TagScheme,
-) -> impl Fn(&Word) -> Option<Vec<f32>> + 's {
-    let raised = scheme.names.as_ref().map(|names| names.raised(text, stretches)).unwrap_or_default();
-    let own = move |word: &Word| {
-        let token = *word.tokens.first()?;
-        Some(match raised.get(&token) {
-            Some(tags) => scheme.raised_scores(row(token), tags),
-            None => scheme.scores(row(token)),
-        })
-    };
-    let mut repeats = Repeats::new(&scheme.tags, scheme.consistency);
-    if scheme.consistency > 0.0 {
+    /// By the first token of a word, the tags that listed names raise.
+    raised: Raised<'s>,
+    repeats: Repeats<'s>,
+}
+
+impl<'s, 'l, R: Fn(usize) -> ArrayView1<'l, f32>> WordScores<'s, R> {
+    pub fn of(text: &'s str, stretches: &[Vec<Word>], row: R, scheme: &'s TagScheme) -> Self {
+        let raised = scheme.names.as_ref().map(|names| names.raised(text, stretches)).unwrap_or_default();
+        let repeats = Repeats::new(&scheme.tags, scheme.consistency);
+        let mut scores = Self { text, row, scheme, raised, repeats };
+        if scheme.consistency > 0.0 {
+            scores.count_repeats(stretches);
+        }
+        scores
+    }
+
+    fn count_repeats(&mut self, stretches: &[Vec<Word>]) {
+        let mut repeats = Repeats::new(&self.scheme.tags, self.scheme.consistency);
         for word in stretches.iter().flatten().filter(|word| !word.tokens.is_empty()) {
-            let Some(name) = word.span.slice(text) else { continue };
-            repeats.count(name, || own(word).unwrap_or_default());
+            let Some(name) = word.span.slice(self.text) else { continue };
+            repeats.count(name, || self.own(word).unwrap_or_default());
         }
         repeats.join_genitives();
+        self.repeats = repeats;
     }
-    move |word| {
-        let mut scores = own(word)?;
-        repeats.adjust(word.span.slice(text)?, &mut scores);
+
+    /// The scores of a word's tags: those of its first token, where listed names count.
+    pub fn own(&self, word: &Word) -> Option<Vec<f32>> {
+        let token = *word.tokens.first()?;
+        Some(match self.raised.get(&token) {
+            Some(tags) => self.scheme.raised_scores((self.row)(token), tags),
+            None => self.scheme.scores((self.row)(token)),
+        })
+    }
+
+    /// A word's own scores, brought nearer to those of the same word elsewhere.
+    pub fn shared(&self, word: &Word) -> Option<Vec<f32>> {
+        let mut scores = self.own(word)?;
+        self.repeats.adjust(word.span.slice(self.text)?, &mut scores);
         Some(scores)
     }
 }

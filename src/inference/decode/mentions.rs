@@ -1,0 +1,322 @@
+//! One name has one label in a document: doubtful mentions of a name take the reading that all mentions together
+//! support, and a mention that was missed is found. A mention that is clear (`Bayern` the club) keeps its own reading.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use crate::inference::decode::repeats::base;
+use crate::inference::decode::word_tokens::Word;
+use crate::manifest::tags::{Position, Tag};
+
+/// A mention is clear if its own reading is at least this many times as likely as that of the others.
+const CLEAR: f64 = 12.0;
+
+/// The least score of a tag in a comparison: no single word decides alone.
+const LEAST_SCORE: f64 = 1e-6;
+
+/// Longer names are left as they are: they hardly repeat, and each length costs a pass over the text.
+const MAX_WORDS: usize = 8;
+
+/// A word with its tag, an index into the tags of the model.
+pub struct TaggedWord<'w> {
+    pub word: &'w Word,
+    pub tag: usize,
+    pub score: f32,
+}
+
+/// A stretch by its index, and the words of the mention in it.
+#[derive(Debug, Clone)]
+struct Mention {
+    stretch: usize,
+    words: Range<usize>,
+}
+
+/// What a mention may be read as: a label, and a tag for each of its words.
+struct Reading<'t> {
+    label: &'t str,
+    tags: Vec<usize>,
+}
+
+/// Gives the mentions of each name in `stretches` one reading, where no mention is clear in another.
+///
+/// `own` has the scores of a word's tags as the model gave them, for the word alone.
+pub fn agree(text: &str, stretches: &mut [Vec<TaggedWord<'_>>], tags: &[Tag], own: impl Fn(&Word) -> Option<Vec<f32>>) {
+    for mentions in repeated(text, stretches, tags) {
+        let readings = readings(&mentions, stretches, tags);
+        if readings.len() < 2 {
+            continue;
+        }
+        let scores_of = |mention: &Mention| {
+            stretches[mention.stretch][mention.words.clone()].iter().map(|tagged| own(tagged.word)).collect()
+        };
+        let Some(scores) = mentions.iter().map(scores_of).collect::<Option<Vec<Vec<Vec<f32>>>>>() else { continue };
+        let likelihoods: Vec<Vec<f64>> =
+            scores.iter().map(|words| readings.iter().map(|reading| likelihood(words, reading)).collect()).collect();
+        let best = likeliest(&likelihoods);
+        let reading = &readings[best];
+        for (mention, likelihoods) in mentions.iter().zip(&likelihoods) {
+            let given = label(mention, stretches, tags);
+            let kept = readings.iter().position(|reading| reading.label == given).unwrap_or(best);
+            if kept == best || likelihoods[kept] - likelihoods[best] >= CLEAR.ln() {
+                continue;
+            }
+            for (position, tagged) in stretches[mention.stretch][mention.words.clone()].iter_mut().enumerate() {
+                tagged.tag = reading.tags[position];
+                // What the document says of the name, since this mention alone says too little.
+                let sum: f32 = scores.iter().map(|words| words[position][tagged.tag]).sum();
+                tagged.score = sum / scores.len() as f32;
+            }
+        }
+    }
+}
+
+/// The mentions of each name that the text has more than once, those among them that got no label.
+fn repeated(text: &str, stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> Vec<Vec<Mention>> {
+    let found = found(stretches, tags);
+    let name = |mention: &Mention| {
+        let words = &stretches[mention.stretch][mention.words.clone()];
+        text.get(words.first()?.word.span.start..words.last()?.word.span.end)
+    };
+    // By the name and its number of words, the longest first.
+    let lengths: HashMap<&str, usize> =
+        found.iter().filter_map(|mention| Some((name(mention)?, mention.words.len()))).collect();
+    let canonical = |name: &'_ str, length: usize| -> Option<&str> {
+        let of_length =
+            |name| lengths.get_key_value(name).filter(|&(_, known)| *known == length).map(|(name, _)| *name);
+        base(name).and_then(of_length).or_else(|| of_length(name))
+    };
+    let mut groups: BTreeMap<(usize, &str), Vec<Mention>> = BTreeMap::new();
+    let is_outside = |tagged: &TaggedWord<'_>| tags[tagged.tag].position == Position::Outside;
+    let mut is_free: Vec<Vec<bool>> = stretches.iter().map(|words| words.iter().map(is_outside).collect()).collect();
+    for mention in found {
+        let length = mention.words.len();
+        if let Some(name) = name(&mention).and_then(|name| canonical(name, length)) {
+            groups.entry((length, name)).or_default().push(mention);
+        }
+    }
+    let mut searched: Vec<usize> = groups.keys().map(|(length, _)| *length).collect();
+    searched.dedup();
+    for length in searched.into_iter().rev() {
+        for (stretch, words) in stretches.iter().enumerate() {
+            for first in 0..(words.len() + 1).saturating_sub(length) {
+                let mention = Mention { stretch, words: first..first + length };
+                if !is_free[stretch][mention.words.clone()].iter().all(|free| *free) {
+                    continue;
+                }
+                let Some(name) = name(&mention).and_then(|name| canonical(name, length)) else { continue };
+                is_free[stretch][mention.words.clone()].fill(false);
+                groups.entry((length, name)).or_default().push(mention);
+            }
+        }
+    }
+    let mut repeated: Vec<Vec<Mention>> = groups.into_values().filter(|mentions| mentions.len() > 1).collect();
+    repeated.iter_mut().for_each(|mentions| mentions.sort_unstable_by_key(|m| (m.stretch, m.words.start)));
+    repeated
+}
+
+/// The names that the tags mark, up to `MAX_WORDS` long.
+fn found(stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> Vec<Mention> {
+    let mut found: Vec<Mention> = Vec::new();
+    for (stretch, words) in stretches.iter().enumerate() {
+        let mut open: Option<(Mention, &Tag)> = None;
+        for (index, tagged) in words.iter().enumerate() {
+            let tag = &tags[tagged.tag];
+            let is_open = |last: &Tag| !matches!(last.position, Position::End | Position::Single);
+            match open.as_mut() {
+                Some((mention, last))
+                    if matches!(tag.position, Position::Inside | Position::End)
+                        && tag.label == last.label
+                        && is_open(last) =>
+                {
+                    mention.words.end = index + 1;
+                    *last = tag;
+                }
+                _ => {
+                    found.extend(open.take().map(|(mention, _)| mention));
+                    if tag.position != Position::Outside {
+                        open = Some((Mention { stretch, words: index..index + 1 }, tag));
+                    }
+                }
+            }
+        }
+        found.extend(open.map(|(mention, _)| mention));
+    }
+    found.retain(|mention| mention.words.len() <= MAX_WORDS);
+    found
+}
+
+/// The readings that the mentions have, each once, in the order of the text.
+fn readings<'t>(mentions: &[Mention], stretches: &[Vec<TaggedWord<'_>>], tags: &'t [Tag]) -> Vec<Reading<'t>> {
+    let mut readings: Vec<Reading<'t>> = Vec::new();
+    for mention in mentions {
+        let label = label(mention, stretches, tags);
+        if readings.iter().all(|known| known.label != label) {
+            let words = &stretches[mention.stretch][mention.words.clone()];
+            readings.push(Reading { label, tags: words.iter().map(|tagged| tagged.tag).collect() });
+        }
+    }
+    readings
+}
+
+fn label<'t>(mention: &Mention, stretches: &[Vec<TaggedWord<'_>>], tags: &'t [Tag]) -> &'t str {
+    &tags[stretches[mention.stretch][mention.words.start].tag].label
+}
+
+/// The logarithm of how likely `reading` is for these words, as a mean, so that long names are not clearer than short ones.
+fn likelihood(words: &[Vec<f32>], reading: &Reading<'_>) -> f64 {
+    let logarithms = words.iter().zip(&reading.tags).map(|(scores, &tag)| f64::from(scores[tag]).max(LEAST_SCORE).ln());
+    logarithms.sum::<f64>() / words.len() as f64
+}
+
+/// The reading that all mentions together support best, the first of equals.
+fn likeliest(likelihoods: &[Vec<f64>]) -> usize {
+    let n_readings = likelihoods.first().map_or(0, Vec::len);
+    let sums = (0..n_readings).map(|reading| likelihoods.iter().map(|of_mention| of_mention[reading]).sum::<f64>());
+    let better = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };
+    sums.enumerate().fold((0, f64::NEG_INFINITY), better).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inference::decode::entities::{Source, decode_entities};
+    use crate::inference::decode::tag_scheme::TagScheme;
+    use crate::inference::tokenize::Tokens;
+    use crate::manifest::tags::parse_tags;
+    use crate::manifest::task::AggregationStrategy;
+    use crate::text::span::ByteSpan;
+    use proptest::prelude::*;
+
+    const TAGS: [&str; 5] = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG"];
+
+    // Python's tests of `agree` have the same.
+    const PERSON: [f32; 5] = [0.05, 0.8, 0.05, 0.05, 0.05];
+    const MORE_OF_PERSON: [f32; 5] = [0.05, 0.05, 0.8, 0.05, 0.05];
+    const DOUBTFUL: [f32; 5] = [0.1, 0.3, 0.0, 0.6, 0.0];
+    const CLEAR: [f32; 5] = [0.02, 0.04, 0.02, 0.9, 0.02];
+    const MISSED: [f32; 5] = [0.6, 0.3, 0.02, 0.06, 0.02];
+    const NOTHING: [f32; 5] = [0.96, 0.01, 0.01, 0.01, 0.01];
+
+    fn words(text: &str) -> Vec<Word> {
+        let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
+        let span = |word: &str| ByteSpan::new(start(word), start(word) + word.len());
+        text.split(' ').enumerate().map(|(token, word)| Word { span: span(word), tokens: vec![token] }).collect()
+    }
+
+    /// The tags of the words of `text`, given those of `tags` and these scores of each word, after `agree`.
+    fn agreed(text: &str, given: &[&str], scores: &[[f32; 5]], stretch_ends: &[usize]) -> Vec<(&'static str, f32)> {
+        let words = words(text);
+        let index = |tag: &str| TAGS.iter().position(|known| *known == tag).expect("a tag");
+        let mut tagged = words.iter().zip(given).enumerate().map(|(position, (word, tag))| {
+            let tag = index(tag);
+            TaggedWord { word, tag, score: scores[position][tag] }
+        });
+        let mut stretches: Vec<Vec<TaggedWord>> = Vec::new();
+        let mut begin = 0;
+        for &end in stretch_ends {
+            stretches.push(tagged.by_ref().take(end - begin).collect());
+            begin = end;
+        }
+        stretches.push(tagged.collect());
+        let own = |word: &Word| Some(scores[word.tokens[0]].to_vec());
+        agree(text, &mut stretches, &parse_tags(&TAGS.map(str::to_owned)), own);
+        let round = |score: f32| (score * 1000.0).round() / 1000.0;
+        stretches.iter().flatten().map(|tagged| (TAGS[tagged.tag], round(tagged.score))).collect()
+    }
+
+    fn tags(found: &[(&'static str, f32)]) -> Vec<&'static str> {
+        found.iter().map(|(tag, _)| *tag).collect()
+    }
+
+    #[test]
+    fn doubtful_mentions_take_the_reading_of_the_others_and_their_mean_score() {
+        let given = ["B-PER", "B-PER", "B-ORG", "O"];
+        let found = agreed("Grass Grass Grass Grass", &given, &[PERSON, PERSON, DOUBTFUL, MISSED], &[]);
+        assert_eq!(found, [("B-PER", 0.8), ("B-PER", 0.8), ("B-PER", 0.55), ("B-PER", 0.55)]);
+    }
+
+    #[test]
+    fn a_clear_mention_keeps_its_reading() {
+        let found = agreed("Grass Grass Grass", &["B-PER", "B-PER", "B-ORG"], &[PERSON, PERSON, CLEAR], &[]);
+        assert_eq!(tags(&found), ["B-PER", "B-PER", "B-ORG"]);
+    }
+
+    #[test]
+    fn a_name_that_is_none_elsewhere_is_dropped() {
+        let found = agreed("Golf Golf Golf", &["O", "O", "B-ORG"], &[NOTHING, NOTHING, DOUBTFUL], &[]);
+        assert_eq!(tags(&found), ["O", "O", "O"]);
+    }
+
+    #[test]
+    fn names_of_several_words_are_compared_as_a_whole_and_in_every_stretch() {
+        let text = "Günter Grass | Günter Grass | Grass";
+        let given = ["B-PER", "I-PER", "O", "B-ORG", "I-ORG", "O", "O"];
+        let organization = [0.02, 0.3, 0.02, 0.6, 0.02];
+        let more = [0.02, 0.02, 0.3, 0.02, 0.6];
+        let scores = [PERSON, MORE_OF_PERSON, NOTHING, organization, more, NOTHING, NOTHING];
+        let expected = ["B-PER", "I-PER", "O", "B-PER", "I-PER", "O", "O"];
+        for ends in [&[][..], &[3], &[2, 5]] {
+            assert_eq!(tags(&agreed(text, &given, &scores, ends)), expected, "{ends:?}");
+        }
+        // Half of a name at the end of a stretch is no mention of it.
+        assert_eq!(tags(&agreed(text, &given, &scores, &[4])), given);
+    }
+
+    #[test]
+    fn a_genitive_is_a_mention_where_the_document_has_its_base() {
+        let of = |text| tags(&agreed(text, &["B-PER", "O"], &[PERSON, MISSED], &[]));
+        assert_eq!(of("Putin Putins"), ["B-PER", "B-PER"]);
+        assert_eq!(of("Grass Grass’"), ["B-PER", "B-PER"]);
+        assert_eq!(of("Putins Putin"), ["B-PER", "O"]);
+    }
+
+    #[test]
+    fn words_inside_of_longer_names_are_no_mentions() {
+        let given = ["B-PER", "B-ORG", "I-ORG"];
+        let more = [0.2, 0.3, 0.1, 0.1, 0.3];
+        assert_eq!(tags(&agreed("Bosch Robert Bosch", &given, &[PERSON, CLEAR, more], &[])), given);
+    }
+
+    #[test]
+    fn with_consistency_the_mentions_of_a_name_agree() {
+        let tags: Vec<String> = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"].map(str::to_owned).to_vec();
+        let text = "Ulm, Ulm";
+        let spans = vec![ByteSpan::new(0, 3), ByteSpan::new(3, 4), ByteSpan::new(5, 8)];
+        let tokens = Tokens { ids: vec![0, 1, 2], spans, word_ids: vec![None; 3] };
+        let logits =
+            ndarray::array![[0.02, 0.04, 0.02, 0.9, 0.02], [0.9, 0.02, 0.02, 0.04, 0.02], [0.6, 0.05, 0.02, 0.3, 0.03]];
+        let logits = logits.mapv(f32::ln);
+        let labels = |consistency| {
+            let scheme = TagScheme::of(&tags).with_consistency(consistency);
+            let source = Source { text, tokens: &tokens, gaps: &[] };
+            let found = decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::Viterbi);
+            found.into_iter().map(|entity| entity.label).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(0.0), ["LOC"]);
+        // So little that no word would change its tag by it alone.
+        assert_eq!(labels(0.01), ["LOC", "LOC"]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_result_is_a_valid_sequence(
+            picks in prop::collection::vec((0usize..3, 0usize..5, prop::collection::vec(0.01f32..1.0, 5)), 1..12)
+        ) {
+            let text = picks.iter().map(|(word, ..)| ["Ulm", "Ulms", "Bonn"][*word]).collect::<Vec<_>>().join(" ");
+            let mut given: Vec<&str> = Vec::new();
+            for (_, tag, _) in &picks {
+                let follows = given.last().is_some_and(|last| last.ends_with(&TAGS[*tag][1..]));
+                given.push(if TAGS[*tag].starts_with('I') && !follows { "O" } else { TAGS[*tag] });
+            }
+            let scores: Vec<[f32; 5]> = picks.iter().map(|(.., row)| {
+                let sum: f32 = row.iter().sum();
+                std::array::from_fn(|tag| row[tag] / sum)
+            }).collect();
+            let found = tags(&agreed(&text, &given, &scores, &[]));
+            for (index, tag) in found.iter().enumerate() {
+                let is_valid = !tag.starts_with('I') || index > 0 && found[index - 1].ends_with(&tag[1..]);
+                prop_assert!(is_valid, "{found:?} from {given:?}");
+            }
+        }
+    }
+}
