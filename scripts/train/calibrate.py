@@ -7,8 +7,8 @@ import numpy as np
 from .config import Config, parse_arguments
 from .decode import scores
 from .devsets import document_logits, news_topics, topic_set
-from .entities import TaggedText, tag_pieces, tag_words
-from .inference import Predictor
+from .entities import WORD, TaggedText, tag_pieces, tag_words
+from .inference import GERMEVAL, Predictor
 from .labels import ENTITY_INDEX, TOPICS
 from .markup import read_news
 from .metrics import TopicMetrics, topic_metrics
@@ -66,14 +66,17 @@ def choose_entity_temperature(config: Config, predictor: Predictor) -> float:
 
 
 def tag_logits(predictor: Predictor, texts: list[TaggedText]) -> tuple[np.ndarray, np.ndarray]:
-    """Of every word that has a piece: the gold tag, `[words, tags]` with one 1, and the logits."""
+    """Of every word that has a piece: the gold tag, `[words, tags]` with one 1, and the logits, where listed names
+    count."""
     targets, rows = [], []
     for text in texts:
         logits = predictor.token_logits(text.text)
+        words = TaggedText(text.text, [match.span() for match in WORD.finditer(text.text)], [])
+        raised = GERMEVAL.with_names(logits.encoding, logits.entities, words, predictor.names)
         for piece, tag in enumerate(tag_pieces(logits.encoding, text)):
             if tag is not None:
                 targets.append(ENTITY_INDEX[tag])
-                rows.append(logits.entities[piece])
+                rows.append(raised[piece])
     return np.eye(len(ENTITY_INDEX))[targets], np.array(rows)
 
 

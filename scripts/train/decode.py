@@ -61,17 +61,24 @@ class TagDecoder:
         names: "NameList | None" = None,
     ) -> np.ndarray:
         """The logarithms of each word's scores, `[words, tags]`."""
-        pieces = first_pieces(encoding, words)
-        grown = np.zeros((len(pieces), len(self.tags)))
-        if names:
-            for word, tag in names.raised(words.text, words.words):
-                if tag in self.tags:
-                    grown[word, self.tags.index(tag)] += names.weight
+        logits = self.with_names(encoding, logits, words, names)
         own = [
-            self._outside if piece is None else _log_softmax((logits[piece] + more) / temperature)
-            for piece, more in zip(pieces, grown, strict=True)
+            self._outside if piece is None else _log_softmax(logits[piece] / temperature)
+            for piece in first_pieces(encoding, words)
         ]
         return np.array(own).reshape(len(own), len(self.tags))
+
+    def with_names(
+        self, encoding: "Encoding", logits: np.ndarray, words: TaggedText, names: "NameList | None"
+    ) -> np.ndarray:
+        """The logits of the tokens, `[tokens, tags]`, where listed names raise those of their words' first pieces."""
+        raised = logits.copy()
+        pieces = first_pieces(encoding, words)
+        for word, tag in names.raised(words.text, words.words) if names else []:
+            piece = pieces[word]
+            if piece is not None and tag in self.tags:
+                raised[piece, self.tags.index(tag)] += names.weight
+        return raised
 
     def agreed(self, words: TaggedText, tags: list[int], own: np.ndarray) -> list[int]:
         """`tags`, where doubtful mentions of a name take the reading that all mentions support, by their `own` log

@@ -1,6 +1,7 @@
 """Valid tag sequences and entities."""
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from scripts.train.decode import TagDecoder, found_tags, share_repeats, spans
 from scripts.train.entities import TaggedText
+from scripts.train.names import NameList
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 TAGS_OF_RUST = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG"]
@@ -83,6 +85,16 @@ def test_the_mentions_of_a_name_agree(
     words = TaggedText(text, [match.span() for match in re.finditer(r"\S+", text)], [])
     with np.errstate(divide="ignore"):
         assert TagDecoder(TAGS_OF_RUST).agreed(words, tags, np.log(np.array(scores))) == expected
+
+
+def test_listed_names_raise_the_logits_of_their_words(tmp_path: Path) -> None:
+    file = tmp_path / "names.txt"
+    file.write_text("Neu Ulm\tLOC\n", encoding="utf-8")
+    encoding: Any = SimpleNamespace(ids=[1, 2, 3], offsets=[(0, 3), (4, 6), (6, 7)])
+    words = TaggedText("Neu Ulm", [(0, 3), (4, 7)], [])
+    raised = TagDecoder(TAGS).with_names(encoding, np.zeros((3, 5)), words, NameList.read(file, 3.0))
+    assert raised.tolist() == [[0, 0, 0, 3, 0], [0, 0, 0, 0, 3], [0] * 5]
+    assert not TagDecoder(TAGS).with_names(encoding, np.zeros((3, 5)), words, None).any()
 
 
 def test_a_word_without_a_piece_is_outside_and_a_text_without_words_has_no_tags() -> None:
