@@ -63,14 +63,16 @@ def count_uses(labels: Mapping[str, str], records: Iterable[dict]) -> dict[str, 
 
 
 def find_misleading(labels: Mapping[str, str], uses: Mapping[str, Counter[str]]) -> dict[str, Counter[str]]:
-    """The names that have their label less often than not. Uses inside longer names count against single words only."""
+    """The names that have their label less often than not. Uses inside longer names count against single words only, and
+    one other use counts against no name of several words: it may be an error of the labels."""
     misleading = {}
     for name, counts in uses.items():
         right = counts[labels[name]]
         inside = sum(n for use, n in counts.items() if use.startswith("inside "))
         wrong = counts.total() - right - inside
         is_word = len(WORD.findall(name)) == 1
-        if wrong > right or (is_word and wrong + inside > 2 * right):
+        is_often_wrong = wrong > right and (is_word or wrong > 1)
+        if is_often_wrong or (is_word and wrong + inside > 2 * right):
             misleading[name] = counts
     return misleading
 

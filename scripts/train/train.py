@@ -200,8 +200,8 @@ def batch_loss(model: TwoHeads, task: str, tensors: dict[str, Tensor], training:
     logits = model.topic_head(mean_of_text(states, tensors["attention_mask"])).float()
     losses = F.binary_cross_entropy_with_logits(logits, tensors["targets"], tensors["weights"], reduction="none")
     loss = training.topic_loss_weight * losses.sum(1).mean()
-    if "soft" in tensors:
-        labelled = tensors["soft"].sum(-1) > 0
+    labelled = tensors["soft"].sum(-1) > 0 if "soft" in tensors else None
+    if labelled is not None and labelled.any():  # the mean over no words is not a number
         loss = loss + F.cross_entropy(model.entity_head(states[labelled]).float(), tensors["soft"][labelled])
     return loss
 

@@ -56,6 +56,7 @@ def test_a_listed_name_adds_its_weight_to_the_logits_of_its_tags() -> None:
 
 def test_a_name_that_training_texts_use_otherwise_is_misleading() -> None:
     labels = {"Zeit": "ORG", "Werder": "ORG", "Werder Bremen": "ORG", "Otto": "ORG", "Gorch Fock": "OTH"}
+    labels |= {"Zug um Zug": "OTH", "Stadt und Land": "ORG"}
 
     def record(text: str, *entities: tuple[str, str]) -> dict:
         spans = [(text.index(name), name, label) for name, label in entities]
@@ -67,11 +68,12 @@ def test_a_name_that_training_texts_use_otherwise_is_misleading() -> None:
         record("Werder siegt.", ("Werder", "ORG")),
         record("Zeit und Zeit, Zeitgeist"),
         record("Otto Brenner", ("Otto Brenner", "PER")),
+        record("Zug um Zug zieht es Stadt und Land, ja Stadt und Land, weiter."),
         record("Die Gorch-Fock-Stiftung ehrt Gorch Fock", ("Gorch Fock", "OTH")),
     ]
     uses = count_uses(labels, records)
     assert uses["Zeit"] == {"O": 3, "ORG": 1}
-    assert set(find_misleading(labels, uses)) == {"Zeit", "Otto"}
+    assert set(find_misleading(labels, uses)) == {"Zeit", "Otto", "Stadt und Land"}
 
 
 def test_the_list_that_ships_has_each_name_once() -> None:
