@@ -74,10 +74,10 @@ class TagDecoder:
         """The logits of the tokens, `[tokens, tags]`, where listed names raise those of their words' first pieces."""
         raised = logits.copy()
         pieces = first_pieces(encoding, words)
-        for word, tag in names.raised(words.text, words.words) if names else []:
+        for word, tag, weight in names.raised(words.text, words.words) if names else []:
             piece = pieces[word]
             if piece is not None and tag in self.tags:
-                raised[piece, self.tags.index(tag)] += names.weight
+                raised[piece, self.tags.index(tag)] += weight
         return raised
 
     def agreed(self, words: TaggedText, tags: list[int], own: np.ndarray) -> list[int]:

@@ -11,6 +11,8 @@ from .words import WORD
 # Written for this purpose by a language model, and read by a service through `names` in ressort.toml.
 NAMES = Path(__file__).parent / "data" / "names.txt"
 
+SHARE_OF_COMPOUND = 0.5  # of the weight: a compound may be a name of its own
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -49,23 +51,24 @@ class NameList:
             first += listed.n_words if listed else 1
         return found
 
-    def raised(self, text: str, words: list[tuple[int, int]]) -> list[tuple[int, str]]:
-        """Words and the tags whose logits grow there."""
+    def raised(self, text: str, words: list[tuple[int, int]]) -> list[tuple[int, str, float]]:
+        """Words, the tags whose logits grow there, and by how much."""
         raised = []
         for listed in self.find(text, words):
             if listed.is_part:
-                raised.append((listed.first, f"B-{listed.label}part"))
+                raised.append((listed.first, f"B-{listed.label}part", self.weight * SHARE_OF_COMPOUND))
             else:
-                raised.append((listed.first, f"B-{listed.label}"))
-                raised += [(listed.first + index, f"I-{listed.label}") for index in range(1, listed.n_words)]
+                tags = [f"{'I' if index else 'B'}-{listed.label}" for index in range(listed.n_words)]
+                raised += [(listed.first + index, tag, self.weight) for index, tag in enumerate(tags)]
         return raised
 
     def _longest_at(self, text: str, words: list[tuple[int, int]], first: int) -> Listed | None:
         word = _composed(text[slice(*words[first])])
-        most = max(self._longest.get(word, 0), self._longest.get(_base(word) or "", 0))
+        most = max(self._longest.get(nominative, 0) for nominative in _nominatives(word))
         for n_words in range(min(most, len(words) - first), 0, -1):
             name = _composed(text[words[first][0] : words[first + n_words - 1][1]])
-            label = self._labels.get(name) or self._labels.get(_base(name) or "")
+            labels = (self._labels.get(nominative) for nominative in _nominatives(name))
+            label = next(filter(None, labels), None)
             if label:
                 return Listed(first, n_words, label, False)
         return None
@@ -90,6 +93,8 @@ def _composed(word: str) -> str:
     return unicodedata.normalize("NFC", word)
 
 
-def _base(word: str) -> str | None:
-    """What `word` is the genitive of, if it is one."""
-    return word[:-1] if len(word) > 3 and word[-1] in "s'’" else None
+def _nominatives(name: str) -> list[str]:
+    """`name`, and what it is the genitive of if it is one."""
+    short = [name[:-1]] if len(name) > 3 and name[-1] in "s'’" else []
+    long = [name[:-2]] if len(name) > 6 and name.endswith("es") else []
+    return [name, *short, *long]

@@ -35,7 +35,7 @@ struct Case {
 fn listed_names_are_found_as_before_training() {
     let Reference { names, cases } = reference("names.json");
     let list: Vec<String> = names.iter().map(|(name, label)| format!("{name}\t{label}")).collect();
-    let list = NameList::parse(&list.join("\n"), &["ORG", "PER", "OTH", "LOCderiv"]).unwrap();
+    let list = NameList::parse(&list.join("\n"), &["LOC", "ORG", "PER", "OTH", "LOCderiv"]).unwrap();
     assert!(cases.len() > 10);
     for Case { text, found: expected } in cases {
         let words: Vec<Word> = words(&text).into_iter().map(|span| Word { span, tokens: Vec::new() }).collect();
@@ -86,6 +86,17 @@ async fn a_listed_name_is_found_whole_and_a_clear_reading_stays() {
     // Another strategy reads each word's own logits.
     let first = found(&listed, text, json!({ "aggregation": "first" })).await;
     assert_eq!(first, own(&[("Käthe Größler", "PER")]));
+}
+
+#[tokio::test]
+async fn a_compound_with_a_listed_name_leans_half_as_much_to_the_label_of_parts() {
+    let text = "Dann kam ein Zwetschgenau-Trainer.";
+    let entities = format!("rename = {{ LOC = \"ORGpart\" }}\n{LISTED}");
+    let weighing = |weight: &str| with_names("Zwetschgenau\tORG\n", &entities.replace("20.0", weight));
+    let part = [("Zwetschgenau-Trainer".to_owned(), "ORGpart".to_owned())];
+    assert_eq!(found(&weighing("12.0"), text, json!({})).await, part);
+    assert_eq!(found(&weighing("6.0"), text, json!({})).await, []);
+    assert_eq!(found(&weighing("6.0"), "Dann kam Zwetschgenau.", json!({})).await.len(), 1);
 }
 
 #[tokio::test]

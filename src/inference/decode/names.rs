@@ -4,9 +4,9 @@
 //! # The rule
 //!
 //! - A name is found as whole words, in the letter case of the list. Of several names that begin at a word, the longest counts.
-//! - Its last word may have a genitive ending (`Siemens’`, `Werders`).
+//! - Its last word may have a genitive ending (`Siemens’`, `Werders`, `Filmpreises`).
 //! - A word with a hyphen that begins with a listed name (`Werder-Trainer`) leans to the label with `part` at its end (`ORGpart`),
-//!   if the model has it.
+//!   if the model has it. It leans half as much, since a compound may be a name of its own (`Fuji-Berg`).
 //!
 //! `scripts/train/names.py` does the same for training and measuring, and `tests/reference/names.json` holds the two together.
 
@@ -25,6 +25,9 @@ use crate::system::file_start::without_mark;
 
 /// What the label of a compound's name ends in: `SPD-Chefin` is `ORGpart`.
 const PART: &str = "part";
+
+/// The share of the weight that a compound with a listed name gets.
+const SHARE_OF_COMPOUND: f32 = 0.5;
 
 /// The most words of a listed name, which bounds the search at each word of a text.
 const MAX_WORDS: usize = 32;
@@ -95,8 +98,14 @@ struct LabelTags {
     part: Vec<usize>,
 }
 
-/// The tags whose logits grow, by the first token of their word.
-pub type Raised<'w> = HashMap<usize, &'w [usize]>;
+/// The tags whose logits grow by `weight`.
+pub struct Raise<'w> {
+    pub tags: &'w [usize],
+    pub weight: f32,
+}
+
+/// What grows, by the first token of each word.
+pub type Raised<'w> = HashMap<usize, Raise<'w>>;
 
 impl NameList {
     /// Reads a list out of the content of the file at `path`: text in UTF-8, see [`NameList::parse`].
@@ -173,11 +182,11 @@ impl NameList {
     /// The longest name that begins at the word `first`.
     fn longest_at(&self, text: &str, words: &[Word], first: usize) -> Option<Listed> {
         let word = composed(words[first].span.slice(text)?);
-        let most = [Some(&*word), base(&word)].into_iter().flatten().filter_map(|word| self.longest.get(word)).max();
+        let most = nominatives(&word).filter_map(|word| self.longest.get(word)).max();
         let most = (*most?).min(words.len() - first);
         (1..=most).rev().find_map(|n_words| {
             let name = composed(text.get(words[first].span.start..words[first + n_words - 1].span.end)?);
-            let label = self.label(&name).or_else(|| self.label(base(&name)?))?;
+            let label = nominatives(&name).find_map(|name| self.label(name))?;
             Some(Listed { first, n_words, label, is_part: false })
         })
     }
@@ -214,12 +223,12 @@ impl NameWeights {
         for listed in self.list.find(text, words) {
             let tags = &self.tags[listed.label];
             for (index, word) in words[listed.first..][..listed.n_words].iter().enumerate() {
-                let of_word = match (listed.is_part, index) {
-                    (true, _) => &tags.part,
-                    (false, 0) => &tags.first,
-                    (false, _) => &tags.other,
+                let (tags, weight) = match (listed.is_part, index) {
+                    (true, _) => (&tags.part, self.weight * SHARE_OF_COMPOUND),
+                    (false, 0) => (&tags.first, self.weight),
+                    (false, _) => (&tags.other, self.weight),
                 };
-                raised.extend(word.tokens.first().map(|&token| (token, &**of_word)));
+                raised.extend(word.tokens.first().map(|&token| (token, Raise { tags, weight })));
             }
         }
     }
@@ -250,6 +259,12 @@ impl LabelTags {
         };
         Self { part: starts(&format!("{label}{PART}")), first, other }
     }
+}
+
+/// `name`, and what it is the genitive of if it is one: `Werder` of `Werders`, `Filmpreis` of `Filmpreises`.
+fn nominatives(name: &str) -> impl Iterator<Item = &str> {
+    let long = name.strip_suffix("es").filter(|base| base.chars().count() > 4);
+    [Some(name), base(name), long].into_iter().flatten()
 }
 
 /// The composed form, in which the list is searched.

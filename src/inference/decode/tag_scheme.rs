@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView1;
 
-use crate::inference::decode::names::NameWeights;
+use crate::inference::decode::names::{NameWeights, Raise};
 use crate::inference::decode::viterbi::Transitions;
 use crate::inference::decode::{sigmoid, softmax};
 use crate::manifest::tags::{Tag, parse_tags};
@@ -55,11 +55,10 @@ impl TagScheme {
         Self { names, ..self }
     }
 
-    /// The scores of one token's tags, where the logits of some, `raised`, grow by the weight of listed names.
-    pub(super) fn raised_scores(&self, logits: ArrayView1<'_, f32>, raised: &[usize]) -> Vec<f32> {
+    /// The scores of one token's tags, where the logits of some are raised.
+    pub(super) fn raised_scores(&self, logits: ArrayView1<'_, f32>, raise: &Raise<'_>) -> Vec<f32> {
         let mut logits = logits.to_owned();
-        let weight = self.names.as_ref().map_or(0.0, NameWeights::weight);
-        raised.iter().for_each(|&tag| logits[tag] += weight);
+        raise.tags.iter().for_each(|&tag| logits[tag] += raise.weight);
         self.scores(logits.view())
     }
 

@@ -42,7 +42,7 @@ impl<'s, 'l, R: Fn(usize) -> ArrayView1<'l, f32>> WordScores<'s, R> {
     pub fn own(&self, word: &Word) -> Option<Vec<f32>> {
         let token = *word.tokens.first()?;
         Some(match self.raised.get(&token) {
-            Some(tags) => self.scheme.raised_scores((self.row)(token), tags),
+            Some(raise) => self.scheme.raised_scores((self.row)(token), raise),
             None => self.scheme.scores((self.row)(token)),
         })
     }
