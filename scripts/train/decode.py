@@ -100,7 +100,7 @@ class TagDecoder:
         return tags
 
     def _repeated_names(self, words: TaggedText, tags: list[int]) -> list[list[tuple[int, int]]]:
-        """First word and the one after the last of each mention, for every name with several; those without a label too."""
+        """First word of each mention and the one after its last, for every name with several; unlabelled ones too."""
 
         def name(first: int, stop: int) -> str:
             return words.text[words.words[first][0] : words.words[stop - 1][1]]

@@ -63,8 +63,8 @@ def count_uses(labels: Mapping[str, str], records: Iterable[dict]) -> dict[str, 
 
 
 def find_misleading(labels: Mapping[str, str], uses: Mapping[str, Counter[str]]) -> dict[str, Counter[str]]:
-    """The names that have their label less often than not. Uses inside longer names count against single words only, and
-    one other use counts against no name of several words: it may be an error of the labels."""
+    """The names that have their label less often than not. Uses inside longer names count against single words only.
+    One other use counts against no name of several words: it may be an error of the labels."""
     misleading = {}
     for name, counts in uses.items():
         right = counts[labels[name]]

@@ -52,7 +52,9 @@ def repeated_names(text: str, entities: Iterable[Entity]) -> Iterator[RepeatedNa
         length = len(WORD.findall(name))
         spans = [(words[first][0], words[first + length - 1][1]) for first in range(len(words) - length + 1)]
         mentions = [span for span in spans if text[slice(*span)] in (name, f"{name}s")]
-        of_mentions = [labels.get(span, MISSED) for span in mentions if span in labels or covered.isdisjoint(range(*span))]
+        of_mentions = [
+            labels.get(span, MISSED) for span in mentions if span in labels or covered.isdisjoint(range(*span))
+        ]
         if len(of_mentions) > 1:
             yield RepeatedName(name, tuple(of_mentions))
 
@@ -81,7 +83,8 @@ def main() -> int:
             if arguments.verbose and wrong:
                 print(f"{text[:50]!r}: " + "; ".join(map(str, wrong)))
     share = n_inconsistent / max(n_names, 1)
-    print(f"{n_inconsistent} of {n_names} repeated names ({share:.1%}) are inconsistent, in {n_texts} of {len(texts)} texts")
+    where = f"in {n_texts} of {len(texts)} texts"
+    print(f"{n_inconsistent} of {n_names} repeated names ({share:.1%}) are inconsistent, {where}")
     return 0
 
 

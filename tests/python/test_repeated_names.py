@@ -39,4 +39,5 @@ def test_long_articles_end_with_a_line(tmp_path: Path) -> None:
         lines.writelines(json.dumps({"text": text}) + "\n" for text in ("kurz", long, "zu viel"))
     short, cut = read_articles(file, 2)
     assert short == "kurz"
-    assert cut.endswith("Zeile") and MAX_CHARACTERS - 6 <= len(cut) <= MAX_CHARACTERS
+    assert cut.endswith("Zeile")
+    assert MAX_CHARACTERS - 6 <= len(cut) <= MAX_CHARACTERS

@@ -150,8 +150,10 @@ impl NameList {
             self.labels.push(label.to_owned());
             self.labels.len() - 1
         }) as u16;
-        let longest = self.longest.entry(first.into()).or_default();
-        *longest = n_words.max(*longest);
+        match self.longest.get_mut(first) {
+            Some(longest) => *longest = n_words.max(*longest),
+            None => _ = self.longest.insert(first.into(), n_words),
+        }
         match self.names.insert(name.as_str().into(), index) {
             Some(earlier) if earlier != index => {
                 let (label, earlier) = (label.to_owned(), self.labels[usize::from(earlier)].clone());
@@ -263,7 +265,8 @@ impl LabelTags {
 fn first_word(name: &str) -> Option<(&str, usize)> {
     // Most names have nothing but letters, digits and single spaces. Their words need no search, which is most of the time that a
     // list of 100,000 names takes.
-    let is_simple = |char: char| char.is_ascii_alphanumeric() || matches!(char, ' ' | 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ÿ');
+    let is_simple =
+        |char: char| char.is_ascii_alphanumeric() || matches!(char, ' ' | 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ÿ');
     if name.chars().all(is_simple) && name.split(' ').all(|word| !word.is_empty()) {
         return Some((name.split(' ').next()?, name.split(' ').count()));
     }
@@ -279,7 +282,8 @@ fn nominatives(name: &str) -> impl Iterator<Item = &str> {
 
 /// The composed form, in which the list is searched.
 fn composed(word: &str) -> Cow<'_, str> {
-    match is_nfc(word) {
+    // No character below the combining marks composes, and asking for these is quick.
+    match word.chars().all(|char| char < '\u{300}') || is_nfc(word) {
         true => Cow::Borrowed(word),
         false => Cow::Owned(word.nfc().collect()),
     }
