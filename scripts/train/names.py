@@ -11,7 +11,7 @@ from .words import WORD
 # Written for this purpose by a language model, and read by a service through `names` in ressort.toml.
 NAMES = Path(__file__).parent / "data" / "names.txt"
 
-SHARE_OF_COMPOUND = 0.5  # of the weight: a compound may be a name of its own
+SHARE_OF_COMPOUND = 0.5  # of the weight: all of a compound may be a name
 
 
 @dataclass(frozen=True)

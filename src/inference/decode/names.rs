@@ -6,7 +6,7 @@
 //! - A name is found as whole words, in the letter case of the list. Of several names that begin at a word, the longest counts.
 //! - Its last word may have a genitive ending (`Siemens’`, `Werders`, `Filmpreises`).
 //! - A word with a hyphen that begins with a listed name (`Werder-Trainer`) leans to the label with `part` at its end (`ORGpart`),
-//!   if the model has it. It leans half as much, since a compound may be a name of its own (`Fuji-Berg`).
+//!   if the model has it. It leans half as much, since all of it may be a name (`Fuji-Berg`).
 //!
 //! `scripts/train/names.py` does the same for training and measuring, and `tests/reference/names.json` holds the two together.
 
