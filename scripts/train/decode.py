@@ -106,7 +106,7 @@ class TagDecoder:
             return words.text[words.words[first][0] : words.words[stop - 1][1]]
 
         found = [(first, last + 1) for first, last, _ in spans([self.tags[tag] for tag in tags])]
-        found = [(first, stop) for first, stop in found if stop - first <= MAX_WORDS]
+        found = {(first, stop) for first, stop in found if stop - first <= MAX_WORDS}
         known = {(stop - first, name(first, stop)) for first, stop in found}
         groups: dict[tuple[int, str], list[tuple[int, int]]] = {}
         free = [self.tags[tag] == "O" for tag in tags]
