@@ -82,7 +82,7 @@ class TagDecoder:
 
     def agreed(self, words: TaggedText, tags: list[int], own: np.ndarray) -> list[int]:
         """`tags`, where doubtful mentions of a name take the reading that all mentions support, by their `own` log
-        scores. The service does the same (decode/mentions.rs)."""
+        scores. The service does the same for each stretch of a text (decode/mentions.rs)."""
         tags = list(tags)
         for mentions in self._repeated_names(words, tags):
             readings: dict[int, list[int]] = {}
@@ -90,7 +90,7 @@ class TagDecoder:
                 readings.setdefault(int(self._labels[tags[first]]), tags[first:stop])
             labels = list(readings)
             likelihoods = np.array(
-                [[_likelihood(own[first:stop], readings[label]) for label in labels] for first, stop in mentions]
+                [[_likelihood(own[first:stop], self._labels == label) for label in labels] for first, stop in mentions]
             )
             best = int(likelihoods.sum(0).argmax())
             for (first, stop), of_readings in zip(mentions, likelihoods, strict=True):
@@ -142,9 +142,9 @@ CLEAR = 12.0  # a mention is clear if its own reading is that many times as like
 MAX_WORDS = 8  # of a name whose mentions agree
 
 
-def _likelihood(rows: np.ndarray, reading: list[int]) -> float:
-    """Of a reading, by its words' log scores, as a mean."""
-    return float(np.maximum([row[tag] for row, tag in zip(rows, reading, strict=True)], np.log(LEAST_SCORE)).mean())
+def _likelihood(rows: np.ndarray, of_label: np.ndarray) -> float:
+    """The logarithm of how likely it is that words with these log scores have a label, as a mean."""
+    return float(np.log(np.maximum(np.exp(rows[:, of_label]).sum(1), LEAST_SCORE)).mean())
 
 
 def share_repeats(rows: np.ndarray, words: list[str], labels: np.ndarray, weight: float) -> np.ndarray:

@@ -104,7 +104,7 @@ labels = [              # in the order of the logits; the threshold is on the sc
 output = "entity_logits"
 aggregation = "viterbi"
 temperature = {entity_temperature:.3f}     # logit / temperature before the softmax
-consistency = {consistency:.2f}      # how far words that repeat in a text share their scores
+consistency = {consistency:.2f}      # how far words that repeat in a text share their scores; above 0, mentions agree
 {names}labels = [{tags}]
 
 {descriptions}{golden}"""

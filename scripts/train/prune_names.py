@@ -64,7 +64,7 @@ def count_uses(labels: Mapping[str, str], records: Iterable[dict]) -> dict[str, 
 
 def find_misleading(labels: Mapping[str, str], uses: Mapping[str, Counter[str]]) -> dict[str, Counter[str]]:
     """The names that have their label less often than not. Uses inside longer names count against single words only.
-    One other use counts against no name of several words: it may be an error of the labels."""
+    A name of several words stays if only one use is different: that may be an error of the labels."""
     misleading = {}
     for name, counts in uses.items():
         right = counts[labels[name]]

@@ -62,7 +62,11 @@ def repeated_names(text: str, entities: Iterable[Entity]) -> Iterator[RepeatedNa
 def read_articles(file: Path, limit: int) -> list[str]:
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         texts = [json.loads(line)["text"] for line in islice(lines, limit)]
-    return [text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS].rpartition("\n")[0] for text in texts]
+    return [text if len(text) <= MAX_CHARACTERS else _whole_lines(text[:MAX_CHARACTERS]) for text in texts]
+
+
+def _whole_lines(text: str) -> str:
+    return text.rpartition("\n")[0] or text
 
 
 def main() -> int:

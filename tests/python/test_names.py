@@ -77,6 +77,7 @@ def test_a_name_that_training_texts_use_otherwise_is_misleading() -> None:
 
 
 def test_the_list_that_ships_has_each_name_once() -> None:
-    lines = [line for line in NAMES.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    lines = NAMES.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("#") and "\t" in line] == []  # a comment, and no name
     names = [line.split("\t")[0] for line in lines]
     assert len(NameList.read(NAMES, 1.0)) == len(set(names)) == len(names) > 10_000

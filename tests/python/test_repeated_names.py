@@ -36,8 +36,9 @@ def test_long_articles_end_with_a_line(tmp_path: Path) -> None:
     file = tmp_path / "texts.jsonl.gz"
     long = "Zeile\n" * MAX_CHARACTERS
     with gzip.open(file, "wt", encoding="utf-8") as lines:
-        lines.writelines(json.dumps({"text": text}) + "\n" for text in ("kurz", long, "zu viel"))
-    short, cut = read_articles(file, 2)
+        lines.writelines(json.dumps({"text": text}) + "\n" for text in ("kurz", long, "a" * 4000, "zu viel"))
+    short, cut, without_end = read_articles(file, 3)
     assert short == "kurz"
     assert cut.endswith("Zeile")
+    assert without_end == "a" * MAX_CHARACTERS
     assert MAX_CHARACTERS - 6 <= len(cut) <= MAX_CHARACTERS

@@ -50,24 +50,43 @@ pub fn agree(text: &str, stretches: &mut [Vec<TaggedWord<'_>>], tags: &[Tag], ow
             stretches[mention.stretch][mention.words.clone()].iter().map(|tagged| own(tagged.word)).collect()
         };
         let Some(scores) = mentions.iter().map(scores_of).collect::<Option<Vec<Vec<Vec<f32>>>>>() else { continue };
-        let likelihoods: Vec<Vec<f64>> =
-            scores.iter().map(|words| readings.iter().map(|reading| likelihood(words, reading)).collect()).collect();
+        let likelihoods: Vec<Vec<f64>> = scores
+            .iter()
+            .map(|words| readings.iter().map(|reading| likelihood(words, reading.label, tags)).collect())
+            .collect();
         let best = likeliest(&likelihoods);
         let reading = &readings[best];
+        // What the document says of the name, since a doubtful mention alone says too little.
+        let means: Vec<f32> = (0..)
+            .zip(&reading.tags)
+            .map(|(position, &tag): (usize, _)| scores.iter().map(|words| words[position][tag]).sum::<f32>())
+            .map(|sum| sum / scores.len() as f32)
+            .collect();
         for (mention, likelihoods) in mentions.iter().zip(&likelihoods) {
             let given = label(mention, stretches, tags);
             let kept = readings.iter().position(|reading| reading.label == given).unwrap_or(best);
-            if kept == best || likelihoods[kept] - likelihoods[best] >= CLEAR.ln() {
+            let is_clear = likelihoods[kept] - likelihoods[best] >= CLEAR.ln();
+            if kept == best || is_clear || would_join(reading, mention, stretches, tags) {
                 continue;
             }
-            for (position, tagged) in stretches[mention.stretch][mention.words.clone()].iter_mut().enumerate() {
-                tagged.tag = reading.tags[position];
-                // What the document says of the name, since this mention alone says too little.
-                let sum: f32 = scores.iter().map(|words| words[position][tagged.tag]).sum();
-                tagged.score = sum / scores.len() as f32;
+            let words = &mut stretches[mention.stretch][mention.words.clone()];
+            for ((tagged, &tag), &score) in words.iter_mut().zip(&reading.tags).zip(&means) {
+                (tagged.tag, tagged.score) = (tag, score);
             }
         }
     }
+}
+
+/// Whether the mention would be one name with a word beside it, if it had this reading. Only tags without a beginning do that.
+fn would_join(reading: &Reading<'_>, mention: &Mention, stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> bool {
+    let is_open = reading.tags.first().is_some_and(|&tag| is_continued(&tags[tag]));
+    let words = &stretches[mention.stretch];
+    let before = mention.words.start.checked_sub(1).and_then(|index| words.get(index));
+    is_open
+        && [before, words.get(mention.words.end)]
+            .into_iter()
+            .flatten()
+            .any(|beside| label_of(beside, tags) == reading.label)
 }
 
 /// The mentions of each name that the text has more than once, those among them that got no label.
@@ -145,27 +164,51 @@ fn found(stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> Vec<Mention> {
     found
 }
 
-/// The readings that the mentions have, each once, in the order of the text.
+/// The readings that the mentions have, each label once, in the order of the text. The tags are those of the first mention that is
+/// whole: one at a cut may lack its beginning.
 fn readings<'t>(mentions: &[Mention], stretches: &[Vec<TaggedWord<'_>>], tags: &'t [Tag]) -> Vec<Reading<'t>> {
     let mut readings: Vec<Reading<'t>> = Vec::new();
     for mention in mentions {
-        let label = label(mention, stretches, tags);
-        if readings.iter().all(|known| known.label != label) {
-            let words = &stretches[mention.stretch][mention.words.clone()];
-            readings.push(Reading { label, tags: words.iter().map(|tagged| tagged.tag).collect() });
+        let words = &stretches[mention.stretch][mention.words.clone()];
+        let reading =
+            Reading { label: label(mention, stretches, tags), tags: words.iter().map(|tagged| tagged.tag).collect() };
+        let is_without_start = |reading: &Reading<'_>| reading.tags.first().map(|&tag| is_continued(&tags[tag]));
+        match readings.iter_mut().find(|known| known.label == reading.label) {
+            Some(known) if is_without_start(known) == Some(true) && is_without_start(&reading) == Some(false) => {
+                *known = reading
+            }
+            Some(_) => {}
+            None => readings.push(reading),
         }
     }
     readings
 }
 
-fn label<'t>(mention: &Mention, stretches: &[Vec<TaggedWord<'_>>], tags: &'t [Tag]) -> &'t str {
-    &tags[stretches[mention.stretch][mention.words.start].tag].label
+/// Whether the tag continues a name.
+fn is_continued(tag: &Tag) -> bool {
+    matches!(tag.position, Position::Inside | Position::End)
 }
 
-/// The logarithm of how likely `reading` is for these words, as a mean, so that long names are not clearer than short ones.
-fn likelihood(words: &[Vec<f32>], reading: &Reading<'_>) -> f64 {
-    let logarithms = words.iter().zip(&reading.tags).map(|(scores, &tag)| f64::from(scores[tag]).max(LEAST_SCORE).ln());
-    logarithms.sum::<f64>() / words.len() as f64
+fn label<'t>(mention: &Mention, stretches: &[Vec<TaggedWord<'_>>], tags: &'t [Tag]) -> &'t str {
+    label_of(&stretches[mention.stretch][mention.words.start], tags)
+}
+
+fn label_of<'t>(tagged: &TaggedWord<'_>, tags: &'t [Tag]) -> &'t str {
+    name_label(&tags[tagged.tag])
+}
+
+/// The label of a name's tag; all tags for no name share one.
+fn name_label(tag: &Tag) -> &str {
+    if tag.position == Position::Outside { "" } else { &tag.label }
+}
+
+/// The logarithm of how likely it is that these words have the label, as a mean, so that long names are not clearer than short ones.
+fn likelihood(words: &[Vec<f32>], label: &str, tags: &[Tag]) -> f64 {
+    let of_label = |scores: &Vec<f32>| {
+        let scores = scores.iter().zip(tags).filter(|(_, tag)| name_label(tag) == label);
+        scores.map(|(score, _)| f64::from(*score)).sum::<f64>().max(LEAST_SCORE).ln()
+    };
+    words.iter().map(of_label).sum::<f64>() / words.len() as f64
 }
 
 /// The reading that all mentions together support best, the first of equals.
@@ -251,9 +294,8 @@ mod tests {
     fn names_of_several_words_are_compared_as_a_whole_and_in_every_stretch() {
         let text = "Günter Grass | Günter Grass | Grass";
         let given = ["B-PER", "I-PER", "O", "B-ORG", "I-ORG", "O", "O"];
-        let organization = [0.02, 0.3, 0.02, 0.6, 0.02];
         let more = [0.02, 0.02, 0.3, 0.02, 0.6];
-        let scores = [PERSON, MORE_OF_PERSON, NOTHING, organization, more, NOTHING, NOTHING];
+        let scores = [PERSON, MORE_OF_PERSON, NOTHING, DOUBTFUL, more, NOTHING, NOTHING];
         let expected = ["B-PER", "I-PER", "O", "B-PER", "I-PER", "O", "O"];
         for ends in [&[][..], &[3], &[2, 5]] {
             assert_eq!(tags(&agreed(text, &given, &scores, ends)), expected, "{ends:?}");
@@ -268,6 +310,27 @@ mod tests {
         assert_eq!(of("Putin Putins"), ["B-PER", "B-PER"]);
         assert_eq!(of("Grass Grass’"), ["B-PER", "B-PER"]);
         assert_eq!(of("Putins Putin"), ["B-PER", "O"]);
+    }
+
+    #[test]
+    fn a_mention_that_a_cut_left_without_its_beginning_does_not_speak_against_whole_ones() {
+        let inside = [0.01, 0.01, 0.9, 0.04, 0.04];
+        let whole = [0.01, 0.97, 0.005, 0.01, 0.005];
+        let given = ["I-PER", "B-PER", "B-PER", "O"];
+        let found = agreed("Grass Grass Grass Grass", &given, &[inside, whole, whole, MISSED], &[1, 2, 3]);
+        assert_eq!(tags(&found), ["I-PER", "B-PER", "B-PER", "B-PER"]);
+    }
+
+    #[test]
+    fn a_mention_does_not_join_a_name_beside_it_where_tags_have_no_beginning() {
+        let plain = parse_tags(&["O", "PER", "LOC"].map(str::to_owned));
+        let words = words("Paris Hilton | Paris | Paris");
+        let rows =
+            [[0.1, 0.3, 0.6], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05], [0.1, 0.8, 0.1]];
+        let tagged = words.iter().zip([2, 1, 0, 1, 0, 1]).map(|(word, tag)| TaggedWord { word, tag, score: 0.6 });
+        let mut stretches = vec![tagged.collect::<Vec<_>>()];
+        agree("Paris Hilton | Paris | Paris", &mut stretches, &plain, |word| Some(rows[word.tokens[0]].to_vec()));
+        assert_eq!(stretches[0].iter().map(|tagged| tagged.tag).collect::<Vec<_>>(), [2, 1, 0, 1, 0, 1]);
     }
 
     #[test]
@@ -313,6 +376,7 @@ mod tests {
                 std::array::from_fn(|tag| row[tag] / sum)
             }).collect();
             let found = tags(&agreed(&text, &given, &scores, &[]));
+            agreed(&text, &given, &scores, &[picks.len() / 2]);
             for (index, tag) in found.iter().enumerate() {
                 let is_valid = !tag.starts_with('I') || index > 0 && found[index - 1].ends_with(&tag[1..]);
                 prop_assert!(is_valid, "{found:?} from {given:?}");

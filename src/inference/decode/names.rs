@@ -4,7 +4,7 @@
 //! # The rule
 //!
 //! - A name is found as whole words, in the letter case of the list. Of several names that begin at a word, the longest counts.
-//! - Its last word may have a genitive ending (`Siemens’`, `Werders`, `Filmpreises`).
+//! - Its last word may have a genitive ending (`Siemens’`, `Werders`, `Filmpreises`). Only the list knows `-es`.
 //! - A word with a hyphen that begins with a listed name (`Werder-Trainer`) leans to the label with `part` at its end (`ORGpart`),
 //!   if the model has it. It leans half as much, since all of it may be a name (`Fuji-Berg`).
 //!
@@ -263,8 +263,8 @@ impl LabelTags {
 
 /// The first word of a name, and the number of its words.
 fn first_word(name: &str) -> Option<(&str, usize)> {
-    // Most names have nothing but letters, digits and single spaces. Their words need no search, which is most of the time that a
-    // list of 100,000 names takes.
+    // Searching for words takes most of the time when a list of 100,000 names is read. Most names need no search: they have
+    // nothing but letters, digits and single spaces.
     let is_simple =
         |char: char| char.is_ascii_alphanumeric() || matches!(char, ' ' | 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ÿ');
     if name.chars().all(is_simple) && name.split(' ').all(|word| !word.is_empty()) {

@@ -15,7 +15,7 @@ pub struct TagScheme {
     pub scores: Option<GraphScores>,
     /// Logits are divided by it. No likeliest sequence changes, since every sequence of tags loses the same.
     temperature: f32,
-    /// How far words that repeat in a document share their scores, in 0..=1.
+    /// How far words that repeat in a document share their scores, in 0..=1; above 0, the mentions of a name agree.
     pub(super) consistency: f32,
     /// Names whose labels are known.
     pub names: Option<NameWeights>,
