@@ -77,7 +77,7 @@ pub fn agree(text: &str, stretches: &mut [Vec<TaggedWord<'_>>], tags: &[Tag], ow
     }
 }
 
-/// Whether the mention would be one name with a word beside it, if it had this reading. Only tags without a beginning do that.
+/// Whether the mention would be one name with a neighbouring word, if it had this reading. Only tags without a beginning do that.
 fn would_join(reading: &Reading<'_>, mention: &Mention, stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> bool {
     let is_open = reading.tags.first().is_some_and(|&tag| is_continued(&tags[tag]));
     let words = &stretches[mention.stretch];
@@ -86,7 +86,7 @@ fn would_join(reading: &Reading<'_>, mention: &Mention, stretches: &[Vec<TaggedW
         && [before, words.get(mention.words.end)]
             .into_iter()
             .flatten()
-            .any(|beside| label_of(beside, tags) == reading.label)
+            .any(|neighbour| label_of(neighbour, tags) == reading.label)
 }
 
 /// The mentions of each name that the text has more than once, those among them that got no label.
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mention_does_not_join_a_name_beside_it_where_tags_have_no_beginning() {
+    fn a_mention_does_not_join_its_neighbour_where_tags_have_no_beginning() {
         let plain = parse_tags(&["O", "PER", "LOC"].map(str::to_owned));
         let words = words("Paris Hilton | Paris | Paris");
         let rows =
