@@ -181,8 +181,7 @@ fn join<'m>(text: &str, items: impl IntoIterator<Item = Tagged<'m>>) -> Vec<Enti
             bridged = bridges;
             continue;
         }
-        let continues = matches!(item.tag.position, Position::Inside | Position::End);
-        match open.as_mut().filter(|open| continues && !open.closed && open.label == item.tag.label) {
+        match open.as_mut().filter(|open| item.tag.continues() && !open.closed && open.label == item.tag.label) {
             Some(open) => open.extend(item),
             None => entities.extend(open.replace(Open::new(item)).map(Open::finish)),
         }

@@ -4,15 +4,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use crate::inference::decode::repeats::base;
+use crate::inference::decode::repeats::{LEAST_SCORE, base};
 use crate::inference::decode::word_tokens::Word;
 use crate::manifest::tags::{Position, Tag};
 
 /// A mention is clear if its own reading is at least this many times as likely as that of the others.
 const CLEAR: f64 = 12.0;
-
-/// The least score of a tag in a comparison: no single word decides alone.
-const LEAST_SCORE: f64 = 1e-6;
 
 /// Longer names are left as they are: they hardly repeat, and each length costs a pass over the text.
 const MAX_WORDS: usize = 8;
@@ -35,6 +32,12 @@ struct Mention {
 struct Reading<'t> {
     label: &'t str,
     tags: Vec<usize>,
+}
+
+impl Reading<'_> {
+    fn is_without_start(&self, tags: &[Tag]) -> bool {
+        self.tags.first().is_some_and(|&tag| tags[tag].continues())
+    }
 }
 
 /// Gives the mentions of each name in `stretches` one reading, where no mention is clear in another.
@@ -77,12 +80,12 @@ pub fn agree(text: &str, stretches: &mut [Vec<TaggedWord<'_>>], tags: &[Tag], ow
     }
 }
 
-/// Whether the mention would be one name with a neighbouring word, if it had this reading. Only tags without a beginning do that.
+/// Whether this reading would make one name of the mention and a neighbouring word. With `B-` tags it never does; in a scheme of plain
+/// types (`PER`) neighbours of one type are one name.
 fn would_join(reading: &Reading<'_>, mention: &Mention, stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> bool {
-    let is_open = reading.tags.first().is_some_and(|&tag| is_continued(&tags[tag]));
     let words = &stretches[mention.stretch];
     let before = mention.words.start.checked_sub(1).and_then(|index| words.get(index));
-    is_open
+    reading.is_without_start(tags)
         && [before, words.get(mention.words.end)]
             .into_iter()
             .flatten()
@@ -140,13 +143,8 @@ fn found(stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> Vec<Mention> {
         let mut open: Option<(Mention, &Tag)> = None;
         for (index, tagged) in words.iter().enumerate() {
             let tag = &tags[tagged.tag];
-            let is_open = |last: &Tag| !matches!(last.position, Position::End | Position::Single);
             match open.as_mut() {
-                Some((mention, last))
-                    if matches!(tag.position, Position::Inside | Position::End)
-                        && tag.label == last.label
-                        && is_open(last) =>
-                {
+                Some((mention, last)) if tag.continues() && tag.label == last.label && !last.closes() => {
                     mention.words.end = index + 1;
                     *last = tag;
                 }
@@ -172,21 +170,13 @@ fn readings<'t>(mentions: &[Mention], stretches: &[Vec<TaggedWord<'_>>], tags: &
         let words = &stretches[mention.stretch][mention.words.clone()];
         let reading =
             Reading { label: label(mention, stretches, tags), tags: words.iter().map(|tagged| tagged.tag).collect() };
-        let is_without_start = |reading: &Reading<'_>| reading.tags.first().map(|&tag| is_continued(&tags[tag]));
         match readings.iter_mut().find(|known| known.label == reading.label) {
-            Some(known) if is_without_start(known) == Some(true) && is_without_start(&reading) == Some(false) => {
-                *known = reading
-            }
+            Some(known) if known.is_without_start(tags) && !reading.is_without_start(tags) => *known = reading,
             Some(_) => {}
             None => readings.push(reading),
         }
     }
     readings
-}
-
-/// Whether the tag continues a name.
-fn is_continued(tag: &Tag) -> bool {
-    matches!(tag.position, Position::Inside | Position::End)
 }
 
 fn label<'t>(mention: &Mention, stretches: &[Vec<TaggedWord<'_>>], tags: &'t [Tag]) -> &'t str {

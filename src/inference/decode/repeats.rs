@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::manifest::tags::Tag;
 
 /// The least score of a label that others are compared with: no single word rules a label out.
-const LEAST_SCORE: f64 = 1e-6;
+pub(super) const LEAST_SCORE: f64 = 1e-6;
 
 /// What a document says of each of its capitalised words, over all their occurrences.
 pub struct Repeats<'t> {

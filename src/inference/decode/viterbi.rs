@@ -24,8 +24,7 @@ impl Transitions {
     /// tag. Tags without prefixes may follow each other freely.
     pub fn of(tags: &[Tag]) -> Self {
         let has = |position, label: &str| tags.iter().any(|tag| tag.position == position && tag.label == label);
-        let continues =
-            |tag: &Tag| matches!(tag.position, Position::Inside | Position::End) && has(Position::Begin, &tag.label);
+        let continues = |tag: &Tag| tag.continues() && has(Position::Begin, &tag.label);
         let stays_open =
             |tag: &Tag| matches!(tag.position, Position::Begin | Position::Inside) && has(Position::End, &tag.label);
         let may_be_continued = |tag: &Tag| matches!(tag.position, Position::Begin | Position::Inside);
