@@ -7,44 +7,39 @@ use crate::inference::decode::repeats::Repeats;
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::word_tokens::Word;
 
-/// What is known of the words of a document; `row` gives the logits of each token.
-pub struct WordScores<'s, R> {
-    text: &'s str,
+/// The scores of words as the model gave them, where listed names count; `row` gives the logits of each token.
+struct OwnScores<'s, R> {
     row: R,
     scheme: &'s TagScheme,
     /// By the first token of a word, the tags that listed names raise.
     raised: Raised<'s>,
+}
+
+/// What is known of the words of a document.
+pub struct WordScores<'s, R> {
+    text: &'s str,
+    own: OwnScores<'s, R>,
     repeats: Repeats<'s>,
 }
 
 impl<'s, 'l, R: Fn(usize) -> ArrayView1<'l, f32>> WordScores<'s, R> {
     pub fn of(text: &'s str, stretches: &[Vec<Word>], row: R, scheme: &'s TagScheme) -> Self {
         let raised = scheme.names.as_ref().map(|names| names.raised(text, stretches)).unwrap_or_default();
-        let repeats = Repeats::new(&scheme.tags, scheme.consistency);
-        let mut scores = Self { text, row, scheme, raised, repeats };
+        let own = OwnScores { row, scheme, raised };
+        let mut repeats = Repeats::new(&scheme.tags, scheme.consistency);
         if scheme.consistency > 0.0 {
-            scores.count_repeats(stretches);
+            for word in stretches.iter().flatten().filter(|word| !word.tokens.is_empty()) {
+                let Some(name) = word.span.slice(text) else { continue };
+                repeats.count(name, || own.of(word).unwrap_or_default());
+            }
+            repeats.join_genitives();
         }
-        scores
+        Self { text, own, repeats }
     }
 
-    fn count_repeats(&mut self, stretches: &[Vec<Word>]) {
-        let mut repeats = Repeats::new(&self.scheme.tags, self.scheme.consistency);
-        for word in stretches.iter().flatten().filter(|word| !word.tokens.is_empty()) {
-            let Some(name) = word.span.slice(self.text) else { continue };
-            repeats.count(name, || self.own(word).unwrap_or_default());
-        }
-        repeats.join_genitives();
-        self.repeats = repeats;
-    }
-
-    /// The scores of a word's tags: those of its first token, where listed names count.
+    /// The scores of a word's tags as the model gave them for this word, where listed names count.
     pub fn own(&self, word: &Word) -> Option<Vec<f32>> {
-        let token = *word.tokens.first()?;
-        Some(match self.raised.get(&token) {
-            Some(raise) => self.scheme.raised_scores((self.row)(token), raise),
-            None => self.scheme.scores((self.row)(token)),
-        })
+        self.own.of(word)
     }
 
     /// A word's own scores, brought nearer to those of the same word elsewhere.
@@ -52,5 +47,16 @@ impl<'s, 'l, R: Fn(usize) -> ArrayView1<'l, f32>> WordScores<'s, R> {
         let mut scores = self.own(word)?;
         self.repeats.adjust(word.span.slice(self.text)?, &mut scores);
         Some(scores)
+    }
+}
+
+impl<'l, R: Fn(usize) -> ArrayView1<'l, f32>> OwnScores<'_, R> {
+    /// Those of the word's first token.
+    fn of(&self, word: &Word) -> Option<Vec<f32>> {
+        let token = *word.tokens.first()?;
+        Some(match self.raised.get(&token) {
+            Some(raise) => self.scheme.raised_scores((self.row)(token), raise),
+            None => self.scheme.scores((self.row)(token)),
+        })
     }
 }
