@@ -12,6 +12,7 @@ use ndarray::Array2;
 use ressort::classify::answer::{Answer, AnswerEntity, AnswerModel, AnswerModels, AnswerTopic, AnswerUsage};
 use ressort::inference::batch::{Batch, Padding, WindowHead};
 use ressort::inference::decode::entities::{Entity, Source, decode_entities};
+use ressort::inference::decode::names::NameList;
 use ressort::inference::decode::tag_scheme::TagScheme;
 use ressort::inference::decode::topics::decode_topics;
 use ressort::inference::decode::words::words;
@@ -91,6 +92,14 @@ fn finding_gaps(bencher: Bencher) {
 fn viewing(bencher: Bencher) {
     let rules = ViewRules { html: true, hyphens: true };
     bencher.counter(BytesCount::new(ARTICLE.len())).bench(|| View::of(black_box(&ARTICLE), rules));
+}
+
+#[divan::bench]
+fn reading_names(bencher: Bencher) {
+    let head = MANIFEST.entities.as_ref().expect("an entity head");
+    let file = head.names_file.as_ref().expect("the model that ships has a list of names");
+    let list = std::fs::read_to_string(file).expect("a list of names");
+    bencher.counter(ItemsCount::new(list.lines().count())).bench(|| NameList::parse(black_box(&list)));
 }
 
 #[divan::bench]

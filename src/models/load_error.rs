@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::inference::decode::names::NameListError;
 use crate::inference::session::SessionError;
 use crate::inference::tokenize::TokenizeError;
 use crate::manifest::ManifestError;
@@ -21,6 +22,8 @@ pub enum LoadError {
     Tokenizer(#[from] TokenizeError),
     #[error(transparent)]
     Truecase(#[from] TruecaseError),
+    #[error(transparent)]
+    Names(#[from] NameListError),
     #[error(transparent)]
     Session(#[from] SessionError),
     #[error(transparent)]

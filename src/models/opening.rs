@@ -5,10 +5,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::ScopedJoinHandle;
+use std::thread::{Scope, ScopedJoinHandle};
 
 use crate::inference::arithmetic::ModelArithmetic;
 use crate::inference::batch::{BatchLimits, Run, RunError};
+use crate::inference::decode::names::{NameList, NameListError};
 use crate::inference::scheduler::{MakeRun, Sessions};
 use crate::inference::session::{OrtSession, Placement, SessionError, SessionOptions, SharedModel, place};
 use crate::inference::settings::{Batching, RunSettings};
@@ -40,8 +41,8 @@ pub struct Opened {
 /// The lists of words that a model folder names.
 pub struct WordLists {
     pub truecaser: Option<Truecaser>,
-    /// The content of the list of names. Its labels are checked when the tags of the model are known.
-    pub names: Option<(PathBuf, Vec<u8>)>,
+    /// The list of names and its path. Its labels are checked when the tags of the model are known.
+    pub names: Option<(PathBuf, NameList)>,
 }
 
 /// What is left to open.
@@ -90,7 +91,7 @@ impl Opened {
                 Ok::<_, LoadError>(Tokenizer::shared(&path, &json)?)
             });
             let manifest = Manifest::of(&mut files)?;
-            let lists = WordLists::read(&manifest, &mut files)?;
+            let lists = WordLists::read(scope, &manifest, &mut files)?;
             let onnx = files.onnx(&manifest.onnx_file)?;
             onnx.check_unchanged()?;
             // The files are dropped as soon as they are hashed.
@@ -100,22 +101,41 @@ impl Opened {
             let placement = place(&manifest, &model, settings)?;
             let first = First::open(&manifest, &placement, settings, model)?;
             let tokenizer = joined(tokenizer)?;
-            first.tried(manifest, tokenizer, lists, placement, settings, || joined(version))
+            first.tried(manifest, tokenizer, lists.joined()?, placement, settings, || joined(version))
         })
     }
 }
 
+/// The lists while they are read. The list of names can be long, so it is read while the first session opens.
+struct ReadLists<'scope> {
+    truecaser: Option<Truecaser>,
+    names: Option<ScopedJoinHandle<'scope, Result<(PathBuf, NameList), NameListError>>>,
+}
+
+impl ReadLists<'_> {
+    fn joined(self) -> Result<WordLists, LoadError> {
+        Ok(WordLists { truecaser: self.truecaser, names: self.names.map(joined).transpose()? })
+    }
+}
+
 impl WordLists {
-    fn read(manifest: &Manifest, files: &mut FolderFiles) -> Result<Self, LoadError> {
+    fn read<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        manifest: &Manifest,
+        files: &mut FolderFiles,
+    ) -> Result<ReadLists<'scope>, LoadError> {
         let truecaser = match &manifest.truecase_file {
             Some(path) => Some(Truecaser::from_bytes(path, &files.read(path)?)?),
             None => None,
         };
         let names = match manifest.entities.as_ref().and_then(|head| head.names_file.as_ref()) {
-            Some(path) => Some((path.clone(), files.read(path)?.to_vec())),
+            Some(path) => {
+                let (path, list) = (path.clone(), files.read(path)?);
+                Some(scope.spawn(move || NameList::from_bytes(&path, &list).map(|list| (path, list))))
+            }
             None => None,
         };
-        Ok(Self { truecaser, names })
+        Ok(ReadLists { truecaser, names })
     }
 }
 

@@ -67,12 +67,12 @@ impl Trial {
         Ok(head)
     }
 
-    /// The head with as many tags as it has logits. `names` is the path and the content of its list of names.
+    /// The head with as many tags as it has logits. `names` is its list of names with the path.
     pub fn fit_entities(
         &self,
         manifest: &Manifest,
         mut head: EntityHead,
-        names: Option<(PathBuf, Vec<u8>)>,
+        names: Option<(PathBuf, NameList)>,
     ) -> Result<EntityTags, TrialError> {
         let outputs: Vec<&HeadOutput> = self.outputs.iter().filter_map(|outputs| outputs.entities.as_ref()).collect();
         if let Some(&output) = outputs.first() {
@@ -105,8 +105,8 @@ impl Trial {
             .with_scores(head.scores)
             .with_temperature(head.temperature)
             .with_consistency(head.consistency);
-        let listed = |(path, list): (PathBuf, Vec<u8>)| {
-            let list = NameList::from_bytes(&path, &list, &entity_labels(&scheme.tags))?;
+        let listed = |(path, list): (PathBuf, NameList)| {
+            list.check_labels(&path, &entity_labels(&scheme.tags))?;
             Ok::<_, NameListError>(NameWeights::new(list, head.names_weight, &scheme.tags))
         };
         let names = names.map(listed).transpose()?;

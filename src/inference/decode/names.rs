@@ -35,6 +35,8 @@ const MAX_WORDS: usize = 32;
 /// Listed names with their labels.
 pub struct NameList {
     pub labels: Vec<String>,
+    /// The line that names each label first.
+    label_lines: Vec<usize>,
     /// For each name the index of its label.
     names: HashMap<Box<str>, u16>,
     /// The most words of a name that begins with this word.
@@ -109,20 +111,21 @@ pub type Raised<'w> = HashMap<usize, Raise<'w>>;
 
 impl NameList {
     /// Reads a list out of the content of the file at `path`: text in UTF-8, see [`NameList::parse`].
-    pub fn from_bytes(path: &Path, list: &[u8], known: &[&str]) -> Result<Self, NameListError> {
+    pub fn from_bytes(path: &Path, list: &[u8]) -> Result<Self, NameListError> {
         let list = str::from_utf8(&without_mark(list))
             .map(str::to_owned)
             .map_err(|source| NameListError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(&list, known).map_err(|error| NameListError::Invalid { path: path.to_owned(), error })
+        Self::parse(&list).map_err(|error| NameListError::Invalid { path: path.to_owned(), error })
     }
 
-    /// Takes a list of one name a line, a tab, and one of the labels in `known`. Empty lines, and lines that begin with `#`, say
-    /// nothing.
-    pub fn parse(list: &str, known: &[&str]) -> Result<Self, NameLineError> {
-        let mut parsed = Self { labels: Vec::new(), names: HashMap::new(), longest: HashMap::new() };
+    /// Parses a list with a name, a tab and a label on each line. Empty lines and lines that begin with `#` are ignored.
+    pub fn parse(list: &str) -> Result<Self, NameLineError> {
+        // Growing with each name would hash every one of a long list again and again.
+        let names = HashMap::with_capacity(list.lines().count());
+        let mut parsed = Self { labels: Vec::new(), label_lines: Vec::new(), names, longest: HashMap::new() };
         for (index, text) in list.lines().enumerate() {
             if !text.trim().is_empty() && !text.starts_with('#') {
-                parsed.add(index + 1, text, known)?;
+                parsed.add(index + 1, text)?;
             }
         }
         match parsed.names.is_empty() {
@@ -131,35 +134,46 @@ impl NameList {
         }
     }
 
-    fn add(&mut self, line: usize, text: &str, known: &[&str]) -> Result<(), NameLineError> {
+    fn add(&mut self, line: usize, text: &str) -> Result<(), NameLineError> {
         let not_a_name = || NameLineError::NotAName { line, text: text.to_owned() };
         let (name, label) = text.split_once('\t').ok_or_else(not_a_name)?;
-        let (name, label) = (composed(name.trim()).into_owned(), label.trim());
-        let (first, n_words) = first_word(&name).ok_or_else(not_a_name)?;
+        let (name, label) = (composed(name.trim()), label.trim());
+        let in_list = words(&name);
+        let first = in_list.first().and_then(|word| word.slice(&name)).ok_or_else(not_a_name)?;
         if label.is_empty() || label.contains('\t') {
             return Err(not_a_name());
         }
+        let n_words = in_list.len();
         if n_words > MAX_WORDS {
             return Err(NameLineError::TooLong { line, n_words, text: text.chars().take(80).collect() });
         }
-        if !known.contains(&label) {
-            let known = known.iter().map(|&label| label.to_owned()).collect();
-            return Err(NameLineError::UnknownLabel { line, label: label.to_owned(), known });
-        }
         let index = self.labels.iter().position(|known| known == label).unwrap_or_else(|| {
             self.labels.push(label.to_owned());
+            self.label_lines.push(line);
             self.labels.len() - 1
         }) as u16;
         match self.longest.get_mut(first) {
             Some(longest) => *longest = n_words.max(*longest),
             None => _ = self.longest.insert(first.into(), n_words),
         }
-        match self.names.insert(name.as_str().into(), index) {
+        match self.names.insert(Box::from(&*name), index) {
             Some(earlier) if earlier != index => {
                 let (label, earlier) = (label.to_owned(), self.labels[usize::from(earlier)].clone());
-                Err(NameLineError::TwoLabels { line, name, label, earlier })
+                Err(NameLineError::TwoLabels { line, name: name.into_owned(), label, earlier })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses labels that are not in `known`, those of the model.
+    pub fn check_labels(&self, path: &Path, known: &[&str]) -> Result<(), NameListError> {
+        match self.labels.iter().zip(&self.label_lines).find(|(label, _)| !known.contains(&label.as_str())) {
+            Some((label, &line)) => {
+                let known = known.iter().map(|&label| label.to_owned()).collect();
+                let error = NameLineError::UnknownLabel { line, label: label.clone(), known };
+                Err(NameListError::Invalid { path: path.to_owned(), error })
+            }
+            None => Ok(()),
         }
     }
 
@@ -261,19 +275,6 @@ impl LabelTags {
     }
 }
 
-/// The first word of a name, and the number of its words.
-fn first_word(name: &str) -> Option<(&str, usize)> {
-    // Searching for words takes most of the time when a list of 100,000 names is read. Most names need no search: they have
-    // nothing but letters, digits and single spaces.
-    let is_simple =
-        |char: char| char.is_ascii_alphanumeric() || matches!(char, ' ' | 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ÿ');
-    if name.chars().all(is_simple) && name.split(' ').all(|word| !word.is_empty()) {
-        return Some((name.split(' ').next()?, name.split(' ').count()));
-    }
-    let words = words(name);
-    Some((words.first()?.slice(name)?, words.len()))
-}
-
 /// `name`, and what it is the genitive of if it is one: `Werder` of `Werders`, `Filmpreis` of `Filmpreises`.
 fn nominatives(name: &str) -> impl Iterator<Item = &str> {
     let long = name.strip_suffix("es").filter(|base| base.chars().count() > 4);
@@ -282,8 +283,7 @@ fn nominatives(name: &str) -> impl Iterator<Item = &str> {
 
 /// The composed form, in which the list is searched.
 fn composed(word: &str) -> Cow<'_, str> {
-    // No character below the combining marks composes, and asking for these is quick.
-    match word.chars().all(|char| char < '\u{300}') || is_nfc(word) {
+    match is_nfc(word) {
         true => Cow::Borrowed(word),
         false => Cow::Owned(word.nfc().collect()),
     }
@@ -298,29 +298,30 @@ mod tests {
 
     #[test]
     fn lines_that_are_no_names_are_refused_with_their_number() {
-        let refused =
-            |list: &str| NameList::parse(list, &KNOWN).err().map(|error| error.to_string()).unwrap_or_default();
+        let refused = |list: &str| NameList::parse(list).err().map(|error| error.to_string()).unwrap_or_default();
         assert!(refused("").contains("is empty"));
         assert!(refused("# nothing\n\n").contains("is empty"));
         assert!(refused("Werder\tORG\nWerder Bremen ORG\n").contains("line 2 is not a name, a tab and a label"));
         assert!(refused("\tORG\n").contains("line 1 is not a name"));
         assert!(refused("Werder\tORG\tx\n").contains("line 1 is not a name"));
+        let list = NameList::parse("Grass\tPER\nWerder\tCLUB\nWacker\tCLUB\n").unwrap();
+        let unknown = list.check_labels(Path::new("names.txt"), &KNOWN).unwrap_err().to_string();
         assert!(
-            refused("Werder\tCLUB\n")
-                .contains("line 1 has the label `CLUB`, which the model does not have; it has `ORG`")
+            unknown.contains("line 2 has the label `CLUB`, which the model does not have; it has `ORG`"),
+            "{unknown}"
         );
         let long = refused(&format!("{}\tORG\n", "Werder ".repeat(33)));
         assert!(long.contains("line 1 has a name of 33 words, and at most 32 are searched for"), "{long}");
-        assert!(NameList::parse(&format!("{}\tORG\n", "Werder ".repeat(32)), &KNOWN).is_ok());
+        assert!(NameList::parse(&format!("{}\tORG\n", "Werder ".repeat(32))).is_ok());
         let twice = refused("# clubs\nWerder\tORG\nWerder\tPER\n");
         assert!(twice.contains("line 3 gives `Werder` the label `PER`, and an earlier line gives it `ORG`"), "{twice}");
-        let list = NameList::parse("# clubs\n\nWerder\tORG\r\nWerder\tORG\nGorch Fock\tOTH", &KNOWN).unwrap();
+        let list = NameList::parse("# clubs\n\nWerder\tORG\r\nWerder\tORG\nGorch Fock\tOTH").unwrap();
         assert_eq!(list.n_names(), 2);
     }
 
     #[test]
     fn bytes_that_are_no_text_are_refused_and_a_mark_is_not_part_of_a_name() {
-        let read = |bytes: &[u8]| NameList::from_bytes(Path::new("names.txt"), bytes, &KNOWN);
+        let read = |bytes: &[u8]| NameList::from_bytes(Path::new("names.txt"), bytes);
         let refused = read(b"K\xf6ln\tORG").err().unwrap().to_string();
         assert!(refused.starts_with("names.txt: the list of names cannot be read as text in UTF-8"), "{refused}");
         assert!(read("\u{feff}Werder\tORG".as_bytes()).unwrap().names.contains_key("Werder"));
@@ -329,24 +330,13 @@ mod tests {
     #[test]
     fn a_decomposed_text_has_the_names_of_a_composed_list_and_the_other_way_round() {
         let found = |name: &str, text: &str| {
-            let list = NameList::parse(&format!("{name}\tORG"), &KNOWN).unwrap();
+            let list = NameList::parse(&format!("{name}\tORG")).unwrap();
             let words: Vec<Word> = words(text).into_iter().map(|span| Word { span, tokens: Vec::new() }).collect();
             list.find(text, &words).len()
         };
         let (composed, decomposed) = ("1. FC Köln", "1. FC Ko\u{308}ln");
         for (name, text) in [(composed, decomposed), (decomposed, composed), (decomposed, decomposed)] {
             assert_eq!(found(name, &format!("Der {text} siegt")), 1, "{name} in {text}");
-        }
-    }
-
-    #[test]
-    fn simple_names_have_the_words_that_a_text_has() {
-        let shipped = include_str!("../../../scripts/train/data/names.txt").lines();
-        let names = shipped.filter_map(|line| line.split_once('\t')).map(|(name, _)| name);
-        for name in names.chain(["", " ", "A  B", "Ü1 ß", "1,5", "a\u{a0}b"]) {
-            let words = words(name);
-            let first = words.first().and_then(|word| word.slice(name));
-            assert_eq!(first_word(name), first.map(|first| (first, words.len())), "{name:?}");
         }
     }
 
