@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .entities import WORD, TaggedText, first_pieces
+from .words import genitive_base
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -116,7 +117,7 @@ class TagDecoder:
                 if (first, stop) not in found and not all(free[first:stop]):
                     continue
                 text = name(first, stop)
-                for candidate in (text[:-1] if text[-1] in "s'’" and len(text) > 3 else text, text):
+                for candidate in (genitive_base(text) or text, text):
                     if (length, candidate) in known:
                         groups.setdefault((length, candidate), []).append((first, stop))
                         free[first:stop] = [False] * length
@@ -155,8 +156,8 @@ def share_repeats(rows: np.ndarray, words: list[str], labels: np.ndarray, weight
         if _may_be_name(word):
             indices.setdefault(word, []).append(index)
     for word in sorted(indices):
-        base = word[:-1]
-        if word[-1] in "s'’" and len(base) > 2 and base in indices:
+        base = genitive_base(word)
+        if base and base in indices:
             indices[base] += indices.pop(word)
     of_label = np.eye(labels.max() + 1)[labels]  # [tags, labels]
     shared = rows.copy()

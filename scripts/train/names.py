@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from .words import WORD
+from .words import WORD, genitive_base
 
 # Written for this purpose by a language model, and read by a service through `names` in ressort.toml.
 NAMES = Path(__file__).parent / "data" / "names.txt"
@@ -95,6 +95,6 @@ def _composed(word: str) -> str:
 
 def _nominatives(name: str) -> list[str]:
     """`name`, and what it is the genitive of if it is one."""
-    short = [name[:-1]] if len(name) > 3 and name[-1] in "s'’" else []
-    long = [name[:-2]] if len(name) > 6 and name.endswith("es") else []
-    return [name, *short, *long]
+    short = genitive_base(name)
+    long = name[:-2] if len(name) > 6 and name.endswith("es") else None
+    return [name, *filter(None, (short, long))]

@@ -4,3 +4,9 @@ import re
 
 # Letters and digits with what joins them in German, or one punctuation mark.
 WORD = re.compile(r"\w+(?:(?:[-‐‑'’.:·*&]|(?<=\d)[,;](?=\d))\w+)*(?:-(?=\s))?|[^\w\s]")
+
+
+def genitive_base(word: str) -> str | None:
+    """What `word` is the genitive of, if it is one: `Putin` of `Putins`, `Grass` of `Grass’`. The service does the same
+    (decode/repeats.rs)."""
+    return word[:-1] if len(word) > 3 and word[-1] in "s'’" else None
