@@ -59,6 +59,7 @@ class Manifest:
             temperature=self.temperature,
             entity_temperature=self.entity_temperature,
             consistency=self.consistency,
+            skip_blank_tokens=SKIP_BLANK_TOKENS,
             names=NAMES_LINES.format(names_weight=self.names_weight) if self.names_weight else "",
             topics=topics,
             tags=", ".join(map(_string, ENTITY_TAGS)),
@@ -81,6 +82,9 @@ def read_manifest(folder: Path) -> Manifest:
         names_weight=raw["entities"].get("names_weight", 0.0),
     )
 
+
+# `entities.first_pieces` gives the tag of a word to this token.
+SKIP_BLANK_TOKENS = "skip_blank_tokens = true  # a word's tag is that of its first token with a character of the word"
 
 TEMPLATE = """\
 description = {description}
@@ -105,6 +109,7 @@ output = "entity_logits"
 aggregation = "viterbi"
 temperature = {entity_temperature:.3f}     # logit / temperature before the softmax
 consistency = {consistency:.2f}      # how far words that repeat in a text share their scores; above 0, mentions agree
+{skip_blank_tokens}
 {names}labels = [{tags}]
 
 {descriptions}{golden}"""

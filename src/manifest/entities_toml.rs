@@ -30,6 +30,8 @@ pub struct EntitiesSection {
     aggregation: Option<AggregationStrategy>,
     temperature: Option<f32>,
     consistency: Option<f32>,
+    #[serde(default)]
+    skip_blank_tokens: bool,
     /// The list of names with their labels, relative to the folder.
     pub names: Option<PathBuf>,
     names_weight: Option<f32>,
@@ -49,6 +51,7 @@ impl EntitiesSection {
         let aggregation = self.aggregation.unwrap_or(AggregationStrategy::First);
         Ok(EntityHead {
             consistency: consistency(path, self.consistency, aggregation, graph.scores(&output))?,
+            skips_blank_tokens: self.skip_blank_tokens,
             names_file: self.names_file(path, dir, aggregation)?,
             names_weight: self.names_weight(path)?,
             scores: graph.scores(&output),

@@ -124,6 +124,8 @@ pub struct EntityHead {
     pub temperature: f32,
     /// How far words that repeat in a document share their scores, in 0..=1; above 0 only with [`AggregationStrategy::Viterbi`].
     pub consistency: f32,
+    /// Whether a token of white space before a word (a bare `▁`) is not used for the tag of the word.
+    pub skips_blank_tokens: bool,
     /// The list of names whose labels are known; only with [`AggregationStrategy::Viterbi`].
     pub names_file: Option<PathBuf>,
     /// What a listed name adds to the logits of its label's tags; above 0.

@@ -104,7 +104,8 @@ impl Trial {
         let scheme = TagScheme::of(&head.tags)
             .with_scores(head.scores)
             .with_temperature(head.temperature)
-            .with_consistency(head.consistency);
+            .with_consistency(head.consistency)
+            .with_blank_tokens_skipped(head.skips_blank_tokens);
         let listed = |(path, list): (PathBuf, NameList)| {
             list.check_labels(&path, &entity_labels(&scheme.tags))?;
             Ok::<_, NameListError>(NameWeights::new(list, head.names_weight, &scheme.tags))

@@ -216,3 +216,10 @@ async fn offsets_of_a_document_with_fields_count_in_the_field_that_is_named() {
         assert_eq!(send(&small, post(body)).await.0, status, "{title}");
     }
 }
+
+/// The tokenizer begins `Rhônetal` with a token of white space, which no training gave a tag.
+#[tokio::test]
+async fn a_name_whose_first_token_is_white_space_is_found() {
+    let body = json!({"text": "Der Blick über das Rhônetal ist schön.", "tasks": ["entities"]});
+    assert_eq!(names(&answer(&service().await, body).await), [("LOC".to_owned(), "Rhônetal".to_owned())]);
+}

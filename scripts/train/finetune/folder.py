@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 from scripts.export_model import TEXTS, TOLERANCE, ExportError, compare, export_onnx, quiet
 
 from ..export import quantise, report_sizes
+from ..manifest import SKIP_BLANK_TOKENS
 from .base import Base
 from .documents import Labels
 from .measure import Calibrated
@@ -129,7 +130,8 @@ def manifest(settings: Settings, labels: Labels, calibrated: Calibrated) -> str:
         lines += ["]"]
     if labels.entities:
         tags = ", ".join(map(_string, labels.tags))
-        lines += ["", "[entities]", 'output = "entity_logits"', 'aggregation = "viterbi"', f"labels = [{tags}]"]
+        lines += ["", "[entities]", 'output = "entity_logits"', 'aggregation = "viterbi"']
+        lines += [SKIP_BLANK_TOKENS, f"labels = [{tags}]"]
     return "\n".join(lines) + "\n"
 
 

@@ -56,7 +56,7 @@ pub fn decode_entities<'l>(
 ) -> Vec<Entity> {
     let Source { text, tokens, gaps } = source;
     let tokens_by_stretch = || stretches(tagged_tokens(tokens, row, scheme), gaps, |token| token.span).into_iter();
-    let words_by_stretch = || stretches(words_of_tokens(text, tokens), gaps, |word| word.span);
+    let words_by_stretch = || stretches(words_of_tokens(text, tokens, scheme.skips_blank_tokens), gaps, |word| word.span);
     let entities: Vec<Entity> = match strategy {
         // Tokens as the model tagged them, punctuation too.
         AggregationStrategy::None => {
@@ -369,16 +369,17 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_token_speaks_for_the_word_that_its_tokenizer_joins_it_to() {
+    fn a_blank_token_has_the_tag_of_its_word_unless_blank_tokens_are_skipped() {
         let text = " Ulm";
-        let scheme = TagScheme::of(&BIO.map(str::to_owned));
         let logits = ndarray::array![[0.0, 0.0, 0.0, 9.0, 0.0], [9.0, 0.0, 0.0, 0.0, 0.0]];
-        let decode = |word_ids| {
+        let decode = |word_ids, skips_blank| {
+            let scheme = TagScheme::of(&BIO.map(str::to_owned)).with_blank_tokens_skipped(skips_blank);
             let tokens = Tokens { ids: vec![0, 1], spans: vec![ByteSpan::new(1, 1), ByteSpan::new(1, 4)], word_ids };
             let source = Source { text, tokens: &tokens, gaps: &[] };
             decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::First).len()
         };
-        assert_eq!(decode(vec![Some(0), Some(0)]), 1);
-        assert_eq!(decode(vec![Some(0), Some(1)]), 0);
+        assert_eq!(decode(vec![Some(0), Some(0)], false), 1);
+        assert_eq!(decode(vec![Some(0), Some(1)], false), 0);
+        assert_eq!(decode(vec![Some(0), Some(0)], true), 0);
     }
 }

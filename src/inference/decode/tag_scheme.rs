@@ -17,6 +17,8 @@ pub struct TagScheme {
     temperature: f32,
     /// How far words that repeat in a document share their scores, in 0..=1; above 0, the mentions of a name agree.
     pub(super) consistency: f32,
+    /// Whether the token of white space before a word is not used for its tag, see [`words_of_tokens`](super::word_tokens::words_of_tokens).
+    pub(super) skips_blank_tokens: bool,
     /// Names whose labels are known.
     pub names: Option<NameWeights>,
     pub(super) transitions: Transitions,
@@ -30,6 +32,7 @@ impl TagScheme {
             scores: None,
             temperature: 1.0,
             consistency: 0.0,
+            skips_blank_tokens: false,
             names: None,
             tags,
         }
@@ -48,6 +51,11 @@ impl TagScheme {
     /// The same tags, for a model whose repeated words share their scores.
     pub fn with_consistency(self, consistency: f32) -> Self {
         Self { consistency, ..self }
+    }
+
+    /// The same tags, for a model that was not trained to tag tokens of white space.
+    pub fn with_blank_tokens_skipped(self, skips_blank_tokens: bool) -> Self {
+        Self { skips_blank_tokens, ..self }
     }
 
     /// The same tags, for a model whose folder lists names.

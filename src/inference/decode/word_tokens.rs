@@ -11,14 +11,17 @@ pub struct Word {
 }
 
 /// The words of `text` in which a token begins.
-pub fn words_of_tokens(text: &str, tokens: &Tokens) -> Vec<Word> {
+///
+/// SentencePiece tokenizers begin some words with a token of white space only, a bare `▁`. With `skips_blank` false it is the first
+/// token of the word, as in `transformers`. With true it is left out, for models that were trained on the first token with a
+/// character of the word.
+pub fn words_of_tokens(text: &str, tokens: &Tokens, skips_blank: bool) -> Vec<Word> {
     let mut result: Vec<Word> = Vec::new();
     let mut words = words(text).into_iter().peekable();
-    // A token that is only white space (a bare `▁`) belongs to the word that its tokenizer joins it to.
     let mut blank = None;
     for (token, &span) in tokens.spans.iter().enumerate() {
         if span.is_empty() {
-            blank = Some(token);
+            blank = (!skips_blank).then_some(token);
             continue;
         }
         // The word in which the token begins, when no earlier token began in it.
@@ -27,6 +30,7 @@ pub fn words_of_tokens(text: &str, tokens: &Tokens) -> Vec<Word> {
             begun = (span.start < word.end).then_some(word);
         }
         if let Some(word) = begun {
+            // The tokenizer says whether the blank token belongs to this word.
             let joined = blank
                 .filter(|&blank| tokens.word_ids[blank].is_some() && tokens.word_ids[blank] == tokens.word_ids[token]);
             result.push(Word { span: word, tokens: joined.into_iter().collect() });
