@@ -7,7 +7,7 @@ use crate::manifest::tags::{Position, Tag};
 #[derive(Debug, Clone)]
 pub struct Transitions {
     /// For each tag, those that may precede it, by index.
-    before: Vec<Vec<usize>>,
+    predecessors: Vec<Vec<usize>>,
     first: Vec<bool>,
     last: Vec<bool>,
 }
@@ -24,18 +24,17 @@ impl Transitions {
     /// tag. Tags without prefixes may follow each other freely.
     pub fn of(tags: &[Tag]) -> Self {
         let has = |position, label: &str| tags.iter().any(|tag| tag.position == position && tag.label == label);
-        let continues = |tag: &Tag| tag.continues() && has(Position::Begin, &tag.label);
-        let stays_open =
-            |tag: &Tag| matches!(tag.position, Position::Begin | Position::Inside) && has(Position::End, &tag.label);
         let may_be_continued = |tag: &Tag| matches!(tag.position, Position::Begin | Position::Inside);
-        let may_follow = |tag: &Tag, previous: &Tag| match continues(tag) {
-            true => previous.label == tag.label && may_be_continued(previous),
-            false => !stays_open(previous),
+        let must_continue = |tag: &Tag| tag.continues() && has(Position::Begin, &tag.label);
+        let stays_open = |tag: &Tag| may_be_continued(tag) && has(Position::End, &tag.label);
+        let may_follow = |tag: &Tag, previous: &Tag| {
+            let continues_previous = tag.continues() && previous.label == tag.label && may_be_continued(previous);
+            continues_previous || (!must_continue(tag) && !stays_open(previous))
         };
-        let before = |tag| (0..tags.len()).filter(|&previous| may_follow(tag, &tags[previous])).collect();
+        let predecessors = |tag| (0..tags.len()).filter(|&previous| may_follow(tag, &tags[previous])).collect();
         Self {
-            before: tags.iter().map(before).collect(),
-            first: tags.iter().map(|tag| !continues(tag)).collect(),
+            predecessors: tags.iter().map(predecessors).collect(),
+            first: tags.iter().map(|tag| !must_continue(tag)).collect(),
             last: tags.iter().map(|tag| !stays_open(tag)).collect(),
         }
     }
@@ -46,22 +45,25 @@ impl Transitions {
         let Some((head, rest)) = scores.split_first() else { return Vec::new() };
         let may_begin = |may: bool| may || ends.is_begin_cut;
         let may_end = |tag: &usize| self.last[*tag] || ends.is_end_cut;
-        let mut sums: Vec<f32> =
+        // In f64, so that a long text does not round small differences away.
+        let mut sums: Vec<f64> =
             log(head).zip(&self.first).map(|(score, &may)| only_if(may_begin(may), score)).collect();
-        let mut ways: Vec<Vec<usize>> = Vec::with_capacity(rest.len());
+        let mut backpointers: Vec<Vec<usize>> = Vec::with_capacity(rest.len());
         for row in rest {
-            let way: Vec<usize> = self.before.iter().map(|before| best_of(&sums, before.iter().copied())).collect();
-            sums =
-                log(row).zip(&way).map(|(score, &from)| score + sums.get(from).unwrap_or(&f32::NEG_INFINITY)).collect();
-            ways.push(way);
+            let best: Vec<usize> = self.predecessors.iter().map(|tags| best_of(&sums, tags.iter().copied())).collect();
+            sums = log(row)
+                .zip(&best)
+                .map(|(score, &previous)| score + sums.get(previous).unwrap_or(&f64::NEG_INFINITY))
+                .collect();
+            backpointers.push(best);
         }
         let mut tag = best_of(&sums, (0..sums.len()).filter(may_end));
-        if sums.get(tag).is_none_or(|&sum| sum == f32::NEG_INFINITY) {
+        if sums.get(tag).is_none_or(|&sum| sum == f64::NEG_INFINITY) {
             return scores.iter().map(|row| crate::inference::decode::argmax(row).0).collect();
         }
         let mut sequence = vec![tag];
-        for way in ways.iter().rev() {
-            tag = way[tag];
+        for previous in backpointers.iter().rev() {
+            tag = previous[tag];
             sequence.push(tag);
         }
         sequence.reverse();
@@ -70,16 +72,16 @@ impl Transitions {
 }
 
 /// The natural logarithms of scores, the smallest ones held above zero, so that a valid sequence always has a finite sum.
-fn log(scores: &[f32]) -> impl Iterator<Item = f32> {
-    scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln())
+fn log(scores: &[f32]) -> impl Iterator<Item = f64> {
+    scores.iter().map(|&score| f64::from(score.max(f32::MIN_POSITIVE)).ln())
 }
 
-fn only_if(may: bool, score: f32) -> f32 {
-    if may { score } else { f32::NEG_INFINITY }
+fn only_if(may: bool, score: f64) -> f64 {
+    if may { score } else { f64::NEG_INFINITY }
 }
 
 /// The candidate with the largest sum, the first of equals; beyond the end if there is no candidate.
-fn best_of(sums: &[f32], candidates: impl Iterator<Item = usize>) -> usize {
+fn best_of(sums: &[f64], candidates: impl Iterator<Item = usize>) -> usize {
     let better = |best: usize, next: usize| {
         let known = sums.get(best).copied();
         if known.is_none_or(|known| sums[next] > known) { next } else { best }
@@ -117,6 +119,14 @@ mod tests {
         let open = vec![0.1, 0.6, 0.1, 0.1, 0.1];
         assert_eq!(best(&BIOES, std::slice::from_ref(&open)), ["O"]);
         assert_eq!(best(&BIOES, &[open.clone(), open]), ["B-PER", "E-PER"]);
+    }
+
+    #[test]
+    fn an_end_without_a_beginning_ends_what_is_inside() {
+        let (inside, end) = (vec![0.1, 0.8, 0.1], vec![0.1, 0.1, 0.8]);
+        let rules = ["O", "I-PER", "E-PER"];
+        assert_eq!(best(&rules, &[inside.clone(), inside.clone(), end.clone()]), ["I-PER", "I-PER", "E-PER"]);
+        assert_eq!(best(&rules, &[end, inside]), ["E-PER", "O"]);
     }
 
     #[test]
@@ -159,7 +169,7 @@ mod tests {
             let is_valid = |sequence: &[usize]| {
                 rules.first[sequence[0]]
                     && rules.last[sequence[sequence.len() - 1]]
-                    && sequence.windows(2).all(|pair| rules.before[pair[1]].contains(&pair[0]))
+                    && sequence.windows(2).all(|pair| rules.predecessors[pair[1]].contains(&pair[0]))
             };
             let sum = |sequence: &[usize]| -> f32 {
                 sequence.iter().zip(&scores).map(|(&tag, row)| row[tag].max(f32::MIN_POSITIVE).ln()).sum()
