@@ -47,8 +47,8 @@ pub fn bare(text: &str, span: ByteSpan) -> Option<ByteSpan> {
 fn is_outside_start(first: char, rest: &str) -> bool {
     match first {
         _ if first.is_alphanumeric() => false,
-        // 's-Hertogenbosch
-        '\'' | '’' => !rest.starts_with(char::is_lowercase),
+        // 's-Hertogenbosch, 't Hooft
+        '\'' | '’' => !["s-", "s ", "t "].iter().any(|article| rest.starts_with(article)),
         // .NET
         '.' => !rest.starts_with(char::is_alphanumeric),
         // "Tatort"-Folge
@@ -98,6 +98,9 @@ mod tests {
             ("Stiftung \"Haus\"", Some("Stiftung \"Haus\"")),
             ("\"Tatort\"-Folge", Some("\"Tatort\"-Folge")),
             ("'s-Hertogenbosch", Some("'s-Hertogenbosch")),
+            ("'t Hooft", Some("'t Hooft")),
+            ("'dpa'", Some("dpa")),
+            ("’iPhone", Some("iPhone")),
             ("Hans'", Some("Hans'")),
             ("Washington D.C.", Some("Washington D.C.")),
             ("Yahoo!", Some("Yahoo!")),
