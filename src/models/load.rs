@@ -17,7 +17,7 @@ use crate::manifest::{GoldenExample, Manifest, TopicLabel};
 use crate::models::drift::Samples;
 use crate::models::drift::baseline::Baselines;
 pub use crate::models::load_error::LoadError;
-use crate::models::opening::{Opened, Remaining, Rest, WordLists, n_streams};
+use crate::models::opening::{DeferredOpening, Opened, OtherSessions, WordLists, n_streams};
 use crate::models::sharing::{self, TrialSource};
 use crate::models::spec::ModelSpec;
 use crate::models::traffic::Traffic;
@@ -57,7 +57,7 @@ struct Complete {
 
 /// What is left to open of a model that answers already.
 pub struct Incomplete {
-    remaining: Remaining,
+    deferred: DeferredOpening,
     grown: Growth,
 }
 
@@ -95,7 +95,7 @@ impl Model {
         opened: Opened,
         resident_before: Option<u64>,
     ) -> Result<(Self, Incomplete), LoadError> {
-        let (model, remaining) = Self::new(spec, settings, opened)?;
+        let (model, deferred) = Self::new(spec, settings, opened)?;
         for example in &model.manifest.golden {
             model.check_golden(example).await?;
         }
@@ -109,12 +109,12 @@ impl Model {
         // The memory that was used to read the files; the step of another model would return it.
         tokio::task::spawn_blocking(trim_memory).await.map_err(|_| BackgroundError::Broken)?;
         let grown = Growth::default().step(resident_before, resident_bytes());
-        Ok((model, Incomplete { remaining, grown }))
+        Ok((model, Incomplete { deferred, grown }))
     }
 
     /// Starts the threads that answer. They must not have the low priority of a thread that loads.
-    fn new(spec: &ModelSpec, settings: &RunSettings, opened: Opened) -> Result<(Self, Remaining), LoadError> {
-        let Opened { manifest, tokenizer, windowing, placement, trial, remaining, .. } = opened;
+    fn new(spec: &ModelSpec, settings: &RunSettings, opened: Opened) -> Result<(Self, DeferredOpening), LoadError> {
+        let Opened { manifest, tokenizer, windowing, placement, trial, deferred, .. } = opened;
         let source =
             TrialSource { manifest: &manifest, tokenizer: &tokenizer, windowing, provider: placement.provider };
         let topics = manifest.topics.clone().map(|head| trial.fit_topics(&manifest, head)).transpose()?;
@@ -144,7 +144,7 @@ impl Model {
             scores_notes,
             complete: OnceLock::new(),
         };
-        Ok((model, remaining))
+        Ok((model, deferred))
     }
 
     /// What is normal for this version, where its folder says so.
@@ -236,11 +236,11 @@ impl Model {
 impl Incomplete {
     /// Opens the other sessions of `model`, at low priority. Where that fails, the model continues with its first session.
     pub async fn complete(self, model: &Model) -> Result<(), LoadError> {
-        let Self { remaining, grown } = self;
+        let Self { deferred, grown } = self;
         let before = resident_bytes();
         let scheduler = &model.pipeline.scheduler;
         let opened = async {
-            let Rest { streams, sharing } = background::run(move || remaining.open()).await??;
+            let OtherSessions { streams, sharing } = background::run(move || deferred.open()).await??;
             // The memory that was used to read the files.
             tokio::task::spawn_blocking(trim_memory).await.map_err(|_| BackgroundError::Broken)?;
             streams.into_iter().try_for_each(|stream| scheduler.add_stream(stream))?;

@@ -1,7 +1,7 @@
 //! From a model folder to its first session, and later to the others.
 //!
-//! The first session is all that an answer takes. Everything that can refuse a model is checked on it. What is left (the other
-//! sessions, and whether windows may share a run) needs more time than the first answer, and can only make a model faster.
+//! One session is enough to answer, and everything that can refuse a model is checked on it. So a model answers before the other
+//! sessions are open, and before a trial shows whether windows may share a run. Both only make it faster.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub struct Opened {
     pub version: String,
     pub sessions: Sessions,
     pub trial: Trial,
-    pub remaining: Remaining,
+    pub deferred: DeferredOpening,
 }
 
 /// The lists of words that a model folder names.
@@ -45,8 +45,8 @@ pub struct WordLists {
     pub names: Option<(PathBuf, NameList)>,
 }
 
-/// What is left to open.
-pub struct Remaining {
+/// The part of the opening that may wait until after the first answer.
+pub struct DeferredOpening {
     manifest: Manifest,
     tokenizer: Arc<Tokenizer>,
     windowing: Windowing,
@@ -55,23 +55,23 @@ pub struct Remaining {
     n_streams: usize,
     /// Which windows may share a run, if the trial shows that padding and other windows change no logits.
     limits: BatchLimits,
-    /// What the trial of that showed; `None` if it is left to do.
+    /// The result of the trial of `limits`; `None` before it ran.
     sharing: Option<Sharing>,
 }
 
 /// The other sessions of a model, and which windows share a run.
-pub struct Rest {
+pub struct OtherSessions {
     pub streams: Vec<Box<dyn Run>>,
     pub sharing: Sharing,
 }
 
 /// Opens a session that computes on this number of threads.
-type Open = dyn Fn(usize) -> Result<Box<dyn Run>, SessionError> + Send + Sync;
+type OpenSession = dyn Fn(usize) -> Result<Box<dyn Run>, SessionError> + Send + Sync;
 
 /// Opens sessions of one model.
 #[derive(Clone)]
 struct Opener {
-    open: Arc<Open>,
+    open: Arc<OpenSession>,
     model: SharedModel,
 }
 
@@ -91,7 +91,7 @@ impl Opened {
                 Ok::<_, LoadError>(Tokenizer::shared(&path, &json)?)
             });
             let manifest = Manifest::of(&mut files)?;
-            let lists = WordLists::read(scope, &manifest, &mut files)?;
+            let lists = PendingLists::start(scope, &manifest, &mut files)?;
             let onnx = files.onnx(&manifest.onnx_file)?;
             onnx.check_unchanged()?;
             // The files are dropped as soon as they are hashed.
@@ -99,31 +99,25 @@ impl Opened {
             let model = SharedModel::new(&onnx)?;
             drop(onnx);
             let placement = place(&manifest, &model, settings)?;
-            let first = First::open(&manifest, &placement, settings, model)?;
+            let first = FirstSession::open(&manifest, &placement, settings, model)?;
             let tokenizer = joined(tokenizer)?;
             first.tried(manifest, tokenizer, lists.joined()?, placement, settings, || joined(version))
         })
     }
 }
 
-/// The lists while they are read. The list of names can be long, so it is read while the first session opens.
-struct ReadLists<'scope> {
+/// The lists while they are read. The list of names is long, so a thread reads it while the first session opens.
+struct PendingLists<'scope> {
     truecaser: Option<Truecaser>,
     names: Option<ScopedJoinHandle<'scope, Result<(PathBuf, NameList), NameListError>>>,
 }
 
-impl ReadLists<'_> {
-    fn joined(self) -> Result<WordLists, LoadError> {
-        Ok(WordLists { truecaser: self.truecaser, names: self.names.map(joined).transpose()? })
-    }
-}
-
-impl WordLists {
-    fn read<'scope>(
+impl<'scope> PendingLists<'scope> {
+    fn start(
         scope: &'scope Scope<'scope, '_>,
         manifest: &Manifest,
         files: &mut FolderFiles,
-    ) -> Result<ReadLists<'scope>, LoadError> {
+    ) -> Result<Self, LoadError> {
         let truecaser = match &manifest.truecase_file {
             Some(path) => Some(Truecaser::from_bytes(path, &files.read(path)?)?),
             None => None,
@@ -135,18 +129,22 @@ impl WordLists {
             }
             None => None,
         };
-        Ok(ReadLists { truecaser, names })
+        Ok(Self { truecaser, names })
+    }
+
+    fn joined(self) -> Result<WordLists, LoadError> {
+        Ok(WordLists { truecaser: self.truecaser, names: self.names.map(joined).transpose()? })
     }
 }
 
 /// The first session of a model.
-struct First {
+struct FirstSession {
     session: Box<dyn Run>,
     is_all_cores: bool,
     opener: Opener,
 }
 
-impl First {
+impl FirstSession {
     /// The session that computes on all cores, where there is one, else a stream.
     fn open(
         manifest: &Manifest,
@@ -160,6 +158,8 @@ impl First {
         Ok(Self { session, is_all_cores, opener })
     }
 
+    /// Runs the session on trial windows and assembles the opened model. Refused are a vocabulary, a length of windows and outputs
+    /// that do not fit the model.
     fn tried(
         mut self,
         manifest: Manifest,
@@ -177,12 +177,12 @@ impl First {
         let trial = Trial::run(source, self.session.as_mut())?;
         let n_streams = n_streams(&placement, settings) - usize::from(!self.is_all_cores);
         let limits = sharing::limits(&manifest, placement.provider, settings.batching);
-        // Without another session it is tried on the first, before that answers.
+        // With no other session to open, the trial of shared runs takes the first, before that answers.
         let sharing = (n_streams == 0).then(|| Sharing::find(source, limits, self.session.as_mut()));
         let Self { session, is_all_cores, opener } = self;
         let (streams, all_cores) = if is_all_cores { (Vec::new(), Some(session)) } else { (vec![session], None) };
         let sessions = Sessions { streams, all_cores, make_stream: opener.make_stream() };
-        let remaining = Remaining {
+        let deferred = DeferredOpening {
             manifest: manifest.clone(),
             tokenizer: Arc::clone(&tokenizer),
             windowing,
@@ -194,13 +194,13 @@ impl First {
         };
         let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.arithmetic);
         let version = version()?;
-        Ok(Opened { manifest, tokenizer, lists, windowing, placement, arithmetic, version, sessions, trial, remaining })
+        Ok(Opened { manifest, tokenizer, lists, windowing, placement, arithmetic, version, sessions, trial, deferred })
     }
 }
 
-impl Remaining {
+impl DeferredOpening {
     /// Opens the other streams side by side, and finds out on one of them which windows share a run.
-    pub fn open(self) -> Result<Rest, LoadError> {
+    pub fn open(self) -> Result<OtherSessions, LoadError> {
         let provider = self.placement.provider;
         let source =
             TrialSource { manifest: &self.manifest, tokenizer: &self.tokenizer, windowing: self.windowing, provider };
@@ -220,12 +220,13 @@ impl Remaining {
             Ok::<_, LoadError>(())
         })?;
         let sharing = sharing.unwrap_or(Sharing { limits: BatchLimits::ALONE, reason: None });
-        Ok(Rest { streams, sharing })
+        Ok(OtherSessions { streams, sharing })
     }
 }
 
-impl Drop for Remaining {
-    /// Removes the name of the weights file. A session that later replaces a panicked one takes more memory while it opens.
+impl Drop for DeferredOpening {
+    /// Unlinks the file of the weights, so that nothing stays on the disk. A session that later replaces a panicked one needs more memory
+    /// while it opens.
     fn drop(&mut self) {
         self.opener.model.remove_name();
     }
@@ -249,7 +250,7 @@ impl Opener {
     }
 }
 
-/// The streams of a model: on the CPU one for each core, which computes on one thread; on a GPU one, which is fed larger batches.
+/// The number of streams, at least 1: on the CPU `n_streams` of one thread each; on a GPU one, which gets larger batches.
 pub fn n_streams(placement: &Placement, settings: &RunSettings) -> usize {
     if placement.provider.is_gpu() { 1 } else { settings.n_streams.max(1) }
 }
@@ -258,11 +259,11 @@ pub fn n_streams(placement: &Placement, settings: &RunSettings) -> usize {
 ///
 /// Times faster on two cores than on one, for a window of 32 to 256 tokens: 1.7 to 1.8 for XLM-R's base shape in fp32 (342 MB
 /// of weights a run), 1.3 to 1.6 for one of 12 layers of 384 in fp32 (85 MB), 1.05 to 1.4 for the base shape in int8 (86 MB),
-/// 0.8 to 1.2 for the model that ships (29 MB).
+/// 0.8 to 1.2 for the first model that shipped (29 MB).
 fn uses_all_cores(manifest: &Manifest, placement: &Placement, settings: &RunSettings) -> bool {
     const MIN_BYTES: u64 = 64_000_000;
-    let cores_look_on = !placement.provider.is_gpu() && settings.n_streams > 1;
-    cores_look_on && settings.batching == Batching::Shared && manifest.graph.n_bytes_a_run >= MIN_BYTES
+    let has_idle_cores = !placement.provider.is_gpu() && settings.n_streams > 1;
+    has_idle_cores && settings.batching == Batching::Shared && manifest.graph.n_bytes_a_run >= MIN_BYTES
 }
 
 /// A tokenizer with more tokens than the embedding table has rows belongs to another model.
@@ -279,7 +280,7 @@ fn check_vocabulary(manifest: &Manifest, tokenizer: &Tokenizer) -> Result<(), Lo
     }
 }
 
-/// What a thread gives.
+/// The result of a thread; [`BackgroundError::Broken`] if it panicked.
 fn joined<T, E>(thread: ScopedJoinHandle<Result<T, E>>) -> Result<T, LoadError>
 where
     LoadError: From<E>,

@@ -1,4 +1,4 @@
-//! The first runs of a model, and its heads fitted to what they gave.
+//! The trial runs of a model, and its heads adjusted to their outputs.
 
 use std::path::PathBuf;
 
@@ -24,28 +24,31 @@ pub enum TrialError {
     Unfit { path: PathBuf, message: String },
 }
 
+/// Enough tokens to find a wrong table of positions, without a minute's wait for a model of 8,192.
+const LONGEST: usize = 1024;
+
 /// What the first runs of a model showed.
 pub struct Trial {
     outputs: Vec<Outputs>,
 }
 
 impl Trial {
-    /// Runs the first session on a short window and on the longest, so that a position table that is too short shows here.
+    /// Runs the first session on a short window and on the longest, at most [`LONGEST`] tokens. A table of positions that is shorter
+    /// than that makes the run fail.
     pub fn run(source: TrialSource<'_>, session: &mut dyn Run) -> Result<Self, TrialError> {
-        // Enough to find a wrong position table, without a minute's wait for a model of 8,192 tokens.
-        const LONGEST: usize = 1024;
         let lengths = [short(source)?, source.windowing.capacity().min(LONGEST)];
         let outputs = lengths.into_iter().map(|n| run(source, session, n)).collect::<Result<_, _>>()?;
         Ok(Self { outputs })
     }
 
-    /// The head with as many labels as it has logits, which must be of the kind that its pooling needs.
+    /// The topic head, with labels and kind of scores as the outputs show. Refused are another number of labels than of logits, and a
+    /// pooling that needs logits for each token.
     pub fn fit_topics(&self, manifest: &Manifest, mut head: TopicHead) -> Result<TopicHead, TrialError> {
         let outputs: Vec<&HeadOutput> = self.outputs.iter().filter_map(|outputs| outputs.topics.as_ref()).collect();
         let Some(&output) = outputs.first() else { return Ok(head) };
         let is_sequence = matches!(output, HeadOutput::Sequence(_));
         if is_sequence && manifest.graph.rank(&head.output) == Some(3) {
-            // `[B, 1, L]`, whose file does not say the 1.
+            // The graph file does not show that the second axis of `[B, 1, L]` has the length 1.
             head.pooling = if head.pooling == Pooling::TokenMean { Pooling::Mean } else { head.pooling };
         }
         if is_sequence && head.pooling == Pooling::TokenMean {
@@ -123,9 +126,17 @@ pub fn check_session(source: TrialSource<'_>, session: &mut dyn Run) -> Result<(
 
 const TEXT: &str = "Das ist ein Satz. ";
 
-/// Tokens of a short window.
+/// The number of tokens of a short window, at least 1.
 fn short(source: TrialSource<'_>) -> Result<usize, TrialError> {
-    Ok(source.tokenizer.tokenize(TEXT)?.ids.len().min(source.windowing.capacity()))
+    match source.tokenizer.tokenize(TEXT)?.ids.len() {
+        0 => Err(TrialError::Unfit {
+            path: source.manifest.tokenizer_file(),
+            message: format!(
+                "the tokenizer gives no token for the text {TEXT:?}; copy the tokenizer that the model was trained with"
+            ),
+        }),
+        n => Ok(n.min(source.windowing.capacity())),
+    }
 }
 
 /// Runs a window of `n` tokens.

@@ -232,6 +232,19 @@ async fn a_tokenizer_of_another_model_is_refused() {
 }
 
 #[tokio::test]
+async fn a_tokenizer_that_knows_no_letter_of_a_german_text_is_refused() {
+    let without_letters = |folder: &TempDir| {
+        write(
+            folder,
+            "tokenizer.json",
+            r#"{"version": "1.0", "model": {"type": "BPE", "vocab": {"♞": 0}, "merges": []}}"#,
+        );
+    };
+    check_refusal("bert-cased-ner", without_letters, &["tokenizer.json: the tokenizer gives no token for the text"])
+        .await;
+}
+
+#[tokio::test]
 async fn what_ressort_toml_says_must_fit_the_model() {
     let toml = |text: &'static str| move |folder: &TempDir| write(folder, "ressort.toml", text);
     for (model, text, part) in [
