@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView1;
 
-use crate::inference::decode::names::{NameWeights, Raise};
+use crate::inference::decode::names::{LogitBias, NameWeights};
 use crate::inference::decode::viterbi::Transitions;
 use crate::inference::decode::{sigmoid, softmax};
 use crate::manifest::tags::{Tag, parse_tags};
@@ -13,7 +13,7 @@ pub struct TagScheme {
     pub tags: Vec<Tag>,
     /// What the graph has made of the logits; `None` where it gives logits.
     pub scores: Option<GraphScores>,
-    /// Logits are divided by it. No likeliest sequence changes, since every sequence of tags loses the same.
+    /// Logits are divided by it before the softmax. The likeliest sequence stays the same while `consistency` is 0.
     temperature: f32,
     /// How far words that repeat in a document share their scores, in 0..=1; above 0, the mentions of a name agree.
     pub(super) consistency: f32,
@@ -63,10 +63,10 @@ impl TagScheme {
         Self { names, ..self }
     }
 
-    /// The scores of one token's tags, where the logits of some are raised.
-    pub(super) fn raised_scores(&self, logits: ArrayView1<'_, f32>, raise: &Raise<'_>) -> Vec<f32> {
+    /// The scores of one token's tags, with the bias of a listed name.
+    pub(super) fn biased_scores(&self, logits: ArrayView1<'_, f32>, bias: &LogitBias<'_>) -> Vec<f32> {
         let mut logits = logits.to_owned();
-        raise.tags.iter().for_each(|&tag| logits[tag] += raise.weight);
+        bias.tags.iter().for_each(|&tag| logits[tag] += bias.weight);
         self.scores(logits.view())
     }
 

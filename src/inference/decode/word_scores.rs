@@ -2,20 +2,19 @@
 
 use ndarray::ArrayView1;
 
-use crate::inference::decode::names::Raised;
+use crate::inference::decode::names::LogitBiases;
 use crate::inference::decode::repeats::Repeats;
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::word_tokens::Word;
 
-/// The scores of words as the model gave them, where listed names count; `row` gives the logits of each token.
+/// The scores of single words: the logits of the model plus the weights of listed names. `row` gives the logits of each token.
 struct OwnScores<'s, R> {
     row: R,
     scheme: &'s TagScheme,
-    /// By the first token of a word, the tags that listed names raise.
-    raised: Raised<'s>,
+    biases: LogitBiases<'s>,
 }
 
-/// What is known of the words of a document.
+/// The scores of a document's words, single and shared between repeated words.
 pub struct WordScores<'s, R> {
     text: &'s str,
     own: OwnScores<'s, R>,
@@ -24,8 +23,8 @@ pub struct WordScores<'s, R> {
 
 impl<'s, 'l, R: Fn(usize) -> ArrayView1<'l, f32>> WordScores<'s, R> {
     pub fn of(text: &'s str, stretches: &[Vec<Word>], row: R, scheme: &'s TagScheme) -> Self {
-        let raised = scheme.names.as_ref().map(|names| names.raised(text, stretches)).unwrap_or_default();
-        let own = OwnScores { row, scheme, raised };
+        let biases = scheme.names.as_ref().map(|names| names.biases(text, stretches)).unwrap_or_default();
+        let own = OwnScores { row, scheme, biases };
         let mut repeats = Repeats::new(&scheme.tags, scheme.consistency);
         if scheme.consistency > 0.0 {
             for word in stretches.iter().flatten().filter(|word| !word.tokens.is_empty()) {
@@ -37,7 +36,7 @@ impl<'s, 'l, R: Fn(usize) -> ArrayView1<'l, f32>> WordScores<'s, R> {
         Self { text, own, repeats }
     }
 
-    /// The scores of a word's tags as the model gave them for this word, where listed names count.
+    /// The scores of a word's tags before repeated words share scores; `None` for a word without a token.
     pub fn own(&self, word: &Word) -> Option<Vec<f32>> {
         self.own.of(word)
     }
@@ -54,8 +53,8 @@ impl<'l, R: Fn(usize) -> ArrayView1<'l, f32>> OwnScores<'_, R> {
     /// Those of the word's first token.
     fn of(&self, word: &Word) -> Option<Vec<f32>> {
         let token = *word.tokens.first()?;
-        Some(match self.raised.get(&token) {
-            Some(raise) => self.scheme.raised_scores((self.row)(token), raise),
+        Some(match self.biases.get(&token) {
+            Some(bias) => self.scheme.biased_scores((self.row)(token), bias),
             None => self.scheme.scores((self.row)(token)),
         })
     }

@@ -5,6 +5,9 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::text::span::ByteSpan;
 
+/// The hyphen, its typographic form, and the one that no line ends at.
+pub(super) const HYPHENS: [char; 3] = ['-', '\u{2010}', '\u{2011}'];
+
 /// The words and punctuation marks of `text` in order, white space left out.
 ///
 /// Segments are those of Unicode Standard Annex 29. Beyond it, a hyphen, gender mark or ampersand between letters or
@@ -70,7 +73,7 @@ pub fn is_alphanumeric(word: &str) -> bool {
 }
 
 fn is_hyphen(segment: &str) -> bool {
-    matches!(segment, "-" | "\u{2010}" | "\u{2011}")
+    segment.strip_prefix(HYPHENS) == Some("")
 }
 
 fn is_joiner(segment: &str) -> bool {
