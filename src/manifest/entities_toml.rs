@@ -88,7 +88,7 @@ impl EntitiesSection {
             weight => Err(invalid(
                 path,
                 format!(
-                    "names_weight {weight} must be above 0 and at most {MAX_NAMES_WEIGHT}; {DEFAULT_NAMES_WEIGHT} is usual, and a text can hardly say otherwise with more than 5"
+                    "names_weight {weight} must be above 0 and at most {MAX_NAMES_WEIGHT}; {DEFAULT_NAMES_WEIGHT} is the default, and the models that ship use 6"
                 ),
             )),
         }

@@ -1,7 +1,7 @@
 //! From a document's token logits to entities with spans: scores of tokens, words with tags, tags joined to entities.
 //!
-//! The strategies are those of `transformers`' `TokenClassificationPipeline`, and [`super::viterbi`]; words are those of
-//! [`super::words`], where the reference needs spaces.
+//! The strategies are those of `transformers`' `TokenClassificationPipeline`, and [`super::viterbi`]. Words are those of
+//! [`super::words`]; `transformers` splits at spaces instead.
 
 use ndarray::ArrayView1;
 
@@ -36,7 +36,8 @@ struct Tagged<'m> {
     span: ByteSpan,
 }
 
-/// A text as the model read it.
+/// A text after markup, hyphenation and normalization (`text::view`), in its letter case as received. Its tokens may come from the same text
+/// with the usual letter case.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'s> {
     pub text: &'s str,
@@ -56,7 +57,8 @@ pub fn decode_entities<'l>(
 ) -> Vec<Entity> {
     let Source { text, tokens, gaps } = source;
     let tokens_by_stretch = || stretches(tagged_tokens(tokens, row, scheme), gaps, |token| token.span).into_iter();
-    let words_by_stretch = || stretches(words_of_tokens(text, tokens, scheme.skips_blank_tokens), gaps, |word| word.span);
+    let words_by_stretch =
+        || stretches(words_of_tokens(text, tokens, scheme.skips_blank_tokens), gaps, |word| word.span);
     let entities: Vec<Entity> = match strategy {
         // Tokens as the model tagged them, punctuation too.
         AggregationStrategy::None => {

@@ -42,7 +42,7 @@ impl Reading<'_> {
 
 /// Gives the mentions of each name in `stretches` one reading, where no mention is clear in another.
 ///
-/// `own` has the scores of a word's tags as the model gave them, for the word alone.
+/// `own` gives the scores of one word's tags, with the weights of listed names, before repeated words share scores.
 pub fn agree(text: &str, stretches: &mut [Vec<TaggedWord<'_>>], tags: &[Tag], own: impl Fn(&Word) -> Option<Vec<f32>>) {
     for mentions in repeated(text, stretches, tags) {
         let readings = readings(&mentions, stretches, tags);
@@ -59,7 +59,7 @@ pub fn agree(text: &str, stretches: &mut [Vec<TaggedWord<'_>>], tags: &[Tag], ow
             .collect();
         let best = likeliest(&likelihoods);
         let reading = &readings[best];
-        // What the document says of the name, since a doubtful mention alone says too little.
+        // A changed mention gets the mean score over all mentions: its own score was for the tag that it lost.
         let means: Vec<f32> = (0..)
             .zip(&reading.tags)
             .map(|(position, &tag): (usize, _)| scores.iter().map(|words| words[position][tag]).sum::<f32>())
@@ -80,8 +80,8 @@ pub fn agree(text: &str, stretches: &mut [Vec<TaggedWord<'_>>], tags: &[Tag], ow
     }
 }
 
-/// Whether this reading would make one name of the mention and a neighbouring word. With `B-` tags it never does; in a scheme of plain
-/// types (`PER`) neighbours of one type are one name.
+/// Whether this reading would merge the mention with a neighbouring word. It happens only in a scheme without `B-` tags, where
+/// neighbours of one type are one name.
 fn would_join(reading: &Reading<'_>, mention: &Mention, stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> bool {
     let words = &stretches[mention.stretch];
     let before = mention.words.start.checked_sub(1).and_then(|index| words.get(index));
@@ -99,7 +99,7 @@ fn repeated(text: &str, stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> Vec<
         let words = &stretches[mention.stretch][mention.words.clone()];
         text.get(words.first()?.word.span.start..words.last()?.word.span.end)
     };
-    // By the name and its number of words, the longest first.
+    // For each name that the tags mark, its number of words.
     let lengths: HashMap<&str, usize> =
         found.iter().filter_map(|mention| Some((name(mention)?, mention.words.len()))).collect();
     let canonical = |name: &'_ str, length: usize| -> Option<&str> {
@@ -118,6 +118,7 @@ fn repeated(text: &str, stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> Vec<
     }
     let mut searched: Vec<usize> = groups.keys().map(|(length, _)| *length).collect();
     searched.dedup();
+    // Longer names first, so that `Günter Grass` takes its words before `Grass` does.
     for length in searched.into_iter().rev() {
         for (stretch, words) in stretches.iter().enumerate() {
             for first in 0..(words.len() + 1).saturating_sub(length) {

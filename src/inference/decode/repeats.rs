@@ -1,5 +1,5 @@
-//! Capitalised words that repeat in a document share their scores, so that one name has one label: a doubtful mention
-//! leans on the clear ones, and a clear one (`Bayern` in `FC Bayern`) keeps its own.
+//! Capitalised words that repeat in a document share their scores, so that one name gets one label. A doubtful mention moves
+//! towards the mean; a clear one (`Bayern` in `FC Bayern`) keeps its label.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ struct Occurrences {
 }
 
 impl<'t> Repeats<'t> {
-    /// `weight` is how far a word leans on its other occurrences, from 0 (not at all) to 1 (all have the same scores).
+    /// `weight` in 0..=1 is how far the scores of a word move to the mean of its occurrences: 0 not at all, 1 to equal scores of labels.
     pub fn new(tags: &[Tag], weight: f32) -> Self {
         let mut labels: Vec<&str> = Vec::new();
         let label_of_tag = tags.iter().map(|tag| {
@@ -53,7 +53,7 @@ impl<'t> Repeats<'t> {
     pub fn join_genitives(&mut self) {
         let mut genitives: Vec<(&str, &str)> =
             self.words.keys().filter_map(|&word| Some((word, self.known_base(word)?))).collect();
-        // The order of a sum decides on its last digit.
+        // A hash map has no fixed order, and the order of additions changes the last digits of a sum.
         genitives.sort_unstable();
         for (word, base) in genitives {
             let Some(counted) = self.words.remove(word) else { continue };
