@@ -98,6 +98,7 @@ class Topics:
 class Labelling:
     teachers: list[str]
     topics: bool
+    unlabelled_topic_weight: float
     wiki_paragraphs: int
     window_tokens: int
 

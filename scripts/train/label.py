@@ -2,66 +2,80 @@
 paragraph, the mean of the teachers' distributions over the tags. So the entity head sees whole news, not only
 sentences.
 
-With `labelling.topics` the teachers label topics too: the targets become the mean of theirs and the existing ones.
+With `labelling.topics` the teachers label topics too: the targets become the mean of theirs and the existing ones. An
+example without topics of its own gets theirs alone, with the weight `labelling.unlabelled_topic_weight`.
 
 A teacher is a training, or a model folder such as `models/ressort`. On a CPU, a folder's int8 graph reads several times
 as many tokens a second as the training's weights."""
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
 import torch
 from tokenizers import Tokenizer
 
-from .batches import Examples
 from .config import REPOSITORY, Config, parse_arguments
 from .cutting import cut_in_windows
 from .labels import ENTITY_TAGS, TOPICS
-from .model import trained_model
+from .model import mean_weights, trained_model
 from .precision import has_bf16_units
-from .soft_labels import Read, Tokens, label_windows
+from .soft_labels import Read, Tokens, label_windows, taught_topics
 from .threads import ThreadGovernor
 
 SENTENCE_ENDS = {".", "!", "?", ":", "…"}
 BATCH_TOKENS = {"cpu": 4096, "cuda": 131_072}
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """`batch_tokens` suits the processor that `read` runs on."""
+
+    read: Read
+    batch_tokens: int
+
+
 def main() -> None:
     config, _ = parse_arguments(__doc__)
     tokenizer = Tokenizer.from_file(str(config.paths.pruned / "tokenizer.json"))
     ends = [index for piece, index in tokenizer.get_vocab().items() if piece in SENTENCE_ENDS]
-    examples = Examples(config.paths.examples / "topics.npz")
-    windows = cut_in_windows(examples.flat["input_ids"], examples.lengths, ends, config.labelling.window_tokens - 2)
-    soft = np.zeros((len(examples.flat["input_ids"]), len(ENTITY_TAGS)), np.float32)
-    topics = np.zeros((len(examples.lengths), len(TOPICS)))
+    # Not by `batches.Examples`, which would take the labels of an earlier run for the examples' own.
+    prepared = np.load(config.paths.examples / "topics.npz")
+    tokens = Tokens(prepared["input_ids"], prepared["asked"] > 0, prepared["lengths"])
+    windows = cut_in_windows(tokens.ids, tokens.lengths, ends, config.labelling.window_tokens - 2)
+    soft = np.zeros((len(tokens.ids), len(ENTITY_TAGS)), np.float32)
+    topics = np.zeros((len(tokens.lengths), len(TOPICS)))
     for name in config.labelling.teachers:
-        tags, scores = label(config, name, examples, windows)
+        tags, scores = label(config, name, tokens, windows)
         soft += tags
         topics += scores
     n_teachers = len(config.labelling.teachers)
     soft = (soft / n_teachers).astype(np.float16)
     np.save(config.paths.examples / "topics.soft.npy", soft)
     if config.labelling.topics:
-        targets = (examples.whole["targets"] + topics / n_teachers) / 2
-        np.save(config.paths.examples / "topics.targets.npy", targets.astype(np.float32))
-    named = 1 - soft[examples.flat["asked"] > 0][:, 0].astype(np.float32)
+        targets, weights = taught_topics(
+            prepared["targets"], prepared["weights"], topics / n_teachers, config.labelling.unlabelled_topic_weight
+        )
+        np.save(config.paths.examples / "topics.targets.npy", targets)
+        np.save(config.paths.examples / "topics.weights.npy", weights)
+    named = 1 - soft[tokens.is_first_piece][:, 0].astype(np.float32)
     print(f"{len(named)} words labelled, {(named > 0.5).mean():.1%} of them in names")
 
 
-def teacher(config: Config, name: str, device: torch.device) -> Read:
+def teacher(config: Config, name: str, device: torch.device) -> Teacher:
     """The training of this name in the work folder, or else the model folder at this path."""
     if config.paths.trained_by(name).exists():
-        return training_reader(config, name, device)
+        return Teacher(training_reader(config, name, device), BATCH_TOKENS[device.type])
     if (REPOSITORY / name / "model.onnx").exists():
-        return folder_reader(config, name)
+        return Teacher(folder_reader(config, name), BATCH_TOKENS["cpu"])
     trained = config.paths.trained_by(name)
     raise SystemExit(f"labelling.teachers: {name} is no training ({trained} is missing) and no model folder")
 
 
 def training_reader(config: Config, name: str, device: torch.device) -> Read:
     precision = torch.bfloat16 if has_bf16_units(device) else torch.float32
-    model = trained_model(config, torch.load(config.paths.trained_by(name))).to(device, precision)
+    model = trained_model(config, mean_weights([config.paths.trained_by(name)])).to(device, precision)
 
     @torch.inference_mode()
     def read(ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +102,7 @@ def folder_reader(config: Config, name: str) -> Read:
     return read
 
 
-def label(config: Config, name: str, examples: Examples, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def label(config: Config, name: str, tokens: Tokens, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What the teacher of this name says of the examples, see `soft_labels`."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     governor = ThreadGovernor(config.training.threads)
@@ -103,8 +117,8 @@ def label(config: Config, name: str, examples: Examples, windows: np.ndarray) ->
             per_second = n_tokens / (reported - started)
             print(f"{name}: {n_tokens}/{n_all} tokens, {per_second:.0f} tokens/s", flush=True)
 
-    tokens = Tokens(examples.flat["input_ids"], examples.flat["asked"] > 0, examples.lengths)
-    return label_windows(teacher(config, name, device), tokens, windows, BATCH_TOKENS[device.type], report)
+    chosen = teacher(config, name, device)
+    return label_windows(chosen.read, tokens, windows, chosen.batch_tokens, report)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,8 @@ def prepare_topics(config: Config) -> None:
     examples = [example for part in in_processes(config, topic_chunk, chunks) for example in part]
     lengths = [len(example.input_ids) for example in examples]
     targets = np.stack([example.targets for example in examples])
+    for labels in config.paths.examples.glob("topics.*.npy"):
+        labels.unlink()  # of teachers, for the examples of an earlier run
     np.savez(
         config.paths.examples / "topics.npz",
         lengths=lengths,

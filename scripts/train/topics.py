@@ -129,7 +129,7 @@ def news_items(config: Config, rng: random.Random) -> list[TopicItem]:
 
 
 def wiki_items(config: Config, rng: random.Random) -> list[TopicItem]:
-    """Paragraphs and runs of sentences of an encyclopaedia, without topics: for the teachers to label entities in."""
+    """Paragraphs and runs of sentences of an encyclopaedia, without topics: for the teachers to label."""
     articles = read_texts(config.paths.data, "text/wiki")
     items = []
     for _ in range(config.labelling.wiki_paragraphs):
