@@ -5,10 +5,10 @@ The configuration weights the sets. A rare label's threshold leans on the common
 import numpy as np
 
 from .config import Config, parse_arguments
-from .decode import scores
+from .decode import sigmoid
 from .devsets import document_logits, news_topics, topic_set
-from .entities import WORD, TaggedText, tag_pieces, tag_words
-from .inference import GERMEVAL, Predictor
+from .entities import WORD, TaggedText, first_pieces, tag_pieces, tag_words
+from .inference import GERMEVAL_DECODER, Predictor
 from .labels import ENTITY_INDEX, TOPICS
 from .markup import read_news
 from .metrics import TopicMetrics, topic_metrics
@@ -26,7 +26,7 @@ def main() -> None:
     predictor = Predictor.load(config.paths.model)
     targets, logits, weights = calibration_sets(config, predictor)
     temperature = choose_temperature(targets, logits, weights)
-    thresholds = choose_thresholds(targets, scores(logits, temperature), weights)
+    thresholds = choose_thresholds(targets, sigmoid(logits, temperature), weights)
     predictor.manifest.temperature = round(temperature, 3)
     predictor.manifest.thresholds = [round(float(threshold), 2) for threshold in thresholds]
     predictor.manifest.entity_temperature = round(choose_entity_temperature(config, predictor), 3)
@@ -72,7 +72,8 @@ def tag_logits(predictor: Predictor, texts: list[TaggedText]) -> tuple[np.ndarra
     for text in texts:
         logits = predictor.token_logits(text.text)
         words = TaggedText(text.text, [match.span() for match in WORD.finditer(text.text)], [])
-        raised = GERMEVAL.with_names(logits.encoding, logits.entities, words, predictor.names)
+        pieces = first_pieces(logits.encoding, words)
+        raised = GERMEVAL_DECODER.with_names(pieces, logits.entities, words, predictor.names)
         for piece, tag in enumerate(tag_pieces(logits.encoding, text)):
             if tag is not None:
                 targets.append(ENTITY_INDEX[tag])
@@ -83,7 +84,7 @@ def tag_logits(predictor: Predictor, texts: list[TaggedText]) -> tuple[np.ndarra
 def held_out_metrics(config: Config, predictor: Predictor) -> TopicMetrics:
     """The metrics on German news when each fold's thresholds are chosen on the other folds."""
     texts, targets = topic_set(config, "denews.de.dev")
-    score = scores(document_logits(predictor, texts), predictor.manifest.temperature)
+    score = sigmoid(document_logits(predictor, texts), predictor.manifest.temperature)
     return topic_metrics(targets, score, held_out_thresholds(targets, score))
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .names import NameList
 
 
-def scores(logits: np.ndarray, temperature: float) -> np.ndarray:
+def sigmoid(logits: np.ndarray, temperature: float) -> np.ndarray:
     return 1 / (1 + np.exp(-logits / temperature))
 
 
@@ -62,19 +62,16 @@ class TagDecoder:
         names: "NameList | None" = None,
     ) -> np.ndarray:
         """The logarithms of each word's scores, `[words, tags]`."""
-        logits = self.with_names(encoding, logits, words, names)
-        own = [
-            self._outside if piece is None else _log_softmax(logits[piece] / temperature)
-            for piece in first_pieces(encoding, words)
-        ]
+        pieces = first_pieces(encoding, words)
+        logits = self.with_names(pieces, logits, words, names)
+        own = [self._outside if piece is None else _log_softmax(logits[piece] / temperature) for piece in pieces]
         return np.array(own).reshape(len(own), len(self.tags))
 
     def with_names(
-        self, encoding: "Encoding", logits: np.ndarray, words: TaggedText, names: "NameList | None"
+        self, pieces: Sequence[int | None], logits: np.ndarray, words: TaggedText, names: "NameList | None"
     ) -> np.ndarray:
-        """The logits of the tokens, `[tokens, tags]`, where listed names raise those of their words' first pieces."""
+        """The logits of the tokens, `[tokens, tags]`, where listed names raise those of their words' first `pieces`."""
         raised = logits.copy()
-        pieces = first_pieces(encoding, words)
         for word, tag, weight in names.raised(words.text, words.words) if names else []:
             piece = pieces[word]
             if piece is not None and tag in self.tags:
@@ -83,7 +80,7 @@ class TagDecoder:
 
     def agreed(self, words: TaggedText, tags: list[int], own: np.ndarray) -> list[int]:
         """`tags`, where doubtful mentions of a name take the reading that all mentions support, by their `own` log
-        scores. The service does the same for each stretch of a text (decode/mentions.rs)."""
+        scores. The service does the same over all stretches of a text together (decode/mentions.rs)."""
         tags = list(tags)
         for mentions in self._repeated_names(words, tags):
             readings: dict[int, list[int]] = {}
@@ -175,7 +172,8 @@ def _may_be_name(word: str) -> bool:
 
 
 def found_tags(decoder: TagDecoder, encoding: "Encoding", logits: np.ndarray, gold: TaggedText) -> list[str]:
-    """The entities among the service's words, as tags of the gold words, which may be parts of them."""
+    """The entities found on the service's words, as one tag for each gold word. A gold word may be a part of a service
+    word."""
     words = [match.span() for match in WORD.finditer(gold.text)]
     served = decoder.word_tags(encoding, logits, TaggedText(gold.text, words, []))
     tags, index = ["O"] * len(gold.words), 0

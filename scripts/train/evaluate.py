@@ -8,7 +8,7 @@ import numpy as np
 
 from .alter import ALTERATIONS, alter
 from .config import Config, parse_arguments
-from .decode import scores
+from .decode import sigmoid
 from .devsets import document_logits, news_topics, topic_set
 from .entities import TaggedText, alter_tagged, join_with, tag_words
 from .inference import Predictor
@@ -85,7 +85,7 @@ def measure_news(predictor: Predictor) -> dict[str, float]:
 
 
 def topic_metrics_of(predictor: Predictor, texts: list[str], targets: np.ndarray) -> TopicMetrics:
-    score = scores(document_logits(predictor, texts), predictor.manifest.temperature)
+    score = sigmoid(document_logits(predictor, texts), predictor.manifest.temperature)
     return topic_metrics(targets, score, np.array(predictor.manifest.thresholds))
 
 
@@ -101,7 +101,7 @@ def evaluate_topics(config: Config, predictor: Predictor, sets: dict[str, int | 
     german_news = None
     for name, limit in sets.items():
         texts, targets = topic_set(config, name, limit)
-        score = scores(document_logits(predictor, texts), predictor.manifest.temperature)
+        score = sigmoid(document_logits(predictor, texts), predictor.manifest.temperature)
         print(f"| {name} | {topic_metrics(targets, score, thresholds)} |", flush=True)
         if name == "denews.de.dev":
             german_news = targets, score
@@ -116,7 +116,7 @@ def evaluate_altered_topics(config: Config, predictor: Predictor) -> None:
     texts, targets = topic_set(config, "denews.de.dev")
     print(f"\n| denews.de.dev, altered {METRICS_HEAD}")
     for name in ALTERATIONS:
-        score = scores(document_logits(predictor, [alter(text, name).text for text in texts]), temperature)
+        score = sigmoid(document_logits(predictor, [alter(text, name).text for text in texts]), temperature)
         print(f"| {name} | {topic_metrics(targets, score, thresholds)} |", flush=True)
 
 

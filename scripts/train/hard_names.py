@@ -1,4 +1,4 @@
-"""Hard names and hard negatives by kind, which never train: how many of them a running service reads right.
+"""Measures how many hard names and hard negatives a running service reads right, by kind. No training uses them.
 
     python -m scripts.train.hard_names --url http://127.0.0.1:8080 [--kind clubs] [--verbose]
 
@@ -88,16 +88,16 @@ def passage_errors(passage: Passage) -> Iterable[str]:
 def trained_names(passages: Iterable[Passage], texts: Iterable[News]) -> set[str]:
     """The hard names that are entities of training texts; letter case and a genitive -s make no difference."""
     trained = {
-        normalize(news.text[entity.start : entity.end])
+        without_case_and_genitive(news.text[entity.start : entity.end])
         for news in texts
         if news.part == "train"
         for entity in news.entities
     }
     names = {p.name(target) for p in passages for target in p.targets if target.label != NEGATIVE}
-    return {name for name in names if normalize(name) in trained}
+    return {name for name in names if without_case_and_genitive(name) in trained}
 
 
-def normalize(name: str) -> str:
+def without_case_and_genitive(name: str) -> str:
     return name.casefold().removesuffix("s")
 
 
@@ -113,7 +113,7 @@ def judge(passages: list[Passage], read: Read) -> list[Verdict]:
     return verdicts
 
 
-def read_through(url: str) -> Read:
+def service_reader(url: str) -> Read:
     """Reads documents through `POST /v1/classify`, with the options that a client gets by default."""
 
     def read(texts: list[str]) -> list[set[Entity]]:
@@ -155,7 +155,7 @@ def main() -> int:
     if not passages:
         print(f"error: no kind {arguments.kind}; the kinds are {', '.join(kinds(read_hard_names()))}")
         return 1
-    verdicts = judge(passages, read_through(arguments.url))
+    verdicts = judge(passages, service_reader(arguments.url))
     if arguments.verbose:
         print(*(verdict for verdict in verdicts if not verdict.is_right), sep="\n")
     print(table(verdicts))

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Encoding, Tokenizer
 
-from .decode import TagDecoder, scores, spans
+from .decode import TagDecoder, sigmoid, spans
 from .entities import WORD, TaggedText
 from .labels import ENTITY_TAGS
 from .manifest import Manifest, read_manifest
@@ -16,7 +16,7 @@ from .names import NameList
 from .truecase import Truecaser, read_truecaser
 from .windows import Sentences, Window, stitch
 
-GERMEVAL = TagDecoder(ENTITY_TAGS)
+GERMEVAL_DECODER = TagDecoder(ENTITY_TAGS)
 Run = Callable[[np.ndarray], list[np.ndarray]]
 
 
@@ -62,12 +62,12 @@ class Predictor:
         return TokenLogits(encoding, entities, topics)
 
     def topic_scores(self, text: str) -> np.ndarray:
-        return scores(self.token_logits(text).document_topics, self.manifest.temperature)
+        return sigmoid(self.token_logits(text).document_topics, self.manifest.temperature)
 
     def word_tags(self, words: TaggedText) -> list[str]:
         logits = self.token_logits(words.text)
         manifest = self.manifest
-        return GERMEVAL.word_tags(
+        return GERMEVAL_DECODER.word_tags(
             logits.encoding, logits.entities, words, manifest.entity_temperature, manifest.consistency, self.names
         )
 

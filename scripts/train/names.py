@@ -1,7 +1,9 @@
 """Names with their labels, for what the model does not know: a listed name adds a weight to the logits of its tags.
 
-The service does the same, and `src/inference/decode/names.rs` describes the rule."""
+The service does the same to a text without characters that are not seen, such as soft hyphens, which it removes first.
+`src/inference/decode/names.rs` describes the rule."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from .words import WORD, genitive_base
 # Written for this purpose by a language model, and read by a service through `names` in ressort.toml.
 NAMES = Path(__file__).parent / "data" / "names.txt"
 
+HYPHEN = re.compile("[-\u2010\u2011]")  # what joins a compound
 SHARE_OF_COMPOUND = 0.5  # of the weight: all of a compound may be a name
 
 
@@ -74,19 +77,21 @@ class NameList:
         return None
 
     def _compound_at(self, text: str, words: list[tuple[int, int]], first: int) -> Listed | None:
-        begin, hyphen, _ = _composed(text[slice(*words[first])]).rpartition("-")
-        while hyphen:
-            if begin in self._labels:
-                return Listed(first, 1, self._labels[begin], True)
-            begin, hyphen, _ = begin.rpartition("-")
-        return None
+        word = _composed(text[slice(*words[first])])
+        begins = [word[: hyphen.start()] for hyphen in HYPHEN.finditer(word)]
+        label = next((self._labels[begin] for begin in reversed(begins) if begin in self._labels), None)
+        return Listed(first, 1, label, True) if label else None
 
 
 def read_labels(file: Path) -> dict[str, str]:
     """The label of each name in a list."""
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
-    pairs = [line.split("\t") for line in lines]
+    pairs = [line.split("\t") for line in read_lines(file) if line.strip() and line[0] != "#"]
     return {name.strip(): label.strip() for name, label in pairs}
+
+
+def read_lines(file: Path) -> list[str]:
+    """The lines of a list, without a byte order mark. A line ends at a line feed alone, as the service reads it."""
+    return file.read_bytes().decode("utf-8-sig").removesuffix("\n").split("\n")
 
 
 def _composed(word: str) -> str:

@@ -1,4 +1,5 @@
-"""Removes names from the list that the labelled training texts mostly use otherwise: `Zeit` is seldom the newspaper.
+"""Removes names whose listed label is wrong for most of their uses in the labelled training texts: `Zeit` is seldom the
+newspaper.
 
     python -m scripts.train.prune_names --data ../shared/data [--check]
 
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .markup import read_news
-from .names import NAMES, NameList, read_labels
+from .names import NAMES, NameList, read_labels, read_lines
 from .records import read_training_records
 from .words import WORD
 
@@ -33,14 +34,10 @@ def main() -> int:
         print(f"{name} ({labels[name]}): {', '.join(f'{use} {n}' for use, n in uses.most_common())}")
     if arguments.check:
         return 1 if misleading else 0
-    kept = [line for line in read_lines(arguments.names) if line.split("\t")[0] not in misleading]
+    kept = [line for line in read_lines(arguments.names) if line.split("\t")[0].strip() not in misleading]
     arguments.names.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
     print(f"{len(misleading)} names removed, {len(labels) - len(misleading)} left")
     return 0
-
-
-def read_lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8").splitlines()
 
 
 def count_uses(labels: Mapping[str, str], records: Iterable[dict]) -> dict[str, Counter[str]]:
@@ -63,8 +60,9 @@ def count_uses(labels: Mapping[str, str], records: Iterable[dict]) -> dict[str, 
 
 
 def find_misleading(labels: Mapping[str, str], uses: Mapping[str, Counter[str]]) -> dict[str, Counter[str]]:
-    """The names that have their label less often than not. Uses inside longer names count against single words only.
-    A name of several words stays if only one use is different: that may be an error of the labels."""
+    """The names to remove. A use is wrong if it has another label or none. A name goes if its wrong uses outnumber its
+    right ones; a name of several words also needs two wrong uses, since one may be an error of the labels. A single
+    word also goes if its wrong uses and its uses inside longer names are more than twice its right ones."""
     misleading = {}
     for name, counts in uses.items():
         right = counts[labels[name]]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from .hard_names import BATCH, read_through
+from .hard_names import BATCH, service_reader
 from .markup import Entity
 from .words import WORD
 
@@ -76,7 +76,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=120, help="number of texts, from the first")
     parser.add_argument("--verbose", action="store_true", help="list the names that are not consistent")
     arguments = parser.parse_args()
-    texts, read = read_articles(arguments.texts, arguments.limit), read_through(arguments.url)
+    texts, read = read_articles(arguments.texts, arguments.limit), service_reader(arguments.url)
     n_names = n_inconsistent = n_texts = 0
     for begin in range(0, len(texts), BATCH):
         batch = texts[begin : begin + BATCH]

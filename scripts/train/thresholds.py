@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .decode import scores, softmax
+from .decode import sigmoid, softmax
 
 GRID = np.arange(0.10, 0.81, 0.01)
 TEMPERATURES = np.arange(0.5, 2.51, 0.02)
@@ -20,7 +20,7 @@ def choose_temperature(targets: np.ndarray, logits: np.ndarray, weights: np.ndar
     """The temperature with the least binary cross entropy."""
 
     def loss(temperature: float) -> float:
-        score = np.clip(scores(logits, temperature), 1e-6, 1 - 1e-6)
+        score = np.clip(sigmoid(logits, temperature), 1e-6, 1 - 1e-6)
         losses = -(targets * np.log(score) + (1 - targets) * np.log(1 - score))
         return float((losses.sum(1) * weights).sum())
 

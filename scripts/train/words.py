@@ -2,8 +2,11 @@
 
 import re
 
+# The service composes a text before it finds words. Here offsets must stay, so a combining mark goes with its letter.
+MARK = r"[\u0300-\u036f]"
+LETTERS = rf"\w+(?:{MARK}\w*)*"
 # Letters and digits with what joins them in German, or one punctuation mark.
-WORD = re.compile(r"\w+(?:(?:[-‐‑'’.:·*&]|(?<=\d)[,;](?=\d))\w+)*(?:-(?=\s))?|[^\w\s]")
+WORD = re.compile(rf"{LETTERS}(?:(?:[-‐‑'’.:·*&]|(?<=\d)[,;](?=\d)){LETTERS})*(?:[-‐‑](?=\s))?|[^\w\s]{MARK}*")
 
 
 def genitive_base(word: str) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scripts.train.decode import TagDecoder, found_tags, share_repeats, spans
-from scripts.train.entities import TaggedText
+from scripts.train.entities import TaggedText, first_pieces
 from scripts.train.names import NameList
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
@@ -92,9 +92,10 @@ def test_listed_names_raise_the_logits_of_their_words(tmp_path: Path) -> None:
     file.write_text("Neu Ulm\tLOC\n", encoding="utf-8")
     encoding: Any = SimpleNamespace(ids=[1, 2, 3], offsets=[(0, 3), (4, 6), (6, 7)])
     words = TaggedText("Neu Ulm", [(0, 3), (4, 7)], [])
-    raised = TagDecoder(TAGS).with_names(encoding, np.zeros((3, 5)), words, NameList.read(file, 3.0))
+    pieces = first_pieces(encoding, words)
+    raised = TagDecoder(TAGS).with_names(pieces, np.zeros((3, 5)), words, NameList.read(file, 3.0))
     assert raised.tolist() == [[0, 0, 0, 3, 0], [0, 0, 0, 0, 3], [0] * 5]
-    assert not TagDecoder(TAGS).with_names(encoding, np.zeros((3, 5)), words, None).any()
+    assert not TagDecoder(TAGS).with_names(pieces, np.zeros((3, 5)), words, None).any()
 
 
 def test_a_word_without_a_piece_is_outside_and_a_text_without_words_has_no_tags() -> None:

@@ -37,6 +37,9 @@ def encoding(*offsets: tuple[int, int]) -> Any:
         ("3,5 Mio., d.h. C&A", ["3,5", "Mio", ".", ",", "d.h", ".", "C&A"]),
         ("Bürger*innen „Ja“", ["Bürger*innen", "„", "Ja", "“"]),
         ("Vor- und Nachteile", ["Vor-", "und", "Nachteile"]),
+        ("Vor\u2010 und Nach\u2011 teile", ["Vor\u2010", "und", "Nach\u2011", "teile"]),
+        ("Ko\u0308ln-Su\u0308d, Cafe\u0301", ["Ko\u0308ln-Su\u0308d", ",", "Cafe\u0301"]),
+        ("1 =\u0338 2", ["1", "=\u0338", "2"]),
     ],
 )
 def test_words_are_those_of_the_service(text: str, words: list[str]) -> None:

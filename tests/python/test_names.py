@@ -9,7 +9,7 @@ import pytest
 
 from scripts.train.decode import TagDecoder
 from scripts.train.entities import TaggedText
-from scripts.train.names import NAMES, NameList
+from scripts.train.names import NAMES, NameList, read_labels
 from scripts.train.prune_names import count_uses, find_misleading
 from scripts.train.words import WORD
 
@@ -28,6 +28,13 @@ def test_names_are_found_as_in_the_service(case: dict) -> None:
         for name in NameList(REFERENCE["names"], 1.0).find(text, words)
     ]
     assert found == case["found"]
+
+
+def test_a_decomposed_text_has_the_names_of_a_composed_list_and_the_other_way_round() -> None:
+    composed, decomposed = "1. FC Köln", "1. FC Ko\u0308ln"
+    for name, text in ((composed, decomposed), (decomposed, composed), (decomposed, decomposed)):
+        words = [match.span() for match in WORD.finditer(f"Der {text}s Fans")]
+        assert [listed.n_words for listed in NameList({name: "ORG"}, 1.0).find(f"Der {text}s Fans", words)] == [4]
 
 
 class OnePieceAWord:
@@ -74,6 +81,12 @@ def test_a_name_that_training_texts_use_otherwise_is_misleading() -> None:
     uses = count_uses(labels, records)
     assert uses["Zeit"] == {"O": 3, "ORG": 1}
     assert set(find_misleading(labels, uses)) == {"Zeit", "Otto", "Stadt und Land"}
+
+
+def test_a_list_is_read_as_the_service_reads_it(tmp_path: Path) -> None:
+    file = tmp_path / "names.txt"
+    file.write_bytes("\ufeffWerder\tORG\r\n\n# clubs\nNeu\u2028Ulm \t LOC\nA\u0085B\tOTH".encode())
+    assert read_labels(file) == {"Werder": "ORG", "Neu\u2028Ulm": "LOC", "A\u0085B": "OTH"}
 
 
 def test_the_list_that_ships_has_each_name_once() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scripts.train.decode import scores, softmax
+from scripts.train.decode import sigmoid, softmax
 from scripts.train.thresholds import (
     choose_softmax_temperature,
     choose_temperature,
@@ -19,7 +19,7 @@ def ones(n: int) -> np.ndarray:
 def test_the_temperature_undoes_a_scaling_of_the_logits() -> None:
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, (4000, 5))
-    targets = (rng.random(logits.shape) < scores(logits, 1.0)).astype(float)
+    targets = (rng.random(logits.shape) < sigmoid(logits, 1.0)).astype(float)
     assert choose_temperature(targets, logits, ones(4000)) == pytest.approx(1.0, abs=0.1)
     assert choose_temperature(targets, logits * 2, ones(4000)) == pytest.approx(2.0, abs=0.2)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..decode import TagDecoder, found_tags, scores, softmax
+from ..decode import TagDecoder, found_tags, sigmoid, softmax
 from ..inference import GraphRun, WindowReader
 from ..metrics import METRICS_HEAD, TopicMetrics, label_f1, span_f1, topic_metrics
 from ..thresholds import choose_softmax_temperature, choose_temperature, choose_thresholds, held_out_thresholds
@@ -66,7 +66,7 @@ def calibrate(settings: Settings, answers: Answers) -> Calibrated:
         choose = choose_softmax_temperature if settings.is_single_label else choose_temperature
         temperature = round(float(choose(answers.targets, answers.logits, even)), 3)
     if settings.calibration.thresholds and not settings.is_single_label:
-        thresholds = choose_thresholds(answers.targets, scores(answers.logits, temperature), even).round(2)
+        thresholds = choose_thresholds(answers.targets, sigmoid(answers.logits, temperature), even).round(2)
     return Calibrated(temperature, thresholds)
 
 
@@ -82,7 +82,7 @@ def report(settings: Settings, labels: Labels, answers: dict[str, Answers]) -> N
             print(f"| {graph} | {metrics(settings, one, calibrated[graph])} |")
         if settings.calibration.thresholds and not settings.is_single_label:
             # Thresholds look too good on the documents that they were chosen on; those of other folds don't.
-            held_out = held_out_thresholds(last.targets, scores(last.logits, calibrated[name].temperature))
+            held_out = held_out_thresholds(last.targets, sigmoid(last.logits, calibrated[name].temperature))
             print(f"| {name}, thresholds from other folds | {metrics(settings, last, calibrated[name], held_out)} |")
         print_topics(settings, labels, last, calibrated[name])
 
@@ -114,4 +114,4 @@ def _scores(settings: Settings, answers: Answers, calibrated: Calibrated) -> tup
     if settings.is_single_label:
         score = softmax(answers.logits, calibrated.temperature)
         return score, score.max(1, keepdims=True)
-    return scores(answers.logits, calibrated.temperature), calibrated.thresholds
+    return sigmoid(answers.logits, calibrated.temperature), calibrated.thresholds
