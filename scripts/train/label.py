@@ -3,7 +3,7 @@ paragraph, the mean of the teachers' distributions over the tags. So the entity 
 sentences.
 
 With `labelling.topics` the teachers label topics too: the targets become the mean of theirs and the existing ones. An
-example without topics of its own gets theirs alone, with the weight `labelling.unlabelled_topic_weight`.
+unlabelled example gets theirs alone, with the weight `labelling.unlabelled_topic_weight`.
 
 A teacher is a training, or a model folder such as `models/ressort`. On a CPU, a folder's int8 graph reads several times
 as many tokens a second as the training's weights."""

@@ -51,7 +51,7 @@ def taught_topics(
     """Targets and weights of the topics once the teachers have scored them as `taught`; all are `[examples, topics]`.
 
     The target is the mean of an example's own topics and the teachers' scores. An example whose `weights` are all 0 has
-    no topics of its own: it gets the teachers' scores alone, with `unlabelled_weight`."""
+    no labels: it gets the teachers' scores alone, with `unlabelled_weight`."""
     is_unlabelled = ~weights.any(1, keepdims=True)
     targets = np.where(is_unlabelled, taught, (targets + taught) / 2)
     weights = np.where(is_unlabelled, unlabelled_weight, weights)
