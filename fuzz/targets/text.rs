@@ -104,7 +104,7 @@ impl Choice {
             temperature: 1.5,
         });
         pipeline.entities = Some(EntityTags {
-            scheme: TagScheme::of(&tags).with_scores(self.scores()),
+            scheme: TagScheme::of(&tags).with_graph_scores(self.scores()),
             aggregation: AggregationStrategy::First,
         });
     }

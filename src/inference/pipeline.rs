@@ -283,7 +283,7 @@ impl Pipeline {
         }
         decoded.prediction.entities = self.entities.as_ref().filter(|_| options.tasks.entities).map(|head| {
             let heads =
-                logits.iter().filter_map(|window| Some(to_logits(window.entities.as_ref()?, head.scheme.scores)));
+                logits.iter().filter_map(|window| Some(to_logits(window.entities.as_ref()?, head.scheme.graph_scores)));
             let heads: Vec<Cow<'_, WindowHead>> = heads.collect();
             let rows = TokenRows { owners: &owners, windows: ranges, heads: &heads };
             self.decode_entities(head, reading, rows, options)

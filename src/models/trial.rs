@@ -105,7 +105,7 @@ impl Trial {
             head.scores = scores(manifest, &head.output, &outputs)?;
         }
         let scheme = TagScheme::of(&head.tags)
-            .with_scores(head.scores)
+            .with_graph_scores(head.scores)
             .with_temperature(head.temperature)
             .with_consistency(head.consistency)
             .with_blank_tokens_skipped(head.skips_blank_tokens);
@@ -185,7 +185,7 @@ fn scores(manifest: &Manifest, output: &str, outputs: &[&HeadOutput]) -> Result<
 pub fn scores_notes(manifest: &Manifest, topics: Option<&TopicHead>, entities: Option<&EntityTags>) -> Vec<String> {
     let topics = topics.and_then(|head| Some((&head.output, head.scores?)));
     let entities = entities.zip(manifest.entities.as_ref());
-    let entities = entities.and_then(|(tags, head)| Some((&head.output, tags.scheme.scores?)));
+    let entities = entities.and_then(|(tags, head)| Some((&head.output, tags.scheme.graph_scores?)));
     let note = |(output, scores)| {
         format!("output `{output}` is the result of a {scores}; its scores are not normalised again")
     };

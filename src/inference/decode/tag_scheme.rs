@@ -12,7 +12,7 @@ use crate::manifest::task::GraphScores;
 pub struct TagScheme {
     pub tags: Vec<Tag>,
     /// What the graph has made of the logits; `None` where it gives logits.
-    pub scores: Option<GraphScores>,
+    pub graph_scores: Option<GraphScores>,
     /// Logits are divided by it before the softmax. The likeliest sequence stays the same while `consistency` is 0.
     temperature: f32,
     /// How far words that repeat in a document share their scores, in 0..=1; above 0, the mentions of a name agree.
@@ -29,7 +29,7 @@ impl TagScheme {
         let tags = parse_tags(raw);
         Self {
             transitions: Transitions::of(&tags),
-            scores: None,
+            graph_scores: None,
             temperature: 1.0,
             consistency: 0.0,
             skips_blank_tokens: false,
@@ -39,8 +39,8 @@ impl TagScheme {
     }
 
     /// The same tags, for logits that come from scores of a graph.
-    pub fn with_scores(self, scores: Option<GraphScores>) -> Self {
-        Self { scores, ..self }
+    pub fn with_graph_scores(self, graph_scores: Option<GraphScores>) -> Self {
+        Self { graph_scores, ..self }
     }
 
     /// The same tags, with scores that are less sure (above 1) or surer.
@@ -73,7 +73,7 @@ impl TagScheme {
     /// The scores of one token's tags: by softmax, or by sigmoid where the graph took one.
     pub(super) fn scores(&self, logits: ArrayView1<'_, f32>) -> Vec<f32> {
         let scaled = logits.iter().map(|logit| logit / self.temperature);
-        match self.scores {
+        match self.graph_scores {
             Some(GraphScores::Sigmoid) => scaled.map(sigmoid).collect(),
             _ => softmax(scaled),
         }
