@@ -71,8 +71,13 @@ class TagDecoder:
         self, pieces: Sequence[int | None], logits: np.ndarray, words: TaggedText, names: "NameList | None"
     ) -> np.ndarray:
         """The logits of the tokens, `[tokens, tags]`, where listed names raise those of their words' first `pieces`."""
+
+        def continues_name(word: int) -> bool:
+            piece = pieces[word]
+            return piece is not None and self.tags[int(logits[piece].argmax())].startswith("I-")
+
         raised = logits.copy()
-        for word, tag, weight in names.raised(words.text, words.words) if names else []:
+        for word, tag, weight in names.raised(words.text, words.words, continues_name) if names else []:
             piece = pieces[word]
             if piece is not None and tag in self.tags:
                 raised[piece, self.tags.index(tag)] += weight

@@ -5,6 +5,7 @@ The service does the same to a text without characters that are not seen, such a
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class NameList:
 
     @classmethod
     def read(cls, file: Path, weight: float) -> "NameList":
-        """One name a line, a tab, and its label; empty lines and lines that begin with `#` say nothing."""
+        """One name a line, a tab, and its label; empty lines and lines that begin with `#` are ignored."""
         return cls(read_labels(file), weight)
 
     def __len__(self) -> int:
@@ -54,10 +55,15 @@ class NameList:
             first += listed.n_words if listed else 1
         return found
 
-    def raised(self, text: str, words: list[tuple[int, int]]) -> list[tuple[int, str, float]]:
-        """Words, the tags whose logits grow there, and by how much."""
+    def raised(
+        self, text: str, words: list[tuple[int, int]], is_inside: Callable[[int], bool] = lambda _: False
+    ) -> list[tuple[int, str, float]]:
+        """Words, the tags whose logits grow there, and by how much. `is_inside` says whether the model itself reads a
+        word as the continuation of a name."""
         raised = []
         for listed in self.find(text, words):
+            if is_inside(listed.first):
+                continue
             if listed.is_part:
                 raised.append((listed.first, f"B-{listed.label}part", self.weight * SHARE_OF_COMPOUND))
             else:

@@ -89,6 +89,15 @@ async fn a_listed_name_is_found_whole_and_a_clear_reading_stays() {
 }
 
 #[tokio::test]
+async fn a_listed_name_that_the_model_reads_inside_a_longer_one_has_no_weight() {
+    let listed = with_names("Größler\tORG\n", LISTED);
+    let whole = ("Käthe Größler".to_owned(), "PER".to_owned());
+    assert_eq!(found(&listed, "Dann traf Käthe Größler ein.", json!({})).await, [whole]);
+    let alone = ("Größler".to_owned(), "ORG".to_owned());
+    assert_eq!(found(&listed, "Dann traf Größler ein.", json!({})).await, [alone]);
+}
+
+#[tokio::test]
 async fn a_compound_with_a_listed_name_leans_half_as_much_to_the_label_of_parts() {
     let text = "Dann kam ein Zwetschgenau-Trainer.";
     let entities = format!("rename = {{ LOC = \"ORGpart\" }}\n{LISTED}");

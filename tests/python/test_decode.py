@@ -98,6 +98,14 @@ def test_listed_names_raise_the_logits_of_their_words(tmp_path: Path) -> None:
     assert not TagDecoder(TAGS).with_names(pieces, np.zeros((3, 5)), words, None).any()
 
 
+def test_a_listed_name_that_the_model_reads_inside_a_longer_one_has_no_weight() -> None:
+    encoding: Any = SimpleNamespace(ids=[1, 2], offsets=[(0, 3), (4, 7)])
+    words = TaggedText("Neu Ulm", [(0, 3), (4, 7)], [])
+    logits = np.array([[0.0, 9, 0, 0, 0], [0, 0, 9, 0, 0]])
+    names = NameList({"Ulm": "LOC"}, 3.0)
+    assert TagDecoder(TAGS).with_names(first_pieces(encoding, words), logits, words, names).tolist() == logits.tolist()
+
+
 def test_a_word_without_a_piece_is_outside_and_a_text_without_words_has_no_tags() -> None:
     encoding: Any = SimpleNamespace(ids=[1], offsets=[(0, 3)])
     words = TaggedText("Ulm x", [(0, 3), (4, 5)], [])

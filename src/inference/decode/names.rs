@@ -7,6 +7,7 @@
 //! - Its last word may have a genitive ending (`Siemens’`, `Werders`, `Filmpreises`). Other modules do not know `-es`.
 //! - A word with a hyphen that begins with a listed name (`Werder-Trainer`) raises the label that ends in `part` (`ORGpart`), if the
 //!   model has it. It gets half the weight, since the whole word may be a name (`Fuji-Berg`).
+//! - A listed name inside a longer name of the model gets no weight: `Siemens` in `Werner von Siemens`, `Toten Hosen` in `Die Toten Hosen`.
 //!
 //! `scripts/train/names.py` does the same for training and measuring. `tests/reference/names.json` tests both against the same cases.
 
@@ -233,8 +234,17 @@ impl NameWeights {
     }
 
     /// Adds the biases of `words`, which have no gap between them.
-    fn add_biases<'w>(&'w self, text: &str, words: &[Word], biases: &mut LogitBiases<'w>) {
+    fn add_biases<'w>(
+        &'w self,
+        text: &str,
+        words: &[Word],
+        is_inside: impl Fn(&Word) -> bool,
+        biases: &mut LogitBiases<'w>,
+    ) {
         for listed in self.list.find(text, words) {
+            if is_inside(&words[listed.first]) {
+                continue;
+            }
             let tags = &self.tags[listed.label];
             for (index, word) in words[listed.first..][..listed.n_words].iter().enumerate() {
                 let (tags, weight) = match (listed.is_part, index) {
@@ -247,10 +257,16 @@ impl NameWeights {
         }
     }
 
-    /// The biases of the words of `text`, given in stretches that no name reaches across.
-    pub fn biases(&self, text: &str, stretches: &[Vec<Word>]) -> LogitBiases<'_> {
+    /// The biases of the words of `text`, given in stretches that no name reaches across. `is_inside` says whether the model itself reads
+    /// a word as the continuation of a name.
+    pub fn biases(
+        &self,
+        text: &str,
+        stretches: &[Vec<Word>],
+        is_inside: impl Fn(&Word) -> bool + Copy,
+    ) -> LogitBiases<'_> {
         let mut biases = LogitBiases::new();
-        stretches.iter().for_each(|words| self.add_biases(text, words, &mut biases));
+        stretches.iter().for_each(|words| self.add_biases(text, words, is_inside, &mut biases));
         biases
     }
 }
