@@ -123,7 +123,7 @@ fn in_words(args: &ModelsArgs, answer: &Value) -> Option<String> {
         }
         ModelsChange::Activate { .. } | ModelsChange::Rollback => Some(active(answer)),
         ModelsChange::Remove { name, .. } => Some(format!("unloaded {name}")),
-        ModelsChange::Shadow { stop: true, .. } => Some("there is no shadow model".to_owned()),
+        ModelsChange::Shadow { stop: true, .. } => Some("no shadow model is running now".to_owned()),
         ModelsChange::Shadow { .. } => None,
     }
 }

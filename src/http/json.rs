@@ -328,7 +328,9 @@ fn syntax_message(error: &serde_json::Error, text: &str, whole: &str) -> String 
             ("text after the end", "send one JSON value, or many as lines with `content-type: application/x-ndjson`")
         }
         () if message.starts_with("key must be") => ("field name", "field names stand in double quotes (\")"),
-        () if message.starts_with("control character") => ("control character", "escape it: \\n, \\t or \\u0001"),
+        () if message.starts_with("control character") => {
+            ("control character", "escape it (\\n, \\t or \\u0001), and leave NUL out")
+        }
         () if message.contains("surrogate") || message.contains("end of hex") || message.contains("code point") => {
             ("lone surrogate", "send both halves of the pair")
         }
