@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .words import WORD, genitive_base
+from .words import HYPHENS, WORD, genitive_base
 
 # Written for this purpose by a language model, and read by a service through `names` in ressort.toml.
 NAMES = Path(__file__).parent / "data" / "names.txt"
 
-HYPHEN = re.compile("[-\u2010\u2011]")  # what joins a compound
+HYPHEN = re.compile(f"[{HYPHENS}]")  # what joins a compound
 SHARE_OF_COMPOUND = 0.5  # of the weight: all of a compound may be a name
 
 

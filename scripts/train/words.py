@@ -5,8 +5,11 @@ import re
 # The service composes a text before it finds words. Here offsets must stay, so a combining mark goes with its letter.
 MARK = r"[\u0300-\u036f]"
 LETTERS = rf"\w+(?:{MARK}\w*)*"
+HYPHENS = "-\u2010\u2011"  # the plain one first, since it stands for itself at the start of a class
 # Letters and digits with what joins them in German, or one punctuation mark.
-WORD = re.compile(rf"{LETTERS}(?:(?:[-‐‑'’.:·*&]|(?<=\d)[,;](?=\d)){LETTERS})*(?:[-‐‑](?=\s))?|[^\w\s]{MARK}*")
+WORD = re.compile(
+    rf"{LETTERS}(?:(?:[{HYPHENS}'’.:·*&]|(?<=\d)[,;](?=\d)){LETTERS})*(?:[{HYPHENS}](?=\s))?|[^\w\s]{MARK}*"
+)
 
 
 def genitive_base(word: str) -> str | None:

@@ -115,10 +115,10 @@ pub type LogitBiases<'w> = HashMap<usize, LogitBias<'w>>;
 impl NameList {
     /// Reads a list out of the content of the file at `path`: text in UTF-8, see [`NameList::parse`].
     pub fn from_bytes(path: &Path, list: &[u8]) -> Result<Self, NameListError> {
-        let list = str::from_utf8(&without_mark(list))
-            .map(str::to_owned)
-            .map_err(|source| NameListError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(&list).map_err(|error| NameListError::Invalid { path: path.to_owned(), error })
+        let list = without_mark(list);
+        let list =
+            str::from_utf8(&list).map_err(|source| NameListError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(list).map_err(|error| NameListError::Invalid { path: path.to_owned(), error })
     }
 
     /// Parses a list with a name, a tab and a label on each line. Empty lines and lines that begin with `#` are ignored.
@@ -237,40 +237,23 @@ impl NameWeights {
         self.weight
     }
 
-    /// Adds the biases of `words`, which have no gap between them.
-    fn add_biases<'w>(
-        &'w self,
-        text: &str,
-        words: &[Word],
-        is_inside: impl Fn(&Word) -> bool,
-        biases: &mut LogitBiases<'w>,
-    ) {
-        for listed in self.list.find(text, words) {
-            if is_inside(&words[listed.first]) {
-                continue;
-            }
-            let tags = &self.tags[listed.label];
-            for (index, word) in words[listed.first..][..listed.n_words].iter().enumerate() {
-                let (tags, weight) = match (listed.is_part, index) {
-                    (true, _) => (&tags.part, self.weight * SHARE_OF_COMPOUND),
-                    (false, 0) => (&tags.first, self.weight),
-                    (false, _) => (&tags.other, self.weight),
-                };
-                biases.extend(word.tokens.first().map(|&token| (token, LogitBias { tags, weight })));
-            }
-        }
-    }
-
     /// The biases of the words of `text`, given in stretches that no name reaches across. `is_inside` says whether the model itself reads
     /// a word as the continuation of a name.
-    pub fn biases(
-        &self,
-        text: &str,
-        stretches: &[Vec<Word>],
-        is_inside: impl Fn(&Word) -> bool + Copy,
-    ) -> LogitBiases<'_> {
+    pub fn biases(&self, text: &str, stretches: &[Vec<Word>], is_inside: impl Fn(&Word) -> bool) -> LogitBiases<'_> {
         let mut biases = LogitBiases::new();
-        stretches.iter().for_each(|words| self.add_biases(text, words, is_inside, &mut biases));
+        for words in stretches {
+            for listed in self.list.find(text, words).into_iter().filter(|listed| !is_inside(&words[listed.first])) {
+                let tags = &self.tags[listed.label];
+                for (index, word) in words[listed.first..][..listed.n_words].iter().enumerate() {
+                    let (tags, weight) = match (listed.is_part, index) {
+                        (true, _) => (&tags.part, self.weight * SHARE_OF_COMPOUND),
+                        (false, 0) => (&tags.first, self.weight),
+                        (false, _) => (&tags.other, self.weight),
+                    };
+                    biases.extend(word.tokens.first().map(|&token| (token, LogitBias { tags, weight })));
+                }
+            }
+        }
         biases
     }
 }

@@ -4,7 +4,7 @@ use ndarray::ArrayView1;
 
 use crate::inference::decode::names::{LogitBias, NameWeights};
 use crate::inference::decode::viterbi::Transitions;
-use crate::inference::decode::{sigmoid, softmax};
+use crate::inference::decode::{argmax, sigmoid, softmax};
 use crate::manifest::tags::{Tag, parse_tags};
 use crate::manifest::task::GraphScores;
 
@@ -68,6 +68,11 @@ impl TagScheme {
         let mut logits = logits.to_owned();
         bias.tags.iter().for_each(|&tag| logits[tag] += bias.weight);
         self.scores(logits.view())
+    }
+
+    /// Whether the likeliest tag of a token, without the bias of a listed name, continues a name.
+    pub(super) fn continues_name(&self, logits: ArrayView1<'_, f32>) -> bool {
+        self.tags[argmax(&self.scores(logits)).0].continues()
     }
 
     /// The scores of one token's tags: by softmax, or by sigmoid where the graph took one.

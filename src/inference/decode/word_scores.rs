@@ -2,7 +2,6 @@
 
 use ndarray::ArrayView1;
 
-use crate::inference::decode::argmax;
 use crate::inference::decode::names::LogitBiases;
 use crate::inference::decode::repeats::Repeats;
 use crate::inference::decode::tag_scheme::TagScheme;
@@ -24,10 +23,9 @@ pub struct WordScores<'s, R> {
 
 impl<'s, 'l, R: Fn(usize) -> ArrayView1<'l, f32>> WordScores<'s, R> {
     pub fn of(text: &'s str, stretches: &[Vec<Word>], row: R, scheme: &'s TagScheme) -> Self {
-        let mut own = OwnScores { row, scheme, biases: LogitBiases::new() };
-        if let Some(names) = &scheme.names {
-            own.biases = names.biases(text, stretches, |word| own.continues_name(word));
-        }
+        let is_inside = |word: &Word| word.tokens.first().is_some_and(|&token| scheme.continues_name(row(token)));
+        let biases = scheme.names.as_ref().map(|names| names.biases(text, stretches, is_inside)).unwrap_or_default();
+        let own = OwnScores { row, scheme, biases };
         let mut repeats = Repeats::new(&scheme.tags, scheme.consistency);
         if scheme.consistency > 0.0 {
             for word in stretches.iter().flatten().filter(|word| !word.tokens.is_empty()) {
@@ -53,11 +51,6 @@ impl<'s, 'l, R: Fn(usize) -> ArrayView1<'l, f32>> WordScores<'s, R> {
 }
 
 impl<'l, R: Fn(usize) -> ArrayView1<'l, f32>> OwnScores<'_, R> {
-    /// Whether the likeliest tag of the word continues a name.
-    fn continues_name(&self, word: &Word) -> bool {
-        self.of(word).is_some_and(|scores| self.scheme.tags[argmax(&scores).0].continues())
-    }
-
     /// Those of the word's first token.
     fn of(&self, word: &Word) -> Option<Vec<f32>> {
         let token = *word.tokens.first()?;
