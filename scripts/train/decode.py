@@ -11,7 +11,7 @@ from .words import genitive_base
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
-    from .names import NameList
+    from .names import Listed, NameList
 
 
 def sigmoid(logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -41,51 +41,71 @@ class TagDecoder:
         logits: np.ndarray,
         words: TaggedText,
         temperature: float = 1.0,
-        consistency: float = 0.0,
         names: "NameList | None" = None,
+        one_label_per_name: bool = False,
     ) -> list[str]:
-        """One tag for each word, by its first piece: the likeliest valid IOB2 sequence. A word without a first piece is
-        outside of every entity. With `consistency`, the mentions of a name agree."""
-        own = self.own_rows(encoding, logits, words, temperature, names)
-        if not len(own):
+        """One tag for each word, by its first piece: the likeliest valid IOB2 sequence that cuts no listed name. A word
+        without a first piece is outside of every entity."""
+        if not words.words:
             return []
-        rows = share_repeats(own, [words.text[a:b] for a, b in words.words], self._labels, consistency)
-        tags = self.best_sequence(rows)
-        return [self.tags[tag] for tag in (self.agreed(words, tags, own) if consistency else tags)]
-
-    def own_rows(
-        self,
-        encoding: "Encoding",
-        logits: np.ndarray,
-        words: TaggedText,
-        temperature: float,
-        names: "NameList | None" = None,
-    ) -> np.ndarray:
-        """The logarithms of each word's scores, `[words, tags]`."""
         pieces = first_pieces(encoding, words)
-        logits = self.with_names(pieces, logits, words, names)
-        own = [self._outside if piece is None else _log_softmax(logits[piece] / temperature) for piece in pieces]
-        return np.array(own).reshape(len(own), len(self.tags))
+        listed = self.listed(pieces, logits, words, names)
+        if names:
+            logits = self.with_weights(pieces, logits, [raised for name in listed for raised in names.raised(name)])
+        rows = self.word_rows(pieces, logits, temperature)
+        tags = self.with_whole_names(self.best_sequence(rows), rows, listed)
+        return [self.tags[tag] for tag in (self.agreed(words, tags, rows) if one_label_per_name else tags)]
 
-    def with_names(
+    def listed(
         self, pieces: Sequence[int | None], logits: np.ndarray, words: TaggedText, names: "NameList | None"
-    ) -> np.ndarray:
-        """The logits of the tokens, `[tokens, tags]`, where listed names raise those of their words' first `pieces`."""
+    ) -> "list[Listed]":
+        """The listed names, without those that the model itself reads inside longer ones."""
+
+        def likeliest(word: int) -> str:
+            piece = pieces[word]
+            return "O" if piece is None else self.tags[int(logits[piece].argmax())]
 
         def continues_name(word: int) -> bool:
-            piece = pieces[word]
-            return piece is not None and self.tags[int(logits[piece].argmax())].startswith("I-")
+            tag = likeliest(word)
+            return word > 0 and tag.startswith("I-") and likeliest(word - 1)[2:] == tag[2:]
 
+        found = names.find(words.text, words.words) if names else []
+        return [name for name in found if not continues_name(name.first)]
+
+    def with_weights(
+        self, pieces: Sequence[int | None], logits: np.ndarray, weights: list[tuple[int, str, float]]
+    ) -> np.ndarray:
+        """The logits of the tokens, `[tokens, tags]`, where these words' first `pieces` have more of these tags."""
         raised = logits.copy()
-        for word, tag, weight in names.raised(words.text, words.words, continues_name) if names else []:
+        for word, tag, weight in weights:
             piece = pieces[word]
             if piece is not None and tag in self.tags:
                 raised[piece, self.tags.index(tag)] += weight
         return raised
 
-    def agreed(self, words: TaggedText, tags: list[int], own: np.ndarray) -> list[int]:
-        """`tags`, where doubtful mentions of a name take the reading that all mentions support, by their `own` log
-        scores. The service does the same over all stretches of a text together (decode/mentions.rs)."""
+    def word_rows(self, pieces: Sequence[int | None], logits: np.ndarray, temperature: float) -> np.ndarray:
+        """The logarithms of each word's scores, `[words, tags]`."""
+        rows = [self._outside if piece is None else _log_softmax(logits[piece] / temperature) for piece in pieces]
+        return np.array(rows)
+
+    def with_whole_names(self, tags: list[int], rows: np.ndarray, listed: "list[Listed]") -> list[int]:
+        """`tags`, or, where they cut a listed name whose first word has its label, the likeliest that do not. The service
+        does the same (decode/name_weights.rs)."""
+        whole = rows.copy()
+        for name in listed:
+            if name.n_words == 1 or f"I-{name.label}" not in self.tags:
+                continue
+            first, inside = self.tags.index(f"B-{name.label}"), self.tags.index(f"I-{name.label}")
+            if tags[name.first] != first:
+                continue
+            for word in range(name.first, name.first + name.n_words):
+                other = np.arange(len(self.tags)) != (first if word == name.first else inside)
+                whole[word, other] = LEAST_LOG_SCORE
+        return tags if (whole == rows).all() else self.best_sequence(whole)
+
+    def agreed(self, words: TaggedText, tags: list[int], rows: np.ndarray) -> list[int]:
+        """`tags`, where doubtful mentions of a name take the reading that all mentions support, by the log scores
+        in `rows`. The service does the same over all stretches of a text together (decode/mentions.rs)."""
         tags = list(tags)
         for mentions in self._repeated_names(words, tags):
             readings: dict[int, list[int]] = {}
@@ -93,7 +113,7 @@ class TagDecoder:
                 readings.setdefault(int(self._labels[tags[first]]), tags[first:stop])
             labels = list(readings)
             likelihoods = np.array(
-                [[_likelihood(own[first:stop], self._labels == label) for label in labels] for first, stop in mentions]
+                [[_likelihood(rows[first:stop], self._labels == label) for label in labels] for first, stop in mentions]
             )
             best = int(likelihoods.sum(0).argmax())
             for (first, stop), of_readings in zip(mentions, likelihoods, strict=True):
@@ -140,6 +160,7 @@ class TagDecoder:
         return sequence[::-1]
 
 
+LEAST_LOG_SCORE = -87.0  # about that of the smallest f32
 LEAST_SCORE = 1e-6  # of a label that others are compared with
 CLEAR = 12.0  # a mention is clear if its own reading is that many times as likely as that of the others
 MAX_WORDS = 8  # of a name whose mentions agree
@@ -148,32 +169,6 @@ MAX_WORDS = 8  # of a name whose mentions agree
 def _likelihood(rows: np.ndarray, of_label: np.ndarray) -> float:
     """The logarithm of how likely it is that words with these log scores have a label, as a mean."""
     return float(np.log(np.maximum(np.exp(rows[:, of_label]).sum(1), LEAST_SCORE)).mean())
-
-
-def share_repeats(rows: np.ndarray, words: list[str], labels: np.ndarray, weight: float) -> np.ndarray:
-    """`rows` of log scores, those of a capitalised word brought nearer to the mean of its label scores over all its
-    occurrences. `labels` has a number for each tag's label. The service does the same (decode/repeats.rs)."""
-    indices: dict[str, list[int]] = {}
-    for index, word in enumerate(words):
-        if _may_be_name(word):
-            indices.setdefault(word, []).append(index)
-    for word in sorted(indices):
-        base = genitive_base(word)
-        if base and base in indices:
-            indices[base] += indices.pop(word)
-    of_label = np.eye(labels.max() + 1)[labels]  # [tags, labels]
-    shared = rows.copy()
-    for same in indices.values():
-        if weight and len(same) > 1:
-            own = np.maximum(np.exp(rows[same]) @ of_label, LEAST_SCORE)
-            moved = rows[same] + (weight * (np.log(own.mean(0)) - np.log(own))) @ of_label.T
-            shared[same] = [_log_softmax(row) for row in moved]
-    return shared
-
-
-def _may_be_name(word: str) -> bool:
-    first = word[0]
-    return len(word) > 1 and (first.isupper() or (first.isnumeric() and any(char.isalpha() for char in word)))
 
 
 def found_tags(decoder: TagDecoder, encoding: "Encoding", logits: np.ndarray, gold: TaggedText) -> list[str]:

@@ -68,7 +68,7 @@ class Predictor:
         logits = self.token_logits(words.text)
         manifest = self.manifest
         return GERMEVAL_DECODER.word_tags(
-            logits.encoding, logits.entities, words, manifest.entity_temperature, manifest.consistency, self.names
+            logits.encoding, logits.entities, words, manifest.entity_temperature, self.names, manifest.one_label_per_name
         )
 
     def entities(self, text: str) -> list[tuple[str, str]]:

@@ -40,7 +40,7 @@ class Manifest:
     temperature: float = 1.0
     thresholds: list[float] = field(default_factory=lambda: [0.5] * len(TOPICS))
     entity_temperature: float = 1.0
-    consistency: float = 0.0
+    one_label_per_name: bool = False
     names_weight: float = 0.0  # 0: the folder has no list of names
 
     def write(self, folder: Path) -> None:
@@ -58,7 +58,7 @@ class Manifest:
             stride=self.stride,
             temperature=self.temperature,
             entity_temperature=self.entity_temperature,
-            consistency=self.consistency,
+            one_label_per_name=str(self.one_label_per_name).lower(),
             skip_blank_tokens=SKIP_BLANK_TOKENS,
             names=NAMES_LINES.format(names_weight=self.names_weight) if self.names_weight else "",
             topics=topics,
@@ -78,7 +78,7 @@ def read_manifest(folder: Path) -> Manifest:
         temperature=topics["temperature"],
         thresholds=[label["threshold"] for label in topics["labels"]],
         entity_temperature=raw["entities"].get("temperature", 1.0),
-        consistency=raw["entities"].get("consistency", 0.0),
+        one_label_per_name=raw["entities"].get("one_label_per_name", False),
         names_weight=raw["entities"].get("names_weight", 0.0),
     )
 
@@ -108,7 +108,7 @@ labels = [              # in the order of the logits; the threshold is on the sc
 output = "entity_logits"
 aggregation = "viterbi"
 temperature = {entity_temperature:.3f}     # logit / temperature before the softmax
-consistency = {consistency:.2f}      # how far words that repeat in a text share their scores; above 0, mentions agree
+one_label_per_name = {one_label_per_name}  # the mentions of a name in a text agree, unless one is clear
 {skip_blank_tokens}
 {names}labels = [{tags}]
 

@@ -43,7 +43,8 @@ def load(config: Config, names: list[str]) -> Predictor:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = trained_model(config, mean_weights([config.paths.trained_by(name) for name in names])).to(device)
     tokenizer = Tokenizer.from_file(str(config.paths.pruned / "tokenizer.json"))
-    manifest = Manifest("", config.export.max_length, config.export.stride, consistency=config.export.consistency)
+    export = config.export
+    manifest = Manifest("", export.max_length, export.stride, one_label_per_name=export.one_label_per_name)
     return Predictor(manifest, read_truecaser(config.paths.truecase), tokenizer, TorchRun(model, device))
 
 

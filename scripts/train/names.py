@@ -1,11 +1,10 @@
 """Names with their labels, for what the model does not know: a listed name adds a weight to the logits of its tags.
 
 The service does the same to a text without characters that are not seen, such as soft hyphens, which it removes first.
-`src/inference/decode/names.rs` describes the rule."""
+`src/inference/decode/names.rs` and `name_weights.rs` describe the rule."""
 
 import re
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,21 +54,12 @@ class NameList:
             first += listed.n_words if listed else 1
         return found
 
-    def raised(
-        self, text: str, words: list[tuple[int, int]], is_inside: Callable[[int], bool] = lambda _: False
-    ) -> list[tuple[int, str, float]]:
-        """Words, the tags whose logits grow there, and by how much. `is_inside` says whether the model itself reads a
-        word as the continuation of a name."""
-        raised = []
-        for listed in self.find(text, words):
-            if is_inside(listed.first):
-                continue
-            if listed.is_part:
-                raised.append((listed.first, f"B-{listed.label}part", self.weight * SHARE_OF_COMPOUND))
-            else:
-                tags = [f"{'I' if index else 'B'}-{listed.label}" for index in range(listed.n_words)]
-                raised += [(listed.first + index, tag, self.weight) for index, tag in enumerate(tags)]
-        return raised
+    def raised(self, listed: Listed) -> list[tuple[int, str, float]]:
+        """The words of a name, the tags whose logits grow there, and by how much."""
+        if listed.is_part:
+            return [(listed.first, f"B-{listed.label}part", self.weight * SHARE_OF_COMPOUND)]
+        tags = [f"{'I' if index else 'B'}-{listed.label}" for index in range(listed.n_words)]
+        return [(listed.first + index, tag, self.weight) for index, tag in enumerate(tags)]
 
     def _longest_at(self, text: str, words: list[tuple[int, int]], first: int) -> Listed | None:
         word = _composed(text[slice(*words[first])])

@@ -14,5 +14,5 @@ WORD = re.compile(
 
 def genitive_base(word: str) -> str | None:
     """What `word` is the genitive of, if it is one: `Putin` of `Putins`, `Grass` of `Grass’`. The service does the same
-    (decode/repeats.rs)."""
+    (decode/words.rs)."""
     return word[:-1] if len(word) > 3 and word[-1] in "s'’" else None

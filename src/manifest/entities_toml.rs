@@ -9,6 +9,7 @@ use super::toml_values::{invalid, or_default, temperature, word};
 use super::{EntityHead, Graph, ManifestError, named_file};
 use crate::manifest::tags::rename_tags;
 use crate::manifest::task::{AggregationStrategy, GraphScores, Task};
+use crate::system::choice::suggestion;
 
 /// Enough to turn a doubtful reading, and little enough for a clear one to stay.
 const DEFAULT_NAMES_WEIGHT: f32 = 3.0;
@@ -29,7 +30,8 @@ pub struct EntitiesSection {
     #[serde(default, deserialize_with = "word")]
     aggregation: Option<AggregationStrategy>,
     temperature: Option<f32>,
-    consistency: Option<f32>,
+    #[serde(default)]
+    one_label_per_name: bool,
     #[serde(default)]
     skip_blank_tokens: bool,
     /// The list of names with their labels, relative to the folder.
@@ -50,7 +52,7 @@ impl EntitiesSection {
         };
         let aggregation = self.aggregation.unwrap_or(AggregationStrategy::First);
         Ok(EntityHead {
-            consistency: consistency(path, self.consistency, aggregation, graph.scores(&output))?,
+            one_label_per_name: self.one_label_per_name(path, aggregation, graph.scores(&output))?,
             skips_blank_tokens: self.skip_blank_tokens,
             names_file: self.names_file(path, dir, aggregation)?,
             names_weight: self.names_weight(path)?,
@@ -61,6 +63,26 @@ impl EntitiesSection {
             aggregation,
             temperature: temperature(path, self.temperature)?,
         })
+    }
+
+    fn one_label_per_name(
+        &self,
+        path: &Path,
+        aggregation: AggregationStrategy,
+        scores: Option<GraphScores>,
+    ) -> Result<bool, ManifestError> {
+        let needs = |what: String| {
+            Err(invalid(path, format!("one_label_per_name needs {what}, or leave one_label_per_name out")))
+        };
+        match self.one_label_per_name {
+            true if aggregation != AggregationStrategy::Viterbi => {
+                needs(format!("`aggregation = \"viterbi\"`, not `{aggregation}`; set that"))
+            }
+            true if scores == Some(GraphScores::Sigmoid) => {
+                needs("scores that sum to 1, and this graph ends in a sigmoid; export its logits".to_owned())
+            }
+            given => Ok(given),
+        }
     }
 
     fn names_file(
@@ -95,37 +117,8 @@ impl EntitiesSection {
     }
 }
 
-/// How far words that repeat share their scores.
-fn consistency(
-    path: &Path,
-    given: Option<f32>,
-    aggregation: AggregationStrategy,
-    scores: Option<GraphScores>,
-) -> Result<f32, ManifestError> {
-    match given.unwrap_or(0.0) {
-        0.0 => Ok(0.0),
-        weight if !(0.0..=1.0).contains(&weight) => Err(invalid(
-            path,
-            format!(
-                "consistency {weight} must lie in 0 (each word is read alone) to 1 (equal words have equal scores)"
-            ),
-        )),
-        _ if aggregation != AggregationStrategy::Viterbi => Err(invalid(
-            path,
-            format!(
-                "consistency needs `aggregation = \"viterbi\"`, not `{aggregation}`; set that, or leave consistency out"
-            ),
-        )),
-        _ if scores == Some(GraphScores::Sigmoid) => Err(invalid(
-            path,
-            "consistency needs scores that sum to 1, and this graph ends in a sigmoid; leave consistency out"
-                .to_owned(),
-        )),
-        weight => Ok(weight),
-    }
-}
-
 fn unknown(path: &Path, name: &str, known: &[String]) -> ManifestError {
+    let suggested = suggestion(name, known.iter().map(String::as_str));
     let known = known.join("`, `");
-    invalid(path, format!("rename names `{name}`, which is no label of the model; it has `{known}`"))
+    invalid(path, format!("rename names `{name}`, which is no label of the model{suggested}; it has `{known}`"))
 }

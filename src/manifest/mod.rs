@@ -23,6 +23,7 @@ mod saturation;
 pub mod tags;
 pub mod task;
 pub mod text_rules;
+mod toml_error;
 mod toml_values;
 mod walk;
 
@@ -122,8 +123,8 @@ pub struct EntityHead {
     pub aggregation: AggregationStrategy,
     /// Logits are divided by it before softmax; above 0. It changes scores, and no entity.
     pub temperature: f32,
-    /// How far words that repeat in a document share their scores, in 0..=1; above 0 only with [`AggregationStrategy::Viterbi`].
-    pub consistency: f32,
+    /// Whether the mentions of a name in a document get one label; only with [`AggregationStrategy::Viterbi`].
+    pub one_label_per_name: bool,
     /// Whether a token of white space before a word (a bare `▁`) is not used for the tag of the word.
     pub skips_blank_tokens: bool,
     /// The list of names whose labels are known; only with [`AggregationStrategy::Viterbi`].

@@ -1,6 +1,7 @@
 //! The optional `ressort.toml` of a model folder: what the export cannot say.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, de};
@@ -9,11 +10,13 @@ use super::config_json::ConfigJson;
 use super::entities_toml::EntitiesSection;
 use super::folder::FolderFiles;
 use super::graph_inputs::InputNames;
+use super::toml_error::message;
 use super::toml_values::{invalid, or_default, temperature, word};
 use super::{EntityHead, GoldenExample, Graph, LabelDescriptions, ManifestError, TopicHead, TopicLabel, default_label};
 use crate::manifest::tags::{entity_labels, parse_tags};
 use crate::manifest::task::{Pooling, ProblemType, Task};
 use crate::manifest::text_rules::{TextRules, TextSwitch};
+use crate::system::choice::suggestion;
 use crate::system::file_start::without_mark;
 
 /// The files that a `ressort.toml` names, relative to its folder.
@@ -87,8 +90,7 @@ pub struct TopicsSection {
     thresholds: BTreeMap<String, f32>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 enum LabelEntry {
     Name(String),
     Full(LabelSection),
@@ -132,11 +134,11 @@ impl RessortToml {
     }
 
     fn parse(text: &[u8], path: PathBuf) -> Result<Self, ManifestError> {
-        let message = |error: toml::de::Error| error.to_string().trim_end().to_owned();
-        let toml = toml::from_slice(text);
-        let toml: Self =
-            toml.map_err(|error| ManifestError::Invalid { path: path.clone(), message: message(error) })?;
-        Ok(Self { path, ..toml })
+        let toml: Result<Self, ManifestError> = match str::from_utf8(text) {
+            Ok(text) => toml::from_str(text).map_err(|error| invalid(&path, message(&error, text))),
+            Err(_) => Err(invalid(&path, "the file cannot be read as text in UTF-8; save it in UTF-8".to_owned())),
+        };
+        toml.map(|toml| Self { path, ..toml })
     }
 
     /// The tasks that have a section.
@@ -205,7 +207,7 @@ impl RessortToml {
         problem_type: ProblemType,
         labels: &[String],
     ) -> Result<Vec<TopicLabel>, ManifestError> {
-        self.all_known("rename", section.rename.keys(), |name| labels.contains(name))?;
+        self.all_known("rename", section.rename.keys(), labels)?;
         let default = section.threshold.unwrap_or(problem_type.default_threshold());
         let plain = |label: &String| TopicLabel {
             label: label.clone(),
@@ -217,9 +219,8 @@ impl RessortToml {
             Some(entries) => entries.iter().map(|entry| entry.resolve(default)).collect(),
             None => labels.iter().map(|label| plain(section.rename.get(label).unwrap_or(label))).collect(),
         };
-        self.all_known("thresholds", section.thresholds.keys(), |name| {
-            result.iter().any(|label| label.label == **name)
-        })?;
+        let known: Vec<&str> = result.iter().map(|label| &*label.label).collect();
+        self.all_known("thresholds", section.thresholds.keys(), &known)?;
         for label in &mut result {
             label.threshold = section.thresholds.get(&label.label).copied().unwrap_or(label.threshold);
             if !(0.0..=1.0).contains(&label.threshold) {
@@ -240,23 +241,28 @@ impl RessortToml {
         // A head without labels gets its labels when it runs.
         let is_open =
             topics.is_some_and(|head| head.labels.is_empty()) || entities.is_some_and(|head| head.tags.is_empty());
+        if is_open {
+            return Ok(());
+        }
         let tags = entities.map(|head| parse_tags(&head.tags)).unwrap_or_default();
-        let types = entity_labels(&tags);
-        let is_topic = |name: &str| topics.is_some_and(|head| head.labels.iter().any(|label| label.label == name));
-        self.all_known("descriptions", self.descriptions.keys(), |name| {
-            is_open || is_topic(name) || types.contains(&name.as_str())
-        })
+        let topics = topics.iter().flat_map(|head| &head.labels).map(|label| &*label.label);
+        let known: Vec<&str> = topics.chain(entity_labels(&tags)).collect();
+        self.all_known("descriptions", self.descriptions.keys(), &known)
     }
 
     fn all_known<'n>(
         &self,
         key: &str,
         names: impl IntoIterator<Item = &'n String>,
-        is_known: impl Fn(&&String) -> bool,
+        known: &[impl AsRef<str>],
     ) -> Result<(), ManifestError> {
-        match names.into_iter().find(|name| !is_known(name)) {
-            Some(name) => Err(self
-                .invalid(format!("{key} names `{name}`, which is no label of the model; see id2label in config.json"))),
+        let known = || known.iter().map(AsRef::as_ref);
+        match names.into_iter().find(|name| !known().any(|known| known == **name)) {
+            Some(name) => {
+                let suggested = suggestion(name, known());
+                let remedy = if suggested.is_empty() { "; see id2label in config.json" } else { &suggested };
+                Err(self.invalid(format!("{key} names `{name}`, which is no label of the model{remedy}")))
+            }
             None => Ok(()),
         }
     }
@@ -269,6 +275,31 @@ impl RessortToml {
 
     fn invalid(&self, message: String) -> ManifestError {
         invalid(&self.path, message)
+    }
+}
+
+/// By hand, since the errors of an untagged enum do not name the key that is wrong.
+impl<'de> Deserialize<'de> for LabelEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrTable;
+
+        impl<'de> de::Visitor<'de> for TextOrTable {
+            type Value = LabelEntry;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a label in quotes, or a table with `label`")
+            }
+
+            fn visit_str<E>(self, label: &str) -> Result<LabelEntry, E> {
+                Ok(LabelEntry::Name(label.to_owned()))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, table: A) -> Result<LabelEntry, A::Error> {
+                LabelSection::deserialize(de::value::MapAccessDeserializer::new(table)).map(LabelEntry::Full)
+            }
+        }
+
+        deserializer.deserialize_any(TextOrTable)
     }
 }
 

@@ -143,6 +143,15 @@ impl Tag {
         matches!(self.position, Position::Inside | Position::End)
     }
 
+    /// Whether it continues the name of the tag before it.
+    pub fn extends(&self, previous: &Self) -> bool {
+        self.continues() && previous.may_be_continued() && previous.label == self.label
+    }
+
+    pub fn may_be_continued(&self) -> bool {
+        matches!(self.position, Position::Begin | Position::Inside)
+    }
+
     /// Whether what follows starts again.
     pub fn closes(&self) -> bool {
         matches!(self.position, Position::End | Position::Single)

@@ -107,16 +107,16 @@ fn refused(path: &Path, message: String) -> ManifestError {
 
 /// A model's files lie in its folder: only these are part of its version.
 pub fn check_inside(file: &Path, named_by: &Path) -> Result<(), ManifestError> {
-    match file.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-        true => Ok(()),
-        false => Err(ManifestError::Invalid {
-            path: named_by.to_owned(),
-            message: format!(
-                "it names `{}`, which leads out of the model folder; put the file into the folder",
-                file.display()
-            ),
-        }),
-    }
+    let is_inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    let why = match () {
+        () if !file.components().all(is_inside) => "leads out of the model folder; put the file into the folder",
+        () if file.file_name().is_none() => "is no file; write the name of the file",
+        () => return Ok(()),
+    };
+    Err(ManifestError::Invalid {
+        path: named_by.to_owned(),
+        message: format!("it names `{}`, which {why}", file.display()),
+    })
 }
 
 /// The size of the file at `path`, unless it has more than `max_bytes`; 0 where there is none.

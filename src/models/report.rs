@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::inference::decode::names::NameWeights;
+use crate::inference::decode::name_weights::NameWeights;
 use crate::inference::evidence::EvidenceMethod;
 use crate::manifest::tags::entity_labels;
 use crate::manifest::text_rules::ALL_RULES;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::inference::batch::{Batch, HeadOutput, Outputs, Run, RunError};
-use crate::inference::decode::names::{NameList, NameListError, NameWeights};
+use crate::inference::decode::name_weights::NameWeights;
+use crate::inference::decode::names::{NameList, NameListError};
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::pipeline::EntityTags;
 use crate::inference::tokenize::{TokenizeError, Tokens};
@@ -107,7 +108,7 @@ impl Trial {
         let scheme = TagScheme::of(&head.tags)
             .with_graph_scores(head.scores)
             .with_temperature(head.temperature)
-            .with_consistency(head.consistency)
+            .with_one_label_per_name(head.one_label_per_name)
             .with_blank_tokens_skipped(head.skips_blank_tokens);
         let listed = |(path, list): (PathBuf, NameList)| {
             list.check_labels(&path, &entity_labels(&scheme.tags))?;

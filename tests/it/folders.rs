@@ -248,14 +248,23 @@ async fn a_tokenizer_that_knows_no_letter_of_a_german_text_is_refused() {
 async fn what_ressort_toml_says_must_fit_the_model() {
     let toml = |text: &'static str| move |folder: &TempDir| write(folder, "ressort.toml", text);
     for (model, text, part) in [
-        ("lexicon-topics", "[topics]\nthresholds = { Sprot = 0.5 }\n", "thresholds names `Sprot`"),
+        (
+            "lexicon-topics",
+            "[topics]\nthresholds = { Sprot = 0.5 }\n",
+            "thresholds names `Sprot`, which is no label of the model; did you mean `Sport`?",
+        ),
+        (
+            "lexicon-topics",
+            "[topics]\nlabels = [{ label = \"Sport\", treshold = 0.5 }]\n",
+            "ressort.toml: line 2: the key `treshold` is unknown; did you mean `threshold`?",
+        ),
+        ("lexicon-topics", "[topics]\nlabels = [5]\n", "`5` must be a label in quotes, or a table with `label`"),
         ("lexicon-topics", "[topics]\nthresholds = { Sport = 1.5 }\n", "threshold 1.5 of `Sport`"),
         ("lexicon-topics", "[topics]\ntemperature = 0.0\n", "temperature 0 must be above 0"),
-        ("lexicon-ner", "[entities]\naggregation = \"viterbi\"\nconsistency = 1.5\n", "consistency 1.5 must lie in 0"),
         (
             "lexicon-ner",
-            "[entities]\nconsistency = 0.5\n",
-            "consistency needs `aggregation = \"viterbi\"`, not `first`",
+            "[entities]\none_label_per_name = true\n",
+            "one_label_per_name needs `aggregation = \"viterbi\"`, not `first`",
         ),
         (
             "lexicon-topics",

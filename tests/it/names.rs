@@ -38,7 +38,7 @@ fn listed_names_are_found_as_before_training() {
     let list = NameList::parse(&list.join("\n")).unwrap();
     assert!(cases.len() > 10);
     for Case { text, found: expected } in cases {
-        let words: Vec<Word> = words(&text).into_iter().map(|span| Word { span, tokens: Vec::new() }).collect();
+        let words: Vec<Word> = words(&text).into_iter().map(|span| Word { span, tokens: vec![0] }).collect();
         let found = list.find(&text, &words).into_iter().map(|listed| {
             let last = &words[listed.first + listed.n_words - 1];
             let name = text[words[listed.first].span.start..last.span.end].to_owned();
@@ -141,6 +141,8 @@ async fn a_list_of_names_that_does_not_fit_is_refused_with_the_reason() {
             "list.txt: missing; `names` in ressort.toml names it",
         ),
         ("Werder\tORG\n", "aggregation = \"viterbi\"\nnames = \"../list.txt\"\n", "leads out of the model folder"),
+        ("Werder\tORG\n", "aggregation = \"viterbi\"\nnames = \"\"\n", "ressort.toml: it names ``, which is no file"),
+        ("Werder\tORGA\n", viterbi, "which the model does not have; did you mean `ORG`?; use"),
         ("Werder\tORG\n", "names_weight = 2.0\n", "names_weight 2 needs `names`"),
         ("Werder\tORG\n", &format!("{viterbi}names_weight = 0.0\n"), "names_weight 0 must be above 0 and at most 20"),
         ("Werder\tORG\n", &format!("{viterbi}names_weight = nan\n"), "names_weight NaN must be above 0"),

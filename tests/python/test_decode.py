@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts.train.decode import TagDecoder, found_tags, share_repeats, spans
+from scripts.train.decode import TagDecoder, found_tags, spans
 from scripts.train.entities import TaggedText, first_pieces
-from scripts.train.names import NameList
+from scripts.train.names import Listed, NameList
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 TAGS_OF_RUST = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG"]
@@ -42,17 +42,6 @@ def test_the_sum_over_the_sequence_decides_and_not_each_word() -> None:
 def test_spans_give_first_and_last_word() -> None:
     assert spans(["B-PER", "I-PER", "O", "B-LOC", "B-LOC"]) == [(0, 1, "PER"), (3, 3, "LOC"), (4, 4, "LOC")]
     assert spans([]) == []
-
-
-def test_a_doubtful_mention_leans_on_clear_ones_and_a_clear_one_keeps_its_label() -> None:
-    # The same words and scores as in decode/repeats.rs.
-    clear, doubtful = [0.01, 0.95, 0.02, 0.01, 0.01], [0.2, 0.3, 0.05, 0.4, 0.05]
-    missed, other = [0.6, 0.3, 0.05, 0.03, 0.02], [0.01, 0.02, 0.01, 0.94, 0.02]
-    words = ["Grass", "Grass", "Grass", "Grass’", "Grass", "Böll"]
-    scores = np.log(np.array([clear, clear, doubtful, missed, other, doubtful]))
-    labels = np.array([0, 1, 1, 3, 3])
-    assert share_repeats(scores, words, labels, 0.7).argmax(1).tolist() == [1, 1, 1, 1, 3, 3]
-    assert share_repeats(scores, words, labels, 0.0).argmax(1).tolist() == [1, 1, 3, 0, 3, 3]
 
 
 PERSON, DOUBTFUL = [0.05, 0.8, 0.05, 0.05, 0.05], [0.1, 0.3, 0.0, 0.6, 0.0]
@@ -87,23 +76,41 @@ def test_the_mentions_of_a_name_agree(
         assert TagDecoder(TAGS_OF_RUST).agreed(words, tags, np.log(np.array(scores))) == expected
 
 
-def test_listed_names_raise_the_logits_of_their_words(tmp_path: Path) -> None:
-    file = tmp_path / "names.txt"
-    file.write_text("Neu Ulm\tLOC\n", encoding="utf-8")
+def test_listed_names_raise_the_logits_of_their_words() -> None:
     encoding: Any = SimpleNamespace(ids=[1, 2, 3], offsets=[(0, 3), (4, 6), (6, 7)])
     words = TaggedText("Neu Ulm", [(0, 3), (4, 7)], [])
     pieces = first_pieces(encoding, words)
-    raised = TagDecoder(TAGS).with_names(pieces, np.zeros((3, 5)), words, NameList.read(file, 3.0))
+    names, logits = NameList({"Neu Ulm": "LOC"}, 3.0), np.zeros((3, 5))
+    (listed,) = TagDecoder(TAGS).listed(pieces, logits, words, names)
+    raised = TagDecoder(TAGS).with_weights(pieces, logits, names.raised(listed))
     assert raised.tolist() == [[0, 0, 0, 3, 0], [0, 0, 0, 0, 3], [0] * 5]
-    assert not TagDecoder(TAGS).with_names(pieces, np.zeros((3, 5)), words, None).any()
+    assert not logits.any()
+    assert TagDecoder(TAGS).listed(pieces, logits, words, None) == []
 
 
-def test_a_listed_name_that_the_model_reads_inside_a_longer_one_has_no_weight() -> None:
-    encoding: Any = SimpleNamespace(ids=[1, 2], offsets=[(0, 3), (4, 7)])
+def test_a_listed_name_that_the_model_reads_inside_a_longer_one_does_not_count() -> None:
     words = TaggedText("Neu Ulm", [(0, 3), (4, 7)], [])
-    logits = np.array([[0.0, 9, 0, 0, 0], [0, 0, 9, 0, 0]])
     names = NameList({"Ulm": "LOC"}, 3.0)
-    assert TagDecoder(TAGS).with_names(first_pieces(encoding, words), logits, words, names).tolist() == logits.tolist()
+    listed = [TagDecoder(TAGS).listed([0, 1], rows("B-PER", tag), words, names) for tag in ("I-PER", "B-PER")]
+    assert listed == [[], [Listed(1, 1, "LOC", False)]]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        # The same cases as in decode/name_weights.rs.
+        (["B-LOC", "O", "B-LOC", "O"], ["B-LOC", "I-LOC", "I-LOC", "O"]),
+        (["B-LOC", "O", "B-PER", "O"], ["B-LOC", "I-LOC", "I-LOC", "O"]),
+        (["B-LOC", "O", "O", "O"], ["B-LOC", "I-LOC", "I-LOC", "O"]),
+        (["B-PER", "O", "B-LOC", "O"], ["B-PER", "O", "B-LOC", "O"]),
+        (["O", "O", "B-LOC", "O"], ["O", "O", "B-LOC", "O"]),
+    ],
+)
+def test_a_listed_name_stays_whole_where_its_first_word_has_its_label(given: list[str], expected: list[str]) -> None:
+    decoder = TagDecoder(TAGS)
+    tags = [TAGS.index(tag) for tag in given]
+    found = decoder.with_whole_names(tags, rows(*given), [Listed(0, 3, "LOC", False)])
+    assert [TAGS[tag] for tag in found] == expected
 
 
 def test_a_word_without_a_piece_is_outside_and_a_text_without_words_has_no_tags() -> None:

@@ -71,14 +71,11 @@ pub fn decode_entities<'l>(
         }
         AggregationStrategy::Viterbi => {
             let stretches = words_by_stretch();
-            let ends = |index: usize| Ends { is_begin_cut: index > 0, is_end_cut: index + 1 < stretches.len() };
             let scores = WordScores::of(text, &stretches, row, scheme);
-            let mut tagged: Vec<Vec<TaggedWord>> = (0..)
-                .zip(&stretches)
-                .map(|(index, words)| by_valid_sequence(words, |word| scores.shared(word), scheme, ends(index)))
-                .collect();
-            if scheme.consistency > 0.0 {
-                agree(text, &mut tagged, &scheme.tags, |word| scores.own(word));
+            let mut tagged: Vec<Vec<TaggedWord>> =
+                (0..stretches.len()).map(|index| by_valid_sequence(&stretches, index, &scores, scheme)).collect();
+            if scheme.one_label_per_name {
+                agree(text, &mut tagged, &scheme.tags, |word| scores.of_word(word));
             }
             tagged.into_iter().flat_map(|words| join(text, words.iter().map(|word| with_tag(word, scheme)))).collect()
         }
@@ -126,18 +123,23 @@ fn tagged_words<'m, 'l>(
     words.iter().map(tagged).collect()
 }
 
-/// Words with the tags of their likeliest valid tag sequence.
-fn by_valid_sequence<'w>(
-    words: &'w [Word],
-    scores: impl Fn(&Word) -> Option<Vec<f32>>,
+/// The words of the stretch with this index, with the tags of their likeliest valid sequence that cuts no listed name.
+fn by_valid_sequence<'w, 'l>(
+    stretches: &'w [Vec<Word>],
+    index: usize,
+    scores: &WordScores<'_, impl Fn(usize) -> ArrayView1<'l, f32>>,
     scheme: &TagScheme,
-    ends: Ends,
 ) -> Vec<TaggedWord<'w>> {
-    let (words, scores): (Vec<&Word>, Vec<Vec<f32>>) =
-        words.iter().filter_map(|word| Some((word, scores(word)?))).unzip();
-    let sequence = scheme.transitions.best_sequence(&scores, ends);
+    let words = &stretches[index];
+    let ends = Ends { is_begin_cut: index > 0, is_end_cut: index + 1 < stretches.len() };
+    let rows: Vec<Vec<f32>> = words.iter().map(|word| scores.of_word(word)).collect();
+    let likeliest = scheme.transitions.best_sequence(&rows, ends);
+    let sequence = match scores.listed.scores_of_whole_names(index, &likeliest, &rows) {
+        Some(rows) => scheme.transitions.best_sequence(&rows, ends),
+        None => likeliest,
+    };
     let tagged = |((tag, row), word): ((usize, &Vec<f32>), _)| TaggedWord { word, tag, score: row[tag] };
-    sequence.into_iter().zip(&scores).zip(words).map(tagged).collect()
+    sequence.into_iter().zip(&rows).zip(words).map(tagged).collect()
 }
 
 fn with_tag<'m>(tagged: &TaggedWord<'_>, scheme: &'m TagScheme) -> Tagged<'m> {

@@ -4,12 +4,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use crate::inference::decode::repeats::{LEAST_SCORE, base};
 use crate::inference::decode::word_tokens::Word;
+use crate::inference::decode::words::genitive_base;
 use crate::manifest::tags::{Position, Tag};
 
 /// A mention is clear if its own reading is at least this many times as likely as that of the others.
 const CLEAR: f64 = 12.0;
+
+/// The least score of a label that others are compared with: no single word rules a label out.
+const LEAST_SCORE: f64 = 1e-6;
 
 /// Longer names are left as they are: they hardly repeat, and each length costs a pass over the text.
 const MAX_WORDS: usize = 8;
@@ -42,17 +45,17 @@ impl Reading<'_> {
 
 /// Gives the mentions of each name in `stretches` one reading, where no mention is clear in another.
 ///
-/// `own` gives the scores of one word's tags, with the weights of listed names, before repeated words share scores.
-pub fn agree(text: &str, stretches: &mut [Vec<TaggedWord<'_>>], tags: &[Tag], own: impl Fn(&Word) -> Option<Vec<f32>>) {
+/// `word_scores` gives the scores of one word's tags, with the weights of listed names.
+pub fn agree(text: &str, stretches: &mut [Vec<TaggedWord<'_>>], tags: &[Tag], word_scores: impl Fn(&Word) -> Vec<f32>) {
     for mentions in repeated(text, stretches, tags) {
         let readings = readings(&mentions, stretches, tags);
         if readings.len() < 2 {
             continue;
         }
         let scores_of = |mention: &Mention| {
-            stretches[mention.stretch][mention.words.clone()].iter().map(|tagged| own(tagged.word)).collect()
+            stretches[mention.stretch][mention.words.clone()].iter().map(|tagged| word_scores(tagged.word)).collect()
         };
-        let Some(scores) = mentions.iter().map(scores_of).collect::<Option<Vec<Vec<Vec<f32>>>>>() else { continue };
+        let scores: Vec<Vec<Vec<f32>>> = mentions.iter().map(scores_of).collect();
         let likelihoods: Vec<Vec<f64>> = scores
             .iter()
             .map(|words| readings.iter().map(|reading| likelihood(words, reading.label, tags)).collect())
@@ -105,7 +108,7 @@ fn repeated(text: &str, stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> Vec<
     let canonical = |name: &'_ str, length: usize| -> Option<&str> {
         let of_length =
             |name| lengths.get_key_value(name).filter(|&(_, known)| *known == length).map(|(name, _)| *name);
-        base(name).and_then(of_length).or_else(|| of_length(name))
+        genitive_base(name).and_then(of_length).or_else(|| of_length(name))
     };
     let mut groups: BTreeMap<(usize, &str), Vec<Mention>> = BTreeMap::new();
     let is_outside = |tagged: &TaggedWord<'_>| tags[tagged.tag].position == Position::Outside;
@@ -145,7 +148,7 @@ fn found(stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> Vec<Mention> {
         for (index, tagged) in words.iter().enumerate() {
             let tag = &tags[tagged.tag];
             match open.as_mut() {
-                Some((mention, last)) if tag.continues() && tag.label == last.label && !last.closes() => {
+                Some((mention, last)) if tag.extends(last) => {
                     mention.words.end = index + 1;
                     *last = tag;
                 }
@@ -252,7 +255,7 @@ mod tests {
             begin = end;
         }
         stretches.push(tagged.collect());
-        let own = |word: &Word| Some(scores[word.tokens[0]].to_vec());
+        let own = |word: &Word| scores[word.first_token()].to_vec();
         agree(text, &mut stretches, &parse_tags(&TAGS.map(str::to_owned)), own);
         let round = |score: f32| (score * 1000.0).round() / 1000.0;
         stretches.iter().flatten().map(|tagged| (TAGS[tagged.tag], round(tagged.score))).collect()
@@ -320,7 +323,7 @@ mod tests {
             [[0.1, 0.3, 0.6], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05], [0.1, 0.8, 0.1]];
         let tagged = words.iter().zip([2, 1, 0, 1, 0, 1]).map(|(word, tag)| TaggedWord { word, tag, score: 0.6 });
         let mut stretches = vec![tagged.collect::<Vec<_>>()];
-        agree("Paris Hilton | Paris | Paris", &mut stretches, &plain, |word| Some(rows[word.tokens[0]].to_vec()));
+        agree("Paris Hilton | Paris | Paris", &mut stretches, &plain, |word| rows[word.first_token()].to_vec());
         assert_eq!(stretches[0].iter().map(|tagged| tagged.tag).collect::<Vec<_>>(), [2, 1, 0, 1, 0, 1]);
     }
 
@@ -332,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn with_consistency_the_mentions_of_a_name_agree() {
+    fn with_one_label_per_name_its_mentions_agree() {
         let tags: Vec<String> = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"].map(str::to_owned).to_vec();
         let text = "Ulm, Ulm";
         let spans = vec![ByteSpan::new(0, 3), ByteSpan::new(3, 4), ByteSpan::new(5, 8)];
@@ -340,15 +343,14 @@ mod tests {
         let logits =
             ndarray::array![[0.02, 0.04, 0.02, 0.9, 0.02], [0.9, 0.02, 0.02, 0.04, 0.02], [0.6, 0.05, 0.02, 0.3, 0.03]];
         let logits = logits.mapv(f32::ln);
-        let labels = |consistency| {
-            let scheme = TagScheme::of(&tags).with_consistency(consistency);
+        let labels = |one_label_per_name| {
+            let scheme = TagScheme::of(&tags).with_one_label_per_name(one_label_per_name);
             let source = Source { text, tokens: &tokens, gaps: &[] };
             let found = decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::Viterbi);
             found.into_iter().map(|entity| entity.label).collect::<Vec<_>>()
         };
-        assert_eq!(labels(0.0), ["LOC"]);
-        // So little that no word would change its tag by it alone.
-        assert_eq!(labels(0.01), ["LOC", "LOC"]);
+        assert_eq!(labels(false), ["LOC"]);
+        assert_eq!(labels(true), ["LOC", "LOC"]);
     }
 
     proptest! {

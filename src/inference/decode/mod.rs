@@ -4,9 +4,9 @@
 pub mod bare;
 pub mod entities;
 pub mod mentions;
+pub mod name_weights;
 pub mod names;
 pub mod received;
-pub mod repeats;
 pub mod scores;
 pub mod stretches;
 pub mod tag_scheme;

@@ -15,18 +15,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::str::Utf8Error;
 
-use crate::inference::decode::repeats::base;
 use crate::inference::decode::word_tokens::Word;
-use crate::inference::decode::words::{HYPHENS, words};
-use crate::manifest::tags::{Position, Tag};
+use crate::inference::decode::words::{HYPHENS, genitive_base, words};
+use crate::system::choice::suggestion;
 use crate::system::file_start::without_mark;
 use crate::text::view::{View, ViewRules};
-
-/// What the label of a compound's name ends in: `SPD-Chefin` is `ORGpart`.
-const PART: &str = "part";
-
-/// The share of the weight that a compound with a listed name gets.
-const SHARE_OF_COMPOUND: f32 = 0.5;
 
 /// The most words of a listed name, which bounds the search at each word of a text.
 const MAX_WORDS: usize = 32;
@@ -66,7 +59,7 @@ pub enum NameLineError {
         "line {line} gives `{name}` the label `{label}`, and an earlier line gives it `{earlier}`; take one of the lines out"
     )]
     TwoLabels { line: usize, name: String, label: String, earlier: String },
-    #[error("line {line} has the label `{label}`, which the model does not have; use one of its labels: `{known}`", known = known.join("`, `"))]
+    #[error("line {line} has the label `{label}`, which the model does not have{suggested}; use one of its labels: `{known}`", known = known.join("`, `"), suggested = suggestion(label, known.iter().map(String::as_str)))]
     UnknownLabel { line: usize, label: String, known: Vec<String> },
 }
 
@@ -83,34 +76,6 @@ pub struct Listed {
     /// Whether it is the beginning of a compound, which is one word.
     pub is_part: bool,
 }
-
-/// A list of names with what each adds to the logits of a model's tags.
-pub struct NameWeights {
-    list: NameList,
-    weight: f32,
-    /// For each label of the list.
-    tags: Vec<LabelTags>,
-}
-
-/// The tags of one label.
-#[derive(Default)]
-struct LabelTags {
-    /// Of a name's first word.
-    first: Vec<usize>,
-    /// Of its other words.
-    other: Vec<usize>,
-    /// Of a compound with the name.
-    part: Vec<usize>,
-}
-
-/// What a listed name adds to logits: `weight` to those of `tags`.
-pub struct LogitBias<'w> {
-    pub tags: &'w [usize],
-    pub weight: f32,
-}
-
-/// The bias of each word of a listed name, by its first token.
-pub type LogitBiases<'w> = HashMap<usize, LogitBias<'w>>;
 
 impl NameList {
     /// Reads a list out of the content of the file at `path`: text in UTF-8, see [`NameList::parse`].
@@ -222,72 +187,15 @@ impl NameList {
     }
 }
 
-impl NameWeights {
-    /// `weight` is what a listed name adds to the logits of its tags, among `tags`.
-    pub fn new(list: NameList, weight: f32, tags: &[Tag]) -> Self {
-        let tags = list.labels.iter().map(|label| LabelTags::of(label, tags)).collect();
-        Self { list, weight, tags }
-    }
-
-    pub fn n_names(&self) -> usize {
-        self.list.n_names()
-    }
-
-    pub fn weight(&self) -> f32 {
-        self.weight
-    }
-
-    /// The biases of the words of `text`, given in stretches that no name reaches across. `is_inside` says whether the model itself reads
-    /// a word as the continuation of a name.
-    pub fn biases(&self, text: &str, stretches: &[Vec<Word>], is_inside: impl Fn(&Word) -> bool) -> LogitBiases<'_> {
-        let mut biases = LogitBiases::new();
-        for words in stretches {
-            for listed in self.list.find(text, words).into_iter().filter(|listed| !is_inside(&words[listed.first])) {
-                let tags = &self.tags[listed.label];
-                for (index, word) in words[listed.first..][..listed.n_words].iter().enumerate() {
-                    let (tags, weight) = match (listed.is_part, index) {
-                        (true, _) => (&tags.part, self.weight * SHARE_OF_COMPOUND),
-                        (false, 0) => (&tags.first, self.weight),
-                        (false, _) => (&tags.other, self.weight),
-                    };
-                    biases.extend(word.tokens.first().map(|&token| (token, LogitBias { tags, weight })));
-                }
-            }
-        }
-        biases
-    }
-}
-
-impl LabelTags {
-    fn of(label: &str, tags: &[Tag]) -> Self {
-        let with = |label: &str, positions: &[Position]| -> Vec<usize> {
-            let is_one = |tag: &Tag| tag.label == label && positions.contains(&tag.position);
-            tags.iter().enumerate().filter(|(_, tag)| is_one(tag)).map(|(index, _)| index).collect()
-        };
-        let starts = |label: &str| match with(label, &[Position::Begin, Position::Single]) {
-            // A scheme without beginnings.
-            none if none.is_empty() => with(label, &[Position::Inside, Position::End]),
-            starts => starts,
-        };
-        let first = starts(label);
-        let other = match with(label, &[Position::Inside, Position::End]) {
-            none if none.is_empty() => first.clone(),
-            other => other,
-        };
-        Self { part: starts(&format!("{label}{PART}")), first, other }
-    }
-}
-
 /// `name`, and what it is the genitive of if it is one: `Werder` of `Werders`, `Filmpreis` of `Filmpreises`.
 fn nominatives(name: &str) -> impl Iterator<Item = &str> {
     let long = name.strip_suffix("es").filter(|base| base.chars().count() > 4);
-    [Some(name), base(name), long].into_iter().flatten()
+    [Some(name), genitive_base(name), long].into_iter().flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::tags::parse_tags;
 
     const KNOWN: [&str; 3] = ["ORG", "OTH", "PER"];
 
@@ -330,18 +238,5 @@ mod tests {
             let list = NameList::parse(&format!("{name}\tORG")).unwrap();
             assert!(list.names.contains_key("1. FC Köln"), "{name:?}");
         }
-    }
-
-    #[test]
-    fn the_tags_of_a_label_are_those_of_its_positions() {
-        let tags = |raw: &[&str]| parse_tags(&raw.iter().map(|&tag| tag.to_owned()).collect::<Vec<_>>());
-        let of = |raw: &[&str]| {
-            let LabelTags { first, other, part } = LabelTags::of("ORG", &tags(raw));
-            (first, other, part)
-        };
-        assert_eq!(of(&["O", "B-ORG", "I-ORG", "B-ORGpart", "I-ORGpart"]), (vec![1], vec![2], vec![3]));
-        assert_eq!(of(&["O", "B-ORG", "I-ORG", "E-ORG", "S-ORG"]), (vec![1, 4], vec![2, 3], vec![]));
-        assert_eq!(of(&["O", "I-ORG", "I-PER"]), (vec![1], vec![1], vec![]));
-        assert_eq!(of(&["O", "B-ORG", "B-PER"]), (vec![1], vec![1], vec![]));
     }
 }

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView1;
 
-use crate::inference::decode::names::{LogitBias, NameWeights};
+use crate::inference::decode::name_weights::{LogitBias, NameWeights};
 use crate::inference::decode::viterbi::Transitions;
 use crate::inference::decode::{argmax, sigmoid, softmax};
 use crate::manifest::tags::{Tag, parse_tags};
@@ -13,10 +13,10 @@ pub struct TagScheme {
     pub tags: Vec<Tag>,
     /// What the graph has made of the logits; `None` where it gives logits.
     pub graph_scores: Option<GraphScores>,
-    /// Logits are divided by it before the softmax. The likeliest sequence stays the same while `consistency` is 0.
+    /// Logits are divided by it before the softmax. The likeliest sequence stays the same.
     temperature: f32,
-    /// How far words that repeat in a document share their scores, in 0..=1; above 0, the mentions of a name agree.
-    pub(super) consistency: f32,
+    /// Whether the mentions of a name in a document get one label.
+    pub(super) one_label_per_name: bool,
     /// Whether the token of white space before a word is not used for its tag, see [`words_of_tokens`](super::word_tokens::words_of_tokens).
     pub(super) skips_blank_tokens: bool,
     /// Names whose labels are known.
@@ -31,7 +31,7 @@ impl TagScheme {
             transitions: Transitions::of(&tags),
             graph_scores: None,
             temperature: 1.0,
-            consistency: 0.0,
+            one_label_per_name: false,
             skips_blank_tokens: false,
             names: None,
             tags,
@@ -48,9 +48,9 @@ impl TagScheme {
         Self { temperature, ..self }
     }
 
-    /// The same tags, for a model whose repeated words share their scores.
-    pub fn with_consistency(self, consistency: f32) -> Self {
-        Self { consistency, ..self }
+    /// The same tags, for a model whose mentions of a name get one label.
+    pub fn with_one_label_per_name(self, one_label_per_name: bool) -> Self {
+        Self { one_label_per_name, ..self }
     }
 
     /// The same tags, for a model that was not trained to tag tokens of white space.
@@ -70,9 +70,10 @@ impl TagScheme {
         self.scores(logits.view())
     }
 
-    /// Whether the likeliest tag of a token, without the bias of a listed name, continues a name.
-    pub(super) fn continues_name(&self, logits: ArrayView1<'_, f32>) -> bool {
-        self.tags[argmax(&self.scores(logits)).0].continues()
+    /// Whether the likeliest tag of a word, without the bias of a listed name, continues the name of the word before it.
+    pub(super) fn continues_name(&self, before: ArrayView1<'_, f32>, logits: ArrayView1<'_, f32>) -> bool {
+        let likeliest = |logits| &self.tags[argmax(&self.scores(logits)).0];
+        likeliest(logits).extends(likeliest(before))
     }
 
     /// The scores of one token's tags: by softmax, or by sigmoid where the graph took one.

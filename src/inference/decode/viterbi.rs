@@ -24,13 +24,10 @@ impl Transitions {
     /// tag. Tags without prefixes may follow each other freely.
     pub fn of(tags: &[Tag]) -> Self {
         let has = |position, label: &str| tags.iter().any(|tag| tag.position == position && tag.label == label);
-        let may_be_continued = |tag: &Tag| matches!(tag.position, Position::Begin | Position::Inside);
         let must_continue = |tag: &Tag| tag.continues() && has(Position::Begin, &tag.label);
-        let stays_open = |tag: &Tag| may_be_continued(tag) && has(Position::End, &tag.label);
-        let may_follow = |tag: &Tag, previous: &Tag| {
-            let continues_previous = tag.continues() && previous.label == tag.label && may_be_continued(previous);
-            continues_previous || (!must_continue(tag) && !stays_open(previous))
-        };
+        let stays_open = |tag: &Tag| tag.may_be_continued() && has(Position::End, &tag.label);
+        let may_follow =
+            |tag: &Tag, previous: &Tag| tag.extends(previous) || (!must_continue(tag) && !stays_open(previous));
         let predecessors = |tag| (0..tags.len()).filter(|&previous| may_follow(tag, &tags[previous])).collect();
         Self {
             predecessors: tags.iter().map(predecessors).collect(),

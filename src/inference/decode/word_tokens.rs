@@ -4,10 +4,16 @@ use crate::inference::decode::words::{is_alphanumeric, words};
 use crate::inference::tokenize::Tokens;
 use crate::text::span::ByteSpan;
 
-/// A word and the tokens that begin in it.
+/// A word and the tokens that begin in it, at least one.
 pub struct Word {
     pub span: ByteSpan,
     pub tokens: Vec<usize>,
+}
+
+impl Word {
+    pub fn first_token(&self) -> usize {
+        self.tokens[0]
+    }
 }
 
 /// The words of `text` in which a token begins.

@@ -72,6 +72,12 @@ pub fn is_alphanumeric(word: &str) -> bool {
     word.chars().any(char::is_alphanumeric)
 }
 
+/// What `word` is the genitive of, if it is one: `Putin` of `Putins`, `Grass` of `Grass’`.
+pub(super) fn genitive_base(word: &str) -> Option<&str> {
+    let base = word.strip_suffix(['s', '\'', '’'])?;
+    (base.chars().count() > 2).then_some(base)
+}
+
 fn is_hyphen(segment: &str) -> bool {
     segment.strip_prefix(HYPHENS) == Some("")
 }

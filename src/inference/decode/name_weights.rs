@@ -1,0 +1,251 @@
+//! What the listed names of a text add to the logits of their words. The module `names` has the rule for each name.
+//!
+//! A listed name stays whole: where its first word gets its label, its other words continue it (`Blohm und Voss`). The words are then
+//! decoded once more, with no other tags for them.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::inference::decode::names::{Listed, NameList};
+use crate::inference::decode::word_tokens::Word;
+use crate::manifest::tags::{Position, Tag};
+
+/// What the label of a compound's name ends in: `SPD-Chefin` is `ORGpart`.
+const PART: &str = "part";
+
+/// The share of the weight that a compound with a listed name gets.
+const SHARE_OF_COMPOUND: f32 = 0.5;
+
+/// A list of names with what each adds to the logits of a model's tags.
+pub struct NameWeights {
+    list: NameList,
+    weight: f32,
+    /// For each label of the list.
+    tags: Vec<LabelTags>,
+}
+
+/// The tags of one label.
+#[derive(Default)]
+struct LabelTags {
+    /// Of a name's first word.
+    first: Vec<usize>,
+    /// Of the first word, where others follow.
+    first_of_several: Vec<usize>,
+    /// Of its other words.
+    other: Vec<usize>,
+    /// Of the other words, where others follow.
+    middle: Vec<usize>,
+    /// Of a compound with the name.
+    part: Vec<usize>,
+}
+
+/// What a listed name adds to logits: `weight` to those of `tags`.
+pub struct LogitBias<'w> {
+    pub tags: &'w [usize],
+    pub weight: f32,
+}
+
+/// The listed names of one text.
+#[derive(Default)]
+pub struct ListedNames<'w> {
+    /// By the first token of each word.
+    biases: HashMap<usize, LogitBias<'w>>,
+    /// For each stretch, the names of several words.
+    of_several_words: Vec<Vec<SeveralWords<'w>>>,
+}
+
+struct SeveralWords<'w> {
+    words: Range<usize>,
+    tags: &'w LabelTags,
+}
+
+impl NameWeights {
+    /// `weight` is what a listed name adds to the logits of its tags, among `tags`.
+    pub fn new(list: NameList, weight: f32, tags: &[Tag]) -> Self {
+        let tags = list.labels.iter().map(|label| LabelTags::of(label, tags)).collect();
+        Self { list, weight, tags }
+    }
+
+    pub fn n_names(&self) -> usize {
+        self.list.n_names()
+    }
+
+    pub fn weight(&self) -> f32 {
+        self.weight
+    }
+
+    /// The listed names of `text`, given in stretches that no name reaches across. `is_inside` says whether the model itself reads the
+    /// second of two words as the continuation of a name: a listed name there has no weight.
+    pub fn listed(
+        &self,
+        text: &str,
+        stretches: &[Vec<Word>],
+        is_inside: impl Fn(&Word, &Word) -> bool,
+    ) -> ListedNames<'_> {
+        let mut listed = ListedNames::default();
+        for words in stretches {
+            let mut of_several_words = Vec::new();
+            let begins = |name: &Listed| name.first == 0 || !is_inside(&words[name.first - 1], &words[name.first]);
+            for name in self.list.find(text, words).into_iter().filter(begins) {
+                let tags = &self.tags[name.label];
+                let range = name.first..name.first + name.n_words;
+                for (index, word) in words[range.clone()].iter().enumerate() {
+                    let (tags, weight) = match (name.is_part, index) {
+                        (true, _) => (&tags.part, self.weight * SHARE_OF_COMPOUND),
+                        (false, 0) => (&tags.first, self.weight),
+                        (false, _) => (&tags.other, self.weight),
+                    };
+                    listed.biases.insert(word.first_token(), LogitBias { tags, weight });
+                }
+                if name.n_words > 1 {
+                    of_several_words.push(SeveralWords { words: range, tags });
+                }
+            }
+            listed.of_several_words.push(of_several_words);
+        }
+        listed
+    }
+}
+
+impl ListedNames<'_> {
+    pub fn bias(&self, word: &Word) -> Option<&LogitBias<'_>> {
+        self.biases.get(&word.first_token())
+    }
+
+    /// The scores with which a stretch is decoded again, so that its listed names stay whole; `None` where they are, or have another label.
+    /// `tags` and `scores` are those of its words.
+    pub fn scores_of_whole_names(&self, stretch: usize, tags: &[usize], scores: &[Vec<f32>]) -> Option<Vec<Vec<f32>>> {
+        let names = self.of_several_words.get(stretch)?;
+        let cut: Vec<_> = names.iter().filter(|name| name.is_cut(tags)).collect();
+        if cut.is_empty() {
+            return None;
+        }
+        let mut scores = scores.to_vec();
+        for name in cut {
+            let last = name.words.len() - 1;
+            for (index, row) in scores[name.words.clone()].iter_mut().enumerate() {
+                let allowed = match index {
+                    0 => &name.tags.first_of_several,
+                    _ if index == last => &name.tags.other,
+                    _ => &name.tags.middle,
+                };
+                row.iter_mut()
+                    .enumerate()
+                    .filter(|(tag, _)| !allowed.contains(tag))
+                    .for_each(|(_, score)| *score = 0.0);
+            }
+        }
+        Some(scores)
+    }
+}
+
+impl SeveralWords<'_> {
+    /// Whether `tags` begin the name and do not continue it to its end.
+    fn is_cut(&self, tags: &[usize]) -> bool {
+        match tags.get(self.words.clone()).and_then(<[usize]>::split_first) {
+            Some((first, others)) => {
+                self.tags.first.contains(first) && !others.iter().all(|tag| self.tags.other.contains(tag))
+            }
+            None => false,
+        }
+    }
+}
+
+impl LabelTags {
+    fn of(label: &str, tags: &[Tag]) -> Self {
+        let with = |label: &str, positions: &[Position]| -> Vec<usize> {
+            let is_one = |tag: &Tag| tag.label == label && positions.contains(&tag.position);
+            tags.iter().enumerate().filter(|(_, tag)| is_one(tag)).map(|(index, _)| index).collect()
+        };
+        let starts = |label: &str| match with(label, &[Position::Begin, Position::Single]) {
+            // A scheme without beginnings.
+            none if none.is_empty() => with(label, &[Position::Inside, Position::End]),
+            starts => starts,
+        };
+        let first = starts(label);
+        let other = match with(label, &[Position::Inside, Position::End]) {
+            none if none.is_empty() => first.clone(),
+            other => other,
+        };
+        let open = |all: &[usize]| match all.iter().copied().filter(|&tag| !tags[tag].closes()).collect::<Vec<_>>() {
+            // A scheme without tags for names that continue.
+            none if none.is_empty() => all.to_vec(),
+            open => open,
+        };
+        Self {
+            part: starts(&format!("{label}{PART}")),
+            first_of_several: open(&first),
+            middle: open(&other),
+            first,
+            other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inference::decode::entities::{Source, decode_entities};
+    use crate::inference::decode::tag_scheme::TagScheme;
+    use crate::inference::tokenize::Tokens;
+    use crate::manifest::tags::parse_tags;
+    use crate::manifest::task::AggregationStrategy;
+    use crate::text::span::ByteSpan;
+    use ndarray::Array2;
+
+    /// The names in `Blohm und Voss baut`, where `Blohm und Voss` is listed as ORG and the model prefers these tags.
+    fn decoded(tags: &[&str], preferred: [&str; 4]) -> Vec<(String, String)> {
+        const TEXT: &str = "Blohm und Voss baut";
+        let tags: Vec<String> = tags.iter().map(|&tag| tag.to_owned()).collect();
+        let spans: Vec<ByteSpan> = [(0, 5), (6, 9), (10, 14), (15, 19)].map(|(a, b)| ByteSpan::new(a, b)).to_vec();
+        let tokens = Tokens { ids: vec![0; 4], spans, word_ids: vec![None; 4] };
+        let logit = |(word, tag): (usize, usize)| if tags[tag] == preferred[word] { 9.0 } else { 0.0 };
+        let logits = Array2::from_shape_fn((4, tags.len()), logit);
+        let list = NameList::parse("Blohm und Voss\tORG").unwrap();
+        let scheme = TagScheme::of(&tags);
+        let weights = NameWeights::new(list, 3.0, &scheme.tags);
+        let source = Source { text: TEXT, tokens: &tokens, gaps: &[] };
+        let scheme = scheme.with_names(Some(weights));
+        let found = decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::Viterbi);
+        found.into_iter().map(|entity| (entity.span.slice(TEXT).unwrap().to_owned(), entity.label)).collect()
+    }
+
+    fn entity(text: &str, label: &str) -> (String, String) {
+        (text.to_owned(), label.to_owned())
+    }
+
+    #[test]
+    fn a_listed_name_stays_whole_where_its_first_word_has_its_label() {
+        let whole = entity("Blohm und Voss", "ORG");
+        let bio = ["O", "B-ORG", "I-ORG", "B-PER", "I-PER"];
+        for preferred in [["B-ORG", "O", "B-ORG", "O"], ["B-ORG", "O", "B-PER", "O"], ["B-ORG", "O", "O", "O"]] {
+            assert_eq!(decoded(&bio, preferred), [whole.clone()], "{preferred:?}");
+        }
+        // A longer name of the model that begins inside loses its beginning, and no sequence is invalid.
+        assert_eq!(decoded(&bio, ["B-ORG", "O", "B-PER", "I-PER"])[0], whole);
+        let bioes = ["O", "B-ORG", "I-ORG", "E-ORG", "S-ORG", "S-PER"];
+        assert_eq!(decoded(&bioes, ["S-ORG", "O", "S-PER", "O"]), [whole.clone()]);
+        assert_eq!(decoded(&bioes, ["B-ORG", "E-ORG", "S-ORG", "O"]), [whole.clone()]);
+        assert_eq!(decoded(&["O", "ORG", "PER"], ["ORG", "O", "PER", "O"]), [whole]);
+    }
+
+    #[test]
+    fn a_listed_name_whose_first_word_is_read_otherwise_is_left_to_the_model() {
+        let bio = ["O", "B-ORG", "I-ORG", "B-PER", "I-PER"];
+        assert_eq!(decoded(&bio, ["B-PER", "O", "B-ORG", "O"]), [entity("Blohm", "PER"), entity("Voss", "ORG")]);
+        assert_eq!(decoded(&bio, ["O", "O", "B-ORG", "O"]), [entity("Voss", "ORG")]);
+    }
+
+    #[test]
+    fn the_tags_of_a_label_are_those_of_its_positions() {
+        let tags = |raw: &[&str]| parse_tags(&raw.iter().map(|&tag| tag.to_owned()).collect::<Vec<_>>());
+        let of = |raw: &[&str]| {
+            let LabelTags { first, other, part, .. } = LabelTags::of("ORG", &tags(raw));
+            (first, other, part)
+        };
+        assert_eq!(of(&["O", "B-ORG", "I-ORG", "B-ORGpart", "I-ORGpart"]), (vec![1], vec![2], vec![3]));
+        assert_eq!(of(&["O", "B-ORG", "I-ORG", "E-ORG", "S-ORG"]), (vec![1, 4], vec![2, 3], vec![]));
+        assert_eq!(of(&["O", "I-ORG", "I-PER"]), (vec![1], vec![1], vec![]));
+        assert_eq!(of(&["O", "B-ORG", "B-PER"]), (vec![1], vec![1], vec![]));
+    }
+}
