@@ -73,7 +73,7 @@ def tag_logits(predictor: Predictor, texts: list[TaggedText]) -> tuple[np.ndarra
         logits = predictor.token_logits(text.text)
         words = TaggedText(text.text, [match.span() for match in WORD.finditer(text.text)], [])
         pieces = first_pieces(logits.encoding, words)
-        raised = GERMEVAL_DECODER.with_names(pieces, logits.entities, words, predictor.names)
+        raised, _ = GERMEVAL_DECODER.with_names(pieces, logits.entities, words, predictor.names)
         for piece, tag in enumerate(tag_pieces(logits.encoding, text)):
             if tag is not None:
                 targets.append(ENTITY_INDEX[tag])

@@ -153,6 +153,7 @@ class Export:
     description: str
     max_length: int
     stride: int
+    lead_tokens: int
     one_label_per_name: bool
     names_weight: float
     full_precision: str

@@ -49,17 +49,18 @@ class TagDecoder:
         if not words.words:
             return []
         pieces = first_pieces(encoding, words)
-        listed = self.listed(pieces, logits, words, names)
-        if names:
-            logits = self.with_weights(pieces, logits, [raised for name in listed for raised in names.raised(name)])
+        logits, listed = self.with_names(pieces, logits, words, names)
         rows = self.word_rows(pieces, logits, temperature)
         tags = self.with_whole_names(self.best_sequence(rows), rows, listed)
         return [self.tags[tag] for tag in (self.agreed(words, tags, rows) if one_label_per_name else tags)]
 
-    def listed(
+    def with_names(
         self, pieces: Sequence[int | None], logits: np.ndarray, words: TaggedText, names: "NameList | None"
-    ) -> "list[Listed]":
-        """The listed names, without those that the model itself reads inside longer ones."""
+    ) -> "tuple[np.ndarray, list[Listed]]":
+        """The logits of the tokens, `[tokens, tags]`, where listed names raise those of their words' first `pieces`, and
+        the names, without those that the model itself reads inside longer ones."""
+        if names is None:
+            return logits, []
 
         def likeliest(word: int) -> str:
             piece = pieces[word]
@@ -69,19 +70,13 @@ class TagDecoder:
             tag = likeliest(word)
             return word > 0 and tag.startswith("I-") and likeliest(word - 1)[2:] == tag[2:]
 
-        found = names.find(words.text, words.words) if names else []
-        return [name for name in found if not continues_name(name.first)]
-
-    def with_weights(
-        self, pieces: Sequence[int | None], logits: np.ndarray, weights: list[tuple[int, str, float]]
-    ) -> np.ndarray:
-        """The logits of the tokens, `[tokens, tags]`, where these words' first `pieces` have more of these tags."""
+        listed = [name for name in names.find(words.text, words.words) if not continues_name(name.first)]
         raised = logits.copy()
-        for word, tag, weight in weights:
+        for word, tag, weight in (entry for name in listed for entry in names.raised(name)):
             piece = pieces[word]
             if piece is not None and tag in self.tags:
                 raised[piece, self.tags.index(tag)] += weight
-        return raised
+        return raised, listed
 
     def word_rows(self, pieces: Sequence[int | None], logits: np.ndarray, temperature: float) -> np.ndarray:
         """The logarithms of each word's scores, `[words, tags]`."""

@@ -33,7 +33,7 @@ def news_topics() -> tuple[list[str], np.ndarray]:
 
 def document_logits(predictor: Predictor, texts: list[str]) -> np.ndarray:
     """`[documents, topics]`, one text a run: with dynamic int8 a result depends on the rest of the batch."""
-    return np.stack([predictor.token_logits(text).document_topics for text in texts])
+    return np.stack([predictor.document_topics(text) for text in texts])
 
 
 def _with_title(record: dict) -> str:

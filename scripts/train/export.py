@@ -151,6 +151,7 @@ def write_folder(model: TwoHeads, config: Config) -> None:
         config.export.description,
         config.export.max_length,
         config.export.stride,
+        lead_tokens=config.export.lead_tokens,
         one_label_per_name=config.export.one_label_per_name,
         names_weight=config.export.names_weight,
     ).write(folder)

@@ -19,6 +19,8 @@ from .windows import Sentences, Window, stitch
 GERMEVAL_DECODER = TagDecoder(ENTITY_TAGS)
 Run = Callable[[np.ndarray], list[np.ndarray]]
 
+LEAST_WEIGHT = 0.25  # of a token for the topics, as a share of that of the first
+
 
 @dataclass(frozen=True)
 class TokenLogits:
@@ -28,10 +30,14 @@ class TokenLogits:
     entities: np.ndarray  # [tokens, tags]
     topics: np.ndarray  # [tokens, topics]
 
-    @property
-    def document_topics(self) -> np.ndarray:
-        """`[topics]`: the mean over the tokens."""
-        return self.topics.mean(0) if len(self.topics) else np.zeros(self.topics.shape[1])
+    def document_topics(self, lead_tokens: int) -> np.ndarray:
+        """`[topics]`: the mean over the tokens, whose weights fall over the first tokens unless `lead_tokens` is 0. The
+        service does the same (src/inference/token_weights.rs)."""
+        n_tokens, n_topics = self.topics.shape
+        if not n_tokens:
+            return np.zeros(n_topics)
+        falling = np.exp(-np.arange(n_tokens) / lead_tokens) if lead_tokens else np.ones(n_tokens)
+        return np.average(self.topics, axis=0, weights=np.maximum(falling, LEAST_WEIGHT))
 
 
 class Predictor:
@@ -61,8 +67,11 @@ class Predictor:
         encoding, (entities, topics) = self.reader.read(self.truecaser.restore(text))
         return TokenLogits(encoding, entities, topics)
 
+    def document_topics(self, text: str) -> np.ndarray:
+        return self.token_logits(text).document_topics(self.manifest.lead_tokens)
+
     def topic_scores(self, text: str) -> np.ndarray:
-        return sigmoid(self.token_logits(text).document_topics, self.manifest.temperature)
+        return sigmoid(self.document_topics(text), self.manifest.temperature)
 
     def word_tags(self, words: TaggedText) -> list[str]:
         logits = self.token_logits(words.text)

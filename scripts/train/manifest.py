@@ -37,6 +37,7 @@ class Manifest:
     description: str
     max_length: int
     stride: int
+    lead_tokens: int = 0  # 0: all tokens count alike for the topics
     temperature: float = 1.0
     thresholds: list[float] = field(default_factory=lambda: [0.5] * len(TOPICS))
     entity_temperature: float = 1.0
@@ -56,6 +57,7 @@ class Manifest:
             description=_string(self.description),
             max_length=self.max_length,
             stride=self.stride,
+            lead_tokens=LEAD_LINE.format(lead_tokens=self.lead_tokens) if self.lead_tokens else "",
             temperature=self.temperature,
             entity_temperature=self.entity_temperature,
             one_label_per_name=str(self.one_label_per_name).lower(),
@@ -75,6 +77,7 @@ def read_manifest(folder: Path) -> Manifest:
         description=raw["description"],
         max_length=raw["model"]["max_length"],
         stride=raw["model"]["stride"],
+        lead_tokens=topics.get("lead_tokens", 0),
         temperature=topics["temperature"],
         thresholds=[label["threshold"] for label in topics["labels"]],
         entity_temperature=raw["entities"].get("temperature", 1.0),
@@ -99,7 +102,7 @@ truecase = "truecase.txt"   # the usual letter case of words, for texts in capit
 output = "topic_logits"
 problem_type = "multi_label_classification"
 pooling = "token-mean"  # logits per token, averaged over the document's tokens
-temperature = {temperature:.3f}     # logit / temperature before the sigmoid
+{lead_tokens}temperature = {temperature:.3f}     # logit / temperature before the sigmoid
 labels = [              # in the order of the logits; the threshold is on the score
 {topics}
 ]
@@ -113,6 +116,10 @@ one_label_per_name = {one_label_per_name}  # the mentions of a name in a text ag
 {names}labels = [{tags}]
 
 {descriptions}{golden}"""
+
+LEAD_LINE = """\
+lead_tokens = {lead_tokens}       # the first tokens count most: weights fall to 1/e over this many, and to 1/4 at last
+"""
 
 NAMES_LINES = """\
 names = "names.txt"     # names with their labels, for names that the model does not know; yours can be added

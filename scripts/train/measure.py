@@ -44,7 +44,13 @@ def load(config: Config, names: list[str]) -> Predictor:
     model = trained_model(config, mean_weights([config.paths.trained_by(name) for name in names])).to(device)
     tokenizer = Tokenizer.from_file(str(config.paths.pruned / "tokenizer.json"))
     export = config.export
-    manifest = Manifest("", export.max_length, export.stride, one_label_per_name=export.one_label_per_name)
+    manifest = Manifest(
+        "",
+        export.max_length,
+        export.stride,
+        lead_tokens=export.lead_tokens,
+        one_label_per_name=export.one_label_per_name,
+    )
     return Predictor(manifest, read_truecaser(config.paths.truecase), tokenizer, TorchRun(model, device))
 
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use tracing::Instrument;
 
 use crate::inference::batch::{WindowHead, WindowLogits};
@@ -26,6 +26,7 @@ pub use crate::inference::prediction::{Prediction, TokenCounts, Usage};
 use crate::inference::scheduler::{RequestContext, ScheduleError, Scheduler};
 use crate::inference::stats::{Stage, stage_span};
 use crate::inference::stitch::{TokenRows, owners, pool, stitch};
+use crate::inference::token_weights::{token_weights, weighted_mean};
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window};
 use crate::inference::windows::{Sentences, Windowing};
 use crate::inference::workers::workers;
@@ -132,8 +133,8 @@ struct ReadText {
 /// A document's topic logits.
 struct TopicLogits {
     row: Vec<f32>,
-    /// `[N, L]`, whose mean is the row, where the head gives logits for each token.
-    by_token: Option<Array2<f32>>,
+    /// `[N, L]`, whose weighted mean is the row, and the weights, where the head gives logits for each token.
+    by_token: Option<(Array2<f32>, Vec<f64>)>,
 }
 
 #[derive(Default)]
@@ -301,8 +302,9 @@ impl Pipeline {
             WindowHead::Sequence(_) => Some(TopicLogits { row: pool(head.pooling, owners, &heads), by_token: None }),
             WindowHead::Token(_) => {
                 let by_token = stitch(owners, ranges, &heads);
-                let row = by_token.mean_axis(Axis(0))?.to_vec();
-                Some(TopicLogits { row, by_token: Some(by_token) })
+                let weights = token_weights(by_token.nrows(), head.lead_tokens);
+                let row = weighted_mean(&by_token, &weights)?;
+                Some(TopicLogits { row, by_token: Some((by_token, weights)) })
             }
         }
     }
@@ -320,8 +322,9 @@ impl Pipeline {
         let encoded = &reading.encoded;
         let passages = passages(encoded.received(), encoded.seen(), |span| encoded.to_received(span), &reading.tokens);
         match found.by_token {
-            Some(by_token) => {
-                decoded.prediction.evidence = Some(exact(&passages, by_token.view(), &accepted, head.temperature));
+            Some((by_token, weights)) => {
+                let evidence = exact(&passages, by_token.view(), &weights, &accepted, head.temperature);
+                decoded.prediction.evidence = Some(evidence);
             }
             None => {
                 let view = reading.encoded.seen();

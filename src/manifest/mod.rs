@@ -93,6 +93,8 @@ pub struct TopicHead {
     pub default_threshold: Option<f32>,
     pub problem_type: ProblemType,
     pub pooling: Pooling,
+    /// Over how many tokens the weight of a token falls to 1/e, at least 1; only with [`Pooling::TokenMean`]. `None`: all count alike.
+    pub lead_tokens: Option<usize>,
     /// Logits are divided by it before softmax or sigmoid; above 0. Scores of the graph count as the logits that give them.
     pub temperature: f32,
 }

@@ -77,6 +77,7 @@ pub struct TopicsSection {
     problem_type: Option<ProblemType>,
     #[serde(default, deserialize_with = "word")]
     pooling: Option<Pooling>,
+    lead_tokens: Option<usize>,
     temperature: Option<f32>,
     /// For labels without a threshold.
     threshold: Option<f32>,
@@ -196,9 +197,20 @@ impl RessortToml {
             scores,
             default_threshold: section.threshold,
             problem_type,
+            lead_tokens: self.lead_tokens(section.lead_tokens, pooling)?,
             pooling,
             temperature,
         })
+    }
+
+    fn lead_tokens(&self, given: Option<usize>, pooling: Pooling) -> Result<Option<usize>, ManifestError> {
+        match given {
+            Some(0) => Err(self.invalid("lead_tokens 0 must be at least 1; leave it out, and all tokens count alike".to_owned())),
+            Some(_) if pooling != Pooling::TokenMean => Err(self.invalid(format!(
+                "lead_tokens needs topic logits for each token (`pooling = \"token-mean\"`), not `{pooling}`; leave lead_tokens out"
+            ))),
+            given => Ok(given),
+        }
     }
 
     fn topic_labels(

@@ -50,7 +50,8 @@ impl Trial {
         let is_sequence = matches!(output, HeadOutput::Sequence(_));
         if is_sequence && manifest.graph.rank(&head.output) == Some(3) {
             // The graph file does not show that the second axis of `[B, 1, L]` has the length 1.
-            head.pooling = if head.pooling == Pooling::TokenMean { Pooling::Mean } else { head.pooling };
+            let is_default = head.pooling == Pooling::TokenMean && head.lead_tokens.is_none();
+            head.pooling = if is_default { Pooling::Mean } else { head.pooling };
         }
         if is_sequence && head.pooling == Pooling::TokenMean {
             return Err(unfit(

@@ -81,17 +81,16 @@ def test_listed_names_raise_the_logits_of_their_words() -> None:
     words = TaggedText("Neu Ulm", [(0, 3), (4, 7)], [])
     pieces = first_pieces(encoding, words)
     names, logits = NameList({"Neu Ulm": "LOC"}, 3.0), np.zeros((3, 5))
-    (listed,) = TagDecoder(TAGS).listed(pieces, logits, words, names)
-    raised = TagDecoder(TAGS).with_weights(pieces, logits, names.raised(listed))
+    raised, listed = TagDecoder(TAGS).with_names(pieces, logits, words, names)
     assert raised.tolist() == [[0, 0, 0, 3, 0], [0, 0, 0, 0, 3], [0] * 5]
-    assert not logits.any()
-    assert TagDecoder(TAGS).listed(pieces, logits, words, None) == []
+    assert (listed, logits.any()) == ([Listed(0, 2, "LOC", False)], False)
+    assert TagDecoder(TAGS).with_names(pieces, logits, words, None) == (logits, [])
 
 
 def test_a_listed_name_that_the_model_reads_inside_a_longer_one_does_not_count() -> None:
     words = TaggedText("Neu Ulm", [(0, 3), (4, 7)], [])
     names = NameList({"Ulm": "LOC"}, 3.0)
-    listed = [TagDecoder(TAGS).listed([0, 1], rows("B-PER", tag), words, names) for tag in ("I-PER", "B-PER")]
+    listed = [TagDecoder(TAGS).with_names([0, 1], rows("B-PER", tag), words, names)[1] for tag in ("I-PER", "B-PER")]
     assert listed == [[], [Listed(1, 1, "LOC", False)]]
 
 

@@ -65,6 +65,7 @@ mod tests {
             default_threshold: None,
             problem_type,
             pooling: Pooling::Mean,
+            lead_tokens: None,
             temperature: 1.0,
         }
     }
