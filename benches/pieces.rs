@@ -150,7 +150,7 @@ fn decoding_entities(bencher: Bencher, strategy: &AggregationStrategy) {
 #[divan::bench]
 fn decoding_topics(bencher: Bencher) {
     let logits: Vec<f32> = (0..TOPICS.labels.len()).map(|index| (index * 5 % 13) as f32 - 6.0).collect();
-    bencher.bench(|| decode_topics(black_box(&logits), &TOPICS, None));
+    bencher.bench(|| decode_topics(black_box(&logits), &ARTICLE, &TOPICS, None));
 }
 
 #[divan::bench]

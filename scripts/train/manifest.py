@@ -102,7 +102,8 @@ truecase = "truecase.txt"   # the usual letter case of words, for texts in capit
 output = "topic_logits"
 problem_type = "multi_label_classification"
 pooling = "token-mean"  # logits per token, averaged over the document's tokens
-{lead_tokens}temperature = {temperature:.3f}     # logit / temperature before the sigmoid
+{lead_tokens}min_letters = 2         # a text with fewer letters has no accepted topic: smileys, numbers
+temperature = {temperature:.3f}     # logit / temperature before the sigmoid
 labels = [              # in the order of the logits; the threshold is on the score
 {topics}
 ]

@@ -275,7 +275,8 @@ impl Pipeline {
         (decoded.prediction.topic_tokens, decoded.prediction.entity_tokens) = (tokens, tokens);
         if let Some(head) = self.topics.as_ref().filter(|_| options.tasks.topics) {
             let found = self.topic_logits(run, &owners);
-            let topics = found.as_ref().map(|found| decode_topics(&found.row, head, options.topic_threshold));
+            let text = reading.encoded.seen();
+            let topics = found.as_ref().map(|found| decode_topics(&found.row, text, head, options.topic_threshold));
             let topics = topics.unwrap_or_default();
             if let Some(found) = found.filter(|_| options.evidence) {
                 self.explain(reading, head, found, &topics, &mut decoded);

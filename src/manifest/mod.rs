@@ -95,6 +95,8 @@ pub struct TopicHead {
     pub pooling: Pooling,
     /// Over how many tokens the weight of a token falls to 1/e, at least 1; only with [`Pooling::TokenMean`]. `None`: all count alike.
     pub lead_tokens: Option<usize>,
+    /// A text with fewer letters has no accepted topic.
+    pub min_letters: usize,
     /// Logits are divided by it before softmax or sigmoid; above 0. Scores of the graph count as the logits that give them.
     pub temperature: f32,
 }

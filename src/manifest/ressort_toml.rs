@@ -78,6 +78,8 @@ pub struct TopicsSection {
     #[serde(default, deserialize_with = "word")]
     pooling: Option<Pooling>,
     lead_tokens: Option<usize>,
+    #[serde(default)]
+    min_letters: usize,
     temperature: Option<f32>,
     /// For labels without a threshold.
     threshold: Option<f32>,
@@ -197,6 +199,7 @@ impl RessortToml {
             scores,
             default_threshold: section.threshold,
             problem_type,
+            min_letters: section.min_letters,
             lead_tokens: self.lead_tokens(section.lead_tokens, pooling)?,
             pooling,
             temperature,

@@ -134,12 +134,20 @@ fn by_valid_sequence<'w, 'l>(
     let ends = Ends { is_begin_cut: index > 0, is_end_cut: index + 1 < stretches.len() };
     let rows: Vec<Vec<f32>> = words.iter().map(|word| scores.of_word(word)).collect();
     let likeliest = scheme.transitions.best_sequence(&rows, ends);
-    let sequence = match scores.listed.scores_of_whole_names(index, &likeliest, &rows) {
-        Some(rows) => scheme.transitions.best_sequence(&rows, ends),
-        None => likeliest,
-    };
     let tagged = |((tag, row), word): ((usize, &Vec<f32>), _)| TaggedWord { word, tag, score: row[tag] };
-    sequence.into_iter().zip(&rows).zip(words).map(tagged).collect()
+    let with_scores = |tags: Vec<usize>| -> Vec<_> { tags.into_iter().zip(&rows).zip(words).map(tagged).collect() };
+    let cut = scores.listed.cut_names(index, &likeliest);
+    if cut.is_empty() {
+        return with_scores(likeliest);
+    }
+    let mut restricted = rows.clone();
+    cut.iter().for_each(|name| name.restrict(&mut restricted));
+    let mut words = with_scores(scheme.transitions.best_sequence(&restricted, ends));
+    for name in cut {
+        let score = words[name.words.start].score;
+        words[name.words.clone()].iter_mut().for_each(|word| word.score = score);
+    }
+    words
 }
 
 fn with_tag<'m>(tagged: &TaggedWord<'_>, scheme: &'m TagScheme) -> Tagged<'m> {

@@ -1,7 +1,7 @@
 //! What the listed names of a text add to the logits of their words. The module `names` has the rule for each name.
 //!
 //! A listed name stays whole: where its first word gets its label, its other words continue it (`Blohm und Voss`). The words are then
-//! decoded once more, with no other tags for them.
+//! decoded once more, with no other tags for them, and have the score of the first word: if that begins the name, they follow.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -54,8 +54,9 @@ pub struct ListedNames<'w> {
     of_several_words: Vec<Vec<SeveralWords<'w>>>,
 }
 
-struct SeveralWords<'w> {
-    words: Range<usize>,
+/// A listed name of several words in a stretch.
+pub struct SeveralWords<'w> {
+    pub words: Range<usize>,
     tags: &'w LabelTags,
 }
 
@@ -112,41 +113,33 @@ impl ListedNames<'_> {
         self.biases.get(&word.first_token())
     }
 
-    /// The scores with which a stretch is decoded again, so that its listed names stay whole; `None` where they are, or have another label.
-    /// `tags` and `scores` are those of its words.
-    pub fn scores_of_whole_names(&self, stretch: usize, tags: &[usize], scores: &[Vec<f32>]) -> Option<Vec<Vec<f32>>> {
-        let names = self.of_several_words.get(stretch)?;
-        let cut: Vec<_> = names.iter().filter(|name| name.is_cut(tags)).collect();
-        if cut.is_empty() {
-            return None;
-        }
-        let mut scores = scores.to_vec();
-        for name in cut {
-            let last = name.words.len() - 1;
-            for (index, row) in scores[name.words.clone()].iter_mut().enumerate() {
-                let allowed = match index {
-                    0 => &name.tags.first_of_several,
-                    _ if index == last => &name.tags.other,
-                    _ => &name.tags.middle,
-                };
-                row.iter_mut()
-                    .enumerate()
-                    .filter(|(tag, _)| !allowed.contains(tag))
-                    .for_each(|(_, score)| *score = 0.0);
-            }
-        }
-        Some(scores)
+    /// The names of a stretch that `tags`, those of its words, begin and do not continue to the end.
+    pub fn cut_names(&self, stretch: usize, tags: &[usize]) -> Vec<&SeveralWords<'_>> {
+        let names = self.of_several_words.get(stretch).map_or(&[][..], Vec::as_slice);
+        names.iter().filter(|name| name.is_cut(tags)).collect()
     }
 }
 
 impl SeveralWords<'_> {
-    /// Whether `tags` begin the name and do not continue it to its end.
     fn is_cut(&self, tags: &[usize]) -> bool {
         match tags.get(self.words.clone()).and_then(<[usize]>::split_first) {
             Some((first, others)) => {
                 self.tags.first.contains(first) && !others.iter().all(|tag| self.tags.other.contains(tag))
             }
             None => false,
+        }
+    }
+
+    /// Leaves only the tags that make these words one name. `scores` are those of all words of the stretch.
+    pub fn restrict(&self, scores: &mut [Vec<f32>]) {
+        let last = self.words.len() - 1;
+        for (index, row) in scores[self.words.clone()].iter_mut().enumerate() {
+            let allowed = match index {
+                0 => &self.tags.first_of_several,
+                _ if index == last => &self.tags.other,
+                _ => &self.tags.middle,
+            };
+            row.iter_mut().enumerate().filter(|(tag, _)| !allowed.contains(tag)).for_each(|(_, score)| *score = 0.0);
         }
     }
 }
@@ -185,7 +178,7 @@ impl LabelTags {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::decode::entities::{Source, decode_entities};
+    use crate::inference::decode::entities::{Entity, Source, decode_entities};
     use crate::inference::decode::tag_scheme::TagScheme;
     use crate::inference::tokenize::Tokens;
     use crate::manifest::tags::parse_tags;
@@ -195,6 +188,10 @@ mod tests {
 
     /// The names in `Blohm und Voss baut`, where `Blohm und Voss` is listed as ORG and the model prefers these tags.
     fn decoded(tags: &[&str], preferred: [&str; 4]) -> Vec<(String, String)> {
+        decoded_with_scores(tags, preferred).into_iter().map(|(name, _)| name).collect()
+    }
+
+    fn decoded_with_scores(tags: &[&str], preferred: [&str; 4]) -> Vec<((String, String), f32)> {
         const TEXT: &str = "Blohm und Voss baut";
         let tags: Vec<String> = tags.iter().map(|&tag| tag.to_owned()).collect();
         let spans: Vec<ByteSpan> = [(0, 5), (6, 9), (10, 14), (15, 19)].map(|(a, b)| ByteSpan::new(a, b)).to_vec();
@@ -207,7 +204,8 @@ mod tests {
         let source = Source { text: TEXT, tokens: &tokens, gaps: &[] };
         let scheme = scheme.with_names(Some(weights));
         let found = decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::Viterbi);
-        found.into_iter().map(|entity| (entity.span.slice(TEXT).unwrap().to_owned(), entity.label)).collect()
+        let text = |entity: &Entity| entity.span.slice(TEXT).unwrap().to_owned();
+        found.into_iter().map(|entity| ((text(&entity), entity.label), entity.score)).collect()
     }
 
     fn entity(text: &str, label: &str) -> (String, String) {
@@ -227,6 +225,13 @@ mod tests {
         assert_eq!(decoded(&bioes, ["S-ORG", "O", "S-PER", "O"]), [whole.clone()]);
         assert_eq!(decoded(&bioes, ["B-ORG", "E-ORG", "S-ORG", "O"]), [whole.clone()]);
         assert_eq!(decoded(&["O", "ORG", "PER"], ["ORG", "O", "PER", "O"]), [whole]);
+    }
+
+    #[test]
+    fn a_name_that_was_cut_has_the_score_of_its_first_word() {
+        let score = |preferred| decoded_with_scores(&["O", "B-ORG", "I-ORG"], preferred)[0].1;
+        assert!(score(["B-ORG", "O", "O", "O"]) > 0.99);
+        assert!(score(["B-ORG", "I-ORG", "I-ORG", "O"]) > 0.99);
     }
 
     #[test]

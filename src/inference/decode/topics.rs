@@ -12,14 +12,17 @@ pub struct Topic {
     pub score: f32,
     /// What became the score, after the temperature of the model folder.
     pub logit: f32,
-    /// Multi-label: the score reaches the threshold. Single-label: it is the best, and reaches the threshold.
+    /// Multi-label: the score reaches the threshold. Single-label: it is the best, and reaches the threshold. False for a text with too
+    /// few letters to be about anything.
     pub accepted: bool,
 }
 
 /// Every topic of the head, by falling score; equal scores in the order of the labels.
 ///
 /// `logits` is one row, as long as the head's labels; `threshold` in 0..=1 replaces those of the labels.
-pub fn decode_topics(logits: &[f32], head: &TopicHead, threshold: Option<f32>) -> Vec<Topic> {
+pub fn decode_topics(logits: &[f32], text: &str, head: &TopicHead, threshold: Option<f32>) -> Vec<Topic> {
+    let n_letters = text.chars().filter(|char| char.is_alphabetic()).take(head.min_letters).count();
+    let has_letters = n_letters >= head.min_letters;
     let scaled: Vec<f32> = logits.iter().map(|logit| logit / head.temperature).collect();
     let by_softmax = match head.scores {
         Some(GraphScores::Softmax | GraphScores::LogSoftmax) => true,
@@ -31,7 +34,7 @@ pub fn decode_topics(logits: &[f32], head: &TopicHead, threshold: Option<f32>) -
     let (best, _) = argmax(&scores);
     let accepted = |index: usize, score: f32| {
         let threshold = threshold.unwrap_or_else(|| head.labels.get(index).map_or(0.0, |label| label.threshold));
-        score >= threshold && (head.problem_type == ProblemType::MultiLabel || index == best)
+        has_letters && score >= threshold && (head.problem_type == ProblemType::MultiLabel || index == best)
     };
     let topic = |(index, (&score, &logit)): (usize, (&f32, &f32))| Topic {
         index,
@@ -50,6 +53,8 @@ mod tests {
     use crate::manifest::TopicLabel;
     use crate::manifest::task::Pooling;
 
+    const TEXT: &str = "Der Bundestag tagt.";
+
     fn head(problem_type: ProblemType, thresholds: &[f32]) -> TopicHead {
         let label = |(index, &threshold): (usize, &f32)| TopicLabel {
             label: format!("L{index}"),
@@ -66,12 +71,13 @@ mod tests {
             problem_type,
             pooling: Pooling::Mean,
             lead_tokens: None,
+            min_letters: 0,
             temperature: 1.0,
         }
     }
 
     fn check(logits: &[f32], head: &TopicHead, threshold: Option<f32>, expected: &[(usize, f32, bool)]) {
-        let topics = decode_topics(logits, head, threshold);
+        let topics = decode_topics(logits, TEXT, head, threshold);
         let found: Vec<_> =
             topics.iter().map(|topic| (topic.index, (topic.score * 1000.0).round() / 1000.0, topic.accepted)).collect();
         assert_eq!(found, expected);
@@ -102,9 +108,19 @@ mod tests {
     }
 
     #[test]
+    fn a_text_with_too_few_letters_has_no_accepted_topic() {
+        let head = TopicHead { min_letters: 2, ..head(ProblemType::MultiLabel, &[0.5]) };
+        let accepted = |text, threshold| decode_topics(&[4.0], text, &head, threshold)[0].accepted;
+        for text in ["😀😀😀", "12345 67,89", "(c) 2024", "- - -", ""] {
+            assert!(!accepted(text, None) && !accepted(text, Some(0.0)), "{text:?}");
+        }
+        assert!(accepted("EU", None) && accepted("日本", None) && accepted("1. FC 04", None));
+    }
+
+    #[test]
     fn temperature_flattens_scores() {
         let head = TopicHead { temperature: 2.0, ..head(ProblemType::MultiLabel, &[0.5]) };
         check(&[2.0], &head, None, &[(0, 0.731, true)]);
-        assert_eq!(decode_topics(&[2.0], &head, None)[0].logit, 1.0);
+        assert_eq!(decode_topics(&[2.0], TEXT, &head, None)[0].logit, 1.0);
     }
 }
