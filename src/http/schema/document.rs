@@ -21,6 +21,8 @@ pub struct InputDocument {
 
 pub const DOCUMENT_FIELDS: &[&str] = &["id", "title", "lead", "text"];
 
+const TITLE: Expected = Expected { what: "a string", example: r#""title": "Merkel reist nach Paris""# };
+const LEAD: Expected = Expected { what: "a string", example: r#""lead": "Die Kanzlerin trifft den Präsidenten.""# };
 const TEXT: Expected = Expected { what: "a string", example: r#""text": "Angela Merkel in Berlin""# };
 pub const DOCUMENT: Expected = Expected { what: "an object", example: r#"{"id": "a", "text": "Berlin"}"# };
 const ID: Expected = Expected { what: "a string or a number", example: r#""id": "a""# };
@@ -63,12 +65,12 @@ impl InputDocument {
 
 /// The text of a document, or its title, lead and text.
 pub fn checked_text(document: &Object<'_>, limits: &RequestLimits) -> Result<CheckedText, Problem> {
-    let [title, lead, _] = FIELD_NAMES;
+    let [title, lead, text] = FIELD_NAMES;
     if document.get(title).is_none() && document.get(lead).is_none() {
         return Ok(CheckedText::new(document.require("text", TEXT)?.text(TEXT)?, limits.max_characters)?);
     }
-    let read = |name: &str| document.read(name, |field| field.string(TEXT).map(Cow::into_owned));
-    let values = [read(FIELD_NAMES[0])?, read(FIELD_NAMES[1])?, read(FIELD_NAMES[2])?];
+    let read = |name: &str, expected| document.read(name, |field| field.string(expected).map(Cow::into_owned));
+    let values = [read(title, TITLE)?, read(lead, LEAD)?, read(text, TEXT)?];
     // An empty `text` is a text, which has no topics and no names. Without one, the client forgot it or named it wrongly.
     if values[2].is_none() && values.iter().flatten().all(|value| value.trim().is_empty()) {
         let detail =

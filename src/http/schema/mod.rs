@@ -189,6 +189,8 @@ mod tests {
                 "the document is empty: `title` and `lead` are blank",
             ),
             (r#"{"text": "a", "documents": []}"#, Code::InvalidRequest, "both"),
+            (r#"{"title": 5}"#, Code::InvalidRequest, "send for example \"title\": "),
+            (r#"{"text": "a", "lead": []}"#, Code::InvalidRequest, "send for example \"lead\": "),
             (r#"{"text": "a", "top_k": 0}"#, Code::InvalidRequest, "top_k 0"),
             (r#"{"text": "a", "top_k": -1}"#, Code::InvalidRequest, "`top_k` is `-1`"),
             (r#"{"text": "a", "threshold": 1.5}"#, Code::InvalidRequest, "`threshold` is `1.5`"),
