@@ -237,6 +237,11 @@ fn an_organisation_may_be_called_by_the_start_or_end_of_its_name() {
         "[Der Spiegel](ORG), [Spiegel](ORG), [Siemens AG](ORG), [Siemens](ORG)",
         &["Der Spiegel: Der Spiegel, Spiegel", "Siemens AG: Siemens AG, Siemens"],
     );
+    check("[BUND](ORG), [Bund der Steuerzahler](ORG)", &["BUND: BUND", "Bund der Steuerzahler: Bund der Steuerzahler"]);
+    check(
+        "[SIEMENS](ORG), [Siemens Energy](ORG); [SPD](ORG), [SPD Berlin](ORG)",
+        &["Siemens Energy: SIEMENS, Siemens Energy", "SPD Berlin: SPD, SPD Berlin"],
+    );
     check("[CDU/CSU](ORG), [CDU](ORG)", &["CDU/CSU: CDU/CSU", "CDU: CDU"]);
     check(
         "[Frankfurt am Main](LOC), [Frankfurt](LOC), [Leipzig Hauptbahnhof](LOC), [Leipzig](LOC)",

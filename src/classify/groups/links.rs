@@ -160,8 +160,16 @@ fn link_parts(kind: Option<Kind>, names: &[Known], distinct: &[usize], links: &m
         }
     }
     for &id in distinct {
-        links.join_only(id, by_part.get(&stemmed(&names[id].words)).into_iter().flatten().copied());
+        let longer = by_part.get(&stemmed(&names[id].words)).into_iter().flatten().copied();
+        links.join_only(id, longer.filter(|longer| !is_other_abbreviation(&names[id].shown, &names[*longer].shown)));
     }
+}
+
+/// Whether a name is an abbreviation that is only spelled like a word of the longer name: `BUND` and `Bund der Steuerzahler`. A longer
+/// word in capitals is probably no abbreviation (`SIEMENS`).
+fn is_other_abbreviation(name: &str, longer: &str) -> bool {
+    const MAX_CHARACTERS: usize = 4;
+    is_abbreviation(name) && name.chars().count() <= MAX_CHARACTERS && !longer.contains(name)
 }
 
 /// The parts of a name that may stand for it. `Frankfurt` is `Frankfurt am Main`, but `CDU` is not `CDU/CSU`, and a place has no
