@@ -23,6 +23,16 @@ def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
     return powers / powers.sum(1, keepdims=True)
 
 
+def mean_over_tokens(rows: np.ndarray, lead_tokens: int) -> np.ndarray:
+    """A document's topic logits: the mean of `rows`, `[tokens, topics]`. Weights fall over the first tokens unless
+    `lead_tokens` is 0. The service does the same (src/inference/token_weights.rs)."""
+    n_tokens, n_topics = rows.shape
+    if not n_tokens:
+        return np.zeros(n_topics)
+    falling = np.exp(-np.arange(n_tokens) / lead_tokens) if lead_tokens else np.ones(n_tokens)
+    return np.average(rows, axis=0, weights=np.maximum(falling, LEAST_WEIGHT))
+
+
 class TagDecoder:
     """From logits over these tags (`O`, and for each label its `B-` and `I-`) to the tags of words."""
 
@@ -57,8 +67,8 @@ class TagDecoder:
     def with_names(
         self, pieces: Sequence[int | None], logits: np.ndarray, words: TaggedText, names: "NameList | None"
     ) -> "tuple[np.ndarray, list[Listed]]":
-        """The logits of the tokens, `[tokens, tags]`, where listed names raise those of their words' first `pieces`, and
-        the names, without those that the model itself reads inside longer ones."""
+        """The logits of the tokens, `[tokens, tags]`, where listed names raise those of their words' first `pieces`;
+        and the names, without those that the model itself reads inside longer ones."""
         if names is None:
             return logits, []
 
@@ -84,8 +94,8 @@ class TagDecoder:
         return np.array(rows)
 
     def with_whole_names(self, tags: list[int], rows: np.ndarray, listed: "list[Listed]") -> list[int]:
-        """`tags`, or, where they cut a listed name whose first word has its label, the likeliest that do not. The service
-        does the same (decode/name_weights.rs)."""
+        """`tags`, or, where they cut a listed name whose first word has its label, the likeliest that do not. The
+        service does the same (decode/name_weights.rs)."""
         whole = rows.copy()
         for name in listed:
             if name.n_words == 1 or f"I-{name.label}" not in self.tags:
@@ -155,6 +165,7 @@ class TagDecoder:
         return sequence[::-1]
 
 
+LEAST_WEIGHT = 0.25  # of a token for the topics, as a share of that of the first
 LEAST_LOG_SCORE = -87.0  # about that of the smallest f32
 LEAST_SCORE = 1e-6  # of a label that others are compared with
 CLEAR = 12.0  # a mention is clear if its own reading is that many times as likely as that of the others

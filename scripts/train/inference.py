@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Encoding, Tokenizer
 
-from .decode import TagDecoder, sigmoid, spans
+from .decode import TagDecoder, mean_over_tokens, sigmoid, spans
 from .entities import WORD, TaggedText
 from .labels import ENTITY_TAGS
 from .manifest import Manifest, read_manifest
@@ -19,8 +19,6 @@ from .windows import Sentences, Window, stitch
 GERMEVAL_DECODER = TagDecoder(ENTITY_TAGS)
 Run = Callable[[np.ndarray], list[np.ndarray]]
 
-LEAST_WEIGHT = 0.25  # of a token for the topics, as a share of that of the first
-
 
 @dataclass(frozen=True)
 class TokenLogits:
@@ -29,15 +27,6 @@ class TokenLogits:
     encoding: Encoding
     entities: np.ndarray  # [tokens, tags]
     topics: np.ndarray  # [tokens, topics]
-
-    def document_topics(self, lead_tokens: int) -> np.ndarray:
-        """`[topics]`: the mean over the tokens, whose weights fall over the first tokens unless `lead_tokens` is 0. The
-        service does the same (src/inference/token_weights.rs)."""
-        n_tokens, n_topics = self.topics.shape
-        if not n_tokens:
-            return np.zeros(n_topics)
-        falling = np.exp(-np.arange(n_tokens) / lead_tokens) if lead_tokens else np.ones(n_tokens)
-        return np.average(self.topics, axis=0, weights=np.maximum(falling, LEAST_WEIGHT))
 
 
 class Predictor:
@@ -68,7 +57,7 @@ class Predictor:
         return TokenLogits(encoding, entities, topics)
 
     def document_topics(self, text: str) -> np.ndarray:
-        return self.token_logits(text).document_topics(self.manifest.lead_tokens)
+        return mean_over_tokens(self.token_logits(text).topics, self.manifest.lead_tokens)
 
     def topic_scores(self, text: str) -> np.ndarray:
         return sigmoid(self.document_topics(text), self.manifest.temperature)
@@ -77,7 +66,12 @@ class Predictor:
         logits = self.token_logits(words.text)
         manifest = self.manifest
         return GERMEVAL_DECODER.word_tags(
-            logits.encoding, logits.entities, words, manifest.entity_temperature, self.names, manifest.one_label_per_name
+            logits.encoding,
+            logits.entities,
+            words,
+            manifest.entity_temperature,
+            self.names,
+            manifest.one_label_per_name,
         )
 
     def entities(self, text: str) -> list[tuple[str, str]]:

@@ -214,17 +214,17 @@ mod tests {
 
     #[test]
     fn a_listed_name_stays_whole_where_its_first_word_has_its_label() {
-        let whole = entity("Blohm und Voss", "ORG");
+        let whole = [entity("Blohm und Voss", "ORG")];
         let bio = ["O", "B-ORG", "I-ORG", "B-PER", "I-PER"];
         for preferred in [["B-ORG", "O", "B-ORG", "O"], ["B-ORG", "O", "B-PER", "O"], ["B-ORG", "O", "O", "O"]] {
-            assert_eq!(decoded(&bio, preferred), [whole.clone()], "{preferred:?}");
+            assert_eq!(decoded(&bio, preferred), whole, "{preferred:?}");
         }
         // A longer name of the model that begins inside loses its beginning, and no sequence is invalid.
-        assert_eq!(decoded(&bio, ["B-ORG", "O", "B-PER", "I-PER"])[0], whole);
+        assert_eq!(decoded(&bio, ["B-ORG", "O", "B-PER", "I-PER"])[..1], whole);
         let bioes = ["O", "B-ORG", "I-ORG", "E-ORG", "S-ORG", "S-PER"];
-        assert_eq!(decoded(&bioes, ["S-ORG", "O", "S-PER", "O"]), [whole.clone()]);
-        assert_eq!(decoded(&bioes, ["B-ORG", "E-ORG", "S-ORG", "O"]), [whole.clone()]);
-        assert_eq!(decoded(&["O", "ORG", "PER"], ["ORG", "O", "PER", "O"]), [whole]);
+        assert_eq!(decoded(&bioes, ["S-ORG", "O", "S-PER", "O"]), whole);
+        assert_eq!(decoded(&bioes, ["B-ORG", "E-ORG", "S-ORG", "O"]), whole);
+        assert_eq!(decoded(&["O", "ORG", "PER"], ["ORG", "O", "PER", "O"]), whole);
     }
 
     #[test]
