@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use libfuzzer_sys::fuzz_target;
 use ndarray::Array2;
 use ressort::inference::batch::{BatchLimits, Padding, RunError, WindowHead, WindowLogits};
+use ressort::inference::decode::name_weights::NameWeights;
+use ressort::inference::decode::names::NameList;
 use ressort::inference::decode::tag_scheme::TagScheme;
 use ressort::inference::pipeline::{EntityTags, Overflow, Pipeline, PredictError, PredictOptions, Prediction};
 use ressort::inference::scheduler::{Admission, RequestContext, Scheduler, SchedulerSettings, Sessions};
@@ -101,10 +103,14 @@ impl Choice {
             default_threshold: None,
             problem_type,
             pooling: self.pooling(),
+            lead_tokens: (self.rules > 0).then_some(self.rules.into()),
+            min_letters: usize::from(self.rules % 4),
             temperature: 1.5,
         });
+        let scheme = TagScheme::of(&tags).with_graph_scores(self.scores());
+        let names = (self.length >= 64).then(|| NameWeights::new(names(), 6.0, &scheme.tags));
         pipeline.entities = Some(EntityTags {
-            scheme: TagScheme::of(&tags).with_graph_scores(self.scores()),
+            scheme: scheme.with_one_label_per_name(self.length >= 128).with_names(names),
             aggregation: AggregationStrategy::First,
         });
     }
@@ -156,6 +162,12 @@ thread_local! {
 
 fn truecaser() -> Truecaser {
     Truecaser::parse("Angela\nBerlin\nund\n").unwrap_or_else(|_| panic!("the list is right"))
+}
+
+/// Short words, so that random texts have them.
+fn names() -> NameList {
+    NameList::parse("und\tPER\na\tPER\na b\tPER\na . b\tPER\nBerlin und Angela\tPER\nAngela und\tPER\n")
+        .unwrap_or_else(|error| panic!("the list is right: {error}"))
 }
 
 /// Without a worker: nothing is run.
