@@ -20,7 +20,7 @@ use ressort::inference::scheduler::{Admission, RequestContext, Scheduler, Schedu
 use ressort::inference::tokenize::{Tokenizer, Window};
 use ressort::inference::windows::Windowing;
 use ressort::manifest::TopicHead;
-use ressort::manifest::task::{ALL_STRATEGIES, AggregationStrategy, GraphScores, Pooling, ProblemType};
+use ressort::manifest::task::{ALL_STRATEGIES, AggregationStrategy, GraphScores, Pooling, ProblemType, TokenPooling};
 use ressort::manifest::text_rules::{ALL_RULES, TextRules, TextSwitch};
 use ressort::text::span::{OffsetConverter, OffsetUnit};
 use ressort::text::truecase::Truecaser;
@@ -103,7 +103,10 @@ impl Choice {
             default_threshold: None,
             problem_type,
             pooling: self.pooling(),
-            lead_tokens: (self.rules > 0).then_some(self.rules.into()),
+            token_pooling: TokenPooling {
+                lead_tokens: (self.rules > 0).then_some(self.rules.into()),
+                part_tokens: (self.seed > 0).then_some(self.seed.into()),
+            },
             min_letters: usize::from(self.rules % 4),
             temperature: 1.5,
         });

@@ -154,6 +154,7 @@ class Export:
     max_length: int
     stride: int
     lead_tokens: int
+    part_tokens: int
     one_label_per_name: bool
     names_weight: float
     full_precision: str

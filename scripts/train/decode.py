@@ -1,6 +1,7 @@
 """From logits to answers, without a model: scores, valid tag sequences, entities."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,14 +24,21 @@ def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
     return powers / powers.sum(1, keepdims=True)
 
 
-def mean_over_tokens(rows: np.ndarray, lead_tokens: int) -> np.ndarray:
-    """A document's topic logits: the mean of `rows`, `[tokens, topics]`. Weights fall over the first tokens unless
-    `lead_tokens` is 0. The service does the same (src/inference/token_weights.rs)."""
+def pooled_topics(rows: np.ndarray, lead_tokens: int = 0, part_tokens: int = 0) -> np.ndarray:
+    """A document's topic logits, from `[tokens, topics]`: the mean, whose weights fall over the first tokens unless
+    `lead_tokens` is 0, or where that is more, a part's mean less a penalty. The service does the same
+    (src/inference/token_mean.rs)."""
     n_tokens, n_topics = rows.shape
     if not n_tokens:
         return np.zeros(n_topics)
     falling = np.exp(-np.arange(n_tokens) / lead_tokens) if lead_tokens else np.ones(n_tokens)
-    return np.average(rows, axis=0, weights=np.maximum(falling, LEAST_WEIGHT))
+    mean = np.average(rows, axis=0, weights=np.maximum(falling, LEAST_WEIGHT))
+    n_parts = (n_tokens + part_tokens // 2) // part_tokens if part_tokens else 0
+    if n_parts < 2:
+        return mean
+    ends = [part * n_tokens // n_parts for part in range(n_parts + 1)]
+    parts = [rows[start:end].mean(0) - PENALTY_OF_PARTS for start, end in pairwise(ends)]
+    return np.maximum(mean, np.max(parts, axis=0))
 
 
 class TagDecoder:
@@ -166,6 +174,7 @@ class TagDecoder:
 
 
 LEAST_WEIGHT = 0.25  # of a token for the topics, as a share of that of the first
+PENALTY_OF_PARTS = 1.0  # in the topic logits of one part of a text
 LEAST_LOG_SCORE = -87.0  # about that of the smallest f32
 LEAST_SCORE = 1e-6  # of a label that others are compared with
 CLEAR = 12.0  # a mention is clear if its own reading is that many times as likely as that of the others

@@ -152,6 +152,7 @@ def write_folder(model: TwoHeads, config: Config) -> None:
         config.export.max_length,
         config.export.stride,
         lead_tokens=config.export.lead_tokens,
+        part_tokens=config.export.part_tokens,
         one_label_per_name=config.export.one_label_per_name,
         names_weight=config.export.names_weight,
     ).write(folder)

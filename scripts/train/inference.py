@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Encoding, Tokenizer
 
-from .decode import TagDecoder, mean_over_tokens, sigmoid, spans
+from .decode import TagDecoder, pooled_topics, sigmoid, spans
 from .entities import WORD, TaggedText
 from .labels import ENTITY_TAGS
 from .manifest import Manifest, read_manifest
@@ -57,7 +57,8 @@ class Predictor:
         return TokenLogits(encoding, entities, topics)
 
     def document_topics(self, text: str) -> np.ndarray:
-        return mean_over_tokens(self.token_logits(text).topics, self.manifest.lead_tokens)
+        manifest = self.manifest
+        return pooled_topics(self.token_logits(text).topics, manifest.lead_tokens, manifest.part_tokens)
 
     def topic_scores(self, text: str) -> np.ndarray:
         return sigmoid(self.document_topics(text), self.manifest.temperature)

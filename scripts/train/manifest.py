@@ -38,6 +38,7 @@ class Manifest:
     max_length: int
     stride: int
     lead_tokens: int = 0  # 0: all tokens count alike for the topics
+    part_tokens: int = 0  # 0: no part of a long text counts alone
     temperature: float = 1.0
     thresholds: list[float] = field(default_factory=lambda: [0.5] * len(TOPICS))
     entity_temperature: float = 1.0
@@ -58,6 +59,7 @@ class Manifest:
             max_length=self.max_length,
             stride=self.stride,
             lead_tokens=LEAD_LINE.format(lead_tokens=self.lead_tokens) if self.lead_tokens else "",
+            part_tokens=PART_LINE.format(part_tokens=self.part_tokens) if self.part_tokens else "",
             temperature=self.temperature,
             entity_temperature=self.entity_temperature,
             one_label_per_name=str(self.one_label_per_name).lower(),
@@ -78,6 +80,7 @@ def read_manifest(folder: Path) -> Manifest:
         max_length=raw["model"]["max_length"],
         stride=raw["model"]["stride"],
         lead_tokens=topics.get("lead_tokens", 0),
+        part_tokens=topics.get("part_tokens", 0),
         temperature=topics["temperature"],
         thresholds=[label["threshold"] for label in topics["labels"]],
         entity_temperature=raw["entities"].get("temperature", 1.0),
@@ -102,7 +105,7 @@ truecase = "truecase.txt"   # the usual letter case of words, for texts in capit
 output = "topic_logits"
 problem_type = "multi_label_classification"
 pooling = "token-mean"  # logits per token, averaged over the document's tokens
-{lead_tokens}min_letters = 2         # a text with fewer letters has no accepted topic: smileys, numbers
+{lead_tokens}{part_tokens}min_letters = 2         # a text with fewer letters has no accepted topic: smileys, numbers
 temperature = {temperature:.3f}     # logit / temperature before the sigmoid
 labels = [              # in the order of the logits; the threshold is on the score
 {topics}
@@ -120,6 +123,10 @@ one_label_per_name = {one_label_per_name}  # the mentions of a name in a text ag
 
 LEAD_LINE = """\
 lead_tokens = {lead_tokens}       # the first tokens count most: weights fall to 1/e over this many, and to 1/4 at last
+"""
+
+PART_LINE = """\
+part_tokens = {part_tokens}       # a topic that is clear in one part of a long text counts
 """
 
 NAMES_LINES = """\

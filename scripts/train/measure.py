@@ -49,6 +49,7 @@ def load(config: Config, names: list[str]) -> Predictor:
         export.max_length,
         export.stride,
         lead_tokens=export.lead_tokens,
+        part_tokens=export.part_tokens,
         one_label_per_name=export.one_label_per_name,
     )
     return Predictor(manifest, read_truecaser(config.paths.truecase), tokenizer, TorchRun(model, device))

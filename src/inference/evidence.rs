@@ -1,6 +1,6 @@
 //! Which passages of a document carry its topics.
 //!
-//! A head with logits for each token is exact: the document's logit is a weighted mean over its tokens, so that each sentence has its
+//! A head with logits for each token is exact: the document's logit is a mean over its tokens, or those of one part, so that each sentence has its
 //! share, and the shares add up to the logit. For other heads each sentence is left out once, and the logit that is lost is
 //! what the sentence contributes.
 
@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use ndarray::ArrayView2;
 
+use crate::inference::token_mean::TokenMean;
 use crate::inference::tokenize::Tokens;
 use crate::manifest::task::Pooling;
 use crate::text::sentences::{StartKind, starts};
@@ -69,16 +70,16 @@ pub fn passages(text: &str, seen: &str, to_received: impl Fn(ByteSpan) -> ByteSp
     limits.windows(2).filter_map(passage).collect()
 }
 
-/// The share of each passage in the logits of `topics`, which are the means of `logits`, `[N, L]`, with the `weights` of the tokens.
+/// The share of each passage in the logits of `topics`, which `mean` took from `logits`, `[N, L]`.
 pub fn exact(
     passages: &[Passage],
     logits: ArrayView2<'_, f32>,
-    weights: &[f64],
+    mean: &TokenMean,
     topics: &[usize],
     temperature: f32,
 ) -> Evidence {
     let share = |passage: &Passage, topic: usize| {
-        let part = |token: usize| Some(weights.get(token)? * f64::from(*logits.get((token, topic))?));
+        let part = |token: usize| Some(mean.contribution(token, topic, *logits.get((token, topic))?));
         let sum: f64 = passage.tokens.clone().filter_map(part).sum();
         (sum / f64::from(temperature)) as f32
     };
@@ -153,7 +154,7 @@ fn merge(passages: &[Passage]) -> Option<Passage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::token_weights::{token_weights, weighted_mean};
+    use crate::manifest::task::TokenPooling;
     use crate::text::view::{View, ViewRules};
     use ndarray::Array2;
     use proptest::prelude::*;
@@ -208,16 +209,17 @@ mod tests {
             seed in prop::collection::vec(-20.0f32..20.0, 1..50),
             temperature in 0.1f32..4.0,
             lead_tokens in prop::option::of(1usize..50),
+            part_tokens in prop::option::of(1usize..50),
         ) {
             let text = sentences.iter().map(|words| words.join(" ") + ". ").collect::<String>();
             let (passages, tokens) = of(&text);
             let n_tokens = tokens.spans.len();
             prop_assert_eq!(passages.iter().map(|passage| passage.tokens.len()).sum::<usize>(), n_tokens);
             let logits = Array2::from_shape_fn((n_tokens, 3), |(row, column)| seed[(row * 3 + column) % seed.len()]);
-            let weights = token_weights(n_tokens, lead_tokens);
-            let evidence = exact(&passages, logits.view(), &weights, &[0, 2], temperature);
+            let mean = TokenMean::of(&logits, TokenPooling { lead_tokens, part_tokens }).unwrap();
+            let evidence = exact(&passages, logits.view(), &mean, &[0, 2], temperature);
             for (topic, parts) in &evidence.contributions {
-                let whole = weighted_mean(&logits, &weights).unwrap()[*topic] / temperature;
+                let whole = mean.row[*topic] / temperature;
                 let sum: f32 = parts.iter().sum();
                 prop_assert!((sum - whole).abs() <= 1e-4 * (1.0 + whole.abs()), "{sum} for {whole}");
             }

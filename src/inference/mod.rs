@@ -14,7 +14,7 @@ pub mod session;
 pub mod settings;
 pub mod stats;
 pub mod stitch;
-pub mod token_weights;
+pub mod token_mean;
 pub mod tokenize;
 pub mod windows;
 pub mod workers;

@@ -26,7 +26,7 @@ pub use crate::inference::prediction::{Prediction, TokenCounts, Usage};
 use crate::inference::scheduler::{RequestContext, ScheduleError, Scheduler};
 use crate::inference::stats::{Stage, stage_span};
 use crate::inference::stitch::{TokenRows, owners, pool, stitch};
-use crate::inference::token_weights::{token_weights, weighted_mean};
+use crate::inference::token_mean::TokenMean;
 use crate::inference::tokenize::{TokenizeError, Tokenizer, Tokens, Window};
 use crate::inference::windows::{Sentences, Windowing};
 use crate::inference::workers::workers;
@@ -133,8 +133,8 @@ struct ReadText {
 /// A document's topic logits.
 struct TopicLogits {
     row: Vec<f32>,
-    /// `[N, L]`, whose weighted mean is the row, and the weights, where the head gives logits for each token.
-    by_token: Option<(Array2<f32>, Vec<f64>)>,
+    /// `[N, L]`, and how the row came from them, where the head gives logits for each token.
+    by_token: Option<(Array2<f32>, TokenMean)>,
 }
 
 #[derive(Default)]
@@ -303,9 +303,8 @@ impl Pipeline {
             WindowHead::Sequence(_) => Some(TopicLogits { row: pool(head.pooling, owners, &heads), by_token: None }),
             WindowHead::Token(_) => {
                 let by_token = stitch(owners, ranges, &heads);
-                let weights = token_weights(by_token.nrows(), head.lead_tokens);
-                let row = weighted_mean(&by_token, &weights)?;
-                Some(TopicLogits { row, by_token: Some((by_token, weights)) })
+                let mean = TokenMean::of(&by_token, head.token_pooling)?;
+                Some(TopicLogits { row: mean.row.clone(), by_token: Some((by_token, mean)) })
             }
         }
     }
@@ -323,8 +322,8 @@ impl Pipeline {
         let encoded = &reading.encoded;
         let passages = passages(encoded.received(), encoded.seen(), |span| encoded.to_received(span), &reading.tokens);
         match found.by_token {
-            Some((by_token, weights)) => {
-                let evidence = exact(&passages, by_token.view(), &weights, &accepted, head.temperature);
+            Some((by_token, mean)) => {
+                let evidence = exact(&passages, by_token.view(), &mean, &accepted, head.temperature);
                 decoded.prediction.evidence = Some(evidence);
             }
             None => {

@@ -42,7 +42,7 @@ pub use ressort_toml::NamedFiles;
 pub use saturation::IntegerProducts;
 pub use walk::folder_files;
 
-use crate::manifest::task::{AggregationStrategy, GraphScores, Pooling, ProblemType, Task};
+use crate::manifest::task::{AggregationStrategy, GraphScores, Pooling, ProblemType, Task, TokenPooling};
 use crate::manifest::text_rules::TextRules;
 use config_json::{ConfigJson, TokenizerConfigJson};
 use ressort_toml::RessortToml;
@@ -93,8 +93,8 @@ pub struct TopicHead {
     pub default_threshold: Option<f32>,
     pub problem_type: ProblemType,
     pub pooling: Pooling,
-    /// Over how many tokens the weight of a token falls to 1/e, at least 1; only with [`Pooling::TokenMean`]. `None`: all count alike.
-    pub lead_tokens: Option<usize>,
+    /// Other than the default only with [`Pooling::TokenMean`].
+    pub token_pooling: TokenPooling,
     /// A text with fewer letters has no accepted topic.
     pub min_letters: usize,
     /// Logits are divided by it before softmax or sigmoid; above 0. Scores of the graph count as the logits that give them.
@@ -198,7 +198,13 @@ impl Manifest {
         let graph = Graph::of(&files.onnx(&onnx_file)?, &toml.model.inputs)?;
         let max_length = max_length(dir, &config, &tokenizer_config, &toml, &graph)?;
         let (topics, entities) = heads(dir, &config, &toml, &graph)?;
-        toml.check_descriptions(topics.as_ref(), entities.as_ref())?;
+        // With another number of labels than of logits, the trial run says so.
+        let fits = |output: &str, n_labels: usize| graph.n_logits(output).is_none_or(|n_logits| n_logits == n_labels);
+        if topics.as_ref().is_none_or(|head| fits(&head.output, head.labels.len()))
+            && entities.as_ref().is_none_or(|head| fits(&head.output, head.tags.len()))
+        {
+            toml.check_descriptions(topics.as_ref(), entities.as_ref())?;
+        }
         let truecase_file =
             toml.model.truecase.as_deref().map(|file| named_file(dir, file, TRUECASE_REMEDY)).transpose()?;
         Ok(Self {

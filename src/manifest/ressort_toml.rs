@@ -14,7 +14,7 @@ use super::toml_error::message;
 use super::toml_values::{invalid, or_default, temperature, word};
 use super::{EntityHead, GoldenExample, Graph, LabelDescriptions, ManifestError, TopicHead, TopicLabel, default_label};
 use crate::manifest::tags::{entity_labels, parse_tags};
-use crate::manifest::task::{Pooling, ProblemType, Task};
+use crate::manifest::task::{Pooling, ProblemType, Task, TokenPooling};
 use crate::manifest::text_rules::{TextRules, TextSwitch};
 use crate::system::choice::suggestion;
 use crate::system::file_start::without_mark;
@@ -78,6 +78,7 @@ pub struct TopicsSection {
     #[serde(default, deserialize_with = "word")]
     pooling: Option<Pooling>,
     lead_tokens: Option<usize>,
+    part_tokens: Option<usize>,
     #[serde(default)]
     min_letters: usize,
     temperature: Option<f32>,
@@ -200,20 +201,24 @@ impl RessortToml {
             default_threshold: section.threshold,
             problem_type,
             min_letters: section.min_letters,
-            lead_tokens: self.lead_tokens(section.lead_tokens, pooling)?,
+            token_pooling: self.token_pooling(section, pooling)?,
             pooling,
             temperature,
         })
     }
 
-    fn lead_tokens(&self, given: Option<usize>, pooling: Pooling) -> Result<Option<usize>, ManifestError> {
-        match given {
-            Some(0) => Err(self.invalid("lead_tokens 0 must be at least 1; leave it out, and all tokens count alike".to_owned())),
-            Some(_) if pooling != Pooling::TokenMean => Err(self.invalid(format!(
-                "lead_tokens needs topic logits for each token (`pooling = \"token-mean\"`), not `{pooling}`; leave lead_tokens out"
-            ))),
-            given => Ok(given),
+    fn token_pooling(&self, section: &TopicsSection, pooling: Pooling) -> Result<TokenPooling, ManifestError> {
+        for (key, given) in [("lead_tokens", section.lead_tokens), ("part_tokens", section.part_tokens)] {
+            if given == Some(0) {
+                return Err(self.invalid(format!("{key} 0 must be at least 1; leave {key} out to do without")));
+            }
+            if given.is_some() && pooling != Pooling::TokenMean {
+                return Err(self.invalid(format!(
+                    "{key} needs topic logits for each token (`pooling = \"token-mean\"`), not `{pooling}`; leave {key} out"
+                )));
+            }
         }
+        Ok(TokenPooling { lead_tokens: section.lead_tokens, part_tokens: section.part_tokens })
     }
 
     fn topic_labels(
@@ -275,7 +280,8 @@ impl RessortToml {
         match names.into_iter().find(|name| !known().any(|known| known == **name)) {
             Some(name) => {
                 let suggested = suggestion(name, known());
-                let remedy = if suggested.is_empty() { "; see id2label in config.json" } else { &suggested };
+                let remedy =
+                    if suggested.is_empty() { "; see `labels` here, or id2label in config.json" } else { &suggested };
                 Err(self.invalid(format!("{key} names `{name}`, which is no label of the model{remedy}")))
             }
             None => Ok(()),

@@ -58,6 +58,15 @@ pub enum Pooling {
     TokenMean,
 }
 
+/// How topic logits of tokens are pooled. `None`: all tokens count alike, and no part counts alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenPooling {
+    /// Over how many tokens a weight falls to 1/e, at least 1.
+    pub lead_tokens: Option<usize>,
+    /// Tokens of a part, at least 1.
+    pub part_tokens: Option<usize>,
+}
+
 /// All strategies.
 pub const ALL_STRATEGIES: &[AggregationStrategy] = <AggregationStrategy as strum::VariantArray>::VARIANTS;
 

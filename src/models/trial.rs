@@ -9,7 +9,7 @@ use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::pipeline::EntityTags;
 use crate::inference::tokenize::{TokenizeError, Tokens};
 use crate::manifest::tags::{entity_labels, rename_tags};
-use crate::manifest::task::{GraphScores, Pooling, ProblemType, Task};
+use crate::manifest::task::{GraphScores, Pooling, ProblemType, Task, TokenPooling};
 use crate::manifest::{EntityHead, Manifest, TopicHead, default_label, export_task};
 use crate::models::sharing::TrialSource;
 
@@ -50,7 +50,7 @@ impl Trial {
         let is_sequence = matches!(output, HeadOutput::Sequence(_));
         if is_sequence && manifest.graph.rank(&head.output) == Some(3) {
             // The graph file does not show that the second axis of `[B, 1, L]` has the length 1.
-            let is_default = head.pooling == Pooling::TokenMean && head.lead_tokens.is_none();
+            let is_default = head.pooling == Pooling::TokenMean && head.token_pooling == TokenPooling::default();
             head.pooling = if is_default { Pooling::Mean } else { head.pooling };
         }
         if is_sequence && head.pooling == Pooling::TokenMean {

@@ -274,6 +274,7 @@ async fn what_ressort_toml_says_must_fit_the_model() {
         ("lexicon-topics", "[topics]\npooling = \"token-mean\"\n", "needs logits for each token"),
         ("lexicon-topics", "[topics]\nlead_tokens = 9\n", "lead_tokens needs topic logits for each token"),
         ("lexicon-topics", "[topics]\nlead_tokens = 0\n", "lead_tokens 0 must be at least 1"),
+        ("lexicon-topics", "[topics]\npart_tokens = 9\n", "part_tokens needs topic logits for each token"),
         (
             "lexicon-topics",
             "[topics]\noutput = \"topics\"\n",

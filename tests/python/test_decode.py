@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts.train.decode import TagDecoder, found_tags, mean_over_tokens, spans
+from scripts.train.decode import TagDecoder, found_tags, pooled_topics, spans
 from scripts.train.entities import TaggedText, first_pieces
 from scripts.train.names import Listed, NameList
 
@@ -38,15 +38,17 @@ def test_the_sum_over_the_sequence_decides_and_not_each_word() -> None:
     assert [TAGS[tag] for tag in TagDecoder(TAGS).best_sequence(logits)] == ["B-PER", "I-PER"]
 
 
-def test_the_first_tokens_count_most_for_topics() -> None:
-    # As in src/inference/token_weights.rs.
-    rows = np.array([[1.0, -3.0], [2.0, 5.0]])
-    assert mean_over_tokens(rows, 0).tolist() == [1.5, 1.0]
-    assert mean_over_tokens(np.array([[1.0], [0.0]]), 1)[0] == pytest.approx(1 / (1 + np.exp(-1)))
-    one_hot = np.eye(500)
-    weights = mean_over_tokens(one_hot, 100)
+def test_topic_logits_are_pooled_as_in_the_service() -> None:
+    # The same values as in src/inference/token_mean.rs.
+    assert pooled_topics(np.array([[1.0, -3.0], [2.0, 5.0]])).tolist() == [1.5, 1.0]
+    assert pooled_topics(np.array([[1.0], [0.0]]), 1)[0] == pytest.approx(1 / (1 + np.exp(-1)))
+    weights = pooled_topics(np.eye(500), 100)
     assert weights[[100, 139, 499]] / weights[0] == pytest.approx([np.exp(-1), 0.25, 0.25])
-    assert mean_over_tokens(np.zeros((0, 3)), 200).tolist() == [0, 0, 0]
+    rows = np.array([[4.0, -4], [4, -4], [-4, 4], [-4, 4], [-4, 0]])
+    assert pooled_topics(rows, part_tokens=2).tolist() == [3.0, 1.0]
+    assert pooled_topics(rows, part_tokens=4).tolist() == pytest.approx([-0.8, 0.0])
+    assert pooled_topics(np.array([[1.0], [1.5], [1.0], [1.5]]), part_tokens=2).tolist() == [1.25]
+    assert pooled_topics(np.zeros((0, 3)), 200, 200).tolist() == [0, 0, 0]
 
 
 def test_spans_give_first_and_last_word() -> None:

@@ -67,7 +67,7 @@ def test_speeches_get_their_encoding_back(text: str, expected: str) -> None:
 
 def test_a_manifest_is_toml_and_reads_back_as_it_was(tmp_path: Path) -> None:
     thresholds = [round(0.1 + index / 50, 2) for index in range(len(TOPICS))]
-    manifest = Manifest('Ein "Modell" \\ für Ressort', 128, 32, 200, 1.234, thresholds, one_label_per_name=True)
+    manifest = Manifest('Ein "Modell" \\ für Ressort', 128, 32, 200, 300, 1.234, thresholds, one_label_per_name=True)
     manifest.write(tmp_path)
     assert read_manifest(tmp_path) == manifest
     raw = tomllib.loads(manifest.to_toml())

@@ -51,7 +51,7 @@ pub fn decode_topics(logits: &[f32], text: &str, head: &TopicHead, threshold: Op
 mod tests {
     use super::*;
     use crate::manifest::TopicLabel;
-    use crate::manifest::task::Pooling;
+    use crate::manifest::task::{Pooling, TokenPooling};
 
     const TEXT: &str = "Der Bundestag tagt.";
 
@@ -70,7 +70,7 @@ mod tests {
             default_threshold: None,
             problem_type,
             pooling: Pooling::Mean,
-            lead_tokens: None,
+            token_pooling: TokenPooling::default(),
             min_letters: 0,
             temperature: 1.0,
         }
