@@ -198,7 +198,7 @@ test("all topics can be shown, with bars and thresholds", async () => {
 });
 
 // The models that ship read a name in it differently.
-const READ_DIFFERENTLY = "Die Merkelsche Politik geriet in die Kritik. Kim Jong un liess am Sonntag eine Hwasong-18 testen, meldete KCNA aus Pjoengjang.";
+const READ_DIFFERENTLY = "Siemens feiert. Gegründet hat Siemens der Erfinder Werner von Siemens.";
 
 test("a second model stands next to the first with differences marked", async () => {
   const { page, check } = await openPage(browser, server.url);
