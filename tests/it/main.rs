@@ -43,6 +43,7 @@ mod pull;
 mod remedies;
 mod request_memory;
 mod requests;
+mod ressort_toml;
 mod resume;
 mod score;
 mod score_changes;

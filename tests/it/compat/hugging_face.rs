@@ -1,3 +1,5 @@
+//! Clients of Hugging Face's inference API: requests and answers in their shapes.
+
 use std::sync::Arc;
 
 use axum::body::Body;

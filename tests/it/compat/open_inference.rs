@@ -1,3 +1,5 @@
+//! Clients of the Open Inference Protocol, such as `tritonclient`: requests and answers in their shapes.
+
 use std::sync::Arc;
 
 use axum::Router;

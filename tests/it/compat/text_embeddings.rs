@@ -1,3 +1,5 @@
+//! Clients of text-embeddings-inference: requests and answers in their shapes.
+
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Clients of vLLM's classification API: requests and answers in their shapes.
+
 use serde_json::json;
 
 use super::{answer, native, post, send, service};

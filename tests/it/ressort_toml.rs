@@ -1,0 +1,57 @@
+//! What a `ressort.toml` says that does not fit its model, refused with the reason.
+
+use tempfile::TempDir;
+
+use crate::folders::check_refusal;
+use crate::support::write;
+
+#[tokio::test]
+async fn what_ressort_toml_says_must_fit_the_model() {
+    let toml = |text: &'static str| move |folder: &TempDir| write(folder, "ressort.toml", text);
+    for (model, text, part) in [
+        (
+            "lexicon-topics",
+            "[topics]\nthresholds = { Sprot = 0.5 }\n",
+            "thresholds names `Sprot`, which is no label of the model; did you mean `Sport`?",
+        ),
+        (
+            "lexicon-topics",
+            "[topics]\nlabels = [{ label = \"Sport\", treshold = 0.5 }]\n",
+            "ressort.toml: line 2: the key `treshold` is unknown; did you mean `threshold`?",
+        ),
+        ("lexicon-topics", "[topics]\nlabels = [5]\n", "`5` must be a label in quotes, or a table with `label`"),
+        ("lexicon-topics", "[topics]\nthresholds = { Sport = 1.5 }\n", "threshold 1.5 of `Sport`"),
+        ("lexicon-topics", "[topics]\ntemperature = 0.0\n", "temperature 0 must be above 0"),
+        (
+            "lexicon-ner",
+            "[entities]\none_label_per_name = true\n",
+            "one_label_per_name needs `aggregation = \"viterbi\"`, not `first`",
+        ),
+        (
+            "lexicon-topics",
+            "[topics]\npooling = \"median\"\n",
+            "`median` is not one of `mean`, `max`, `first`, `token-mean`",
+        ),
+        ("lexicon-topics", "[topics]\npooling = \"token-mean\"\n", "needs logits for each token"),
+        ("lexicon-topics", "[topics]\nlead_tokens = 9\n", "lead_tokens needs topic logits for each token"),
+        ("lexicon-topics", "[topics]\nlead_tokens = 0\n", "lead_tokens 0 must be at least 1"),
+        ("lexicon-topics", "[topics]\npart_tokens = 9\n", "part_tokens needs topic logits for each token"),
+        (
+            "lexicon-topics",
+            "[topics]\noutput = \"topics\"\n",
+            "output `topics` is not one of the model's outputs [\"logits\"]",
+        ),
+        ("lexicon-topics", "[entities]\naggregation = \"max\"\n", "[entities] does not fit"),
+        ("lexicon-ner", "[entities]\nlabels = [\"O\", \"PER\"]\n", "the folder names 2 labels"),
+        (
+            "lexicon-topics",
+            "[topics]\nlabels = [\"Sport\"]\n[descriptions]\nPolitik = { de = \"Regierungen\" }\n",
+            "the folder names 1 label",
+        ),
+        ("lexicon-topics", "[topics]\nproblem_type = \"regression\"\n", "`regression` is not one of"),
+        ("lexicon-topics", "[model]\nfile = \"../lexicon-topics/model.onnx\"\n", "leads out of the model folder"),
+        ("lexicon-topics", "[model]\nmax_length = 0\n", "max_length 0 is too short"),
+    ] {
+        check_refusal(model, toml(text), &[part]).await;
+    }
+}
