@@ -126,8 +126,8 @@ mod tests {
         // The text is one part.
         assert_eq!(parts(5, 4), [0..5; 0]);
         assert_eq!(pooled(&logits, None, Some(4)), [-0.8, 0.0]);
-        // The parts are alike: none of them is clearer than the mean.
-        assert_eq!(pooled(&array![[1.0], [1.5], [1.0], [1.5]], None, Some(2)), [1.25]);
+        // No part is clearer than the mean by more than the penalty.
+        assert_eq!(pooled(&array![[1.0], [1.0], [1.5], [1.5]], None, Some(2)), [1.25]);
     }
 
     proptest! {

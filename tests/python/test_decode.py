@@ -47,7 +47,7 @@ def test_topic_logits_are_pooled_as_in_the_service() -> None:
     rows = np.array([[4.0, -4], [4, -4], [-4, 4], [-4, 4], [-4, 0]])
     assert pooled_topics(rows, part_tokens=2).tolist() == [3.0, 1.0]
     assert pooled_topics(rows, part_tokens=4).tolist() == pytest.approx([-0.8, 0.0])
-    assert pooled_topics(np.array([[1.0], [1.5], [1.0], [1.5]]), part_tokens=2).tolist() == [1.25]
+    assert pooled_topics(np.array([[1.0], [1.0], [1.5], [1.5]]), part_tokens=2).tolist() == [1.25]
     assert pooled_topics(np.zeros((0, 3)), 200, 200).tolist() == [0, 0, 0]
 
 
