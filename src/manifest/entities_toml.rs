@@ -1,11 +1,11 @@
 //! `[entities]` of a `ressort.toml`: how the logits of an entity head are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::toml_values::{invalid, or_default, temperature, word};
+use super::toml_values::{all_different, invalid, or_default, temperature, word};
 use super::{EntityHead, Graph, ManifestError, named_file};
 use crate::manifest::tags::rename_tags;
 use crate::manifest::task::{AggregationStrategy, GraphScores, Task};
@@ -42,6 +42,14 @@ pub struct EntitiesSection {
 impl EntitiesSection {
     /// The entity head, with `labels` of the `config.json` where the section has none. `path` is that of the file.
     pub fn head(&self, path: &Path, dir: &Path, graph: &Graph, labels: &[String]) -> Result<EntityHead, ManifestError> {
+        if let Some(own) = &self.labels {
+            all_different(path, own.iter().map(String::as_str))?;
+            if let Some((tag, meant)) = mistyped_letter(own) {
+                let message =
+                    format!("the label `{tag}` begins with no letter of BIO or BIOES; did you mean `{meant}`?");
+                return Err(invalid(path, message));
+            }
+        }
         let given = self.labels.as_deref().unwrap_or(labels);
         let output = graph.head_output(self.output.as_deref(), Task::Entities, given.len())?;
         let given = &*or_default(given, graph, &output);
@@ -115,6 +123,16 @@ impl EntitiesSection {
             )),
         }
     }
+}
+
+/// A tag such as `J-PER` next to a `B-PER`, and what was meant: read as it is, it is a type of its own.
+fn mistyped_letter(tags: &[String]) -> Option<(&str, String)> {
+    let types: HashSet<&str> = tags.iter().filter_map(|tag| tag.strip_prefix("B-")).collect();
+    tags.iter().find_map(|tag| {
+        let (letter, label) = tag.split_once('-')?;
+        let is_mistyped = letter.chars().count() == 1 && !"BIESLUM".contains(letter) && types.contains(label);
+        is_mistyped.then(|| (tag.as_str(), format!("I-{label}")))
+    })
 }
 
 fn unknown(path: &Path, name: &str, known: &[String]) -> ManifestError {

@@ -11,7 +11,7 @@ use super::entities_toml::EntitiesSection;
 use super::folder::FolderFiles;
 use super::graph_inputs::InputNames;
 use super::toml_error::message;
-use super::toml_values::{invalid, or_default, temperature, word};
+use super::toml_values::{all_different, invalid, languages, or_default, temperature, word};
 use super::{EntityHead, GoldenExample, Graph, LabelDescriptions, ManifestError, TopicHead, TopicLabel, default_label};
 use crate::manifest::tags::{entity_labels, parse_tags};
 use crate::manifest::task::{Pooling, ProblemType, Task, TokenPooling};
@@ -241,6 +241,17 @@ impl RessortToml {
         };
         let known: Vec<&str> = result.iter().map(|label| &*label.label).collect();
         self.all_known("thresholds", section.thresholds.keys(), &known)?;
+        if section.labels.is_some() || !section.rename.is_empty() {
+            all_different(&self.path, known)?;
+        }
+        let own = |label: &str| section.labels.iter().flatten().find_map(|entry| entry.own_threshold(label));
+        let twice = |(label, threshold): (&String, &f32)| Some((label.clone(), *threshold, own(label)?));
+        if let Some((label, threshold, own)) = section.thresholds.iter().find_map(twice) {
+            return Err(self.invalid(format!(
+                "`{label}` has the threshold {own} in `labels` and {threshold} in `thresholds`; leave one of them out"
+            )));
+        }
+        languages(&self.path, "names", result.iter().flat_map(|label| label.names.keys()))?;
         for label in &mut result {
             label.threshold = section.thresholds.get(&label.label).copied().unwrap_or(label.threshold);
             if !(0.0..=1.0).contains(&label.threshold) {
@@ -258,6 +269,7 @@ impl RessortToml {
         topics: Option<&TopicHead>,
         entities: Option<&EntityHead>,
     ) -> Result<(), ManifestError> {
+        languages(&self.path, "descriptions", self.descriptions.values().flat_map(BTreeMap::keys))?;
         // A head without labels gets its labels when it runs.
         let is_open =
             topics.is_some_and(|head| head.labels.is_empty()) || entities.is_some_and(|head| head.tags.is_empty());
@@ -325,6 +337,14 @@ impl<'de> Deserialize<'de> for LabelEntry {
 }
 
 impl LabelEntry {
+    /// The threshold that this entry gives to `label`.
+    fn own_threshold(&self, label: &str) -> Option<f32> {
+        match self {
+            Self::Full(full) if full.label == label => full.threshold,
+            _ => None,
+        }
+    }
+
     fn resolve(&self, default: f32) -> TopicLabel {
         match self {
             Self::Name(label) => {

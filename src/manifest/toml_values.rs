@@ -1,6 +1,7 @@
 //! Values of a `ressort.toml` that several of its sections have.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::path::Path;
 use std::str::FromStr;
@@ -35,6 +36,36 @@ pub fn temperature(path: &Path, given: Option<f32>) -> Result<f32, ManifestError
         temperature => {
             Err(invalid(path, format!("temperature {temperature} must be above 0; 1.0 leaves scores as they are")))
         }
+    }
+}
+
+/// Refuses a key that is no language tag, such as the name of a language; `key` is that of the table.
+pub fn languages<'k>(
+    path: &Path,
+    key: &str,
+    languages: impl IntoIterator<Item = &'k String>,
+) -> Result<(), ManifestError> {
+    let is_tag = |tag: &String| {
+        let mut subtags = tag.split('-');
+        let language = subtags.next().unwrap_or_default();
+        matches!(language.len(), 2 | 3)
+            && language.bytes().all(|byte| byte.is_ascii_lowercase())
+            && subtags.all(|subtag| !subtag.is_empty() && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    };
+    match languages.into_iter().find(|language| !is_tag(language)) {
+        Some(language) => {
+            Err(invalid(path, format!("{key} has the language `{language}`; use a language tag such as `de` or `en`")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses a label that `labels` have twice.
+pub fn all_different<'l>(path: &Path, labels: impl IntoIterator<Item = &'l str>) -> Result<(), ManifestError> {
+    let mut known = HashSet::new();
+    match labels.into_iter().find(|label| !known.insert(*label)) {
+        Some(label) => Err(invalid(path, format!("two labels are called `{label}`; give each a name of its own"))),
+        None => Ok(()),
     }
 }
 

@@ -21,6 +21,29 @@ async fn what_ressort_toml_says_must_fit_the_model() {
         ),
         ("lexicon-topics", "[topics]\nlabels = [5]\n", "`5` must be a label in quotes, or a table with `label`"),
         ("lexicon-topics", "[topics]\nthresholds = { Sport = 1.5 }\n", "threshold 1.5 of `Sport`"),
+        (
+            "lexicon-topics",
+            "[topics]\nlabels = [{ label = \"Sport\", threshold = 0.5 }, \"Politik\"]\nthresholds = { Sport = 0.4 }\n",
+            "`Sport` has the threshold 0.5 in `labels` and 0.4 in `thresholds`; leave one of them out",
+        ),
+        ("lexicon-topics", "[topics]\nlabels = [\"Sport\", \"Sport\"]\n", "two labels are called `Sport`; give"),
+        ("lexicon-topics", "[topics]\nrename = { Politik = \"Sport\" }\n", "two labels are called `Sport`; give"),
+        ("lexicon-ner", "[entities]\nlabels = [\"O\", \"B-PER\", \"B-PER\"]\n", "two labels are called `B-PER`"),
+        (
+            "lexicon-ner",
+            "[entities]\nlabels = [\"O\", \"B-PER\", \"J-PER\"]\n",
+            "the label `J-PER` begins with no letter of BIO or BIOES; did you mean `I-PER`?",
+        ),
+        (
+            "lexicon-topics",
+            "[topics]\nlabels = [{ label = \"Sport\", names = { englisch = \"sports\" } }]\n",
+            "names has the language `englisch`; use a language tag such as `de` or `en`",
+        ),
+        (
+            "lexicon-topics",
+            "[descriptions]\nSport = { Deutsch = \"Spiele\" }\n",
+            "descriptions has the language `Deutsch`; use a language tag such as `de` or `en`",
+        ),
         ("lexicon-topics", "[topics]\ntemperature = 0.0\n", "temperature 0 must be above 0"),
         (
             "lexicon-ner",
