@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .entities import WORD, TaggedText, first_pieces
-from .words import genitive_base
+from .names import NO_NAME
+from .words import genitive_base, plain_spelling
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -48,6 +49,13 @@ class TagDecoder:
         self.tags = tags
         labels = [tag if tag == "O" else tag[2:] for tag in tags]
         self._labels = np.array([labels.index(label) for label in labels])
+        inside = {tag[2:]: index for index, tag in enumerate(tags) if tag.startswith("I-")}
+        # For each label with both tags, the tag of a name's first word and that of the others.
+        self._first_and_inside = {
+            tag[2:]: (index, inside[tag[2:]])
+            for index, tag in enumerate(tags)
+            if tag.startswith("B-") and tag[2:] in inside
+        }
         self._outside = np.array([0.0 if tag == "O" else -1e4 for tag in tags])
         # 0 where a tag may come first, or (column) follow another (row); far below zero elsewhere.
         self._first = np.array([0.0 if _may_follow("O", tag) else -1e9 for tag in tags])
@@ -76,7 +84,8 @@ class TagDecoder:
         self, pieces: Sequence[int | None], logits: np.ndarray, words: TaggedText, names: "NameList | None"
     ) -> "tuple[np.ndarray, list[Listed]]":
         """The logits of the tokens, `[tokens, tags]`, where listed names raise those of their words' first `pieces`;
-        and the names, without those that the model itself reads inside longer ones."""
+        and the names, without those that the model itself reads inside longer ones. One that it reads inside a name of
+        another label counts nowhere in the text."""
         if names is None:
             return logits, []
 
@@ -88,7 +97,14 @@ class TagDecoder:
             tag = likeliest(word)
             return word > 0 and tag.startswith("I-") and likeliest(word - 1)[2:] == tag[2:]
 
-        listed = [name for name in names.find(words.text, words.words) if not continues_name(name.first)]
+        def is_free(name: "Listed") -> bool:
+            before = words.text[slice(*words.words[name.first - 1])] if name.first else ""
+            return name.label == NO_NAME and not any(map(str.isalnum, before))
+
+        found = names.find(words.text, words.words)
+        inner = [name for name in found if not is_free(name) and continues_name(name.first)]
+        otherwise = {name.name for name in inner if likeliest(name.first)[2:] != name.label}
+        listed = [name for name in found if name not in inner and name.name not in otherwise]
         raised = logits.copy()
         for word, tag, weight in (entry for name in listed for entry in names.raised(name)):
             piece = pieces[word]
@@ -102,16 +118,20 @@ class TagDecoder:
         return np.array(rows)
 
     def with_whole_names(self, tags: list[int], rows: np.ndarray, listed: "list[Listed]") -> list[int]:
-        """`tags`, or, where they cut a listed name whose first word has its label, the likeliest that do not. The
-        service does the same (decode/name_weights.rs)."""
+        """`tags`, or, where they cut a listed name whose first word has its label, or put what is listed as no name into
+        one, the likeliest that do not. The service does the same (decode/name_weights.rs)."""
         whole = rows.copy()
         for name in listed:
-            if name.n_words == 1 or f"I-{name.label}" not in self.tags:
+            words = range(name.first, name.first + name.n_words)
+            if name.is_part:
                 continue
-            first, inside = self.tags.index(f"B-{name.label}"), self.tags.index(f"I-{name.label}")
-            if tags[name.first] != first:
-                continue
-            for word in range(name.first, name.first + name.n_words):
+            if name.label == NO_NAME:
+                first = inside = self.tags.index(NO_NAME)
+                is_broken = all(rows[word].argmax() == first for word in words) and any(tags[w] != first for w in words)
+            else:
+                first, inside = self._first_and_inside.get(name.label, (-1, -1))
+                is_broken = name.n_words > 1 and tags[name.first] == first
+            for word in words if is_broken else ():
                 other = np.arange(len(self.tags)) != (first if word == name.first else inside)
                 whole[word, other] = LEAST_LOG_SCORE
         return tags if (whole == rows).all() else self.best_sequence(whole)
@@ -139,7 +159,7 @@ class TagDecoder:
         """First word of each mention and the one after its last, for every name with several; unlabelled ones too."""
 
         def name(first: int, stop: int) -> str:
-            return words.text[words.words[first][0] : words.words[stop - 1][1]]
+            return plain_spelling(words.text[words.words[first][0] : words.words[stop - 1][1]])
 
         found = [(first, last + 1) for first, last, _ in spans([self.tags[tag] for tag in tags])]
         found = {(first, stop) for first, stop in found if stop - first <= MAX_WORDS}

@@ -3,17 +3,17 @@
 The service does the same to a text without characters that are not seen, such as soft hyphens, which it removes first.
 `src/inference/decode/names.rs` and `name_weights.rs` describe the rule."""
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from .words import HYPHENS, WORD, genitive_base
+from .words import WORD, genitive_base, plain_spelling
 
 # Written for this purpose by a language model, and read by a service through `names` in ressort.toml.
 NAMES = Path(__file__).parent / "data" / "names.txt"
 
-HYPHEN = re.compile(f"[{HYPHENS}]")  # what joins a compound
+NO_NAME = "O"  # the label of words that are no name
+FACTOR_OF_NO_NAME = 1.5  # of the weight: models are surer of abbreviations than of unknown names
 SHARE_OF_COMPOUND = 0.5  # of the weight: all of a compound may be a name
 
 
@@ -21,6 +21,7 @@ SHARE_OF_COMPOUND = 0.5  # of the weight: all of a compound may be a name
 class Listed:
     """A listed name among the words of a text. `is_part`: it is the beginning of a compound, which is one word."""
 
+    name: str  # as the list has it, in its plain spelling
     first: int
     n_words: int
     label: str
@@ -30,7 +31,7 @@ class Listed:
 class NameList:
     def __init__(self, labels: dict[str, str], weight: float):
         self.weight = weight
-        self._labels = {_composed(name): label for name, label in labels.items()}
+        self._labels = {_plain(name): label for name, label in labels.items()}
         self._longest: dict[str, int] = {}
         for name in self._labels:
             words = WORD.findall(name)
@@ -56,27 +57,29 @@ class NameList:
 
     def raised(self, listed: Listed) -> list[tuple[int, str, float]]:
         """The words of a name, the tags whose logits grow there, and by how much."""
+        if listed.label == NO_NAME:
+            words = range(listed.first, listed.first + (0 if listed.is_part else listed.n_words))
+            return [(word, NO_NAME, self.weight * FACTOR_OF_NO_NAME) for word in words]
         if listed.is_part:
             return [(listed.first, f"B-{listed.label}part", self.weight * SHARE_OF_COMPOUND)]
         tags = [f"{'I' if index else 'B'}-{listed.label}" for index in range(listed.n_words)]
         return [(listed.first + index, tag, self.weight) for index, tag in enumerate(tags)]
 
     def _longest_at(self, text: str, words: list[tuple[int, int]], first: int) -> Listed | None:
-        word = _composed(text[slice(*words[first])])
+        word = _plain(text[slice(*words[first])])
         most = max(self._longest.get(nominative, 0) for nominative in _nominatives(word))
         for n_words in range(min(most, len(words) - first), 0, -1):
-            name = _composed(text[words[first][0] : words[first + n_words - 1][1]])
-            labels = (self._labels.get(nominative) for nominative in _nominatives(name))
-            label = next(filter(None, labels), None)
-            if label:
-                return Listed(first, n_words, label, False)
+            name = _plain(text[words[first][0] : words[first + n_words - 1][1]])
+            listed = next((nominative for nominative in _nominatives(name) if nominative in self._labels), None)
+            if listed:
+                return Listed(listed, first, n_words, self._labels[listed], False)
         return None
 
     def _compound_at(self, text: str, words: list[tuple[int, int]], first: int) -> Listed | None:
-        word = _composed(text[slice(*words[first])])
-        begins = [word[: hyphen.start()] for hyphen in HYPHEN.finditer(word)]
-        label = next((self._labels[begin] for begin in reversed(begins) if begin in self._labels), None)
-        return Listed(first, 1, label, True) if label else None
+        word = _plain(text[slice(*words[first])])
+        begins = [word[:index] for index, character in enumerate(word) if character == "-"]
+        listed = next((begin for begin in reversed(begins) if begin in self._labels), None)
+        return Listed(listed, first, 1, self._labels[listed], True) if listed else None
 
 
 def read_labels(file: Path) -> dict[str, str]:
@@ -90,8 +93,8 @@ def read_lines(file: Path) -> list[str]:
     return file.read_bytes().decode("utf-8-sig").removesuffix("\n").split("\n")
 
 
-def _composed(word: str) -> str:
-    return unicodedata.normalize("NFC", word)
+def _plain(word: str) -> str:
+    return plain_spelling(unicodedata.normalize("NFC", word))
 
 
 def _nominatives(name: str) -> list[str]:

@@ -16,3 +16,14 @@ def genitive_base(word: str) -> str | None:
     """What `word` is the genitive of, if it is one: `Putin` of `Putins`, `Grass` of `Grass’`. The service does the same
     (decode/words.rs)."""
     return word[:-1] if len(word) > 3 and word[-1] in "s'’" else None
+
+
+SPACES = "[ \u00a0\u2009\u202f]"
+WHITE = re.compile(rf"(?:{SPACES}|[\r\n])+")
+PLAIN = str.maketrans({**dict.fromkeys("’‘ʼ", "'"), **dict.fromkeys("‐‑–", "-")})
+
+
+def plain_spelling(name: str) -> str:
+    """`name` with plain apostrophes and hyphens, and one space where spaces or one line end stand. The service does the
+    same (decode/spelling.rs)."""
+    return WHITE.sub(lambda white: " " if white[0].count("\n") < 2 else white[0], name).translate(PLAIN)

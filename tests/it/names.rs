@@ -95,6 +95,40 @@ async fn a_listed_name_that_the_model_reads_inside_a_longer_one_has_no_weight() 
     assert_eq!(found(&listed, "Dann traf Käthe Größler ein.", json!({})).await, [whole]);
     let alone = ("Größler".to_owned(), "ORG".to_owned());
     assert_eq!(found(&listed, "Dann traf Größler ein.", json!({})).await, [alone]);
+    // In a text with the whole name, the surname alone has no weight either.
+    let text = "Größler traf ein. Dann traf Käthe Größler ein. Größlers Hut!";
+    let found = found(&listed, text, json!({})).await;
+    assert!(found.iter().all(|(_, label)| label == "PER"), "{found:?}");
+}
+
+#[tokio::test]
+async fn what_is_listed_as_no_name_is_none_and_a_longer_name_stays() {
+    let text = "Dann traf Käthe Größler ein.";
+    for (names, expected) in [
+        ("Käthe Größler\tO\n", vec![]),
+        ("Käthe\tO\n", vec![("Größler", "PER")]),
+        // The model reads the surname inside a longer name.
+        ("Größler\tO\n", vec![("Käthe Größler", "PER")]),
+        ("Käthe\tO\nKäthe Größler\tORG\n", vec![("Käthe Größler", "ORG")]),
+    ] {
+        let found = found(&with_names(names, LISTED), text, json!({})).await;
+        let found: Vec<(&str, &str)> = found.iter().map(|(text, label)| (text.as_str(), label.as_str())).collect();
+        assert_eq!(found, expected, "{names:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_listed_name_is_found_over_a_line_end_and_with_other_apostrophes() {
+    for (listed, text) in [
+        ("Zwetschgenau Süd", "Dann gewann Zwetschgenau\nSüd."),
+        ("Zwetschgenau Süd", "Dann gewann Zwetschgenau\u{a0}Süd."),
+        ("Zwetsch’au Süd", "Dann gewann Zwetsch'au Süd."),
+        ("Zwetsch'au Süd", "Dann gewann Zwetsch’au Süd."),
+    ] {
+        let found = found(&with_names(&format!("{listed}\tORG\n"), LISTED), text, json!({})).await;
+        let name = text.trim_start_matches("Dann gewann ").trim_end_matches('.');
+        assert_eq!(found, [(name.to_owned(), "ORG".to_owned())], "{text:?}");
+    }
 }
 
 #[tokio::test]
@@ -130,7 +164,7 @@ async fn a_list_of_names_that_does_not_fit_is_refused_with_the_reason() {
         (
             "Werder\tCLUB\n",
             viterbi,
-            "names.txt: line 1 has the label `CLUB`, which the model does not have; use one of its labels: `PER`, `LOC`, `ORG`",
+            "names.txt: line 1 has the label `CLUB`, which the model does not have; use one of its labels, `PER`, `LOC`, `ORG`, or `O` for what is no name",
         ),
         ("Werder ORG\n", viterbi, "names.txt: line 1 is not a name, a tab and a label: \"Werder ORG\""),
         ("", viterbi, "the list of names is empty; write one name a line"),

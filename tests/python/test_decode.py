@@ -95,7 +95,7 @@ def test_listed_names_raise_the_logits_of_their_words() -> None:
     names, logits = NameList({"Neu Ulm": "LOC"}, 3.0), np.zeros((3, 5))
     raised, listed = TagDecoder(TAGS).with_names(pieces, logits, words, names)
     assert raised.tolist() == [[0, 0, 0, 3, 0], [0, 0, 0, 0, 3], [0] * 5]
-    assert (listed, logits.any()) == ([Listed(0, 2, "LOC", False)], False)
+    assert (listed, logits.any()) == ([Listed("Neu Ulm", 0, 2, "LOC", False)], False)
     assert TagDecoder(TAGS).with_names(pieces, logits, words, None) == (logits, [])
 
 
@@ -103,7 +103,7 @@ def test_a_listed_name_that_the_model_reads_inside_a_longer_one_does_not_count()
     words = TaggedText("Neu Ulm", [(0, 3), (4, 7)], [])
     names = NameList({"Ulm": "LOC"}, 3.0)
     listed = [TagDecoder(TAGS).with_names([0, 1], rows("B-PER", tag), words, names)[1] for tag in ("I-PER", "B-PER")]
-    assert listed == [[], [Listed(1, 1, "LOC", False)]]
+    assert listed == [[], [Listed("Ulm", 1, 1, "LOC", False)]]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_listed_name_that_the_model_reads_inside_a_longer_one_does_not_count()
 def test_a_listed_name_stays_whole_where_its_first_word_has_its_label(given: list[str], expected: list[str]) -> None:
     decoder = TagDecoder(TAGS)
     tags = [TAGS.index(tag) for tag in given]
-    found = decoder.with_whole_names(tags, rows(*given), [Listed(0, 3, "LOC", False)])
+    found = decoder.with_whole_names(tags, rows(*given), [Listed("", 0, 3, "LOC", False)])
     assert [TAGS[tag] for tag in found] == expected
 
 

@@ -59,6 +59,24 @@ def test_a_listed_name_adds_its_weight_to_the_logits_of_its_tags() -> None:
     assert read(None) == ["B-PER", "I-PER", "O"]
     assert read(NameList(listed, 0.5)) == ["B-PER", "I-PER", "O"]
     assert read(NameList(listed, 1.5)) == ["B-ORG", "I-ORG", "O"]
+    assert read(NameList({"Werder Bremen": "O"}, 5.0)) == ["O", "O", "O"]
+    assert read(NameList({"Bremen": "O"}, 5.0)) == ["B-PER", "I-PER", "O"]  # inside a longer name
+
+
+def test_a_listed_name_counts_nowhere_in_a_text_with_a_longer_name_of_another_label() -> None:
+    text = "Carl Henkel und Henkel"
+    words = [match.span() for match in WORD.finditer(text)]
+    tags = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG"]
+    logits = np.array([[0.0, 4, 0, 0, 0], [0, 0, 4, 0, 0], [4, 0, 0, 0, 0], [0, 2, 0, 1, 0]])
+    encoding = cast("Encoding", OnePieceAWord(words))
+
+    def last_tag(label: str) -> str:
+        tagged = TaggedText(text, words, [])
+        return TagDecoder(tags).word_tags(encoding, logits, tagged, names=NameList({"Henkel": label}, 3.0))[-1]
+
+    assert last_tag("ORG") == "B-PER"
+    logits[1] = [4, 0, 0, 0, 0]
+    assert last_tag("ORG") == "B-ORG"
 
 
 def test_a_name_that_training_texts_use_otherwise_is_misleading() -> None:

@@ -136,14 +136,14 @@ fn by_valid_sequence<'w, 'l>(
     let likeliest = scheme.transitions.best_sequence(&rows, ends);
     let tagged = |((tag, row), word): ((usize, &Vec<f32>), _)| TaggedWord { word, tag, score: row[tag] };
     let with_scores = |tags: Vec<usize>| -> Vec<_> { tags.into_iter().zip(&rows).zip(words).map(tagged).collect() };
-    let cut = scores.listed.cut_names(index, &likeliest);
-    if cut.is_empty() {
+    let broken = scores.listed.broken(index, &likeliest, &rows);
+    if broken.is_empty() {
         return with_scores(likeliest);
     }
     let mut restricted = rows.clone();
-    cut.iter().for_each(|name| name.restrict(&mut restricted));
+    broken.iter().for_each(|name| name.restrict(&mut restricted));
     let mut words = with_scores(scheme.transitions.best_sequence(&restricted, ends));
-    for name in cut {
+    for name in broken {
         let score = words[name.words.start].score;
         words[name.words.clone()].iter_mut().for_each(|word| word.score = score);
     }

@@ -1,9 +1,11 @@
 //! One name has one label in a document: doubtful mentions of a name take the reading that all mentions together
 //! support, and a mention that was missed is found. A mention that is clear (`Bayern` the club) keeps its own reading.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
+use crate::inference::decode::spelling::plain;
 use crate::inference::decode::word_tokens::Word;
 use crate::inference::decode::words::genitive_base;
 use crate::manifest::tags::{Position, Tag};
@@ -100,14 +102,14 @@ fn repeated(text: &str, stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> Vec<
     let found = found(stretches, tags);
     let name = |mention: &Mention| {
         let words = &stretches[mention.stretch][mention.words.clone()];
-        text.get(words.first()?.word.span.start..words.last()?.word.span.end)
+        text.get(words.first()?.word.span.start..words.last()?.word.span.end).map(plain)
     };
     // For each name that the tags mark, its number of words.
-    let lengths: HashMap<&str, usize> =
+    let lengths: HashMap<Cow<'_, str>, usize> =
         found.iter().filter_map(|mention| Some((name(mention)?, mention.words.len()))).collect();
-    let canonical = |name: &'_ str, length: usize| -> Option<&str> {
+    let canonical = |name: &str, length: usize| -> Option<&str> {
         let of_length =
-            |name| lengths.get_key_value(name).filter(|&(_, known)| *known == length).map(|(name, _)| *name);
+            |name| lengths.get_key_value(name).filter(|&(_, known)| *known == length).map(|(name, _)| &**name);
         genitive_base(name).and_then(of_length).or_else(|| of_length(name))
     };
     let mut groups: BTreeMap<(usize, &str), Vec<Mention>> = BTreeMap::new();
@@ -115,7 +117,7 @@ fn repeated(text: &str, stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> Vec<
     let mut is_free: Vec<Vec<bool>> = stretches.iter().map(|words| words.iter().map(is_outside).collect()).collect();
     for mention in found {
         let length = mention.words.len();
-        if let Some(name) = name(&mention).and_then(|name| canonical(name, length)) {
+        if let Some(name) = name(&mention).and_then(|name| canonical(&name, length)) {
             groups.entry((length, name)).or_default().push(mention);
         }
     }
@@ -129,7 +131,7 @@ fn repeated(text: &str, stretches: &[Vec<TaggedWord<'_>>], tags: &[Tag]) -> Vec<
                 if !is_free[stretch][mention.words.clone()].iter().all(|free| *free) {
                     continue;
                 }
-                let Some(name) = name(&mention).and_then(|name| canonical(name, length)) else { continue };
+                let Some(name) = name(&mention).and_then(|name| canonical(&name, length)) else { continue };
                 is_free[stretch][mention.words.clone()].fill(false);
                 groups.entry((length, name)).or_default().push(mention);
             }

@@ -2,16 +2,23 @@
 //!
 //! A listed name stays whole: where its first word gets its label, its other words continue it (`Blohm und Voss`). The words are then
 //! decoded once more, with no other tags for them, and have the score of the first word: if that begins the name, they follow.
+//! What is listed as no name stays outside in the same way, where each of its words alone would be outside: in `KHK Sabine Ruppert`
+//! the likeliest sequence may still begin at the rank.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use crate::inference::decode::names::{Listed, NameList};
+use crate::inference::decode::argmax;
+use crate::inference::decode::names::{Listed, NO_NAME, NameList};
 use crate::inference::decode::word_tokens::Word;
+use crate::inference::decode::words::is_alphanumeric;
 use crate::manifest::tags::{Position, Tag};
 
 /// What the label of a compound's name ends in: `SPD-Chefin` is `ORGpart`.
 const PART: &str = "part";
+
+/// What is listed as no name gets that many times the weight: models are surer of abbreviations (`StVO`) than of unknown names.
+const FACTOR_OF_NO_NAME: f32 = 1.5;
 
 /// The share of the weight that a compound with a listed name gets.
 const SHARE_OF_COMPOUND: f32 = 0.5;
@@ -50,14 +57,15 @@ pub struct LogitBias<'w> {
 pub struct ListedNames<'w> {
     /// By the first token of each word.
     biases: HashMap<usize, LogitBias<'w>>,
-    /// For each stretch, the names of several words.
-    of_several_words: Vec<Vec<SeveralWords<'w>>>,
+    /// For each stretch, the names of several words, and what is listed as no name.
+    kept: Vec<Vec<KeptWords<'w>>>,
 }
 
-/// A listed name of several words in a stretch.
-pub struct SeveralWords<'w> {
+/// Words of a stretch that keep the tags of their listed name together.
+pub struct KeptWords<'w> {
     pub words: Range<usize>,
     tags: &'w LabelTags,
+    is_no_name: bool,
 }
 
 impl NameWeights {
@@ -75,36 +83,65 @@ impl NameWeights {
         self.weight
     }
 
-    /// The listed names of `text`, given in stretches that no name reaches across. `is_inside` says whether the model itself reads the
-    /// second of two words as the continuation of a name: a listed name there has no weight.
-    pub fn listed(
-        &self,
-        text: &str,
-        stretches: &[Vec<Word>],
-        is_inside: impl Fn(&Word, &Word) -> bool,
-    ) -> ListedNames<'_> {
+    /// The listed names of `text`, given in stretches that no name reaches across. `read` gives the tag that the model itself finds
+    /// likeliest for a word.
+    pub fn listed<'t>(&self, text: &str, stretches: &[Vec<Word>], read: impl Fn(&Word) -> &'t Tag) -> ListedNames<'_> {
+        let mut found: Vec<Vec<Listed<'_>>> = stretches.iter().map(|words| self.list.find(text, words)).collect();
+        let otherwise = self.take_inner(text, stretches, &mut found, read);
         let mut listed = ListedNames::default();
-        for words in stretches {
-            let mut of_several_words = Vec::new();
-            let begins = |name: &Listed| name.first == 0 || !is_inside(&words[name.first - 1], &words[name.first]);
-            for name in self.list.find(text, words).into_iter().filter(begins) {
+        for (names, words) in found.iter().zip(stretches) {
+            let mut kept = Vec::new();
+            for name in names.iter().filter(|name| !otherwise.contains(name.name)) {
+                let is_no_name = self.is_no_name(name);
+                let weight = if is_no_name { self.weight * FACTOR_OF_NO_NAME } else { self.weight };
                 let tags = &self.tags[name.label];
                 let range = name.first..name.first + name.n_words;
                 for (index, word) in words[range.clone()].iter().enumerate() {
                     let (tags, weight) = match (name.is_part, index) {
-                        (true, _) => (&tags.part, self.weight * SHARE_OF_COMPOUND),
-                        (false, 0) => (&tags.first, self.weight),
-                        (false, _) => (&tags.other, self.weight),
+                        (true, _) => (&tags.part, weight * SHARE_OF_COMPOUND),
+                        (false, 0) => (&tags.first, weight),
+                        (false, _) => (&tags.other, weight),
                     };
                     listed.biases.insert(word.first_token(), LogitBias { tags, weight });
                 }
-                if name.n_words > 1 {
-                    of_several_words.push(SeveralWords { words: range, tags });
+                if !name.is_part && (name.n_words > 1 || is_no_name) {
+                    kept.push(KeptWords { words: range, tags, is_no_name });
                 }
             }
-            listed.of_several_words.push(of_several_words);
+            listed.kept.push(kept);
         }
         listed
+    }
+
+    /// Takes those of the `found` names out that the model reads inside longer names, and gives those whose longer name has another label.
+    fn take_inner<'l, 't>(
+        &self,
+        text: &str,
+        stretches: &[Vec<Word>],
+        found: &mut [Vec<Listed<'l>>],
+        read: impl Fn(&Word) -> &'t Tag,
+    ) -> HashSet<&'l str> {
+        let mut otherwise = HashSet::new();
+        for (names, words) in found.iter_mut().zip(stretches) {
+            names.retain(|name| {
+                let Some(before) = name.first.checked_sub(1).map(|before| &words[before]) else { return true };
+                // The model reads `dpa/lsw` as one name; the code of the desk is none.
+                if self.is_no_name(name) && !before.span.slice(text).is_some_and(is_alphanumeric) {
+                    return true;
+                }
+                let tag = read(&words[name.first]);
+                let is_inner = tag.extends(read(before));
+                if is_inner && tag.label != self.list.labels[name.label] {
+                    otherwise.insert(name.name);
+                }
+                !is_inner
+            });
+        }
+        otherwise
+    }
+
+    fn is_no_name(&self, name: &Listed<'_>) -> bool {
+        self.list.labels[name.label] == NO_NAME
     }
 }
 
@@ -113,15 +150,21 @@ impl ListedNames<'_> {
         self.biases.get(&word.first_token())
     }
 
-    /// The names of a stretch that `tags`, those of its words, begin and do not continue to the end.
-    pub fn cut_names(&self, stretch: usize, tags: &[usize]) -> Vec<&SeveralWords<'_>> {
-        let names = self.of_several_words.get(stretch).map_or(&[][..], Vec::as_slice);
-        names.iter().filter(|name| name.is_cut(tags)).collect()
+    /// The names of a stretch that `tags`, those of its words, begin and do not continue to the end, and what is no name but gets into one.
+    /// `scores` are those of the words.
+    pub fn broken(&self, stretch: usize, tags: &[usize], scores: &[Vec<f32>]) -> Vec<&KeptWords<'_>> {
+        let names = self.kept.get(stretch).map_or(&[][..], Vec::as_slice);
+        names.iter().filter(|name| name.is_broken(tags, scores)).collect()
     }
 }
 
-impl SeveralWords<'_> {
-    fn is_cut(&self, tags: &[usize]) -> bool {
+impl KeptWords<'_> {
+    fn is_broken(&self, tags: &[usize], scores: &[Vec<f32>]) -> bool {
+        if self.is_no_name {
+            let is_outside = |tag: &usize| self.tags.first.contains(tag);
+            return scores[self.words.clone()].iter().all(|row| is_outside(&argmax(row).0))
+                && !tags[self.words.clone()].iter().all(is_outside);
+        }
         match tags.get(self.words.clone()).and_then(<[usize]>::split_first) {
             Some((first, others)) => {
                 self.tags.first.contains(first) && !others.iter().all(|tag| self.tags.other.contains(tag))
@@ -146,6 +189,9 @@ impl SeveralWords<'_> {
 
 impl LabelTags {
     fn of(label: &str, tags: &[Tag]) -> Self {
+        if label == NO_NAME {
+            return Self::outside(tags);
+        }
         let with = |label: &str, positions: &[Position]| -> Vec<usize> {
             let is_one = |tag: &Tag| tag.label == label && positions.contains(&tag.position);
             tags.iter().enumerate().filter(|(_, tag)| is_one(tag)).map(|(index, _)| index).collect()
@@ -171,6 +217,19 @@ impl LabelTags {
             middle: open(&other),
             first,
             other,
+        }
+    }
+
+    /// The tags of words that belong to no name. A compound with one of them may be a name, so it gets no weight.
+    fn outside(tags: &[Tag]) -> Self {
+        let is_outside = |tag: &Tag| tag.position == Position::Outside;
+        let outside: Vec<usize> = (0..tags.len()).filter(|&tag| is_outside(&tags[tag])).collect();
+        Self {
+            first: outside.clone(),
+            first_of_several: outside.clone(),
+            other: outside.clone(),
+            middle: outside,
+            part: Vec::new(),
         }
     }
 }
@@ -252,5 +311,7 @@ mod tests {
         assert_eq!(of(&["O", "B-ORG", "I-ORG", "E-ORG", "S-ORG"]), (vec![1, 4], vec![2, 3], vec![]));
         assert_eq!(of(&["O", "I-ORG", "I-PER"]), (vec![1], vec![1], vec![]));
         assert_eq!(of(&["O", "B-ORG", "B-PER"]), (vec![1], vec![1], vec![]));
+        let LabelTags { first, other, part, .. } = LabelTags::of("O", &tags(&["B-ORG", "O", "I-ORG", "[PAD]"]));
+        assert_eq!((first, other, part), (vec![1, 3], vec![1, 3], vec![]));
     }
 }

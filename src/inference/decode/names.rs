@@ -4,10 +4,14 @@
 //! # The rule
 //!
 //! - A name is found as whole words, in the letter case of the list. Of several names that begin at a word, the longest counts.
+//! - Apostrophes, hyphens, spaces and a line end inside a name may differ from the list (`O’Neill`, `O'Neill`; see [`plain`]).
 //! - Its last word may have a genitive ending (`Siemens’`, `Werders`, `Filmpreises`). Other modules do not know `-es`.
 //! - A word with a hyphen that begins with a listed name (`Werder-Trainer`) raises the label that ends in `part` (`ORGpart`), if the
 //!   model has it. It gets half the weight, since the whole word may be a name (`Fuji-Berg`).
+//! - The label `O` is for what is no name: it raises the tag of words outside of names.
 //! - A listed name inside a longer name of the model gets no weight: `Siemens` in `Werner von Siemens`, `Toten Hosen` in `Die Toten Hosen`.
+//!   If the longer name has another label, the listed one has no weight in the whole text: where `Christoph Henkel` is a person, `Henkel`
+//!   probably is not the company.
 //!
 //! `scripts/train/names.py` does the same for training and measuring. `tests/reference/names.json` tests both against the same cases.
 
@@ -15,11 +19,15 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::str::Utf8Error;
 
+use crate::inference::decode::spelling::plain;
 use crate::inference::decode::word_tokens::Word;
-use crate::inference::decode::words::{HYPHENS, genitive_base, words};
+use crate::inference::decode::words::{genitive_base, words};
 use crate::system::choice::suggestion;
 use crate::system::file_start::without_mark;
 use crate::text::view::{View, ViewRules};
+
+/// The label of words that are no name, such as the codes of a newsroom.
+pub const NO_NAME: &str = "O";
 
 /// The most words of a listed name, which bounds the search at each word of a text.
 const MAX_WORDS: usize = 32;
@@ -29,7 +37,7 @@ pub struct NameList {
     pub labels: Vec<String>,
     /// For each label the first line that has it, counted from 1.
     label_lines: Vec<usize>,
-    /// For each name the index of its label.
+    /// For each name in its plain spelling the index of its label.
     names: HashMap<Box<str>, u16>,
     /// The most words of a name that begins with this word.
     longest: HashMap<Box<str>, usize>,
@@ -59,7 +67,7 @@ pub enum NameLineError {
         "line {line} gives `{name}` the label `{label}`, and an earlier line gives it `{earlier}`; take one of the lines out"
     )]
     TwoLabels { line: usize, name: String, label: String, earlier: String },
-    #[error("line {line} has the label `{label}`, which the model does not have{suggested}; use one of its labels: `{known}`", known = known.join("`, `"), suggested = suggestion(label, known.iter().map(String::as_str)))]
+    #[error("line {line} has the label `{label}`, which the model does not have{suggested}; use one of its labels, `{known}`, or `{NO_NAME}` for what is no name", known = known.join("`, `"), suggested = suggestion(label, known.iter().map(String::as_str)))]
     UnknownLabel { line: usize, label: String, known: Vec<String> },
 }
 
@@ -67,7 +75,9 @@ const REMEDY: &str = "write one name a line, a tab and its label, or take `names
 
 /// A listed name among the words of a text.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct Listed<'l> {
+    /// As the list has it, in its plain spelling.
+    pub name: &'l str,
     /// Index of the first word.
     pub first: usize,
     pub n_words: usize,
@@ -108,7 +118,8 @@ impl NameList {
         let not_a_name = || NameLineError::NotAName { line, text: quoted() };
         let (name, label) = text.split_once('\t').ok_or_else(not_a_name)?;
         // As texts are read: composed, and without characters that are not seen.
-        let (name, label) = (View::of(name.trim(), ViewRules::default()).text, label.trim());
+        let name = View::of(name.trim(), ViewRules::default()).text;
+        let (name, label) = (plain(&name), label.trim());
         let in_list = words(&name);
         let first = in_list.first().and_then(|word| word.slice(&name)).ok_or_else(not_a_name)?;
         if label.is_empty() || label.contains('\t') {
@@ -136,9 +147,10 @@ impl NameList {
         }
     }
 
-    /// Refuses labels that are not in `known`, those of the model.
+    /// Refuses labels other than [`NO_NAME`] that are not in `known`, those of the model.
     pub fn check_labels(&self, path: &Path, known: &[&str]) -> Result<(), NameListError> {
-        match self.labels.iter().zip(&self.label_lines).find(|(label, _)| !known.contains(&label.as_str())) {
+        let is_unknown = |label: &str| label != NO_NAME && !known.contains(&label);
+        match self.labels.iter().zip(&self.label_lines).find(|(label, _)| is_unknown(label)) {
             Some((label, &line)) => {
                 let known = known.iter().map(|&label| label.to_owned()).collect();
                 let error = NameLineError::UnknownLabel { line, label: label.clone(), known };
@@ -153,7 +165,7 @@ impl NameList {
     }
 
     /// The listed names among `words` of `text`, the text of a [`View`], in order. None overlaps another.
-    pub fn find(&self, text: &str, words: &[Word]) -> Vec<Listed> {
+    pub fn find(&self, text: &str, words: &[Word]) -> Vec<Listed<'_>> {
         let mut found = Vec::new();
         let mut first = 0;
         while first < words.len() {
@@ -165,25 +177,27 @@ impl NameList {
     }
 
     /// The longest name that begins at the word `first`.
-    fn longest_at(&self, text: &str, words: &[Word], first: usize) -> Option<Listed> {
-        let most = nominatives(words[first].span.slice(text)?).filter_map(|word| self.longest.get(word)).max();
+    fn longest_at(&self, text: &str, words: &[Word], first: usize) -> Option<Listed<'_>> {
+        let word = plain(words[first].span.slice(text)?);
+        let most = nominatives(&word).filter_map(|word| self.longest.get(word)).max();
         let most = (*most?).min(words.len() - first);
         (1..=most).rev().find_map(|n_words| {
-            let name = text.get(words[first].span.start..words[first + n_words - 1].span.end)?;
-            let label = nominatives(name).find_map(|name| self.label(name))?;
-            Some(Listed { first, n_words, label, is_part: false })
+            let name = plain(text.get(words[first].span.start..words[first + n_words - 1].span.end)?);
+            let (name, label) = nominatives(&name).find_map(|name| self.get(name))?;
+            Some(Listed { name, first, n_words, label, is_part: false })
         })
     }
 
     /// The longest name that the word begins with before a hyphen.
-    fn compound_at(&self, text: &str, word: &Word, first: usize) -> Option<Listed> {
-        let word = word.span.slice(text)?;
-        let label = word.rmatch_indices(HYPHENS).find_map(|(end, _)| self.label(&word[..end]))?;
-        Some(Listed { first, n_words: 1, label, is_part: true })
+    fn compound_at(&self, text: &str, word: &Word, first: usize) -> Option<Listed<'_>> {
+        let word = plain(word.span.slice(text)?);
+        let (name, label) = word.rmatch_indices('-').find_map(|(end, _)| self.get(&word[..end]))?;
+        Some(Listed { name, first, n_words: 1, label, is_part: true })
     }
 
-    fn label(&self, name: &str) -> Option<usize> {
-        self.names.get(name).map(|&label| usize::from(label))
+    /// The name as the list keeps it, and the index of its label.
+    fn get(&self, name: &str) -> Option<(&str, usize)> {
+        self.names.get_key_value(name).map(|(name, &label)| (&**name, usize::from(label)))
     }
 }
 
@@ -211,7 +225,7 @@ mod tests {
         let unknown = list.check_labels(Path::new("names.txt"), &KNOWN).unwrap_err().to_string();
         assert!(
             unknown
-                .contains("line 2 has the label `CLUB`, which the model does not have; use one of its labels: `ORG`"),
+                .contains("line 2 has the label `CLUB`, which the model does not have; use one of its labels, `ORG`, `OTH`, `PER`, or `O` for"),
             "{unknown}"
         );
         let long = refused(&format!("{}\tORG\n", "Werder ".repeat(33)));

@@ -70,10 +70,9 @@ impl TagScheme {
         self.scores(logits.view())
     }
 
-    /// Whether the likeliest tag of a word, without the bias of a listed name, continues the name of the word before it.
-    pub(super) fn continues_name(&self, before: ArrayView1<'_, f32>, logits: ArrayView1<'_, f32>) -> bool {
-        let likeliest = |logits| &self.tags[argmax(&self.scores(logits)).0];
-        likeliest(logits).extends(likeliest(before))
+    /// The likeliest tag of a word, without the bias of a listed name.
+    pub(super) fn own_tag(&self, logits: ArrayView1<'_, f32>) -> &Tag {
+        &self.tags[argmax(&self.scores(logits)).0]
     }
 
     /// The scores of one token's tags: by softmax, or by sigmoid where the graph took one.

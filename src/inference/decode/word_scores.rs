@@ -15,9 +15,8 @@ pub struct WordScores<'s, R> {
 
 impl<'s, 'l, R: Fn(usize) -> ArrayView1<'l, f32>> WordScores<'s, R> {
     pub fn of(text: &str, stretches: &[Vec<Word>], row: R, scheme: &'s TagScheme) -> Self {
-        let is_inside =
-            |before: &Word, word: &Word| scheme.continues_name(row(before.first_token()), row(word.first_token()));
-        let listed = scheme.names.as_ref().map(|names| names.listed(text, stretches, is_inside)).unwrap_or_default();
+        let read = |word: &Word| scheme.own_tag(row(word.first_token()));
+        let listed = scheme.names.as_ref().map(|names| names.listed(text, stretches, read)).unwrap_or_default();
         Self { row, scheme, listed }
     }
 
