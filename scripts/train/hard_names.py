@@ -1,8 +1,9 @@
 """Measures how many hard names and hard negatives a running service reads right, by kind. No training uses them.
 
-    python -m scripts.train.hard_names --url http://127.0.0.1:8080 [--kind clubs] [--verbose]
+    python -m scripts.train.hard_names --url http://127.0.0.1:8080 [--kind clubs] [--verbose] [--file …]
 
-`data/hard-names.txt` has one header for each kind. Passages follow, with an empty line between them:
+`data/hard-names.txt` has one header for each kind. Passages follow, with an empty line between them. `hard-names-2.txt`
+was written later, when there was a list of names:
 
     ## kind: clubs
     Am Samstag kommt [Wacker](ORG) ins Waldstadion.
@@ -25,6 +26,7 @@ from .markup import NEWS, Entity, MarkupError, News, parse_markup, split_texts
 from .words import WORD
 
 HARD_NAMES = NEWS.parent / "hard-names.txt"
+LATER_HARD_NAMES = NEWS.parent / "hard-names-2.txt"
 HEADER = re.compile(r"## kind: (?P<kind>[a-z]+(?:-[a-z]+)*)")
 NEGATIVE = "O"
 BATCH = 32  # documents of one request
@@ -148,12 +150,14 @@ def table(verdicts: list[Verdict]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", required=True, help="address of a running service, such as http://127.0.0.1:8080")
+    parser.add_argument("--file", type=Path, default=HARD_NAMES, help="the passages (default: %(default)s)")
     parser.add_argument("--kind", help="only this kind")
     parser.add_argument("--verbose", action="store_true", help="list the misses")
     arguments = parser.parse_args()
-    passages = [passage for passage in read_hard_names() if arguments.kind in (None, passage.kind)]
+    all_passages = read_hard_names(arguments.file)
+    passages = [passage for passage in all_passages if arguments.kind in (None, passage.kind)]
     if not passages:
-        print(f"error: no kind {arguments.kind}; the kinds are {', '.join(kinds(read_hard_names()))}")
+        print(f"error: no kind {arguments.kind}; the kinds are {', '.join(kinds(all_passages))}")
         return 1
     verdicts = judge(passages, service_reader(arguments.url))
     if arguments.verbose:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from scripts.train.hard_names import (
+    HARD_NAMES,
+    LATER_HARD_NAMES,
     NEGATIVE,
     Passage,
     judge,
@@ -14,6 +16,7 @@ from scripts.train.hard_names import (
     read_hard_names,
     table,
     trained_names,
+    without_case_and_genitive,
 )
 from scripts.train.markup import Entity, MarkupError, parse_file, read_news
 
@@ -39,7 +42,16 @@ def write(folder: Path, content: str) -> Path:
 
 
 def test_no_hard_name_is_an_entity_of_a_training_text() -> None:
-    assert trained_names(read_hard_names(), read_news()) == set()
+    passages = [*read_hard_names(), *read_hard_names(LATER_HARD_NAMES)]
+    assert trained_names(passages, read_news()) == set()
+
+
+def test_the_later_file_has_no_name_of_the_first() -> None:
+    first, later = (
+        {without_case_and_genitive(p.name(target)) for p in read_hard_names(file) for target in p.targets}
+        for file in (HARD_NAMES, LATER_HARD_NAMES)
+    )
+    assert first & later == set()
 
 
 def test_a_name_trains_also_with_genitive_and_in_capitals_but_not_in_the_dev_part() -> None:
@@ -55,6 +67,7 @@ def test_every_kind_has_twenty_names_and_all_kinds_eighty_negatives() -> None:
     targets = Counter((p.kind, target.label == NEGATIVE) for p in passages for target in p.targets)
     assert [kind for kind in NAME_KINDS if targets[kind, False] < 20] == []
     assert sum(count for (_, is_negative), count in targets.items() if is_negative) >= 80
+    passages = [*passages, *read_hard_names(LATER_HARD_NAMES)]
     assert all(kind in NAME_KINDS or kind.startswith("negative-") for kind in kinds(passages))
     assert [error for passage in passages for error in passage_errors(passage)] == []
 
