@@ -46,6 +46,17 @@ STRAßE, STRAẞE, STRASSE; GROß, GROẞ, GROSS; WEISS, WEIß, AUẞER
 XIV XIX MIX CIVIC KARL V. UND HEINRICH VIII. ⅧTER ⅳter
 LKWS IM STAU, 5 KWH UND 10 CM³, GMBH & CO. KG""".split("\n")
 
+POST = "heute war ich in köln und die spd hat mit der nato über den dax geredet und ich fand es nicht so gut, "
+
+# Texts with capitals and long runs of small letters, and such that just have none.
+POSTS = [
+    f"Thread\n{POST}tja ÄH",
+    f"{POST}{POST}Ende in ULM/BONN und GROSSBERLIN",
+    "Neu: " + POST.replace("köln", "Köln"),
+    "A " + POST.replace("und ich", "中文東京大学 ich") + "B",
+    *(f"A {' '.join([word] * n)} B" for word, n in (("straße", 20), ("straße", 19), ("ß", 25), ("1½ km² und", 12))),
+]
+
 ODDITIES = [
     "",
     " ",
@@ -138,7 +149,7 @@ def texts() -> list[str]:
     ordinary = SENTENCES + HEADLINES
     altered = [alter(text) for text in ordinary for alter in (str.upper, str.lower, keep_eszett, decompose_capitals)]
     mixed = [f"{SENTENCES[i].upper()}\n\n{text}" for i, text in enumerate(SENTENCES[1:])]
-    return [*ordinary, *altered, *mixed, *map(decompose, ordinary), *ODDITIES, *every_letter()]
+    return [*ordinary, *altered, *mixed, *map(decompose, ordinary), *POSTS, *ODDITIES, *every_letter()]
 
 
 def keep_eszett(text: str) -> str:

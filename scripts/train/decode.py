@@ -118,8 +118,8 @@ class TagDecoder:
         return np.array(rows)
 
     def with_whole_names(self, tags: list[int], rows: np.ndarray, listed: "list[Listed]") -> list[int]:
-        """`tags`, or, where they cut a listed name whose first word has its label, or put what is listed as no name into
-        one, the likeliest that do not. The service does the same (decode/name_weights.rs)."""
+        """`tags`, or the likeliest others where they cut a listed name whose first word has its label, or put what is
+        listed as no name into one. The service does the same (decode/name_weights.rs)."""
         whole = rows.copy()
         for name in listed:
             words = range(name.first, name.first + name.n_words)

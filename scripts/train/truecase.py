@@ -8,7 +8,8 @@ that way, which no list contains. Lengths in bytes stay the same, so offsets do 
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 from .config import Config, parse_arguments
@@ -23,6 +24,7 @@ ROMAN_NUMERAL = re.compile(r"[IVXLCDM]+")
 MIN_COUNT = 3
 LONG_WORD = 5  # letters; a run of capitals without such a word counts as abbreviations
 MIN_WORDS = 3  # of a text in lower case whose case is restored
+LONG_RUN = 20  # words in a row without a capital, in a text that has capitals, that have lost their case
 
 
 class Truecaser:
@@ -36,7 +38,7 @@ class Truecaser:
         if len(matches) >= MIN_WORDS and not any(c.isupper() for c in text):
             chosen = matches
         else:
-            chosen = [match for run in runs_of_capitals(matches) for match in run]
+            chosen = [match for run in runs_without_case(matches) for match in run]
         characters = list(text)
         for match in chosen:
             characters[match.start() : match.end()] = self.restore_word(match.group())
@@ -54,16 +56,26 @@ class Truecaser:
         return "".join(new if same_length(new, old) else old for new, old in zip(target, word, strict=True))
 
 
-def runs_of_capitals(matches: list[re.Match]) -> Iterator[list[re.Match]]:
-    """Maximal runs of words without a lower-case letter (`ß` may occur) that contain a long word."""
-    run = []
-    for match in [*matches, None]:
-        if match and not any(c.islower() and c != "ß" for c in match.group()):
-            run.append(match)
-            continue
+def runs_without_case(matches: list[re.Match]) -> Iterator[list[re.Match]]:
+    """Maximal runs of words without a lower-case letter (`ß` may occur) that contain a long word, and long runs of words
+    in small letters."""
+    for run in runs(matches, lambda word: not has_small_letter(word)):
         if any(len(word.group()) >= LONG_WORD for word in run):
             yield run
-        run = []
+    for run in runs(matches, lambda word: has_small_letter(word) and not any(map(str.isupper, word))):
+        if len(run) >= LONG_RUN:
+            yield run
+
+
+def runs(matches: list[re.Match], of_run: Callable[[str], bool]) -> Iterator[list[re.Match]]:
+    """The longest runs of words that are all `of_run`."""
+    for is_run, run in groupby(matches, key=lambda match: of_run(match.group())):
+        if is_run:
+            yield list(run)
+
+
+def has_small_letter(word: str) -> bool:
+    return any(c.islower() and c != "ß" for c in word)
 
 
 def same_length(one: str, other: str) -> bool:
