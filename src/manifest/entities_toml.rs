@@ -125,7 +125,7 @@ impl EntitiesSection {
     }
 }
 
-/// A tag such as `J-PER` next to a `B-PER`, and what was meant: read as it is, it is a type of its own.
+/// A tag such as `J-PER` next to a `B-PER`, and what was meant: read as it is, it would be another type.
 fn mistyped_letter(tags: &[String]) -> Option<(&str, String)> {
     let types: HashSet<&str> = tags.iter().filter_map(|tag| tag.strip_prefix("B-")).collect();
     tags.iter().find_map(|tag| {

@@ -64,7 +64,7 @@ pub fn languages<'k>(
 pub fn all_different<'l>(path: &Path, labels: impl IntoIterator<Item = &'l str>) -> Result<(), ManifestError> {
     let mut known = HashSet::new();
     match labels.into_iter().find(|label| !known.insert(*label)) {
-        Some(label) => Err(invalid(path, format!("two labels are called `{label}`; give each a name of its own"))),
+        Some(label) => Err(invalid(path, format!("two labels are called `{label}`; rename one of them"))),
         None => Ok(()),
     }
 }

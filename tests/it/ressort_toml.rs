@@ -26,8 +26,8 @@ async fn what_ressort_toml_says_must_fit_the_model() {
             "[topics]\nlabels = [{ label = \"Sport\", threshold = 0.5 }, \"Politik\"]\nthresholds = { Sport = 0.4 }\n",
             "`Sport` has the threshold 0.5 in `labels` and 0.4 in `thresholds`; leave one of them out",
         ),
-        ("lexicon-topics", "[topics]\nlabels = [\"Sport\", \"Sport\"]\n", "two labels are called `Sport`; give"),
-        ("lexicon-topics", "[topics]\nrename = { Politik = \"Sport\" }\n", "two labels are called `Sport`; give"),
+        ("lexicon-topics", "[topics]\nlabels = [\"Sport\", \"Sport\"]\n", "two labels are called `Sport`; rename"),
+        ("lexicon-topics", "[topics]\nrename = { Politik = \"Sport\" }\n", "two labels are called `Sport`; rename"),
         ("lexicon-ner", "[entities]\nlabels = [\"O\", \"B-PER\", \"B-PER\"]\n", "two labels are called `B-PER`"),
         (
             "lexicon-ner",
