@@ -11,7 +11,7 @@
 //! - else those of every run of capitals, which is words in a row without a small letter, if one of them has five
 //!   characters; runs of shorter words are taken for abbreviations (`EU/SPD`). A small `ß` counts for a capital, as many
 //!   texts in capitals keep it;
-//! - and those of every run of [`LONG_RUN`] words in small letters, such as a post among others. German capitalizes its nouns: in
+//! - and those of every run of 20 words in small letters, such as a post among others. German capitalizes its nouns: in
 //!   13 million words of Wikipedia there are some 200 such runs, many of them in other languages.
 //!
 //! Roman numerals stay, and so does a word whose usual case has more or fewer characters (`ﬁ` in capitals is `FI`).
