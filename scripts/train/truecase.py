@@ -57,8 +57,8 @@ class Truecaser:
 
 
 def runs_without_case(matches: list[re.Match]) -> Iterator[list[re.Match]]:
-    """Maximal runs of words without a lower-case letter (`ß` may occur) that contain a long word, and long runs of words
-    in small letters."""
+    """Maximal runs of words without a lower-case letter (`ß` may occur) that contain a long word, and long runs of
+    words in small letters."""
     for run in runs(matches, lambda word: not has_small_letter(word)):
         if any(len(word.group()) >= LONG_WORD for word in run):
             yield run
