@@ -6,6 +6,7 @@ pub mod files;
 pub mod gaps;
 pub mod html;
 pub mod hyphens;
+pub mod lost_case;
 pub mod normalize;
 pub mod sentences;
 pub mod span;
