@@ -309,6 +309,14 @@ mod tests {
     }
 
     #[test]
+    fn mentions_may_differ_in_typography() {
+        let of = |text| tags(&agreed(text, &["B-PER", "O"], &[PERSON, MISSED], &[]));
+        assert_eq!(of("O’Neill O'Neill"), ["B-PER", "B-PER"]);
+        assert_eq!(of("O'Neill O’Neills"), ["B-PER", "B-PER"]);
+        assert_eq!(of("O'Neill ONeill"), ["B-PER", "O"]);
+    }
+
+    #[test]
     fn a_mention_that_a_cut_left_without_its_beginning_does_not_speak_against_whole_ones() {
         let inside = [0.01, 0.01, 0.9, 0.04, 0.04];
         let whole = [0.01, 0.97, 0.005, 0.01, 0.005];

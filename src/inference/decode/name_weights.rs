@@ -300,6 +300,59 @@ mod tests {
         assert_eq!(decoded(&bio, ["O", "O", "B-ORG", "O"]), [entity("Voss", "ORG")]);
     }
 
+    /// The names in `text`, whose tokens are its words of letters and its slashes, with these logits and this list.
+    fn named(text: &str, list: &str, weight: f32, logits: &[[f32; 5]]) -> Vec<String> {
+        let tags = ["O", "B-ORG", "I-ORG", "B-PER", "I-PER"].map(str::to_owned);
+        let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
+        let words = text.split(' ').flat_map(|word| word.split_inclusive('/'));
+        let pieces = words.flat_map(|word| [word.trim_end_matches('/'), &word[word.trim_end_matches('/').len()..]]);
+        let spans = pieces.filter(|piece| !piece.is_empty());
+        let spans: Vec<ByteSpan> = spans.map(|piece| ByteSpan::new(start(piece), start(piece) + piece.len())).collect();
+        let tokens = Tokens { ids: vec![0; spans.len()], word_ids: vec![None; spans.len()], spans };
+        let logits = Array2::from_shape_fn((logits.len(), 5), |(token, tag)| logits[token][tag]);
+        let scheme = TagScheme::of(&tags);
+        let weights = NameWeights::new(NameList::parse(list).unwrap(), weight, &scheme.tags);
+        let scheme = scheme.with_names(Some(weights));
+        let source = Source { text, tokens: &tokens, gaps: &[] };
+        let found = decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::Viterbi);
+        found.iter().map(|entity| format!("{} {}", entity.span.slice(text).unwrap(), entity.label)).collect()
+    }
+
+    #[test]
+    fn what_is_no_name_gets_more_than_the_weight() {
+        let logits = [[0.0, 4.0, 0.0, 0.0, 0.0]];
+        assert_eq!(named("StVO", "StVO\tO", 2.0, &logits), ["StVO ORG"]);
+        assert_eq!(named("StVO", "StVO\tO", 3.0, &logits), [""; 0]);
+        assert_eq!(named("StVO", "StVO\tPER", 3.0, &logits), ["StVO ORG"]);
+    }
+
+    #[test]
+    fn what_is_no_name_stays_outside_where_the_sequence_would_take_it_in() {
+        let logits = [[0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 4.0, 3.0, 0.0], [0.0, 0.0, 4.0, 0.0, 3.0]];
+        assert_eq!(named("KHK Sabine Ruppert", "StVO\tO", 1.0, &logits), ["KHK Sabine Ruppert ORG"]);
+        assert_eq!(named("KHK Sabine Ruppert", "KHK\tO", 1.0, &logits), ["Sabine Ruppert PER"]);
+    }
+
+    #[test]
+    fn what_is_no_name_is_none_after_a_slash_either() {
+        let inside = [0.0, 0.0, 4.0, 0.0, 0.0];
+        let logits = [[0.0, 4.0, 0.0, 0.0, 0.0], inside, inside];
+        assert_eq!(named("dpa/lsw", "lsw\tPER", 6.0, &logits), ["dpa/lsw ORG"]);
+        assert_eq!(named("dpa/lsw", "lsw\tO", 6.0, &logits), ["dpa ORG"]);
+    }
+
+    #[test]
+    fn a_name_that_ends_a_longer_one_of_another_label_has_no_weight_in_the_text() {
+        let (first, last) = ([0.0, 0.0, 0.0, 9.0, 0.0], [0.0, 0.0, 0.0, 0.0, 9.0]);
+        let doubtful = [0.0, 0.0, 0.0, 1.0, 0.0];
+        let logits = [doubtful, first, last];
+        let found = |list| named("Henkel Christoph Henkel", list, 3.0, &logits);
+        assert_eq!(found("Henkel\tORG"), ["Henkel PER", "Christoph Henkel PER"]);
+        let other = [doubtful, first, [0.0, 0.0, 0.0, 9.0, 0.0]];
+        let found = named("Henkel Christoph Henkel", "Henkel\tORG", 3.0, &other);
+        assert_eq!(found, ["Henkel ORG", "Christoph PER", "Henkel PER"]);
+    }
+
     #[test]
     fn the_tags_of_a_label_are_those_of_its_positions() {
         let tags = |raw: &[&str]| parse_tags(&raw.iter().map(|&tag| tag.to_owned()).collect::<Vec<_>>());
