@@ -1,7 +1,7 @@
 """From logits to answers, without a model: scores, valid tag sequences, entities."""
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,11 +106,28 @@ class TagDecoder:
         otherwise = {name.name for name in inner if likeliest(name.first)[2:] != name.label}
         listed = [name for name in found if name not in inner and name.name not in otherwise]
         raised = logits.copy()
+        for name in listed:
+            if name.label == NO_NAME and not name.is_part:
+                self._free(raised, pieces, name.first + name.n_words, continues_name)
         for word, tag, weight in (entry for name in listed for entry in names.raised(name)):
             piece = pieces[word]
             if piece is not None and tag in self.tags:
                 raised[piece, self.tags.index(tag)] += weight
         return raised, listed
+
+    def _free(
+        self, logits: np.ndarray, pieces: Sequence[int | None], first: int, continues_name: Callable[[int], bool]
+    ) -> None:
+        """Takes the label away from the words that the model reads in one name with what is no name before `first`; the
+        first of them may begin another name."""
+        freed = list(takewhile(continues_name, range(first, len(pieces))))
+        for word in freed:
+            row = logits[pieces[word]]
+            label = self.tags[int(row.argmax())][2:]
+            if word == first:
+                for begin, inside in self._first_and_inside.values():
+                    row[begin] = max(row[begin], row[inside])
+            row[[tag[2:] == label for tag in self.tags]] = NEVER
 
     def word_rows(self, pieces: Sequence[int | None], logits: np.ndarray, temperature: float) -> np.ndarray:
         """The logarithms of each word's scores, `[words, tags]`."""
@@ -195,6 +212,7 @@ class TagDecoder:
 
 LEAST_WEIGHT = 0.25  # of a token for the topics, as a share of that of the first
 PENALTY_OF_PARTS = 1.0  # in the topic logits of one part of a text
+NEVER = -1e4  # the logit of a tag that a word cannot have
 LEAST_LOG_SCORE = -87.0  # about that of the smallest f32
 LEAST_SCORE = 1e-6  # of a label that others are compared with
 CLEAR = 12.0  # a mention is clear if its own reading is that many times as likely as that of the others

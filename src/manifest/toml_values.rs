@@ -53,9 +53,10 @@ pub fn languages<'k>(
             && subtags.all(|subtag| !subtag.is_empty() && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric()))
     };
     match languages.into_iter().find(|language| !is_tag(language)) {
-        Some(language) => {
-            Err(invalid(path, format!("{key} has the language `{language}`; use a language tag such as `de` or `en`")))
-        }
+        Some(language) => Err(invalid(
+            path,
+            format!("{key} has the language `{language}`; use a tag in small letters, such as `de` or `en`"),
+        )),
         None => Ok(()),
     }
 }

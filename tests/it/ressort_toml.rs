@@ -37,12 +37,12 @@ async fn what_ressort_toml_says_must_fit_the_model() {
         (
             "lexicon-topics",
             "[topics]\nlabels = [{ label = \"Sport\", names = { englisch = \"sports\" } }]\n",
-            "names has the language `englisch`; use a language tag such as `de` or `en`",
+            "names has the language `englisch`; use a tag in small letters, such as `de` or `en`",
         ),
         (
             "lexicon-topics",
             "[descriptions]\nSport = { Deutsch = \"Spiele\" }\n",
-            "descriptions has the language `Deutsch`; use a language tag such as `de` or `en`",
+            "descriptions has the language `Deutsch`; use a tag in small letters, such as `de` or `en`",
         ),
         ("lexicon-topics", "[topics]\ntemperature = 0.0\n", "temperature 0 must be above 0"),
         (

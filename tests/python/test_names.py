@@ -79,6 +79,21 @@ def test_a_listed_name_counts_nowhere_in_a_text_with_a_longer_name_of_another_la
     assert last_tag("ORG") == "B-ORG"
 
 
+def test_a_name_after_what_is_no_name_has_another_label() -> None:
+    text = "KHK Lorenz Maria"
+    words = [match.span() for match in WORD.finditer(text)]
+    tags = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG"]
+    logits = np.array([[0.0, 0, 0, 4, 0], [0, 1, 3, 0, 8], [0, 0, 3, 0, 8]])
+    encoding = cast("Encoding", OnePieceAWord(words))
+
+    def read(listed: str) -> list[str]:
+        tagged = TaggedText(text, words, [])
+        return TagDecoder(tags).word_tags(encoding, logits, tagged, names=NameList({listed: "O"}, 6.0))
+
+    assert read("StVO") == ["B-ORG", "I-ORG", "I-ORG"]
+    assert read("KHK") == ["O", "B-PER", "I-PER"]
+
+
 def test_a_name_that_training_texts_use_otherwise_is_misleading() -> None:
     labels = {"Zeit": "ORG", "Werder": "ORG", "Werder Bremen": "ORG", "Otto": "ORG", "Gorch Fock": "OTH"}
     labels |= {"Zug um Zug": "OTH", "Stadt und Land": "ORG"}

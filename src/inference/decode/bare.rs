@@ -65,10 +65,17 @@ fn is_outside_end(name: &str, last: char, is_quoted: bool) -> bool {
     match last {
         _ if last.is_alphanumeric() || unicode_normalization::char::is_combining_mark(last) => false,
         '\'' | '’' if is_quoted => true,
+        '.' | '!' | '?' if ends_in_abbreviation(name) => true,
         _ if ENDS.contains(&last) => false,
         // Stiftung "Haus der Geschichte"
         _ => !PAIRS.iter().any(|&(open, close)| last == close && name.contains(open)),
     }
+}
+
+/// Whether the last word is of capitals alone, such as `KSC`: a sign after it ends the sentence. A word of one letter (`D.C.`) may keep its stop.
+fn ends_in_abbreviation(name: &str) -> bool {
+    let word = name.rsplit(char::is_whitespace).next().unwrap_or_default();
+    word.chars().count() > 1 && word.chars().all(char::is_uppercase)
 }
 
 #[cfg(test)]
@@ -104,6 +111,11 @@ mod tests {
             ("Hans'", Some("Hans'")),
             ("Washington D.C.", Some("Washington D.C.")),
             ("Yahoo!", Some("Yahoo!")),
+            ("LBBW.", Some("LBBW")),
+            ("der KSC!", Some("der KSC")),
+            ("U.S.", Some("U.S.")),
+            ("Murat K.", Some("Murat K.")),
+            ("Müller Inc.", Some("Müller Inc.")),
             ("Ost-", Some("Ost-")),
             (".NET", Some(".NET")),
             ("C#", Some("C#")),

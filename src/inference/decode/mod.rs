@@ -3,6 +3,7 @@
 
 pub mod bare;
 pub mod entities;
+pub mod label_tags;
 pub mod mentions;
 pub mod name_weights;
 pub mod names;

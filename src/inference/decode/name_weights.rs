@@ -9,16 +9,17 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::inference::decode::argmax;
+use crate::inference::decode::label_tags::{LabelTags, position_of};
 use crate::inference::decode::names::{Listed, NO_NAME, NameList};
 use crate::inference::decode::word_tokens::Word;
 use crate::inference::decode::words::is_alphanumeric;
 use crate::manifest::tags::{Position, Tag};
 
-/// What the label of a compound's name ends in: `SPD-Chefin` is `ORGpart`.
-const PART: &str = "part";
-
 /// What is listed as no name gets that many times the weight: models are surer of abbreviations (`StVO`) than of unknown names.
 const FACTOR_OF_NO_NAME: f32 = 1.5;
+
+/// The logit of a tag that a word cannot have.
+const NEVER: f32 = -1e4;
 
 /// The share of the weight that a compound with a listed name gets.
 const SHARE_OF_COMPOUND: f32 = 0.5;
@@ -29,21 +30,10 @@ pub struct NameWeights {
     weight: f32,
     /// For each label of the list.
     tags: Vec<LabelTags>,
-}
-
-/// The tags of one label.
-#[derive(Default)]
-struct LabelTags {
-    /// Of a name's first word.
-    first: Vec<usize>,
-    /// Of the first word, where others follow.
-    first_of_several: Vec<usize>,
-    /// Of its other words.
-    other: Vec<usize>,
-    /// Of the other words, where others follow.
-    middle: Vec<usize>,
-    /// Of a compound with the name.
-    part: Vec<usize>,
+    /// The tags of each label of the model.
+    by_label: HashMap<String, Vec<usize>>,
+    /// For each label that has both, the tag that continues a name and the one that begins it.
+    beginnings: Vec<(usize, usize)>,
 }
 
 /// What a listed name adds to logits: `weight` to those of `tags`.
@@ -52,11 +42,21 @@ pub struct LogitBias<'w> {
     pub weight: f32,
 }
 
+/// A word that the model reads in one name with what is listed as no name before it (`KHK Lorenz`, an organisation).
+pub struct FreedWord<'w> {
+    /// The tags of that name's label, which rests on what is no name.
+    without: &'w [usize],
+    /// For the first such word, each tag that continues a name, with the one that begins it.
+    beginnings: &'w [(usize, usize)],
+}
+
 /// The listed names of one text.
 #[derive(Default)]
 pub struct ListedNames<'w> {
     /// By the first token of each word.
     biases: HashMap<usize, LogitBias<'w>>,
+    /// By the first token of each word.
+    freed: HashMap<usize, FreedWord<'w>>,
     /// For each stretch, the names of several words, and what is listed as no name.
     kept: Vec<Vec<KeptWords<'w>>>,
 }
@@ -71,8 +71,18 @@ pub struct KeptWords<'w> {
 impl NameWeights {
     /// `weight` is what a listed name adds to the logits of its tags, among `tags`.
     pub fn new(list: NameList, weight: f32, tags: &[Tag]) -> Self {
+        let mut by_label: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, tag) in tags.iter().enumerate().filter(|(_, tag)| tag.position != Position::Outside) {
+            by_label.entry(tag.label.clone()).or_default().push(index);
+        }
+        let begins = |(index, tag): (usize, &Tag)| match tag.position {
+            Position::Inside => Some((index, position_of(tags, &tag.label, Position::Begin)?)),
+            Position::End => Some((index, position_of(tags, &tag.label, Position::Single)?)),
+            _ => None,
+        };
+        let beginnings = tags.iter().enumerate().filter_map(begins).collect();
         let tags = list.labels.iter().map(|label| LabelTags::of(label, tags)).collect();
-        Self { list, weight, tags }
+        Self { list, weight, tags, by_label, beginnings }
     }
 
     pub fn n_names(&self) -> usize {
@@ -87,7 +97,7 @@ impl NameWeights {
     /// likeliest for a word.
     pub fn listed<'t>(&self, text: &str, stretches: &[Vec<Word>], read: impl Fn(&Word) -> &'t Tag) -> ListedNames<'_> {
         let mut found: Vec<Vec<Listed<'_>>> = stretches.iter().map(|words| self.list.find(text, words)).collect();
-        let otherwise = self.take_inner(text, stretches, &mut found, read);
+        let otherwise = self.take_inner(text, stretches, &mut found, &read);
         let mut listed = ListedNames::default();
         for (names, words) in found.iter().zip(stretches) {
             let mut kept = Vec::new();
@@ -103,6 +113,9 @@ impl NameWeights {
                         (false, _) => (&tags.other, weight),
                     };
                     listed.biases.insert(word.first_token(), LogitBias { tags, weight });
+                }
+                if is_no_name && !name.is_part {
+                    self.free(&words[range.end - 1..], &read, &mut listed);
                 }
                 if !name.is_part && (name.n_words > 1 || is_no_name) {
                     kept.push(KeptWords { words: range, tags, is_no_name });
@@ -140,14 +153,41 @@ impl NameWeights {
         otherwise
     }
 
+    /// Frees the words that the model reads in one name with the first of `words`, which is no name.
+    fn free<'w, 't>(&'w self, words: &[Word], read: impl Fn(&Word) -> &'t Tag, listed: &mut ListedNames<'w>) {
+        let mut before = read(&words[0]);
+        for (index, word) in words[1..].iter().enumerate() {
+            let tag = read(word);
+            let Some(without) = self.by_label.get(&tag.label).filter(|_| tag.extends(before)) else { break };
+            let beginnings = if index == 0 { &*self.beginnings } else { &[] };
+            listed.freed.insert(word.first_token(), FreedWord { without, beginnings });
+            before = tag;
+        }
+    }
+
     fn is_no_name(&self, name: &Listed<'_>) -> bool {
         self.list.labels[name.label] == NO_NAME
     }
 }
 
 impl ListedNames<'_> {
-    pub fn bias(&self, word: &Word) -> Option<&LogitBias<'_>> {
-        self.biases.get(&word.first_token())
+    /// Changes the logits of a word's first token by what the list says of the word.
+    pub fn change(&self, word: &Word, mut logits: Vec<f32>) -> Vec<f32> {
+        if let Some(freed) = self.freed.get(&word.first_token()) {
+            for &(inside, begin) in freed.beginnings {
+                logits[begin] = logits[begin].max(logits[inside]);
+            }
+            freed.without.iter().for_each(|&tag| logits[tag] = NEVER);
+        }
+        if let Some(bias) = self.biases.get(&word.first_token()) {
+            bias.tags.iter().for_each(|&tag| logits[tag] += bias.weight);
+        }
+        logits
+    }
+
+    /// Whether the list says anything of a word.
+    pub fn changes(&self, word: &Word) -> bool {
+        self.biases.contains_key(&word.first_token()) || self.freed.contains_key(&word.first_token())
     }
 
     /// The names of a stretch that `tags`, those of its words, begin and do not continue to the end, and what is no name but gets into one.
@@ -187,60 +227,12 @@ impl KeptWords<'_> {
     }
 }
 
-impl LabelTags {
-    fn of(label: &str, tags: &[Tag]) -> Self {
-        if label == NO_NAME {
-            return Self::outside(tags);
-        }
-        let with = |label: &str, positions: &[Position]| -> Vec<usize> {
-            let is_one = |tag: &Tag| tag.label == label && positions.contains(&tag.position);
-            tags.iter().enumerate().filter(|(_, tag)| is_one(tag)).map(|(index, _)| index).collect()
-        };
-        let starts = |label: &str| match with(label, &[Position::Begin, Position::Single]) {
-            // A scheme without beginnings.
-            none if none.is_empty() => with(label, &[Position::Inside, Position::End]),
-            starts => starts,
-        };
-        let first = starts(label);
-        let other = match with(label, &[Position::Inside, Position::End]) {
-            none if none.is_empty() => first.clone(),
-            other => other,
-        };
-        let open = |all: &[usize]| match all.iter().copied().filter(|&tag| !tags[tag].closes()).collect::<Vec<_>>() {
-            // A scheme without tags for names that continue.
-            none if none.is_empty() => all.to_vec(),
-            open => open,
-        };
-        Self {
-            part: starts(&format!("{label}{PART}")),
-            first_of_several: open(&first),
-            middle: open(&other),
-            first,
-            other,
-        }
-    }
-
-    /// The tags of words that belong to no name. A compound with one of them may be a name, so it gets no weight.
-    fn outside(tags: &[Tag]) -> Self {
-        let is_outside = |tag: &Tag| tag.position == Position::Outside;
-        let outside: Vec<usize> = (0..tags.len()).filter(|&tag| is_outside(&tags[tag])).collect();
-        Self {
-            first: outside.clone(),
-            first_of_several: outside.clone(),
-            other: outside.clone(),
-            middle: outside,
-            part: Vec::new(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::inference::decode::entities::{Entity, Source, decode_entities};
     use crate::inference::decode::tag_scheme::TagScheme;
     use crate::inference::tokenize::Tokens;
-    use crate::manifest::tags::parse_tags;
     use crate::manifest::task::AggregationStrategy;
     use crate::text::span::ByteSpan;
     use ndarray::Array2;
@@ -334,6 +326,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_after_what_is_no_name_has_another_label() {
+        let logits = [[0.0, 4.0, 0.0, 0.0, 0.0], [0.0, 0.0, 8.0, 1.0, 3.0], [0.0, 0.0, 8.0, 0.0, 3.0]];
+        assert_eq!(named("KHK Lorenz Maria", "StVO\tO", 6.0, &logits), ["KHK Lorenz Maria ORG"]);
+        assert_eq!(named("KHK Lorenz Maria", "KHK\tO", 6.0, &logits), ["Lorenz Maria PER"]);
+    }
+
+    #[test]
     fn what_is_no_name_is_none_after_a_slash_either() {
         let inside = [0.0, 0.0, 4.0, 0.0, 0.0];
         let logits = [[0.0, 4.0, 0.0, 0.0, 0.0], inside, inside];
@@ -351,20 +350,5 @@ mod tests {
         let other = [doubtful, first, [0.0, 0.0, 0.0, 9.0, 0.0]];
         let found = named("Henkel Christoph Henkel", "Henkel\tORG", 3.0, &other);
         assert_eq!(found, ["Henkel ORG", "Christoph PER", "Henkel PER"]);
-    }
-
-    #[test]
-    fn the_tags_of_a_label_are_those_of_its_positions() {
-        let tags = |raw: &[&str]| parse_tags(&raw.iter().map(|&tag| tag.to_owned()).collect::<Vec<_>>());
-        let of = |raw: &[&str]| {
-            let LabelTags { first, other, part, .. } = LabelTags::of("ORG", &tags(raw));
-            (first, other, part)
-        };
-        assert_eq!(of(&["O", "B-ORG", "I-ORG", "B-ORGpart", "I-ORGpart"]), (vec![1], vec![2], vec![3]));
-        assert_eq!(of(&["O", "B-ORG", "I-ORG", "E-ORG", "S-ORG"]), (vec![1, 4], vec![2, 3], vec![]));
-        assert_eq!(of(&["O", "I-ORG", "I-PER"]), (vec![1], vec![1], vec![]));
-        assert_eq!(of(&["O", "B-ORG", "B-PER"]), (vec![1], vec![1], vec![]));
-        let LabelTags { first, other, part, .. } = LabelTags::of("O", &tags(&["B-ORG", "O", "I-ORG", "[PAD]"]));
-        assert_eq!((first, other, part), (vec![1, 3], vec![1, 3], vec![]));
     }
 }

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView1;
 
-use crate::inference::decode::name_weights::{LogitBias, NameWeights};
+use crate::inference::decode::name_weights::NameWeights;
 use crate::inference::decode::viterbi::Transitions;
 use crate::inference::decode::{argmax, sigmoid, softmax};
 use crate::manifest::tags::{Tag, parse_tags};
@@ -61,13 +61,6 @@ impl TagScheme {
     /// The same tags, for a model whose folder lists names.
     pub fn with_names(self, names: Option<NameWeights>) -> Self {
         Self { names, ..self }
-    }
-
-    /// The scores of one token's tags, with the bias of a listed name.
-    pub(super) fn biased_scores(&self, logits: ArrayView1<'_, f32>, bias: &LogitBias<'_>) -> Vec<f32> {
-        let mut logits = logits.to_owned();
-        bias.tags.iter().for_each(|&tag| logits[tag] += bias.weight);
-        self.scores(logits.view())
     }
 
     /// The likeliest tag of a word, without the bias of a listed name.

@@ -15,8 +15,9 @@ static BOUNDARY: LazyLock<Regex> = LazyLock::new(|| {
         | [\x0c\u{2029}]                           # the end of a page or paragraph
         | [•‣▪■●○◦►▶]                              # a bullet, in a line or at its start
         | \s·\s
-        # an empty line
-        | (?:\r\n?|[\n\x0b\u{85}\u{2028}]) [^\S\r\n\x0b\u{85}\u{2028}]* (?:\r\n?|[\n\x0b\u{85}\u{2028}])
+        # an empty line; the `\r` and the `\n` of one line end are none
+        | (?:\r\n|[\n\x0b\u{85}\u{2028}]) [^\S\r\n\x0b\u{85}\u{2028}]* (?:\r\n?|[\n\x0b\u{85}\u{2028}])
+        | \r (?: [^\S\r\n\x0b\u{85}\u{2028}]+ (?:\r\n?|[\n\x0b\u{85}\u{2028}]) | \r\n? | [\x0b\u{85}\u{2028}])
         # a line end before a list item
         | (?:\r\n?|[\n\x0b\u{85}\u{2028}]) [^\S\r\n\x0b\u{85}\u{2028}]* (?:[-–—*+·]|\d{1,2}\)) [^\S\r\n\x0b\u{85}\u{2028}]
         ",
@@ -97,6 +98,12 @@ mod tests {
             ("Bayern • München", 1),
             ("Bayern · München", 1),
             ("Bayern\n\nMünchen", 1),
+            ("Bayern\r\n\r\nMünchen", 1),
+            ("Bayern\r\rMünchen", 1),
+            ("Bayern\r \rMünchen", 1),
+            ("Bayern\r \nMünchen", 1),
+            ("Bayern\n\r\nMünchen", 1),
+            ("Bayern\r\n- München\r\n* Ulm", 2),
             ("Bayern\r\n \r\nMünchen", 1),
             ("Bayern\u{b}\u{b}München", 1),
             ("Bayern\n\u{c}München", 1),
@@ -106,6 +113,9 @@ mod tests {
             ("Bayern\u{b}- München", 1),
             ("Bayern\n• München", 1),
             ("Bayern\nMünchen", 0),
+            ("Bayern\r\nMünchen", 0),
+            ("Bayern\rMünchen", 0),
+            ("Bayern \r\n München", 0),
             ("Bayern\u{b}München", 0),
             ("Bayern\u{2028}München", 0),
             ("Straße des\n17. Juni", 0),
