@@ -72,10 +72,12 @@ fn is_outside_end(name: &str, last: char, is_quoted: bool) -> bool {
     }
 }
 
-/// Whether the last word is of capitals alone, such as `KSC`: a sign after it ends the sentence. A word of one letter (`D.C.`) may keep its stop.
+/// Whether the last word is of capitals alone, such as `KSC`: a sign after it ends the sentence. A word of one letter (`D.C.`) and a Roman
+/// numeral (`Elisabeth II.`) may keep their stop.
 fn ends_in_abbreviation(name: &str) -> bool {
     let word = name.rsplit(char::is_whitespace).next().unwrap_or_default();
-    word.chars().count() > 1 && word.chars().all(char::is_uppercase)
+    let is_numeral = word.chars().all(|char| "IVXLCDM".contains(char));
+    word.chars().count() > 1 && word.chars().all(char::is_uppercase) && !is_numeral
 }
 
 #[cfg(test)]
@@ -114,6 +116,8 @@ mod tests {
             ("LBBW.", Some("LBBW")),
             ("der KSC!", Some("der KSC")),
             ("U.S.", Some("U.S.")),
+            ("Elisabeth II.", Some("Elisabeth II.")),
+            ("Heinrich XVIII.", Some("Heinrich XVIII.")),
             ("Murat K.", Some("Murat K.")),
             ("Müller Inc.", Some("Müller Inc.")),
             ("Ost-", Some("Ost-")),
