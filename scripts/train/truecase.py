@@ -8,7 +8,7 @@ that way, which no list contains. Lengths in bytes stay the same, so offsets do 
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -59,19 +59,20 @@ class Truecaser:
 def runs_without_case(matches: list[re.Match]) -> Iterator[list[re.Match]]:
     """Maximal runs of words without a lower-case letter (`ß` may occur) that contain a long word, and long runs of
     words in small letters."""
-    for run in runs(matches, lambda word: not has_small_letter(word)):
-        if any(len(word.group()) >= LONG_WORD for word in run):
-            yield run
-    for run in runs(matches, lambda word: has_small_letter(word) and not any(map(str.isupper, word))):
-        if len(run) >= LONG_RUN:
+    for (has_small, has_capital), group in groupby(matches, key=lambda match: letters(match.group())):
+        run = list(group)
+        if not has_small:
+            has_lost_case = any(len(word.group()) >= LONG_WORD for word in run)
+        else:
+            has_lost_case = not has_capital and len(run) >= LONG_RUN
+        if has_lost_case:
             yield run
 
 
-def runs(matches: list[re.Match], of_run: Callable[[str], bool]) -> Iterator[list[re.Match]]:
-    """The longest runs of words that are all `of_run`."""
-    for is_run, run in groupby(matches, key=lambda match: of_run(match.group())):
-        if is_run:
-            yield list(run)
+def letters(word: str) -> tuple[bool, bool]:
+    """Whether a word has a small letter, and whether it also has a capital."""
+    has_small = has_small_letter(word)
+    return has_small, has_small and any(map(str.isupper, word))
 
 
 def has_small_letter(word: str) -> bool:

@@ -125,7 +125,7 @@ impl EntitiesSection {
     }
 }
 
-/// A tag such as `J-PER` next to a `B-PER`, and what was meant: read as it is, it would be another type.
+/// The first tag with a mistyped letter, and what was meant: `J-PER` next to a `B-PER` would become a type that nobody asked for.
 fn mistyped_letter(tags: &[String]) -> Option<(&str, String)> {
     let types: HashSet<&str> = tags.iter().filter_map(|tag| tag.strip_prefix("B-")).collect();
     tags.iter().find_map(|tag| {

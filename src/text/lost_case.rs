@@ -14,40 +14,74 @@ const LONG_RUN: usize = 20;
 /// As many characters make a word long: abbreviations rarely are.
 const LONG_WORD: usize = 5;
 
+/// The letters of a word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Case {
+    /// Without a small letter; `ß` may be there.
+    Capitals,
+    /// Without a capital.
+    Small,
+    Mixed,
+}
+
+impl Case {
+    fn of(word: &str) -> Self {
+        match (has_small_letter(word), word.contains(char::is_uppercase)) {
+            (false, _) => Self::Capitals,
+            (true, false) => Self::Small,
+            (true, true) => Self::Mixed,
+        }
+    }
+}
+
 /// The parts of `text` whose words are to be restored, in order.
 pub fn stretches_without_case(text: &str) -> Vec<Range<usize>> {
     if !text.contains(char::is_uppercase) && words(text).nth(MIN_WORDS - 1).is_some() {
         return std::iter::once(0..text.len()).collect();
     }
-    let is_long = |word: &str| word.chars().nth(LONG_WORD - 1).is_some();
-    let is_small = |word: &str| has_small_letter(word) && !word.contains(char::is_uppercase);
-    let capitals = runs(text, |word| !has_small_letter(word), |run| run.iter().any(|word| is_long(word)));
-    let small = runs(text, is_small, |run| run.len() >= LONG_RUN);
-    // No word is in a run of both kinds, so that none overlaps another.
-    let mut runs: Vec<Range<usize>> = capitals.into_iter().chain(small).collect();
-    runs.sort_unstable_by_key(|run| run.start);
-    runs
-}
-
-/// The longest runs of words that are all `of_run`, among them those that `counts`.
-fn runs(text: &str, of_run: impl Fn(&str) -> bool, counts: impl Fn(&[&str]) -> bool) -> Vec<Range<usize>> {
-    let mut runs = Vec::new();
-    let mut run: Vec<&str> = Vec::new();
-    let mut close = |run: &mut Vec<&str>| {
-        if let (Some(first), Some(last), true) = (run.first(), run.last(), counts(run)) {
-            let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
-            runs.push(start(first)..start(last) + last.len());
-        }
-        run.clear();
-    };
-    for (_, word) in words(text) {
-        match of_run(word) {
-            true => run.push(word),
-            false => close(&mut run),
+    let mut stretches = Vec::new();
+    let mut run: Option<Run> = None;
+    for (start, word) in words(text) {
+        let case = Case::of(word);
+        match &mut run {
+            Some(run) if run.case == case => run.take(start, word),
+            _ => stretches.extend(run.replace(Run::begin(case, start, word)).and_then(Run::without_case)),
         }
     }
-    close(&mut run);
-    runs
+    stretches.extend(run.and_then(Run::without_case));
+    stretches
+}
+
+/// Words in a row of one case. It keeps what is asked of them, as a long text has millions.
+struct Run {
+    case: Case,
+    range: Range<usize>,
+    n_words: usize,
+    has_long_word: bool,
+}
+
+impl Run {
+    fn begin(case: Case, start: usize, word: &str) -> Self {
+        let mut run = Self { case, range: start..start, n_words: 0, has_long_word: false };
+        run.take(start, word);
+        run
+    }
+
+    fn take(&mut self, start: usize, word: &str) {
+        self.range.end = start + word.len();
+        self.n_words += 1;
+        self.has_long_word |= word.chars().nth(LONG_WORD - 1).is_some();
+    }
+
+    /// Where the run is, if its words have lost their case.
+    fn without_case(self) -> Option<Range<usize>> {
+        let has_lost_case = match self.case {
+            Case::Capitals => self.has_long_word,
+            Case::Small => self.n_words >= LONG_RUN,
+            Case::Mixed => false,
+        };
+        has_lost_case.then_some(self.range)
+    }
 }
 
 /// The words of `text` with the bytes at which they begin.

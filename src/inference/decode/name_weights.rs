@@ -2,11 +2,13 @@
 //!
 //! A listed name stays whole: where its first word gets its label, its other words continue it (`Blohm und Voss`). The words are then
 //! decoded once more, with no other tags for them, and have the score of the first word: if that begins the name, they follow.
-//! What is listed as no name stays outside in the same way, where each of its words alone would be outside: in `KHK Sabine Ruppert`
-//! the likeliest sequence may still begin at the rank.
+//! What is listed as no name is kept outside in the same way, where each of its words alone would be outside. Its weight is not enough
+//! there: a word after it that surely continues a name makes the likeliest sequence begin at it.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+
+use ndarray::ArrayView1;
 
 use crate::inference::decode::argmax;
 use crate::inference::decode::label_tags::{LabelTags, position_of};
@@ -171,23 +173,24 @@ impl NameWeights {
 }
 
 impl ListedNames<'_> {
-    /// Changes the logits of a word's first token by what the list says of the word.
-    pub fn change(&self, word: &Word, mut logits: Vec<f32>) -> Vec<f32> {
-        if let Some(freed) = self.freed.get(&word.first_token()) {
+    /// The logits of a word's first token, changed by what the list says of the word; `None` where it says nothing.
+    pub fn changed(&self, word: &Word, logits: ArrayView1<'_, f32>) -> Option<Vec<f32>> {
+        let token = word.first_token();
+        let (freed, bias) = (self.freed.get(&token), self.biases.get(&token));
+        if freed.is_none() && bias.is_none() {
+            return None;
+        }
+        let mut logits = logits.to_vec();
+        if let Some(freed) = freed {
             for &(inside, begin) in freed.beginnings {
                 logits[begin] = logits[begin].max(logits[inside]);
             }
             freed.without.iter().for_each(|&tag| logits[tag] = NEVER);
         }
-        if let Some(bias) = self.biases.get(&word.first_token()) {
+        if let Some(bias) = bias {
             bias.tags.iter().for_each(|&tag| logits[tag] += bias.weight);
         }
-        logits
-    }
-
-    /// Whether the list says anything of a word.
-    pub fn changes(&self, word: &Word) -> bool {
-        self.biases.contains_key(&word.first_token()) || self.freed.contains_key(&word.first_token())
+        Some(logits)
     }
 
     /// The names of a stretch that `tags`, those of its words, begin and do not continue to the end, and what is no name but gets into one.
@@ -320,6 +323,10 @@ mod tests {
 
     #[test]
     fn what_is_no_name_stays_outside_where_the_sequence_would_take_it_in() {
+        // The model alone reads a person, and then the middle of an organisation.
+        let logits = [[0.0, 0.9, 0.0, 1.0, 0.0], [0.0, 0.0, 4.0, 1.0, 0.0]];
+        assert_eq!(named("KHK Lorenz", "StVO\tO", 1.0, &logits), ["KHK Lorenz ORG"]);
+        assert_eq!(named("KHK Lorenz", "KHK\tO", 1.0, &logits), ["Lorenz PER"]);
         let logits = [[0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 4.0, 3.0, 0.0], [0.0, 0.0, 4.0, 0.0, 3.0]];
         assert_eq!(named("KHK Sabine Ruppert", "StVO\tO", 1.0, &logits), ["KHK Sabine Ruppert ORG"]);
         assert_eq!(named("KHK Sabine Ruppert", "KHK\tO", 1.0, &logits), ["Sabine Ruppert PER"]);
@@ -350,5 +357,9 @@ mod tests {
         let other = [doubtful, first, [0.0, 0.0, 0.0, 9.0, 0.0]];
         let found = named("Henkel Christoph Henkel", "Henkel\tORG", 3.0, &other);
         assert_eq!(found, ["Henkel ORG", "Christoph PER", "Henkel PER"]);
+        // A longer name of the same label speaks for the listed one.
+        let of_company = [doubtful, [0.0, 9.0, 0.0, 0.0, 0.0], [0.0, 0.0, 9.0, 0.0, 0.0]];
+        let found = named("Henkel Stiftung Henkel", "Henkel\tORG", 3.0, &of_company);
+        assert_eq!(found, ["Henkel ORG", "Stiftung Henkel ORG"]);
     }
 }

@@ -23,9 +23,9 @@ impl<'s, 'l, R: Fn(usize) -> ArrayView1<'l, f32>> WordScores<'s, R> {
     /// The scores of a word's tags: those of its first token.
     pub fn of_word(&self, word: &Word) -> Vec<f32> {
         let logits = (self.row)(word.first_token());
-        match self.listed.changes(word) {
-            true => self.scheme.scores(ArrayView1::from(&self.listed.change(word, logits.to_vec()))),
-            false => self.scheme.scores(logits),
+        match self.listed.changed(word, logits) {
+            Some(changed) => self.scheme.scores(ArrayView1::from(&changed)),
+            None => self.scheme.scores(logits),
         }
     }
 }
