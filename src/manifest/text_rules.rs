@@ -28,7 +28,7 @@ pub enum TextRule {
     Addresses,
     /// A name ends at table bars and row ends, list items, empty lines, and at a slash before another name.
     Boundaries,
-    /// A slug as the last line is no name.
+    /// A slug as the last line is no name, nor is the shorthand of an author.
     Slugs,
     /// Windows of long texts end between sentences.
     Sentences,

@@ -1,11 +1,12 @@
 //! The stretches of a text that belong to no name, and at which every name ends: addresses, table bars, list items, slashes
-//! between names, and the slug in the last line of an article.
+//! between names, codes of newsrooms, and the slug in the last line of an article.
 //!
 //! They come from the text alone. `inference::decode` decodes what lies between them, so that they hold for every model and
 //! every aggregation strategy.
 
 mod addresses;
 mod boundaries;
+mod codes;
 mod slashes;
 mod slugs;
 
@@ -19,7 +20,7 @@ pub struct GapRules {
     /// Table bars, tabs, ends of table rows and pages, bullets, empty lines, line ends before a list item, and slashes between
     /// two names.
     pub boundaries: bool,
-    /// A slug as the last line.
+    /// A slug as the last line, and codes of newsrooms.
     pub slugs: bool,
 }
 
@@ -35,6 +36,7 @@ pub fn gaps(text: &str, rules: GapRules) -> Vec<ByteSpan> {
     }
     if rules.slugs {
         found.extend(slugs::find(text));
+        codes::find(text, &mut found);
     }
     found.sort_unstable();
     found.dedup_by(|next, last| {
@@ -109,7 +111,7 @@ mod tests {
         let piece = prop_oneof![
             4 => prop::sample::select(vec![
                 " ", "\n", "\n\n", "\t", "|", "/", "//", "- ", "•", "www.", "https://", "@", "#", "a@b.de", "ab.de/c", "\\", "C:\\",
-                "0221", "+49", "DE89 3704 0044 0532 0130 00", "dpa", "Berlin", "Ü", "toi-x", "(", ")", ".", ", ", "👩\u{200d}👧",
+                "0221", "+49", "DE89 3704 0044 0532 0130 00", "dpa", "Berlin", "Ü", "toi-x", "(", ")", "(mho/dpa)", "(jdr)", "dpa:240312-99-3", ".", ", ", "👩\u{200d}👧",
             ]).prop_map(str::to_owned),
             1 => any::<String>(),
         ];

@@ -1,0 +1,156 @@
+//! Codes of newsrooms inside a text: the shorthand of an author (`(mho/dpa)`, `(jdr)`) and the number of an agency's report
+//! (`dpa:240312-99-301245`).
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::text::gaps::is_agency;
+use crate::text::span::ByteSpan;
+
+/// Words of up to four letters in brackets, divided by slashes or commas.
+static BRACKETS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"[(\[](\p{L}{1,9}(?:\s?[/,]\s?\p{L}{1,9})*)[)\]]").expect("a constant pattern that the tests compile")
+});
+
+static REPORT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\b(\p{Ll}{2,9}):\d{6}-\d{1,4}-\d{1,9}(?:/\d{1,3})?\b")
+        .expect("a constant pattern that the tests compile")
+});
+
+/// A shorthand is rarely longer.
+const MAX_LETTERS: usize = 4;
+
+/// Newspapers and broadcasters whose names are written in small letters: as a source, they stand where a shorthand does.
+const OUTLETS: &[&str] = &["ard", "faz", "mdr", "ndr", "nzz", "orf", "rbb", "rtl", "srf", "swr", "taz", "wdr", "zdf"];
+
+/// A dateline is rarely longer: a place, perhaps with its river.
+const MAX_DATELINE: usize = 40;
+
+const LINE_ENDS: [char; 2] = ['\r', '\n'];
+
+/// Appends the codes in `text`.
+pub fn find(text: &str, found: &mut Vec<ByteSpan>) {
+    for report in REPORT.captures_iter(text).filter(|report| is_agency(&report[1])) {
+        let span = report.get_match();
+        found.push(ByteSpan::new(span.start(), span.end()));
+    }
+    for brackets in BRACKETS.captures_iter(text) {
+        let (whole, inside) = (brackets.get_match(), brackets.get(1).expect("the pattern has one group"));
+        let (before, after) = (&text[..whole.start()], &text[whole.end()..]);
+        let words = || inside.as_str().split(['/', ',']).map(str::trim);
+        let is_name = |word: &str| is_agency(word) || OUTLETS.contains(&word);
+        if !words().all(|word| is_agency(word) || is_shorthand(word)) {
+            continue;
+        }
+        if words().any(is_agency) || is_sign_off(before, after) || is_after_dateline(before, inside.as_str(), after) {
+            let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
+            found.extend(
+                words().filter(|word| !is_name(word)).map(|word| ByteSpan::new(start(word), start(word) + word.len())),
+            );
+        }
+    }
+}
+
+fn is_shorthand(word: &str) -> bool {
+    word.chars().count() <= MAX_LETTERS && word.chars().all(char::is_lowercase)
+}
+
+/// Whether brackets stand between the end of a sentence and the end of a line.
+fn is_sign_off(before: &str, after: &str) -> bool {
+    let rest = after.trim_start_matches([' ', '\t', '.']);
+    let is_last = rest.is_empty() || rest.starts_with(LINE_ENDS);
+    is_last && ends_sentence(before.trim_end_matches([' ', '\t']))
+}
+
+/// A stop after one letter is that of an abbreviation: `e. V.`
+fn ends_sentence(text: &str) -> bool {
+    let text = text.trim_end_matches(['“', '”', '"', '«', '»']);
+    let is_abbreviation = |rest: &str| {
+        let mut letters = rest.chars().rev();
+        letters.next().is_some_and(char::is_alphabetic) && !letters.next().is_some_and(char::is_alphabetic)
+    };
+    match text.strip_suffix('.') {
+        Some(rest) => !is_abbreviation(rest),
+        None => text.ends_with(['!', '?', '…']) || text.ends_with(LINE_ENDS),
+    }
+}
+
+/// Whether brackets stand between the place at the beginning of a line and the first sentence. An abbreviation explains what stands
+/// before it: `Vereinigung (vbw)`.
+fn is_after_dateline(before: &str, inside: &str, after: &str) -> bool {
+    let near = before.char_indices().rev().nth(MAX_DATELINE).map_or(before, |(at, _)| &before[at..]);
+    let line = match near.rsplit_once(LINE_ENDS) {
+        Some((_, line)) => line,
+        None if near.len() == before.len() => before,
+        None => return false,
+    };
+    let place = line.trim().trim_end_matches('.');
+    let initial = |text: &str| text.chars().next().map(|first| first.to_lowercase().to_string());
+    let sentence = after.trim_start_matches([' ', '.', ':', '-', '–', '—']);
+    is_place(place)
+        && initial(place) != initial(inside)
+        && sentence.len() < after.len()
+        && sentence.starts_with(|first: char| first.is_uppercase() || matches!(first, '„' | '"' | '»'))
+}
+
+/// At most three words with a capital, and what joins them in names of places: `Rothenburg ob der Tauber`.
+fn is_place(text: &str) -> bool {
+    let (mut n_capitals, mut last) = (0, "");
+    for word in text.split_whitespace() {
+        match word {
+            "an" | "am" | "auf" | "bei" | "im" | "in" | "ob" | "unter" => {}
+            "der" | "den" | "dem" if matches!(last, "an" | "auf" | "bei" | "in" | "ob" | "unter") => {}
+            word if word.starts_with(char::is_uppercase) => n_capitals += 1,
+            _ => return false,
+        }
+        last = word;
+    }
+    (1..=3).contains(&n_capitals) && !text.contains(['.', '!', '?', ',', ':', ';'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(text: &str) -> Vec<&str> {
+        let mut found = Vec::new();
+        find(text, &mut found);
+        found.iter().map(|gap| gap.slice(text).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_shorthand_of_an_author_is_a_code_and_an_agency_is_none() {
+        for (text, expected) in [
+            ("Die Bank schloss ihre Filiale in Ulm (mho/dpa).", &["mho"][..]),
+            ("Hannover (dpa/lni) - Ein Mann ist tot.", &["lni"]),
+            ("Bern (sda/afp/kh) - Ein Mann ist tot.", &["kh"]),
+            ("teilte die Behörde mit. (jdr)", &["jdr"]),
+            ("teilte die Behörde mit.\n(jdr)\n\nMehr dazu", &["jdr"]),
+            ("sagte sie: „Das reicht.“ [mb/hk]\nMehr dazu", &["mb", "hk"]),
+            ("Ulm (kh). Die Bank schließt.", &["kh"]),
+            ("Es war so.\nBad Homburg (jdr) – Die Bank schließt.", &["jdr"]),
+            ("Rothenburg ob der Tauber. (mho) „Nein“, sagte er.", &["mho"]),
+            ("Ulm (dpa). Die Bank schließt.", &[]),
+            ("Landau in der Pfalz (mho) Die Bank schließt.", &["mho"]),
+            ("teilte die Behörde mit. (taz)", &[]),
+            ("Bundesverband Schwimmbad & Wellness e. V. (bsw).", &[]),
+            ("die \"Bezirke\" (ku).", &[]),
+            ("Kampagne der Energieagentur (dena) „Strom“", &[]),
+            ("teilte die Behörde mit. (Bild)", &[]),
+            ("teilte der Verband der Wirtschaft (vbw) mit.", &[]),
+            ("Vereinigung der Wirtschaft (vbw): Das reicht.", &[]),
+            ("Das hätte (awo) keiner gedacht. Nein.", &[]),
+            ("Er kam, sah (und siegte).", &[]),
+            ("()", &[]),
+        ] {
+            assert_eq!(codes(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_a_report_is_a_code() {
+        assert_eq!(codes("dpa:240312-99-301245/2 Berlin - Der Bundestag"), ["dpa:240312-99-301245/2"]);
+        assert_eq!(codes("Stand afp:2024, um:240312-99-301245"), [] as [&str; 0]);
+    }
+}
