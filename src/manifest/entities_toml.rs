@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::toml_values::{all_different, invalid, or_default, temperature, word};
+use super::toml_values::{all_different, clean, invalid, or_default, temperature, word};
 use super::{EntityHead, Graph, ManifestError, named_file};
 use crate::manifest::tags::rename_tags;
 use crate::manifest::task::{AggregationStrategy, GraphScores, Task};
@@ -42,6 +42,7 @@ pub struct EntitiesSection {
 impl EntitiesSection {
     /// The entity head, with `labels` of the `config.json` where the section has none. `path` is that of the file.
     pub fn head(&self, path: &Path, dir: &Path, graph: &Graph, labels: &[String]) -> Result<EntityHead, ManifestError> {
+        clean(path, self.labels.iter().flatten().chain(self.rename.values()).map(String::as_str))?;
         if let Some(own) = &self.labels {
             all_different(path, own.iter().map(String::as_str))?;
             if let Some((tag, meant)) = mistyped_letter(own) {

@@ -10,12 +10,12 @@ use super::config_json::ConfigJson;
 use super::entities_toml::EntitiesSection;
 use super::folder::FolderFiles;
 use super::graph_inputs::InputNames;
-use super::toml_error::message;
-use super::toml_values::{all_different, invalid, languages, or_default, temperature, word};
+use super::toml_error::{Section, keys, message};
+use super::toml_values::{all_different, clean, invalid, languages, or_default, temperature, word};
 use super::{EntityHead, GoldenExample, Graph, LabelDescriptions, ManifestError, TopicHead, TopicLabel, default_label};
 use crate::manifest::tags::{entity_labels, parse_tags};
 use crate::manifest::task::{Pooling, ProblemType, Task, TokenPooling};
-use crate::manifest::text_rules::{TextRules, TextSwitch};
+use crate::manifest::text_rules::{RULE_NAMES, TextRules, TextSwitch};
 use crate::system::choice::suggestion;
 use crate::system::file_start::without_mark;
 
@@ -139,7 +139,7 @@ impl RessortToml {
 
     fn parse(text: &[u8], path: PathBuf) -> Result<Self, ManifestError> {
         let toml: Result<Self, ManifestError> = match str::from_utf8(text) {
-            Ok(text) => toml::from_str(text).map_err(|error| invalid(&path, message(&error, text))),
+            Ok(text) => toml::from_str(text).map_err(|error| invalid(&path, message(&error, text, &sections()))),
             Err(_) => Err(invalid(&path, "the file cannot be read as text in UTF-8; save it in UTF-8".to_owned())),
         };
         toml.map(|toml| Self { path, ..toml })
@@ -242,6 +242,7 @@ impl RessortToml {
         let known: Vec<&str> = result.iter().map(|label| &*label.label).collect();
         self.all_known("thresholds", section.thresholds.keys(), &known)?;
         if section.labels.is_some() || !section.rename.is_empty() {
+            clean(&self.path, known.iter().copied())?;
             all_different(&self.path, known)?;
         }
         let own = |label: &str| section.labels.iter().flatten().find_map(|entry| entry.own_threshold(label));
@@ -309,6 +310,15 @@ impl RessortToml {
     fn invalid(&self, message: String) -> ManifestError {
         invalid(&self.path, message)
     }
+}
+
+fn sections() -> [Section; 4] {
+    [
+        ("model", keys::<ModelSection>()),
+        ("topics", keys::<TopicsSection>()),
+        ("entities", keys::<EntitiesSection>()),
+        ("text", RULE_NAMES),
+    ]
 }
 
 /// By hand, since the errors of an untagged enum do not name the key that is wrong.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, de};
 
 use super::{Graph, ManifestError, default_label};
+use crate::system::choice::shortened;
 
 /// Reads an enum by its word.
 pub fn word<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -57,6 +58,18 @@ pub fn languages<'k>(
             path,
             format!("{key} has the language `{language}`; use a tag in small letters, such as `de` or `en`"),
         )),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a label that is blank, or that only white space distinguishes from another.
+pub fn clean<'l>(path: &Path, labels: impl IntoIterator<Item = &'l str>) -> Result<(), ManifestError> {
+    match labels.into_iter().find(|label| label.is_empty() || label.trim() != *label) {
+        Some("") => Err(invalid(path, "a label is empty; give it a name".to_owned())),
+        Some(label) => {
+            let label = shortened(label);
+            Err(invalid(path, format!("the label {label:?} begins or ends with white space; take that away")))
+        }
         None => Ok(()),
     }
 }

@@ -27,6 +27,22 @@ async fn what_ressort_toml_says_must_fit_the_model() {
             "`Sport` has the threshold 0.5 in `labels` and 0.4 in `thresholds`; leave one of them out",
         ),
         ("lexicon-topics", "[topics]\nlabels = [\"Sport\", \"Sport\"]\n", "two labels are called `Sport`; rename"),
+        ("lexicon-topics", "[topics]\nlabels = [\"Sport\", \"\"]\n", "a label is empty; give it a name"),
+        (
+            "lexicon-topics",
+            "[topics]\nlabels = [\"Sport\", \" Sport\"]\n",
+            "the label \" Sport\" begins or ends with white space",
+        ),
+        (
+            "lexicon-topics",
+            "[topics]\nrename = { Politik = \"Politik \" }\n",
+            "the label \"Politik \" begins or ends with",
+        ),
+        ("lexicon-ner", "[entities]\nrename = { PER = \" PERSON\" }\n", "the label \" PERSON\" begins or ends with"),
+        ("lexicon-ner", "[entities]\nlabels = [\"O\", \"\"]\n", "a label is empty"),
+        ("lexicon-ner", "[entities]\nstride = 32\n", "line 2: the key `stride` belongs in `[model]`"),
+        ("lexicon-ner", "[model]\nlabels = []\n", "line 2: the key `labels` belongs in `[topics]` or `[entities]`"),
+        ("lexicon-ner", "html = false\n", "line 1: the key `html` belongs in `[text]`"),
         ("lexicon-topics", "[topics]\nrename = { Politik = \"Sport\" }\n", "two labels are called `Sport`; rename"),
         ("lexicon-ner", "[entities]\nlabels = [\"O\", \"B-PER\", \"B-PER\"]\n", "two labels are called `B-PER`"),
         (
