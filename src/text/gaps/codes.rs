@@ -8,9 +8,10 @@ use regex::Regex;
 use crate::text::gaps::is_agency;
 use crate::text::span::ByteSpan;
 
-/// Words of up to four letters in brackets, divided by slashes or commas.
+/// Words in brackets, divided by slashes or commas; at last perhaps a date.
 static BRACKETS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"[(\[](\p{L}{1,9}(?:\s?[/,]\s?\p{L}{1,9})*)[)\]]").expect("a constant pattern that the tests compile")
+    Regex::new(r"[(\[](\p{L}{1,9}(?:\s?[/,]\s?\p{L}{1,9})*)(?:,\s?\d{1,2}\.\s?\d{1,2}\.(?:\s?\d{2,4})?)?[)\]]")
+        .expect("a constant pattern that the tests compile")
 });
 
 static REPORT: LazyLock<Regex> = LazyLock::new(|| {
@@ -128,6 +129,8 @@ mod tests {
             ("teilte die Behörde mit. (jdr)", &["jdr"]),
             ("teilte die Behörde mit.\n(jdr)\n\nMehr dazu", &["jdr"]),
             ("sagte sie: „Das reicht.“ [mb/hk]\nMehr dazu", &["mb", "hk"]),
+            ("teilte die Behörde mit. (APA, mho, 12.3.2024)", &["mho"]),
+            ("teilte die Behörde mit. (jdr, 12. 3.)\n", &["jdr"]),
             ("Ulm (kh). Die Bank schließt.", &["kh"]),
             ("Es war so.\nBad Homburg (jdr) – Die Bank schließt.", &["jdr"]),
             ("Rothenburg ob der Tauber. (mho) „Nein“, sagte er.", &["mho"]),
