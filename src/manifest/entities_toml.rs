@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::toml_values::{all_different, clean, invalid, or_default, temperature, word};
 use super::{EntityHead, Graph, ManifestError, named_file};
-use crate::manifest::tags::rename_tags;
+use crate::manifest::tags::{entity_labels, parse_tags, rename_tags};
 use crate::manifest::task::{AggregationStrategy, GraphScores, Task};
 use crate::system::choice::suggestion;
 
@@ -137,7 +137,8 @@ fn mistyped_letter(tags: &[String]) -> Option<(&str, String)> {
 }
 
 fn unknown(path: &Path, name: &str, known: &[String]) -> ManifestError {
-    let suggested = suggestion(name, known.iter().map(String::as_str));
+    let tags = parse_tags(known);
+    let suggested = suggestion(name, entity_labels(&tags).into_iter().chain(known.iter().map(String::as_str)));
     let known = known.join("`, `");
     invalid(path, format!("rename names `{name}`, which is no label of the model{suggested}; it has `{known}`"))
 }

@@ -40,6 +40,11 @@ async fn what_ressort_toml_says_must_fit_the_model() {
         ),
         ("lexicon-ner", "[entities]\nrename = { PER = \" PERSON\" }\n", "the label \" PERSON\" begins or ends with"),
         ("lexicon-ner", "[entities]\nlabels = [\"O\", \"\"]\n", "a label is empty"),
+        (
+            "lexicon-ner",
+            "[entities]\nrename = { PERR = \"PERSON\" }\n",
+            "no label of the model; did you mean `PER`?; it has",
+        ),
         ("lexicon-ner", "[entities]\nstride = 32\n", "line 2: the key `stride` belongs in `[model]`"),
         ("lexicon-ner", "[model]\nlabels = []\n", "line 2: the key `labels` belongs in `[topics]` or `[entities]`"),
         ("lexicon-ner", "html = false\n", "line 1: the key `html` belongs in `[text]`"),
