@@ -45,7 +45,7 @@ assert len(texts) == 16, f"only {len(texts)} texts"
 pathlib.Path(sys.argv[1]).write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
 PYTHON
 for model in ressort ressort-mini; do
-  options=(score "$work/texts.jsonl" --model "models/$model" --threshold 0 --top-k 17 --streams 1)
+  options=(score "$work/texts.jsonl" --model "models/$model" --threshold 0 --top-k 17 --streams 1 --run-timeout-s 600)
   target/debug/ressort "${options[@]}" --output "$work/$model.here.jsonl" 2> /dev/null
   emulated target/debug/ressort "${options[@]}" --output "$work/$model.there.jsonl" 2> "$work/log" || { cat "$work/log" >&2; exit 1; }
   if ! cmp "$work/$model.here.jsonl" "$work/$model.there.jsonl"; then
