@@ -11,8 +11,9 @@ use divan::counter::{BytesCount, ItemsCount};
 use ndarray::Array2;
 use ressort::classify::answer::{Answer, AnswerEntity, AnswerModel, AnswerModels, AnswerTopic, AnswerUsage};
 use ressort::inference::batch::{Batch, Padding, WindowHead};
-use ressort::inference::decode::entities::{Entity, Source, decode_entities};
+use ressort::inference::decode::entities::{Entity, decode_entities};
 use ressort::inference::decode::names::NameList;
+use ressort::inference::decode::source::Source;
 use ressort::inference::decode::tag_scheme::TagScheme;
 use ressort::inference::decode::topics::decode_topics;
 use ressort::inference::decode::words::words;
@@ -74,7 +75,7 @@ fn entity_logits(n_tokens: usize) -> Array2<f32> {
 }
 
 fn source() -> Source<'static> {
-    Source { text: &ARTICLE, tokens: &TOKENS, gaps: &[] }
+    Source { text: &ARTICLE, usual: &ARTICLE, tokens: &TOKENS, gaps: &[] }
 }
 
 fn entities() -> Vec<Entity> {

@@ -1,6 +1,7 @@
 """From logits to answers, without a model: scores, valid tag sequences, entities."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
@@ -69,19 +70,28 @@ class TagDecoder:
         temperature: float = 1.0,
         names: "NameList | None" = None,
         one_label_per_name: bool = False,
+        usual: str | None = None,
     ) -> list[str]:
         """One tag for each word, by its first piece: the likeliest valid IOB2 sequence that cuts no listed name. A word
-        without a first piece is outside of every entity."""
+        without a first piece is outside of every entity. `usual` is the text in the letter case in which it was read,
+        if it had lost its own."""
         if not words.words:
             return []
         pieces = first_pieces(encoding, words)
-        logits, listed = self.with_names(pieces, logits, words, names)
+        logits, listed = self.with_names(pieces, logits, words, names, usual)
         rows = self.word_rows(pieces, logits, temperature)
         tags = self.with_whole_names(self.best_sequence(rows), rows, listed)
-        return [self.tags[tag] for tag in (self.agreed(words, tags, rows) if one_label_per_name else tags)]
+        if one_label_per_name:
+            tags = self.agreed(words if usual is None else replace(words, text=usual), tags, rows)
+        return [self.tags[tag] for tag in tags]
 
     def with_names(
-        self, pieces: Sequence[int | None], logits: np.ndarray, words: TaggedText, names: "NameList | None"
+        self,
+        pieces: Sequence[int | None],
+        logits: np.ndarray,
+        words: TaggedText,
+        names: "NameList | None",
+        usual: str | None = None,
     ) -> "tuple[np.ndarray, list[Listed]]":
         """The logits of the tokens, `[tokens, tags]`, where listed names raise those of their words' first `pieces`;
         and the names, without those that the model itself reads inside longer ones. One that it reads inside a name of
@@ -101,7 +111,7 @@ class TagDecoder:
             before = words.text[slice(*words.words[name.first - 1])] if name.first else ""
             return name.label == NO_NAME and not any(map(str.isalnum, before))
 
-        found = names.find(words.text, words.words)
+        found = names.find_in_usual_case(words.text, usual, words.words)
         inner = [name for name in found if not is_free(name) and continues_name(name.first)]
         otherwise = {name.name for name in inner if likeliest(name.first)[2:] != name.label}
         listed = [name for name in found if name not in inner and name.name not in otherwise]
@@ -139,7 +149,7 @@ class TagDecoder:
         listed as no name into one. The service does the same (decode/name_weights.rs)."""
         whole = rows.copy()
         for name in listed:
-            words = range(name.first, name.first + name.n_words)
+            words = name.words
             if name.is_part:
                 continue
             if name.label == NO_NAME:

@@ -73,6 +73,7 @@ class Predictor:
             manifest.entity_temperature,
             self.names,
             manifest.one_label_per_name,
+            self.truecaser.restore(words.text),
         )
 
     def entities(self, text: str) -> list[tuple[str, str]]:

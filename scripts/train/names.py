@@ -27,6 +27,11 @@ class Listed:
     label: str
     is_part: bool
 
+    @property
+    def words(self) -> range:
+        """The indices of its words."""
+        return range(self.first, self.first + self.n_words)
+
 
 class NameList:
     def __init__(self, labels: dict[str, str], weight: float):
@@ -54,6 +59,16 @@ class NameList:
                 found.append(listed)
             first += listed.n_words if listed else 1
         return found
+
+    def find_in_usual_case(self, text: str, usual: str | None, words: list[tuple[int, int]]) -> list[Listed]:
+        """The same for a text that has lost its letter case in some places, where `usual` has the usual one. A name
+        counts in either, since words that the model folder does not list have no usual case (`HSV`)."""
+        if usual is None or usual == text:
+            return self.find(text, words)
+        found = self.find(usual, words)
+        taken = {word for listed in found for word in listed.words}
+        found += [listed for listed in self.find(text, words) if taken.isdisjoint(listed.words)]
+        return sorted(found, key=lambda listed: listed.first)
 
     def raised(self, listed: Listed) -> list[tuple[int, str, float]]:
         """The words of a name, the tags whose logits grow there, and by how much."""

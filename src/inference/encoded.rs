@@ -26,6 +26,7 @@ pub struct Encoded {
     text: Arc<str>,
     /// `None` where the model sees the text as received.
     view: Option<View<'static>>,
+    restored: Option<String>,
     pub tokens: Arc<Tokens>,
 }
 
@@ -117,7 +118,7 @@ impl Encoding {
         let tokens = self.tokens.step(tokenizer, self.restored.as_deref().unwrap_or(seen))?;
         Ok(tokens.map(|tokens| {
             let tokens = Arc::new(if is_blank(&tokens) { Tokens::default() } else { tokens });
-            Encoded { text: Arc::clone(&self.text), view: self.view.take(), tokens }
+            Encoded { text: Arc::clone(&self.text), view: self.view.take(), restored: self.restored.take(), tokens }
         }))
     }
 }
@@ -133,9 +134,15 @@ impl Encoded {
         &self.text
     }
 
-    /// The text as the model sees it.
+    /// The text as the model sees it, in the letter case as received.
     pub fn seen(&self) -> &str {
         self.view.as_ref().map_or(&*self.text, |view| &view.text)
+    }
+
+    /// The text as the model sees it, with its letter case restored where it had lost it. Its words are where those of the text in the
+    /// letter case as received are.
+    pub fn in_usual_case(&self) -> &str {
+        self.restored.as_deref().unwrap_or(self.seen())
     }
 
     /// The span in the text as received of a span of the text as seen.

@@ -15,9 +15,10 @@ use ndarray::Array2;
 use tracing::Instrument;
 
 use crate::inference::batch::{WindowHead, WindowLogits};
-use crate::inference::decode::entities::{Entity, Source, decode_entities};
+use crate::inference::decode::entities::{Entity, decode_entities};
 use crate::inference::decode::received::in_received_text;
 use crate::inference::decode::scores::to_logits;
+use crate::inference::decode::source::Source;
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::topics::{Topic, decode_topics};
 use crate::inference::encoded::{Document, Encoded, Encoding, EncodingKey};
@@ -344,7 +345,7 @@ impl Pipeline {
         let strategy = options.aggregation.unwrap_or(head.aggregation);
         let (encoded, text) = (&reading.encoded, reading.encoded.seen());
         let gaps = gaps(text, gap_rules(options.text_rules.or(self.text_rules)));
-        let source = Source { text, tokens: &reading.tokens, gaps: &gaps };
+        let source = Source { text, usual: encoded.in_usual_case(), tokens: &reading.tokens, gaps: &gaps };
         let entities = decode_entities(source, |token| rows.row(token), &head.scheme, strategy);
         // Logits that are no numbers make no entity.
         let kept = entities.into_iter().filter(|entity| entity.score >= 0.0).collect();

@@ -28,6 +28,8 @@ struct Reference {
 #[derive(Deserialize)]
 struct Case {
     text: String,
+    /// In its usual case, where it has lost its own.
+    usual: Option<String>,
     found: Vec<(String, String)>,
 }
 
@@ -37,13 +39,14 @@ fn listed_names_are_found_as_before_training() {
     let list: Vec<String> = names.iter().map(|(name, label)| format!("{name}\t{label}")).collect();
     let list = NameList::parse(&list.join("\n")).unwrap();
     assert!(cases.len() > 10);
-    for Case { text, found: expected } in cases {
+    for Case { text, usual, found: expected } in cases {
         let words: Vec<Word> = words(&text).into_iter().map(|span| Word { span, tokens: vec![0] }).collect();
-        let found = list.find(&text, &words).into_iter().map(|listed| {
-            let last = &words[listed.first + listed.n_words - 1];
-            let name = text[words[listed.first].span.start..last.span.end].to_owned();
-            (name, format!("{}{}", list.labels[listed.label], if listed.is_part { " part" } else { "" }))
-        });
+        let found =
+            list.find_in_usual_case(&text, usual.as_deref().unwrap_or(&text), &words).into_iter().map(|listed| {
+                let last = &words[listed.first + listed.n_words - 1];
+                let name = text[words[listed.first].span.start..last.span.end].to_owned();
+                (name, format!("{}{}", list.labels[listed.label], if listed.is_part { " part" } else { "" }))
+            });
         assert_eq!(found.collect::<Vec<_>>(), expected, "{text:?}");
     }
 }
@@ -86,6 +89,24 @@ async fn a_listed_name_is_found_whole_and_a_clear_reading_stays() {
     // Another strategy reads each word's own logits.
     let first = found(&listed, text, json!({ "aggregation": "first" })).await;
     assert_eq!(first, own(&[("Käthe Größler", "PER")]));
+}
+
+#[tokio::test]
+async fn a_listed_name_is_found_in_words_that_have_lost_their_case() {
+    let folder = copy_of("lexicon-ner-truecase");
+    write(&folder, "names.txt", "Zwetschgenau Süd\tORG\nEUROPLUS\tLOC\n");
+    let rest = LISTED.to_owned() + "one_label_per_name = true\n";
+    write(&folder, "ressort.toml", &format!("[model]\ntruecase = \"truecase.txt\"\n[entities]\n{rest}"));
+    for (text, expected) in [
+        ("ZWETSCHGENAU SÜD GEWANN", vec![("ZWETSCHGENAU SÜD", "ORG")]),
+        ("zwetschgenau süd gewann", vec![("zwetschgenau süd", "ORG")]),
+        ("BEI EUROPLUS WAR ES SO", vec![("EUROPLUS", "LOC")]),
+        ("Bei Europlus gewann zwetschgenau süd", vec![]),
+    ] {
+        let found = found(&folder, text, json!({})).await;
+        let found: Vec<(&str, &str)> = found.iter().map(|(text, label)| (text.as_str(), label.as_str())).collect();
+        assert_eq!(found, expected, "{text:?}");
+    }
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ def test_names_are_found_as_in_the_service(case: dict) -> None:
     words = [match.span() for match in WORD.finditer(text)]
     found = [
         [text[words[name.first][0] : words[name.first + name.n_words - 1][1]], name.label + " part" * name.is_part]
-        for name in NameList(REFERENCE["names"], 1.0).find(text, words)
+        for name in NameList(REFERENCE["names"], 1.0).find_in_usual_case(text, case.get("usual"), words)
     ]
     assert found == case["found"]
 

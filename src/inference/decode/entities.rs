@@ -8,6 +8,7 @@ use ndarray::ArrayView1;
 use crate::inference::decode::argmax;
 use crate::inference::decode::bare::bare;
 use crate::inference::decode::mentions::{TaggedWord, agree};
+use crate::inference::decode::source::Source;
 use crate::inference::decode::stretches::stretches;
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::viterbi::Ends;
@@ -36,16 +37,6 @@ struct Tagged<'m> {
     span: ByteSpan,
 }
 
-/// A text after markup, hyphenation and normalization (`text::view`), in its letter case as received. Its tokens may come from the same text
-/// with the usual letter case.
-#[derive(Debug, Clone, Copy)]
-pub struct Source<'s> {
-    pub text: &'s str,
-    pub tokens: &'s Tokens,
-    /// The stretches of `text` that belong to no name, in its order.
-    pub gaps: &'s [ByteSpan],
-}
-
 /// The entities of `source` in the order of its text. None reaches into a gap or across it.
 ///
 /// `row` gives the logits of each token, one for each tag of `scheme`.
@@ -55,7 +46,7 @@ pub fn decode_entities<'l>(
     scheme: &TagScheme,
     strategy: AggregationStrategy,
 ) -> Vec<Entity> {
-    let Source { text, tokens, gaps } = source;
+    let Source { text, usual, tokens, gaps } = source;
     let tokens_by_stretch = || stretches(tagged_tokens(tokens, row, scheme), gaps, |token| token.span).into_iter();
     let words_by_stretch =
         || stretches(words_of_tokens(text, tokens, scheme.skips_blank_tokens), gaps, |word| word.span);
@@ -71,11 +62,11 @@ pub fn decode_entities<'l>(
         }
         AggregationStrategy::Viterbi => {
             let stretches = words_by_stretch();
-            let scores = WordScores::of(text, &stretches, row, scheme);
+            let scores = WordScores::of(source, &stretches, row, scheme);
             let mut tagged: Vec<Vec<TaggedWord>> =
                 (0..stretches.len()).map(|index| by_valid_sequence(&stretches, index, &scores, scheme)).collect();
             if scheme.one_label_per_name {
-                agree(text, &mut tagged, &scheme.tags, |word| scores.of_word(word));
+                agree(usual, &mut tagged, &scheme.tags, |word| scores.of_word(word));
             }
             tagged.into_iter().flat_map(|words| join(text, words.iter().map(|word| with_tag(word, scheme)))).collect()
         }
@@ -264,7 +255,7 @@ mod tests {
             }
         }
         let round = |score: f32| (score * 1000.0).round() / 1000.0;
-        let source = Source { text, tokens: &tokens, gaps };
+        let source = Source { text, usual: text, tokens: &tokens, gaps };
         let entities = decode_entities(source, |token| logits.row(token), &TagScheme::of(&tags), strategy);
         entities
             .into_iter()
@@ -323,7 +314,7 @@ mod tests {
         let tokens = Tokens { ids: vec![0, 1], spans, word_ids: vec![None, None] };
         let logits = ndarray::array![[0.01, 0.9, 0.03, 0.03, 0.03], [0.05, 0.05, 0.4, 0.05, 0.45]].mapv(f32::ln);
         let decode = |strategy| {
-            let source = Source { text, tokens: &tokens, gaps: &[] };
+            let source = Source { text, usual: text, tokens: &tokens, gaps: &[] };
             let entities = decode_entities(source, |token| logits.row(token), &TagScheme::of(&tags), strategy);
             entities.into_iter().map(|e| (e.label, e.span.slice(text).unwrap().to_owned(), e.score)).collect::<Vec<_>>()
         };
@@ -387,7 +378,7 @@ mod tests {
         let decode = |word_ids, skips_blank| {
             let scheme = TagScheme::of(&BIO.map(str::to_owned)).with_blank_tokens_skipped(skips_blank);
             let tokens = Tokens { ids: vec![0, 1], spans: vec![ByteSpan::new(1, 1), ByteSpan::new(1, 4)], word_ids };
-            let source = Source { text, tokens: &tokens, gaps: &[] };
+            let source = Source { text, usual: text, tokens: &tokens, gaps: &[] };
             decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::First).len()
         };
         assert_eq!(decode(vec![Some(0), Some(0)], false), 1);

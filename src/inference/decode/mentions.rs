@@ -218,7 +218,8 @@ fn likeliest(likelihoods: &[Vec<f64>]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::decode::entities::{Source, decode_entities};
+    use crate::inference::decode::entities::decode_entities;
+    use crate::inference::decode::source::Source;
     use crate::inference::decode::tag_scheme::TagScheme;
     use crate::inference::tokenize::Tokens;
     use crate::manifest::tags::parse_tags;
@@ -355,7 +356,7 @@ mod tests {
         let logits = logits.mapv(f32::ln);
         let labels = |one_label_per_name| {
             let scheme = TagScheme::of(&tags).with_one_label_per_name(one_label_per_name);
-            let source = Source { text, tokens: &tokens, gaps: &[] };
+            let source = Source { text, usual: text, tokens: &tokens, gaps: &[] };
             let found = decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::Viterbi);
             found.into_iter().map(|entity| entity.label).collect::<Vec<_>>()
         };

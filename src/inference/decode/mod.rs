@@ -9,6 +9,7 @@ pub mod name_weights;
 pub mod names;
 pub mod received;
 pub mod scores;
+pub mod source;
 pub mod spelling;
 pub mod stretches;
 pub mod tag_scheme;

@@ -13,6 +13,7 @@ use ndarray::ArrayView1;
 use crate::inference::decode::argmax;
 use crate::inference::decode::label_tags::{LabelTags, position_of};
 use crate::inference::decode::names::{Listed, NO_NAME, NameList};
+use crate::inference::decode::source::Source;
 use crate::inference::decode::word_tokens::Word;
 use crate::inference::decode::words::is_alphanumeric;
 use crate::manifest::tags::{Position, Tag};
@@ -95,11 +96,17 @@ impl NameWeights {
         self.weight
     }
 
-    /// The listed names of `text`, given in stretches that no name reaches across. `read` gives the tag that the model itself finds
+    /// The listed names of a source, given in stretches that no name reaches across. `read` gives the tag that the model itself finds
     /// likeliest for a word.
-    pub fn listed<'t>(&self, text: &str, stretches: &[Vec<Word>], read: impl Fn(&Word) -> &'t Tag) -> ListedNames<'_> {
-        let mut found: Vec<Vec<Listed<'_>>> = stretches.iter().map(|words| self.list.find(text, words)).collect();
-        let otherwise = self.take_inner(text, stretches, &mut found, &read);
+    pub fn listed<'t>(
+        &self,
+        source: Source<'_>,
+        stretches: &[Vec<Word>],
+        read: impl Fn(&Word) -> &'t Tag,
+    ) -> ListedNames<'_> {
+        let find = |words: &Vec<Word>| self.list.find_in_usual_case(source.text, source.usual, words);
+        let mut found: Vec<Vec<Listed<'_>>> = stretches.iter().map(find).collect();
+        let otherwise = self.take_inner(source.text, stretches, &mut found, &read);
         let mut listed = ListedNames::default();
         for (names, words) in found.iter().zip(stretches) {
             let mut kept = Vec::new();
@@ -107,7 +114,7 @@ impl NameWeights {
                 let is_no_name = self.is_no_name(name);
                 let weight = if is_no_name { self.weight * FACTOR_OF_NO_NAME } else { self.weight };
                 let tags = &self.tags[name.label];
-                let range = name.first..name.first + name.n_words;
+                let range = name.words();
                 for (index, word) in words[range.clone()].iter().enumerate() {
                     let (tags, weight) = match (name.is_part, index) {
                         (true, _) => (&tags.part, weight * SHARE_OF_COMPOUND),
@@ -233,7 +240,7 @@ impl KeptWords<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::decode::entities::{Entity, Source, decode_entities};
+    use crate::inference::decode::entities::{Entity, decode_entities};
     use crate::inference::decode::tag_scheme::TagScheme;
     use crate::inference::tokenize::Tokens;
     use crate::manifest::task::AggregationStrategy;
@@ -255,7 +262,7 @@ mod tests {
         let list = NameList::parse("Blohm und Voss\tORG").unwrap();
         let scheme = TagScheme::of(&tags);
         let weights = NameWeights::new(list, 3.0, &scheme.tags);
-        let source = Source { text: TEXT, tokens: &tokens, gaps: &[] };
+        let source = Source { text: TEXT, usual: TEXT, tokens: &tokens, gaps: &[] };
         let scheme = scheme.with_names(Some(weights));
         let found = decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::Viterbi);
         let text = |entity: &Entity| entity.span.slice(TEXT).unwrap().to_owned();
@@ -308,7 +315,7 @@ mod tests {
         let scheme = TagScheme::of(&tags);
         let weights = NameWeights::new(NameList::parse(list).unwrap(), weight, &scheme.tags);
         let scheme = scheme.with_names(Some(weights));
-        let source = Source { text, tokens: &tokens, gaps: &[] };
+        let source = Source { text, usual: text, tokens: &tokens, gaps: &[] };
         let found = decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::Viterbi);
         found.iter().map(|entity| format!("{} {}", entity.span.slice(text).unwrap(), entity.label)).collect()
     }

@@ -3,7 +3,7 @@
 //!
 //! # The rule
 //!
-//! - A name is found as whole words, in the letter case of the list. Of several names that begin at a word, the longest counts.
+//! - A name is found as whole words, in the letter case of the list. Where a text has lost its case, it is found in the usual one too. Of several names that begin at a word, the longest counts.
 //! - Apostrophes, hyphens, spaces and a line end inside a name may differ from the list (`O’Neill`, `O'Neill`; see [`plain`]).
 //! - Its last word may have a genitive ending (`Siemens’`, `Werders`, `Filmpreises`). Other modules do not know `-es`.
 //! - A word with a hyphen that begins with a listed name (`Werder-Trainer`) raises the label that ends in `part` (`ORGpart`), if the
@@ -15,7 +15,8 @@
 //!
 //! `scripts/train/names.py` does the same for training and measuring. `tests/reference/names.json` tests both against the same cases.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::Utf8Error;
 
@@ -85,6 +86,13 @@ pub struct Listed<'l> {
     pub label: usize,
     /// Whether it is the beginning of a compound, which is one word.
     pub is_part: bool,
+}
+
+impl Listed<'_> {
+    /// The indices of its words.
+    pub fn words(&self) -> Range<usize> {
+        self.first..self.first + self.n_words
+    }
 }
 
 impl NameList {
@@ -173,6 +181,20 @@ impl NameList {
             first += listed.as_ref().map_or(1, |listed| listed.n_words);
             found.extend(listed);
         }
+        found
+    }
+
+    /// The same for a text that has lost its letter case in some places, where `usual` has the usual one. A name counts in either, since
+    /// words that the model folder does not list have no usual case (`HSV`).
+    pub fn find_in_usual_case(&self, text: &str, usual: &str, words: &[Word]) -> Vec<Listed<'_>> {
+        let mut found = self.find(usual, words);
+        if std::ptr::eq(text, usual) {
+            return found;
+        }
+        let taken: HashSet<usize> = found.iter().flat_map(Listed::words).collect();
+        let is_free = |listed: &Listed<'_>| !listed.words().any(|word| taken.contains(&word));
+        found.extend(self.find(text, words).into_iter().filter(is_free));
+        found.sort_unstable_by_key(|listed| listed.first);
         found
     }
 

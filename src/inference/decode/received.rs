@@ -24,7 +24,8 @@ pub fn in_received_text(entities: Vec<Entity>, to_received: impl Fn(ByteSpan) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::decode::entities::{Source, decode_entities};
+    use crate::inference::decode::entities::decode_entities;
+    use crate::inference::decode::source::Source;
     use crate::inference::decode::tag_scheme::TagScheme;
     use crate::inference::tokenize::Tokens;
     use crate::manifest::task::ALL_STRATEGIES;
@@ -75,7 +76,7 @@ mod tests {
             let rows = Array2::from_shape_fn((tokens.ids.len(), TAGS.len()), |(row, tag)| logits[(row * 7 + tag * 3) % logits.len()]);
             let scheme = TagScheme::of(&TAGS.map(str::to_owned));
             let gaps = gaps(&view.text, GapRules { addresses: true, boundaries: true, slugs: true });
-            let source = Source { text: &view.text, tokens: &tokens, gaps: &gaps };
+            let source = Source { text: &view.text, usual: &view.text, tokens: &tokens, gaps: &gaps };
             let entities = decode_entities(source, |token| rows.row(token), &scheme, strategy);
             let entities = in_received_text(entities, |span| view.to_received(span).trim(&text));
             for unit in [OffsetUnit::Byte, OffsetUnit::Codepoint, OffsetUnit::Utf16] {

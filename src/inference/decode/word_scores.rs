@@ -3,6 +3,7 @@
 use ndarray::ArrayView1;
 
 use crate::inference::decode::name_weights::ListedNames;
+use crate::inference::decode::source::Source;
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::word_tokens::Word;
 
@@ -14,9 +15,9 @@ pub struct WordScores<'s, R> {
 }
 
 impl<'s, 'l, R: Fn(usize) -> ArrayView1<'l, f32>> WordScores<'s, R> {
-    pub fn of(text: &str, stretches: &[Vec<Word>], row: R, scheme: &'s TagScheme) -> Self {
+    pub fn of(source: Source<'_>, stretches: &[Vec<Word>], row: R, scheme: &'s TagScheme) -> Self {
         let read = |word: &Word| scheme.own_tag(row(word.first_token()));
-        let listed = scheme.names.as_ref().map(|names| names.listed(text, stretches, read)).unwrap_or_default();
+        let listed = scheme.names.as_ref().map(|names| names.listed(source, stretches, read)).unwrap_or_default();
         Self { row, scheme, listed }
     }
 
