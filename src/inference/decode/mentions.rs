@@ -346,22 +346,24 @@ mod tests {
     }
 
     #[test]
-    fn with_one_label_per_name_its_mentions_agree() {
+    fn with_one_label_per_name_its_mentions_agree_also_where_one_has_lost_its_case() {
         let tags: Vec<String> = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"].map(str::to_owned).to_vec();
-        let text = "Ulm, Ulm";
+        let (usual, in_capitals) = ("Ulm, Ulm", "Ulm, ULM");
         let spans = vec![ByteSpan::new(0, 3), ByteSpan::new(3, 4), ByteSpan::new(5, 8)];
         let tokens = Tokens { ids: vec![0, 1, 2], spans, word_ids: vec![None; 3] };
         let logits =
             ndarray::array![[0.02, 0.04, 0.02, 0.9, 0.02], [0.9, 0.02, 0.02, 0.04, 0.02], [0.6, 0.05, 0.02, 0.3, 0.03]];
         let logits = logits.mapv(f32::ln);
-        let labels = |one_label_per_name| {
+        let labels = |one_label_per_name, text, usual| {
             let scheme = TagScheme::of(&tags).with_one_label_per_name(one_label_per_name);
-            let source = Source { text, usual: text, tokens: &tokens, gaps: &[] };
+            let source = Source { text, usual, tokens: &tokens, gaps: &[] };
             let found = decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::Viterbi);
             found.into_iter().map(|entity| entity.label).collect::<Vec<_>>()
         };
-        assert_eq!(labels(false), ["LOC"]);
-        assert_eq!(labels(true), ["LOC", "LOC"]);
+        assert_eq!(labels(false, usual, usual), ["LOC"]);
+        assert_eq!(labels(true, usual, usual), ["LOC", "LOC"]);
+        assert_eq!(labels(true, in_capitals, in_capitals), ["LOC"]);
+        assert_eq!(labels(true, in_capitals, usual), ["LOC", "LOC"]);
     }
 
     proptest! {

@@ -143,6 +143,8 @@ mod tests {
             ("teilte die Behörde mit. (Bild)", &[]),
             ("teilte der Verband der Wirtschaft (vbw) mit.", &[]),
             ("Vereinigung der Wirtschaft (vbw): Das reicht.", &[]),
+            ("Verband Wirtschaft (vw): Das reicht.", &[]),
+            ("Max Müller Bau Ulm (jdr) Das reicht.", &[]),
             ("Das hätte (awo) keiner gedacht. Nein.", &[]),
             ("Er kam, sah (und siegte).", &[]),
             ("()", &[]),
