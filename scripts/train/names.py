@@ -5,6 +5,7 @@ The service does the same to a text without characters that are not seen, such a
 
 import unicodedata
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from .words import WORD, genitive_base, plain_spelling
@@ -14,6 +15,9 @@ NAMES = Path(__file__).parent / "data" / "names.txt"
 
 NO_NAME = "O"  # the label of words that are no name
 FACTOR_OF_NO_NAME = 1.5  # of the weight: models are surer of abbreviations than of unknown names
+# What the name of a company ends in, and how many words after an abbreviation may end in one.
+LEGAL_FORMS = frozenset("AG GmbH mbH KG KGaA OHG SE UG GbR eG e.V Ltd Inc Corp LLC".split())
+WORDS_OF_COMPANY = 4
 SHARE_OF_COMPOUND = 0.5  # of the weight: all of a compound may be a name
 
 
@@ -54,7 +58,10 @@ class NameList:
         """The listed names among the words of a text, in order. None overlaps another."""
         found, first = [], 0
         while first < len(words):
-            listed = self._longest_at(text, words, first) or self._compound_at(text, words, first)
+            listed = self._longest_at(text, words, first)
+            if listed and listed.label == NO_NAME and _begins_company(text, words[first:]):
+                listed = None
+            listed = listed or self._compound_at(text, words, first)
             if listed:
                 found.append(listed)
             first += listed.n_words if listed else 1
@@ -95,6 +102,13 @@ class NameList:
         begins = [word[:index] for index, character in enumerate(word) if character == "-"]
         listed = next((begin for begin in reversed(begins) if begin in self._labels), None)
         return Listed(listed, first, 1, self._labels[listed], True) if listed else None
+
+
+def _begins_company(text: str, words: list[tuple[int, int]]) -> bool:
+    """Whether the first word begins a name that ends in a legal form."""
+    others = (text[slice(*word)] for word in words[1 : 1 + WORDS_OF_COMPANY])
+    of_name = takewhile(lambda word: word[0].isupper() or word in {"&", "+", "und", "e.V", "eG", "mbH"}, others)
+    return any(word in LEGAL_FORMS for word in of_name)
 
 
 def read_labels(file: Path) -> dict[str, str]:

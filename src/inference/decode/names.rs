@@ -8,7 +8,8 @@
 //! - Its last word may have a genitive ending (`Siemens’`, `Werders`, `Filmpreises`). Other modules do not know `-es`.
 //! - A word with a hyphen that begins with a listed name (`Werder-Trainer`) raises the label that ends in `part` (`ORGpart`), if the
 //!   model has it. It gets half the weight, since the whole word may be a name (`Fuji-Berg`).
-//! - The label `O` is for what is no name: it raises the tag of words outside of names.
+//! - The label `O` is for what is no name: it raises the tag of words outside of names. The first word of a company's name with its
+//!   legal form is none of these: `LED` in `LED Linear GmbH`.
 //! - A listed name inside a longer name of the model gets no weight: `Siemens` in `Werner von Siemens`, `Toten Hosen` in `Die Toten Hosen`.
 //!   If the longer name has another label, the listed one has no weight in the whole text: where `Christoph Henkel` is a person, `Henkel`
 //!   probably is not the company.
@@ -29,6 +30,13 @@ use crate::text::view::{View, ViewRules};
 
 /// The label of words that are no name, such as the codes of a newsroom.
 pub const NO_NAME: &str = "O";
+
+/// What the name of a company ends in.
+const LEGAL_FORMS: [&str; 15] =
+    ["AG", "GmbH", "mbH", "KG", "KGaA", "OHG", "SE", "UG", "GbR", "eG", "e.V", "Ltd", "Inc", "Corp", "LLC"];
+
+/// How many words after an abbreviation may end in a legal form.
+const WORDS_OF_COMPANY: usize = 4;
 
 /// The most words of a listed name, which bounds the search at each word of a text.
 const MAX_WORDS: usize = 32;
@@ -177,7 +185,10 @@ impl NameList {
         let mut found = Vec::new();
         let mut first = 0;
         while first < words.len() {
-            let listed = self.longest_at(text, words, first).or_else(|| self.compound_at(text, &words[first], first));
+            let listed = self
+                .longest_at(text, words, first)
+                .filter(|listed| self.labels[listed.label] != NO_NAME || !begins_company(text, &words[first..]))
+                .or_else(|| self.compound_at(text, &words[first], first));
             first += listed.as_ref().map_or(1, |listed| listed.n_words);
             found.extend(listed);
         }
@@ -221,6 +232,14 @@ impl NameList {
     fn get(&self, name: &str) -> Option<(&str, usize)> {
         self.names.get_key_value(name).map(|(name, &label)| (&**name, usize::from(label)))
     }
+}
+
+/// Whether the first of `words` begins a name that ends in a legal form.
+fn begins_company(text: &str, words: &[Word]) -> bool {
+    let others = words.iter().skip(1).take(WORDS_OF_COMPANY).filter_map(|word| word.span.slice(text));
+    let is_of_name =
+        |word: &str| word.starts_with(char::is_uppercase) || matches!(word, "&" | "+" | "und" | "e.V" | "eG" | "mbH");
+    others.take_while(|word| is_of_name(word)).any(|word| LEGAL_FORMS.contains(&word))
 }
 
 /// `name`, and what it is the genitive of if it is one: `Werder` of `Werders`, `Filmpreis` of `Filmpreises`.
