@@ -50,6 +50,8 @@ pub struct NameList {
     names: HashMap<Box<str>, u16>,
     /// The most words of a name that begins with this word.
     longest: HashMap<Box<str>, usize>,
+    /// The bytes of the longest name.
+    most_bytes: usize,
 }
 
 /// Why a list of names was refused.
@@ -116,7 +118,8 @@ impl NameList {
     pub fn parse(list: &str) -> Result<Self, NameLineError> {
         // Without this capacity the map would hash all names again each time it grows.
         let names = HashMap::with_capacity(list.lines().count());
-        let mut parsed = Self { labels: Vec::new(), label_lines: Vec::new(), names, longest: HashMap::new() };
+        let (labels, label_lines, longest) = Default::default();
+        let mut parsed = Self { labels, label_lines, names, longest, most_bytes: 0 };
         for (index, text) in list.lines().enumerate() {
             if !text.trim().is_empty() && !text.starts_with('#') {
                 parsed.add(index + 1, text)?;
@@ -154,6 +157,7 @@ impl NameList {
             Some(longest) => *longest = n_words.max(*longest),
             None => _ = self.longest.insert(first.into(), n_words),
         }
+        self.most_bytes = self.most_bytes.max(name.len());
         match self.names.insert(Box::from(&*name), index) {
             Some(earlier) if earlier != index => {
                 let (label, earlier) = (label.to_owned(), self.labels[usize::from(earlier)].clone());
@@ -224,7 +228,9 @@ impl NameList {
     /// The longest name that the word begins with before a hyphen.
     fn compound_at(&self, text: &str, word: &Word, first: usize) -> Option<Listed<'_>> {
         let word = plain(word.span.slice(text)?);
-        let (name, label) = word.rmatch_indices('-').find_map(|(end, _)| self.get(&word[..end]))?;
+        // A text may be one word of a million bytes, with a hyphen after every other one.
+        let near = &word[..word.floor_char_boundary(self.most_bytes + 1)];
+        let (name, label) = near.rmatch_indices('-').find_map(|(end, _)| self.get(&word[..end]))?;
         Some(Listed { name, first, n_words: 1, label, is_part: true })
     }
 
@@ -251,6 +257,7 @@ fn nominatives(name: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::span::ByteSpan;
 
     const KNOWN: [&str; 3] = ["ORG", "OTH", "PER"];
 
@@ -285,6 +292,16 @@ mod tests {
         let refused = read(b"K\xf6ln\tORG").err().unwrap().to_string();
         assert!(refused.starts_with("names.txt: the list of names cannot be read as text in UTF-8"), "{refused}");
         assert!(read("\u{feff}Werder\tORG".as_bytes()).unwrap().names.contains_key("Werder"));
+    }
+
+    #[test]
+    fn a_word_of_a_megabyte_is_searched_in_linear_time() {
+        let list = NameList::parse("Werder\tORG").unwrap();
+        // In quadratic time, this would take minutes.
+        let text = format!("Werder{}", "-x".repeat(500_000));
+        let words = [Word { span: ByteSpan::new(0, text.len()), tokens: vec![0] }];
+        let found = list.find(&text, &words);
+        assert_eq!(found, [Listed { name: "Werder", first: 0, n_words: 1, label: 0, is_part: true }]);
     }
 
     #[test]
