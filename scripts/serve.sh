@@ -17,7 +17,11 @@ if [ -z "${ORT_DYLIB_PATH:-}" ]; then
 fi
 export ORT_DYLIB_PATH RESSORT_MODELS_DIR=${RESSORT_MODELS_DIR:-$root/models}
 binary=${CARGO_TARGET_DIR:-$root/target}/release/ressort
-[ -x "$binary" ] || echo "serve.sh: building ressort, which takes some minutes the first time" >&2
+quiet=(--quiet)
+if ! [ -x "$binary" ]; then
+  echo "serve.sh: building ressort, which takes ten to fifteen minutes on two cores that do nothing else" >&2
+  quiet=()
+fi
 # Built from inside the project, whose rust-toolchain.toml then applies.
-(cd "$root" && cargo build --release --locked --quiet)
+(cd "$root" && cargo build --release --locked ${quiet[@]+"${quiet[@]}"})
 exec "$binary" serve ${flags[@]+"${flags[@]}"}
