@@ -23,7 +23,10 @@ static REPORT: LazyLock<Regex> = LazyLock::new(|| {
 const MAX_LETTERS: usize = 4;
 
 /// Newspapers and broadcasters whose names are written in small letters: as a source, they stand where a shorthand does.
-const OUTLETS: &[&str] = &["ard", "faz", "mdr", "ndr", "nzz", "orf", "rbb", "rtl", "srf", "swr", "taz", "wdr", "zdf"];
+const OUTLETS: &[&str] = &[
+    "ard", "faz", "haz", "hna", "ksta", "lvz", "mdr", "mopo", "ndr", "noz", "nrz", "nzz", "orf", "rbb", "rtl", "sdz",
+    "srf", "swp", "swr", "sz", "taz", "waz", "wdr", "zdf",
+];
 
 /// A dateline is rarely longer: a place, perhaps with its river.
 const MAX_DATELINE: usize = 40;
