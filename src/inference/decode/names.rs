@@ -141,7 +141,7 @@ impl NameList {
         let (name, label) = (plain(&name), label.trim());
         let in_list = words(&name);
         let first = in_list.first().and_then(|word| word.slice(&name)).ok_or_else(not_a_name)?;
-        if label.is_empty() || label.contains('\t') {
+        if label.is_empty() || text.matches('\t').count() > 1 || !name.contains(char::is_alphanumeric) {
             return Err(not_a_name());
         }
         let n_words = in_list.len();
@@ -268,7 +268,9 @@ mod tests {
         assert!(refused("# nothing\n\n").contains("is empty"));
         assert!(refused("Werder\tORG\nWerder Bremen ORG\n").contains("line 2 is not a name, a tab and a label"));
         assert!(refused("\tORG\n").contains("line 1 is not a name"));
-        assert!(refused("Werder\tORG\tx\n").contains("line 1 is not a name"));
+        for line in ["Werder\tORG\tx\n", "Werder\t\tORG\n", "???\tO\n"] {
+            assert!(refused(line).contains("line 1 is not a name"), "{line:?}");
+        }
         let list = NameList::parse("Grass\tPER\nWerder\tCLUB\nWacker\tCLUB\n").unwrap();
         let unknown = list.check_labels(Path::new("names.txt"), &KNOWN).unwrap_err().to_string();
         assert!(
