@@ -26,7 +26,7 @@ pub struct EntitiesSection {
     labels: Option<Vec<String>>,
     /// New names for entity types of the `config.json` (`PERSON = "PER"`), or for whole tags (`LABEL_1 = "B-PER"`).
     #[serde(default)]
-    rename: BTreeMap<String, String>,
+    pub rename: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "word")]
     aggregation: Option<AggregationStrategy>,
     temperature: Option<f32>,

@@ -45,6 +45,11 @@ async fn what_ressort_toml_says_must_fit_the_model() {
             "[entities]\nrename = { PERR = \"PERSON\" }\n",
             "no label of the model; did you mean `PER`?; it has",
         ),
+        (
+            "lexicon-ner",
+            "[entities]\nrename = { PER = \"PERSON\" }\n[descriptions]\nPER = { en = \"a person\" }\n",
+            "descriptions names `PER`, which `rename` calls `PERSON`; name `PERSON` there, or take the line out",
+        ),
         ("lexicon-ner", "[entities]\nstride = 32\n", "line 2: the key `stride` belongs in `[model]`"),
         ("lexicon-ner", "[model]\nlabels = []\n", "line 2: the key `labels` belongs in `[topics]` or `[entities]`"),
         ("lexicon-ner", "html = false\n", "line 1: the key `html` belongs in `[text]`"),
