@@ -24,6 +24,7 @@ Run = Callable[[np.ndarray], list[np.ndarray]]
 class TokenLogits:
     """The tokens of one text without specials, and their logits."""
 
+    usual: str  # the text as it was read: with its letter case restored, if it had lost it
     encoding: Encoding
     entities: np.ndarray  # [tokens, tags]
     topics: np.ndarray  # [tokens, topics]
@@ -53,8 +54,9 @@ class Predictor:
         return cls(manifest, read_truecaser(folder / "truecase.txt"), tokenizer, run, names)
 
     def token_logits(self, text: str) -> TokenLogits:
-        encoding, (entities, topics) = self.reader.read(self.truecaser.restore(text))
-        return TokenLogits(encoding, entities, topics)
+        usual = self.truecaser.restore(text)
+        encoding, (entities, topics) = self.reader.read(usual)
+        return TokenLogits(usual, encoding, entities, topics)
 
     def document_topics(self, text: str) -> np.ndarray:
         manifest = self.manifest
@@ -73,7 +75,7 @@ class Predictor:
             manifest.entity_temperature,
             self.names,
             manifest.one_label_per_name,
-            self.truecaser.restore(words.text),
+            logits.usual,
         )
 
     def entities(self, text: str) -> list[tuple[str, str]]:

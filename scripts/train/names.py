@@ -5,7 +5,7 @@ The service does the same to a text without characters that are not seen, such a
 
 import unicodedata
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import dropwhile
 from pathlib import Path
 
 from .words import WORD, genitive_base, plain_spelling
@@ -107,8 +107,10 @@ class NameList:
 def _begins_company(text: str, words: list[tuple[int, int]]) -> bool:
     """Whether the first word begins a name that ends in a legal form."""
     others = (text[slice(*word)] for word in words[1 : 1 + WORDS_OF_COMPANY])
-    of_name = takewhile(lambda word: word[0].isupper() or word in {"&", "+", "und", "e.V", "eG", "mbH"}, others)
-    return any(word in LEGAL_FORMS for word in of_name)
+    of_name = dropwhile(
+        lambda word: word not in LEGAL_FORMS and (word[0].isupper() or word in {"&", "+", "und"}), others
+    )
+    return next(of_name, "") in LEGAL_FORMS
 
 
 def read_labels(file: Path) -> dict[str, str]:

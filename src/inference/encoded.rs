@@ -26,6 +26,7 @@ pub struct Encoded {
     text: Arc<str>,
     /// `None` where the model sees the text as received.
     view: Option<View<'static>>,
+    /// `None` where the text has kept its letter case.
     restored: Option<String>,
     pub tokens: Arc<Tokens>,
 }

@@ -126,7 +126,8 @@ impl EntitiesSection {
     }
 }
 
-/// The first tag with a mistyped letter, and what was meant: `J-PER` next to a `B-PER` would become a type that nobody asked for.
+/// The first tag with a mistyped letter, and what was meant. Next to `B-PER`, `J-PER` is read as another type, so that each name of a
+/// person ends after its first word.
 fn mistyped_letter(tags: &[String]) -> Option<(&str, String)> {
     let types: HashSet<&str> = tags.iter().filter_map(|tag| tag.strip_prefix("B-")).collect();
     tags.iter().find_map(|tag| {

@@ -280,14 +280,10 @@ impl RessortToml {
         let tags = entities.map(|head| parse_tags(&head.tags)).unwrap_or_default();
         let topics = topics.iter().flat_map(|head| &head.labels).map(|label| &*label.label);
         let known: Vec<&str> = topics.chain(entity_labels(&tags)).collect();
-        let new_name = |label: &String| {
-            let of_topics = self.topics.as_ref().and_then(|section| section.rename.get(label));
-            of_topics.or_else(|| self.entities.as_ref().and_then(|section| section.rename.get(label)))
-        };
-        let is_old = |label: &&String| new_name(label).is_some() && !known.contains(&label.as_str());
-        if let Some((label, new)) =
-            self.descriptions.keys().find(is_old).and_then(|label| Some((label, new_name(label)?)))
-        {
+        let topics = self.topics.iter().flat_map(|section| &section.rename);
+        let mut renames = topics.chain(self.entities.iter().flat_map(|section| &section.rename));
+        let is_described = |label: &String| self.descriptions.contains_key(label) && !known.contains(&label.as_str());
+        if let Some((label, new)) = renames.find(|(label, _)| is_described(label)) {
             return Err(self.invalid(format!(
                 "descriptions names `{label}`, which `rename` calls `{new}`; name `{new}` there, or take the line out"
             )));

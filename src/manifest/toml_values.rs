@@ -62,7 +62,7 @@ pub fn languages<'k>(
     }
 }
 
-/// Refuses a label that is blank, or that only white space distinguishes from another.
+/// Refuses a label that is empty, or begins or ends with white space: readers cannot tell it from the label without.
 pub fn clean<'l>(path: &Path, labels: impl IntoIterator<Item = &'l str>) -> Result<(), ManifestError> {
     match labels.into_iter().find(|label| label.is_empty() || label.trim() != *label) {
         Some("") => Err(invalid(path, "a label is empty; give it a name".to_owned())),

@@ -10,6 +10,8 @@ mod codes;
 mod slashes;
 mod slugs;
 
+use regex::Regex;
+
 use crate::text::span::ByteSpan;
 
 /// Which gaps are looked for.
@@ -83,6 +85,10 @@ const AGENCIES: &[&str] = &[
     "xinhua",
     "yonhap",
 ];
+
+fn compile(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a constant pattern that the tests compile")
+}
 
 fn is_agency(word: &str) -> bool {
     AGENCIES.contains(&word.to_lowercase().as_str())

@@ -72,12 +72,18 @@ fn is_list_item(chunk: &str) -> bool {
 
 /// Whether `before` the white space ends a sentence, and `after` begins one. In a text without capitals, small letters do too.
 fn ends_sentence(space: &str, before: &str, after: &str, has_capitals: bool) -> bool {
-    let body = before.trim_end_matches(CLOSING);
     let is_small = after.trim_start_matches(OPENING).starts_with(char::is_lowercase);
-    if space.trim_matches(NO_BREAK_SPACES).is_empty() || !body.ends_with(FINAL) || (has_capitals && is_small) {
+    if space.trim_matches(NO_BREAK_SPACES).is_empty() || (has_capitals && is_small) {
         return false;
     }
-    !body.strip_suffix('.').is_some_and(|body| is_abbreviated(body.trim_start_matches(OPENING)))
+    is_final(before)
+}
+
+/// Whether `chunk`, a stretch between white space, has final punctuation at its end, which is no abbreviation's.
+pub fn is_final(chunk: &str) -> bool {
+    let body = chunk.trim_end_matches(CLOSING);
+    body.ends_with(FINAL)
+        && !body.strip_suffix('.').is_some_and(|body| is_abbreviated(body.trim_start_matches(OPENING)))
 }
 
 /// Whether a stop after `chunk` is that of an abbreviation (`Dr.`, `z. B.`), an initial, or an ordinal number (`3. Mai`).

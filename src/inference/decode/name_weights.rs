@@ -2,8 +2,8 @@
 //!
 //! A listed name stays whole: where its first word gets its label, its other words continue it (`Blohm und Voss`). The words are then
 //! decoded once more, with no other tags for them, and have the score of the first word: if that begins the name, they follow.
-//! What is listed as no name is kept outside in the same way, where each of its words alone would be outside. Its weight is not enough
-//! there: a word after it that surely continues a name makes the likeliest sequence begin at it.
+//! Words that are listed as no name stay outside in the same way, if each of them alone is outside. Their weight does not ensure it: if
+//! the model is sure that the next word continues a name, the likeliest sequence begins that name at them.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;

@@ -3,7 +3,8 @@
 //!
 //! # The rule
 //!
-//! - A name is found as whole words, in the letter case of the list. Where a text has lost its case, it is found in the usual one too. Of several names that begin at a word, the longest counts.
+//! - A name is found as whole words, in the letter case of the list. Where a text has lost its case, it is found in the usual one too.
+//! - Of several names that begin at a word, the longest counts.
 //! - Apostrophes, hyphens, spaces and a line end inside a name may differ from the list (`O’Neill`, `O'Neill`; see [`plain`]).
 //! - Its last word may have a genitive ending (`Siemens’`, `Werders`, `Filmpreises`). Other modules do not know `-es`.
 //! - A word with a hyphen that begins with a listed name (`Werder-Trainer`) raises the label that ends in `part` (`ORGpart`), if the
@@ -42,6 +43,7 @@ const WORDS_OF_COMPANY: usize = 4;
 const MAX_WORDS: usize = 32;
 
 /// Listed names with their labels.
+#[derive(Default)]
 pub struct NameList {
     pub labels: Vec<String>,
     /// For each label the first line that has it, counted from 1.
@@ -118,8 +120,7 @@ impl NameList {
     pub fn parse(list: &str) -> Result<Self, NameLineError> {
         // Without this capacity the map would hash all names again each time it grows.
         let names = HashMap::with_capacity(list.lines().count());
-        let (labels, label_lines, longest) = Default::default();
-        let mut parsed = Self { labels, label_lines, names, longest, most_bytes: 0 };
+        let mut parsed = Self { names, ..Self::default() };
         for (index, text) in list.lines().enumerate() {
             if !text.trim().is_empty() && !text.starts_with('#') {
                 parsed.add(index + 1, text)?;
@@ -243,9 +244,9 @@ impl NameList {
 /// Whether the first of `words` begins a name that ends in a legal form.
 fn begins_company(text: &str, words: &[Word]) -> bool {
     let others = words.iter().skip(1).take(WORDS_OF_COMPANY).filter_map(|word| word.span.slice(text));
-    let is_of_name =
-        |word: &str| word.starts_with(char::is_uppercase) || matches!(word, "&" | "+" | "und" | "e.V" | "eG" | "mbH");
-    others.take_while(|word| is_of_name(word)).any(|word| LEGAL_FORMS.contains(&word))
+    let is_of_name = |word: &str| word.starts_with(char::is_uppercase) || matches!(word, "&" | "+" | "und");
+    let mut others = others.skip_while(|word| is_of_name(word) && !LEGAL_FORMS.contains(word));
+    others.next().is_some_and(|word| LEGAL_FORMS.contains(&word))
 }
 
 /// `name`, and what it is the genitive of if it is one: `Werder` of `Werders`, `Filmpreis` of `Filmpreises`.

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::text::gaps::compile;
 use crate::text::span::ByteSpan;
 
 /// Where the pattern has a group `gap`, only that is an address.
@@ -47,10 +48,6 @@ const TRAILING: &[char] = &['.', ',', ';', ':', '!', '?', ')', ']', '}', '\'', '
 
 static ADDRESSES: LazyLock<Vec<Regex>> = LazyLock::new(|| PATTERNS.iter().map(|pattern| compile(pattern)).collect());
 static TELEPHONES: LazyLock<Regex> = LazyLock::new(|| compile(TELEPHONE));
-
-fn compile(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("a constant pattern that the tests compile")
-}
 
 /// Appends the addresses in `text`.
 pub fn find(text: &str, found: &mut Vec<ByteSpan>) {

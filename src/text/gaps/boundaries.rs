@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::text::gaps::compile;
 use crate::text::span::ByteSpan;
 
 static BOUNDARY: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
+    compile(
         r"(?x)
         [|│¦‖]                                     # a bar of a table
         | \t+
@@ -22,12 +23,9 @@ static BOUNDARY: LazyLock<Regex> = LazyLock::new(|| {
         | (?:\r\n?|[\n\x0b\u{85}\u{2028}]) [^\S\r\n\x0b\u{85}\u{2028}]* (?:[-–—*+·]|\d{1,2}\)) [^\S\r\n\x0b\u{85}\u{2028}]
         ",
     )
-    .expect("a constant pattern that the tests compile")
 });
 
-static LINE_END: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\r\n?|[\n\x0b\x0c\u{85}\u{2028}\u{2029}]").expect("a constant pattern that the tests compile")
-});
+static LINE_END: LazyLock<Regex> = LazyLock::new(|| compile(r"\r\n?|[\n\x0b\x0c\u{85}\u{2028}\u{2029}]"));
 
 /// What divides the cells of a table's row.
 const CELL_ENDS: [char; 5] = ['\t', '|', '│', '¦', '‖'];

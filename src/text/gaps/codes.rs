@@ -5,19 +5,16 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::text::gaps::is_agency;
+use crate::text::gaps::{compile, is_agency};
+use crate::text::sentences::is_final;
 use crate::text::span::ByteSpan;
 
 /// Words in brackets, divided by slashes or commas; at last perhaps a date.
 static BRACKETS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"[(\[](\p{L}{1,9}(?:\s?[/,]\s?\p{L}{1,9})*)(?:,\s?\d{1,2}\.\s?\d{1,2}\.(?:\s?\d{2,4})?)?[)\]]")
-        .expect("a constant pattern that the tests compile")
+    compile(r"[(\[](\p{L}{1,9}(?:\s?[/,]\s?\p{L}{1,9})*)(?:,\s?\d{1,2}\.\s?\d{1,2}\.(?:\s?\d{2,4})?)?[)\]]")
 });
 
-static REPORT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\b(\p{Ll}{2,9}):\d{6}-\d{1,4}-\d{1,9}(?:/\d{1,3})?\b")
-        .expect("a constant pattern that the tests compile")
-});
+static REPORT: LazyLock<Regex> = LazyLock::new(|| compile(r"\b(\p{Ll}{2,9}):\d{6}-\d{1,4}-\d{1,9}(?:/\d{1,3})?\b"));
 
 /// A shorthand is rarely longer.
 const MAX_LETTERS: usize = 4;
@@ -64,20 +61,9 @@ fn is_shorthand(word: &str) -> bool {
 fn is_sign_off(before: &str, after: &str) -> bool {
     let rest = after.trim_start_matches([' ', '\t', '.']);
     let is_last = rest.is_empty() || rest.starts_with(LINE_ENDS);
-    is_last && ends_sentence(before.trim_end_matches([' ', '\t']))
-}
-
-/// A stop after one letter is that of an abbreviation: `e. V.`
-fn ends_sentence(text: &str) -> bool {
-    let text = text.trim_end_matches(['“', '”', '"', '«', '»']);
-    let is_abbreviation = |rest: &str| {
-        let mut letters = rest.chars().rev();
-        letters.next().is_some_and(char::is_alphabetic) && !letters.next().is_some_and(char::is_alphabetic)
-    };
-    match text.strip_suffix('.') {
-        Some(rest) => !is_abbreviation(rest),
-        None => text.ends_with(['!', '?', '…']) || text.ends_with(LINE_ENDS),
-    }
+    let before = before.trim_end_matches([' ', '\t']);
+    let last = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+    is_last && (before.ends_with(LINE_ENDS) || is_final(last))
 }
 
 /// Whether brackets stand between the place at the beginning of a line and the first sentence. An abbreviation explains what stands
