@@ -35,7 +35,7 @@ impl ModelAnswers {
 
     /// The answers of model `name` in the file at `path`.
     pub fn read(name: &str, path: &Path, gold: &Gold) -> Result<Self, EvaluateError> {
-        let mut stored = StoredAnswers::read(path)?;
+        let mut stored = StoredAnswers::read(path, gold)?;
         let missing: Vec<&GoldDocument> =
             gold.documents.iter().filter(|document| !stored.by_id.contains_key(&document.id)).collect();
         if let [first, ..] = missing.as_slice() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::task::Task;
+use crate::system::choice::shortened;
 
 /// A labelled span of a document's text, half-open.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,6 +53,11 @@ pub struct ScoredTopic {
     /// In 0..=1.
     pub score: f64,
     pub accepted: bool,
+}
+
+/// A text by its characters, against which spans are checked.
+pub struct Slices {
+    characters: Vec<char>,
 }
 
 /// The labels that a document has for each task; `None` for a task without labels or answer.
@@ -127,6 +133,45 @@ impl PredictedDocument {
         let topics = self.topics.as_ref()?.iter().filter(|topic| topic.accepted);
         Some(topics.map(|topic| topic.label.as_str()).collect())
     }
+}
+
+impl Slices {
+    pub fn of(text: &str) -> Self {
+        Self { characters: text.chars().collect() }
+    }
+
+    /// Refuses a span that is not within the text, or whose own text stands elsewhere: its offsets count other units.
+    pub fn check(
+        &self,
+        LabelledSpan { start, end, label }: &LabelledSpan,
+        own_text: Option<&str>,
+    ) -> Result<(), String> {
+        const UNIT: &str = "offsets are half-open, in Unicode code points";
+        let Some(slice) = self.characters.get(*start..*end).filter(|slice| !slice.is_empty()) else {
+            let n = self.characters.len();
+            return Err(format!("{label} from {start} to {end} is not within the text of {n} characters; {UNIT}"));
+        };
+        match own_text.filter(|own| !own.chars().eq(slice.iter().copied())) {
+            Some(own) => {
+                let (own, slice) = (shortened(own), shortened(&slice.iter().collect::<String>()));
+                Err(format!(
+                    "its text is `{own}`, and `{slice}` stands from {start} to {end}; {UNIT}, not bytes or UTF-16 units"
+                ))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// How many of the spans, which are in the order of the text, overlap one before them.
+pub fn n_overlapping(spans: &[LabelledSpan]) -> usize {
+    let mut end = 0;
+    let overlaps = |span: &&LabelledSpan| {
+        let overlaps = span.start < end;
+        end = end.max(span.end);
+        overlaps
+    };
+    spans.iter().filter(overlaps).count()
 }
 
 fn span_labels(spans: &[LabelledSpan]) -> Vec<&str> {

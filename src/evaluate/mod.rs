@@ -43,7 +43,7 @@ use crate::system::counted::counted;
 use crate::system::progress::Progress;
 use answers::{ModelAnswers, keep, restrict_labels};
 use comparison::Comparison;
-use document::GoldDocument;
+use document::{GoldDocument, n_overlapping};
 use expected::{check_expected, check_tasks, counted_labels};
 use gold::Gold;
 use labels::collect_labels;
@@ -77,7 +77,7 @@ pub async fn evaluate(settings: &EvaluateSettings) -> Result<EvaluationReport, E
     let compare = |candidate| Comparison::of(&documents, [&answers[0], candidate], &counted, settings.resampling);
     Ok(EvaluationReport {
         ressort: crate::system::build_info::VERSION,
-        data: data_report(settings, &gold),
+        data: data_report(settings, &gold, &documents),
         comparison: answers.iter().skip(1).map(compare).collect(),
         verdict: verdict(models.iter().map(|model| (model.name.as_str(), model)), &settings.requirements)?,
         models,
@@ -137,14 +137,17 @@ async fn run_where_needed(spec: &ModelSpec, gold: &Gold, settings: &EvaluateSett
     Ok(())
 }
 
-fn data_report(settings: &EvaluateSettings, gold: &Gold) -> DataReport {
+fn data_report(settings: &EvaluateSettings, gold: &Gold, counted: &[GoldDocument]) -> DataReport {
     let count = |is: fn(&GoldDocument) -> bool| gold.documents.iter().filter(|document| is(document)).count();
+    let overlapping = |document: &GoldDocument| document.entities.as_deref().map_or(0, n_overlapping);
     DataReport {
         file: settings.gold.path.display().to_string(),
         version: gold.version.clone(),
         n_documents: gold.documents.len(),
         n_with_topics: count(|document| document.topics.is_some()),
         n_with_entities: count(|document| document.entities.is_some()),
+        n_repeated_ids: gold.n_repeated_ids,
+        n_overlapping_entities: counted.iter().map(overlapping).sum(),
         labels: settings.labels.clone(),
     }
 }

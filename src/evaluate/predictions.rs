@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::document::{LabelledSpan, PredictedDocument, ScoredTopic, in_order};
+use super::document::{LabelledSpan, PredictedDocument, ScoredTopic, Slices, in_order};
 use super::gold::Gold;
 use super::run_record::{RunRecord, Speed, StoreError};
 use crate::system::file_start::read_text;
@@ -34,9 +34,16 @@ pub struct StoredAnswers {
 struct AnswerLine {
     id: Option<String>,
     topics: Option<Vec<ScoredTopic>>,
-    entities: Option<Vec<LabelledSpan>>,
+    entities: Option<Vec<EntityOfAnswer>>,
     models: Option<HashMap<String, ModelLine>>,
     error: Option<ErrorLine>,
+}
+
+#[derive(Deserialize)]
+struct EntityOfAnswer {
+    #[serde(flatten)]
+    span: LabelledSpan,
+    text: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -135,8 +142,10 @@ pub fn answers_path(dir: &Path, name: &str) -> PathBuf {
 }
 
 impl StoredAnswers {
-    /// Reads a file of answers with offsets in Unicode code points, the API's default.
-    pub fn read(path: &Path) -> Result<Self, StoreError> {
+    /// Reads a file of answers to `gold`. Offsets in another unit than the API's default, Unicode code points, are refused.
+    pub fn read(path: &Path, gold: &Gold) -> Result<Self, StoreError> {
+        let texts: HashMap<&str, &str> =
+            gold.documents.iter().map(|document| (document.id.as_str(), &*document.text)).collect();
         let text = read_text(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
         let mut answers = Self::default();
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -145,6 +154,10 @@ impl StoredAnswers {
             let version = answer.models.as_ref().and_then(|models| models.get("topics").or(models.get("entities")));
             answers.model_version = answers.model_version.or_else(|| version.map(|model| model.version.clone()));
             let id = answer.id.clone().unwrap_or_else(|| (index + 1).to_string());
+            if answer.topics.is_none() && answer.entities.is_none() && answer.error.is_none() {
+                return Err(bad_line("it has neither `topics`, `entities` nor `error`".to_owned()));
+            }
+            texts.get(id.as_str()).map_or(Ok(()), |text| answer.check_offsets(text)).map_err(bad_line)?;
             if answers.by_id.insert(id.clone(), answer.into_predicted()).is_some() {
                 return Err(bad_line(format!("a second answer for document `{id}`")));
             }
@@ -154,10 +167,19 @@ impl StoredAnswers {
 }
 
 impl AnswerLine {
+    fn check_offsets(&self, text: &str) -> Result<(), String> {
+        let slices = Slices::of(text);
+        let entities = self.entities.iter().flatten().enumerate();
+        entities.into_iter().try_for_each(|(index, EntityOfAnswer { span, text })| {
+            let check = slices.check(span, text.as_deref());
+            check.map_err(|message| format!("entity {}: {message}", index + 1))
+        })
+    }
+
     fn into_predicted(self) -> PredictedDocument {
         PredictedDocument {
             topics: self.topics,
-            entities: self.entities.map(in_order),
+            entities: self.entities.map(|entities| in_order(entities.into_iter().map(|entity| entity.span).collect())),
             failure: self.error.map(|error| error.detail),
         }
     }
@@ -172,7 +194,7 @@ mod tests {
 
     fn gold(ids: &[&str]) -> Gold {
         let document = |id: &&str| GoldDocument { id: (*id).into(), text: "".into(), topics: None, entities: None };
-        Gold { documents: ids.iter().map(document).collect(), version: "1".into() }
+        Gold { documents: ids.iter().map(document).collect(), version: "1".into(), n_repeated_ids: 0 }
     }
 
     fn record(model_version: &str) -> RunRecord {
@@ -246,10 +268,21 @@ mod tests {
         let path = dir.path().join("a.jsonl");
         let line = r#"{"id":"x","topics":[{"label":"Sport","score":0.5,"accepted":true,"code":"c"}],"entities":[{"label":"PER","score":0.9,"text":"Zoë","start":0,"end":3}],"usage":{},"models":{"topics":{"name":"m","version":"v"}}}"#;
         fs::write(&path, format!("{line}\n")).unwrap();
-        let answers = StoredAnswers::read(&path).unwrap();
+        let gold = |text: &str| {
+            let document = GoldDocument { id: "x".into(), text: text.into(), topics: None, entities: None };
+            Gold { documents: vec![document], version: "1".into(), n_repeated_ids: 0 }
+        };
+        let read = |text: &str| StoredAnswers::read(&path, &gold(text));
+        let answers = read("Zoë lief.").unwrap();
         assert_eq!(answers.model_version.as_deref(), Some("v"));
         assert_eq!(answers.by_id["x"].entities, Some(vec![LabelledSpan::new(0, 3, "PER")]));
         fs::write(&path, format!("{line}\n{line}\n")).unwrap();
-        assert!(StoredAnswers::read(&path).unwrap_err().to_string().contains("line 2: a second answer"));
+        assert!(read("Zoë lief.").unwrap_err().to_string().contains("line 2: a second answer"));
+        for (other, part) in [("Ö Zoë", "`Ö Z` stands from 0 to 3"), ("Zo", "not within the text of 2 characters")] {
+            let error = read(other).unwrap_err().to_string();
+            assert!(error.contains("line 1: entity 1: ") && error.contains(part), "{error}");
+        }
+        fs::write(&path, r#"{"id": "x", "entites": []}"#).unwrap();
+        assert!(read("").unwrap_err().to_string().contains("neither `topics`, `entities` nor `error`"));
     }
 }

@@ -3,6 +3,20 @@
 
 use serde_json::Value;
 
+use crate::system::choice::shortened;
+
+/// Refuses a label that is empty, or begins or ends with white space: readers cannot tell it from the label without.
+pub fn check_label(label: &str) -> Result<(), String> {
+    match label {
+        "" => Err("a label is empty; give it a name".to_owned()),
+        label if label.trim() != label => {
+            let label = shortened(label);
+            Err(format!("the label {label:?} begins or ends with white space; take that away"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The labels by falling precedence of `id2label` and `label2id`; none where both are empty or missing.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ mod graph_inputs;
 mod graph_outputs;
 mod graph_scores;
 mod graph_values;
-mod labels;
+pub mod labels;
 mod onnx;
 mod parts;
 mod pieces;

@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::labels::check_label;
 use super::{Graph, ManifestError, default_label};
-use crate::system::choice::shortened;
 
 /// Reads an enum by its word.
 pub fn word<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -64,14 +64,7 @@ pub fn languages<'k>(
 
 /// Refuses a label that is empty, or begins or ends with white space: readers cannot tell it from the label without.
 pub fn clean<'l>(path: &Path, labels: impl IntoIterator<Item = &'l str>) -> Result<(), ManifestError> {
-    match labels.into_iter().find(|label| label.is_empty() || label.trim() != *label) {
-        Some("") => Err(invalid(path, "a label is empty; give it a name".to_owned())),
-        Some(label) => {
-            let label = shortened(label);
-            Err(invalid(path, format!("the label {label:?} begins or ends with white space; take that away")))
-        }
-        None => Ok(()),
-    }
+    labels.into_iter().try_for_each(check_label).map_err(|message| invalid(path, message))
 }
 
 /// Refuses a label that `labels` have twice.

@@ -41,6 +41,11 @@ pub fn suggestion<'w>(found: &str, known: impl Iterator<Item = &'w str>) -> Stri
     nearest.or_else(only_part).map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
 }
 
+/// Whether `found` is `known` with a typing error, or in another letter case.
+pub fn is_near(found: &str, known: &str) -> bool {
+    edit_distance(found, known).is_some()
+}
+
 /// Characters to insert, delete, replace or swap, regardless of case. `None`: more than a third of the word, so not a typing error.
 fn edit_distance(found: &str, known: &str) -> Option<usize> {
     const MAX_CHARACTERS: usize = 64;

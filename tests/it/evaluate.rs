@@ -55,6 +55,13 @@ impl Sandbox {
         serde_json::from_str(&self.read("report.json")).unwrap()
     }
 
+    /// What a run prints, which must succeed.
+    pub fn printed(&self, args: &str) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
     /// The message of a run that must fail with code 1.
     pub fn failure(&self, args: &str) -> String {
         let output = self.run(args);

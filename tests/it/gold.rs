@@ -29,3 +29,24 @@ fn answers_of_another_execution_provider_are_made_again_or_refused() {
     assert_eq!(again["models"][0]["entities"], first["models"][0]["entities"]);
     assert!(sandbox.dir.path().join("kept/ner.jsonl.old").exists());
 }
+
+#[test]
+fn what_is_odd_about_the_data_is_said_in_the_report() {
+    let sandbox = Sandbox::new();
+    let document = |id: &str, entities: &str| {
+        format!(r#"{{"id": "{id}", "text": "Angela Merkel sprach", "entities": [{entities}]}}"#)
+    };
+    let person = r#"{"start": 0, "end": 13, "label": "PER", "text": "Angela Merkel"}"#;
+    let inner = r#"{"start": 7, "end": 13, "label": "LOC"}"#;
+    let lines = [document("a", person), document("a", &format!("{person}, {inner}")), document("b", person)];
+    sandbox.write("gold.jsonl", &lines.join("\n"));
+    let args = "--data gold.jsonl --model ner=@/lexicon-ner";
+    let data = sandbox.report(args)["data"].clone();
+    assert_eq!((&data["n_overlapping_entities"], &data["n_repeated_ids"]), (&json!(1), &json!(1)));
+    let printed = sandbox.printed(args);
+    for part in ["gold entities that overlap an earlier one: 1;", "documents with the id of an earlier one: 1;"] {
+        assert!(printed.contains(part), "{printed}");
+    }
+    let without = sandbox.report(&format!("{args} --labels PER"))["data"].clone();
+    assert_eq!(without["n_overlapping_entities"], json!(0));
+}

@@ -10,10 +10,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::error::ContentError;
-use super::{GoldColumns, joined, text_names};
+use super::{GoldColumns, joined, spans, text_names};
 use crate::evaluate::document::{GoldDocument, LabelledSpan, characters, in_order};
+use crate::manifest::labels::check_label;
 use crate::manifest::tags::{Position, Tag, TagReader};
+use crate::system::choice::{is_near, shortened};
 use crate::text::files::standard_json;
+
+const ENTITIES: &str = "entities";
 
 /// The fields of a line, read only where they are used: other programs write what is no JSON value into others.
 type Fields<'l> = BTreeMap<String, &'l RawValue>;
@@ -70,7 +74,8 @@ fn join_tagged(documents: &mut [GoldDocument]) {
     let spans = || documents.iter().filter_map(|document| document.entities.as_ref()).flatten();
     let reader = TagReader::of(spans().map(|span| span.label.as_str()));
     let has = |is: fn(&Tag) -> bool| spans().any(|span| is(&reader.read(&span.label)));
-    if !has(|tag| tag.position == Position::Begin) || !has(|tag| tag.continues() && !tag.is_plain()) {
+    let has_letters = || has(|tag| tag.position == Position::Begin) && has(|tag| tag.continues() && !tag.is_plain());
+    if has(Tag::is_plain) && !has_letters() {
         return;
     }
     for document in documents {
@@ -101,21 +106,31 @@ fn parse(line: &str, columns: &GoldColumns) -> Result<GoldDocument, String> {
         Ok(line) => line,
         Err(error) => {
             standard = standard_json(line);
-            serde_json::from_str(&standard).map_err(|_| format!("{error}; each line must be one JSON object"))?
+            serde_json::from_str(&standard).map_err(|_| syntax_message(&error))?
         }
     };
     let text = text_of(&fields, columns)?;
     let topics_field = columns.topics.as_deref().unwrap_or("topics");
     let topics = value::<Value>(&fields, topics_field)?.map(|value| topic_set(&value, topics_field)).transpose()?;
-    let n_characters = text.chars().count();
-    let entities: Option<Vec<LabelledSpan>> = value(&fields, "entities")?;
-    let entities = entities.map(|entities| check_offsets(entities, n_characters)).transpose()?;
+    let entities = value::<Value>(&fields, ENTITIES)?.map(|value| spans::read(&value, &text)).transpose()?;
+    check_spelling(&fields, columns, [topics_field, ENTITIES])?;
     let id = match fields.get("id").map(|id| id.get()) {
         None | Some("null") => String::new(),
         Some(text) if text.starts_with('"') => value(&fields, "id")?.unwrap_or_default(),
         Some(other) => other.to_owned(),
     };
     Ok(GoldDocument { id, text: text.into(), topics, entities })
+}
+
+/// The error knows of this line alone, and calls it the first.
+fn syntax_message(error: &serde_json::Error) -> String {
+    let (message, column) = (error.to_string(), error.column());
+    let what = match message.split(" at line ").next() {
+        _ if error.is_eof() => "the JSON ends too early",
+        Some(what) => what,
+        None => "it is no JSON",
+    };
+    format!("{what}, at byte {column}; each line must be one whole JSON object")
 }
 
 fn text_of(fields: &Fields<'_>, columns: &GoldColumns) -> Result<String, String> {
@@ -137,29 +152,37 @@ fn text_of(fields: &Fields<'_>, columns: &GoldColumns) -> Result<String, String>
 /// The value of a field; `None` where it is missing or null.
 fn value<T: DeserializeOwned>(fields: &Fields<'_>, name: &str) -> Result<Option<T>, String> {
     let Some(raw) = fields.get(name).map(|raw| raw.get()) else { return Ok(None) };
-    let value = serde_json::from_str(raw).or_else(|error| serde_json::from_str(&standard_json(raw)).map_err(|_| error));
-    value.map_err(|error| format!("`{name}`: {error}"))
+    // A value of any kind is read, so only that of a string can fail.
+    let value = serde_json::from_str(raw).or_else(|_| serde_json::from_str(&standard_json(raw)));
+    value.map_err(|_| format!("`{name}` is `{}`; give a string", shortened(raw)))
 }
 
 /// A list of labels, or a single label.
 fn topic_set(value: &Value, field: &str) -> Result<BTreeSet<String>, String> {
-    let error = || format!("`{field}` is {value}; give a list of labels, or a single label");
+    let error =
+        || format!("`{field}` is `{}`; give a list of labels, or a single label", shortened(&value.to_string()));
+    let topic = |label: &str| match check_label(label) {
+        Ok(()) => Ok(label.to_owned()),
+        Err(message) => Err(format!("`{field}`: {message}")),
+    };
     match value {
-        Value::String(label) => Ok([label.clone()].into()),
-        Value::Array(labels) => {
-            labels.iter().map(|label| label.as_str().map(str::to_owned).ok_or_else(error)).collect()
-        }
+        Value::String(label) => Ok([topic(label)?].into()),
+        Value::Array(labels) => labels.iter().map(|label| topic(label.as_str().ok_or_else(error)?)).collect(),
         _ => Err(error()),
     }
 }
 
-fn check_offsets(entities: Vec<LabelledSpan>, n_characters: usize) -> Result<Vec<LabelledSpan>, String> {
-    match entities.iter().find(|span| span.start >= span.end || span.end > n_characters) {
-        Some(LabelledSpan { start, end, label }) => Err(format!(
-            "entity {label} from {start} to {end} is not within the text of {n_characters} characters; offsets are half-open, in Unicode code points"
-        )),
-        None => Ok(in_order(entities)),
+/// Refuses a field that nobody reads and that is spelled almost like a missing one of `labelled`. The document would not count.
+fn check_spelling(fields: &Fields<'_>, columns: &GoldColumns, labelled: [&str; 2]) -> Result<(), String> {
+    let is_read = |name: &str| name == "id" || labelled.contains(&name) || text_names(columns).contains(&name);
+    for missing in labelled.into_iter().filter(|name| !fields.contains_key(*name)) {
+        if let Some(name) = fields.keys().find(|name| !is_read(name) && is_near(name, missing)) {
+            return Err(format!(
+                "`{missing}` is missing; is `{name}` meant? Rename it, or name the field of the topics with --topics-column"
+            ));
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -189,6 +212,10 @@ mod tests {
         let span = LabelledSpan::new;
         assert_eq!(spans(["B-PER", "I-PER", "O", "B-LOC"]), [span(0, 3, "PER"), span(6, 7, "LOC")]);
         assert_eq!(spans(["PER", "PER", "I-X", "LOC"]).len(), 4);
+        let labels = |labels| spans(labels).into_iter().map(|span| span.label).collect::<Vec<_>>();
+        assert_eq!(labels(["B-PER", "B-LOC", "B-PER", "B-PER"]), ["PER", "LOC", "PER", "PER"]);
+        assert_eq!(spans(["I-PER", "I-PER", "I-LOC", "O"]), [span(0, 3, "PER"), span(4, 5, "LOC")]);
+        assert_eq!(spans(["B-PER", "A-Promi", "PER", "LOC"])[0].label, "B-PER");
     }
 
     #[test]
@@ -215,10 +242,42 @@ mod tests {
     fn an_error_has_the_number_of_the_line() {
         for (line, part) in [
             ("{", "one JSON object"),
+            (r#"{"text": "a""#, "the JSON ends too early, at byte "),
             (r#"{"topics": []}"#, "missing field `text`"),
-            (r#"{"text": "a", "topics": 3}"#, "`topics` is 3"),
+            (r#"{"text": 3}"#, "`text` is `3`; give a string"),
+            (r#"{"text": "a", "topics": 3}"#, "`topics` is `3`"),
+            (
+                r#"{"text": "a", "topics": ["Sport "]}"#,
+                "`topics`: the label \"Sport \" begins or ends with white space",
+            ),
+            (r#"{"text": "a", "topics": "  "}"#, "begins or ends with white space"),
+            (r#"{"text": "a", "entites": []}"#, "`entities` is missing; is `entites` meant?"),
+            (r#"{"text": "a", "topic": "Sport", "entities": []}"#, "--topics-column"),
+            (r#"{"text": "a", "entities": {}}"#, "`entities` is `{}`; give a list"),
+            (r#"{"text": "a", "entities": [[0, 1, "X"]]}"#, "entity 1: it is `[0,1,\"X\"]`; give an object"),
+            (
+                r#"{"text": "ab", "entities": [{"start": "0", "end": 1, "label": "X"}]}"#,
+                "`start` is `\"0\"`; give a whole number",
+            ),
+            (r#"{"text": "ab", "entities": [{"start": 0.5, "end": 1, "label": "X"}]}"#, "`start` is `0.5`"),
+            (r#"{"text": "ab", "entities": [{"start": 0, "end": -1, "label": "X"}]}"#, "`end` is `-1`"),
+            (r#"{"text": "ab", "entities": [{"start": 0, "end": 1}]}"#, "entity 1: `label` is missing"),
+            (
+                r#"{"text": "ab", "entities": [{"start": 0, "end": 1, "lable": "X"}]}"#,
+                "`label` is missing; rename `lable`",
+            ),
+            (
+                r#"{"text": "ab", "entities": [{"start": 0, "end": 1, "label": " X"}]}"#,
+                "the label \" X\" begins or ends",
+            ),
+            (r#"{"text": "ab", "entities": [{"start": 0, "end": 1, "label": ""}]}"#, "a label is empty"),
+            (
+                r#"{"text": "ö ab", "entities": [{"start": 3, "end": 4, "label": "X", "text": "a"}]}"#,
+                "its text is `a`, and `b` stands from 3 to 4",
+            ),
             (r#"{"text": "ab", "entities": [{"start": 0, "end": 3, "label": "X"}]}"#, "text of 2 characters"),
-            (r#"{"text": "ab", "entities": [{"start": 1, "end": 1, "label": "X"}]}"#, "from 1 to 1"),
+            (r#"{"text": "ab", "entities": [{"start": 1, "end": 1, "label": "X"}]}"#, "entity 1: X from 1 to 1"),
+            (r#"{"text": "ab", "entities": [{"start": 2, "end": 1, "label": "X"}]}"#, "from 2 to 1"),
         ] {
             let error = read(&format!("\n{line}"), &GoldColumns::default()).unwrap_err();
             assert!(matches!(&error, ContentError::Line(2, message) if message.contains(part)), "{error:?}");

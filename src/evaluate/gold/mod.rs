@@ -3,6 +3,7 @@
 mod columns;
 mod error;
 mod jsonl;
+mod spans;
 mod table;
 
 use std::collections::HashSet;
@@ -60,6 +61,8 @@ pub struct Gold {
     pub documents: Vec<GoldDocument>,
     /// The first 16 hexadecimal digits of a SHA-256 over the file and how it was read.
     pub version: String,
+    /// Documents that have the id of an earlier one in the file; each is evaluated.
+    pub n_repeated_ids: usize,
 }
 
 /// How packed files begin.
@@ -107,9 +110,10 @@ impl Gold {
             GoldFormat::Table => table::read(text, columns, source.delimiter)?,
         };
         check(&documents)?;
-        make_ids_distinct(&mut documents);
+        let n_repeated_ids = make_ids_distinct(&mut documents);
         let hash = Sha256::new().chain_update(source.reading()).chain_update(bytes).finalize();
-        Ok(Self { documents, version: hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect() })
+        let version = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { documents, version, n_repeated_ids })
     }
 }
 
@@ -163,10 +167,12 @@ fn joined(parts: &[impl AsRef<str>]) -> String {
     parts.join("\n\n")
 }
 
-/// Makes ids distinct, since answers are found by id: the second `x` becomes `x (2)`.
-fn make_ids_distinct(documents: &mut [GoldDocument]) {
+/// Makes ids distinct, since answers are found by id: the second `x` becomes `x (2)`. Returns how many were not.
+fn make_ids_distinct(documents: &mut [GoldDocument]) -> usize {
     let mut ids: HashSet<String> = HashSet::new();
+    let mut n_repeated = 0;
     for document in documents {
+        n_repeated += usize::from(ids.contains(&document.id));
         let mut number = 2;
         let id = document.id.clone();
         while !ids.insert(document.id.clone()) {
@@ -174,6 +180,7 @@ fn make_ids_distinct(documents: &mut [GoldDocument]) {
             number += 1;
         }
     }
+    n_repeated
 }
 
 #[cfg(test)]
@@ -202,7 +209,7 @@ mod tests {
         let source = GoldSource { path: "a.csv".into(), ..GoldSource::default() };
         let gold = Gold::parse(&source, b"id,text,topic\nx,a,A\nx,b,A\nx (2),c,A\nx,d,A\n").unwrap();
         let ids: Vec<&str> = gold.documents.iter().map(|document| document.id.as_str()).collect();
-        assert_eq!(ids, ["x", "x (2)", "x (2) (2)", "x (3)"]);
+        assert_eq!((ids, gold.n_repeated_ids), (vec!["x", "x (2)", "x (2) (2)", "x (3)"], 3));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use super::error::ContentError;
 use super::{GoldColumns, joined, text_names};
 use crate::evaluate::document::GoldDocument;
+use crate::system::counted::counted;
 use crate::text::files::{delimiter_of, sep_line};
 
 const TOPIC_COLUMNS: &[&str] = &["topics", "topic", "labels", "label"];
@@ -49,10 +50,7 @@ pub(super) fn read(
     }
     let mut documents = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| match error.position() {
-            Some(position) => ContentError::Line(position.line() as usize, error.to_string()),
-            None => ContentError::File(error.to_string()),
-        })?;
+        let record = record.map_err(|error| unreadable(&error))?;
         let field = |column: usize| record.get(column).unwrap_or_default();
         let topics = field(topics_column).split('|').map(str::trim).filter(|label| !label.is_empty());
         documents.push(GoldDocument {
@@ -63,6 +61,21 @@ pub(super) fn read(
         });
     }
     Ok(documents)
+}
+
+/// An error of the reader, with the number of the line and what to do.
+fn unreadable(error: &csv::Error) -> ContentError {
+    let message = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!(
+            "the row has {}, and the header has {expected_len}; add what is missing, or quote a value with a separator in it",
+            counted(*len as usize, "value")
+        ),
+        _ => error.to_string(),
+    };
+    match error.position() {
+        Some(position) => ContentError::Line(position.line() as usize, message),
+        None => ContentError::File(message),
+    }
 }
 
 /// The line of a quote that opens a value and is still open at the end, which would make one value of all rows after it.
@@ -124,6 +137,8 @@ mod tests {
         assert!(
             matches!(read("text,x\n", None).unwrap_err(), ContentError::File(message) if message.contains("topics or topic"))
         );
-        assert!(matches!(read("text,topic\na\n", None).unwrap_err(), ContentError::Line(2, _)));
+        let short = read("text,topic\na\n", None).unwrap_err();
+        let ContentError::Line(2, message) = short else { panic!("{short:?}") };
+        assert!(message.contains("the row has 1 value, and the header has 2"), "{message}");
     }
 }

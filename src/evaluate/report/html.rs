@@ -44,6 +44,7 @@ fn head(report: &EvaluationReport) -> String {
     if !data.labels.is_empty() {
         let _ = write!(html, "<p>Only these labels count:</p>{}", label_list(&data.labels));
     }
+    data.remarks().for_each(|remark| html += &format!("<p>{}</p>", escape(&remark)));
     if !report.verdict.is_empty() {
         html += "<ul class=\"verdict\">";
         for outcome in &report.verdict {

@@ -35,8 +35,27 @@ pub struct DataReport {
     /// Documents that are labelled with topics, and with entities.
     pub n_with_topics: usize,
     pub n_with_entities: usize,
+    /// Documents that have the id of an earlier one.
+    pub n_repeated_ids: usize,
+    /// Counted gold entities that overlap an earlier one. No model gives such entities.
+    pub n_overlapping_entities: usize,
     /// The labels that the metrics are restricted to; empty for all.
     pub labels: Vec<String>,
+}
+
+impl DataReport {
+    /// What qualifies all metrics.
+    fn remarks(&self) -> impl Iterator<Item = String> {
+        let (overlapping, repeated) = (self.n_overlapping_entities, self.n_repeated_ids);
+        let remarks = [
+            (
+                overlapping,
+                "gold entities that overlap an earlier one: {}; models give none that do, so they count as missed",
+            ),
+            (repeated, "documents with the id of an earlier one: {}; each of them counts"),
+        ];
+        remarks.into_iter().filter(|(n, _)| *n > 0).map(|(n, remark)| remark.replace("{}", &n.to_string()))
+    }
 }
 
 impl EvaluationReport {

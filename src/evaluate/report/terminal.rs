@@ -23,6 +23,7 @@ impl fmt::Display for EvaluationReport {
         if !data.labels.is_empty() {
             writeln!(f, "only these labels count: {}", data.labels.join("; "))?;
         }
+        data.remarks().try_for_each(|remark| writeln!(f, "{remark}"))?;
         let head_of = |first: &[&str]| {
             first.iter().copied().chain(self.models.iter().map(|model| &*model.name)).map(str::to_owned).collect()
         };
