@@ -157,6 +157,7 @@ class Export:
     part_tokens: int
     one_label_per_name: bool
     names_weight: float
+    entity_threshold: float
     full_precision: str
     smoothed: str
 

@@ -71,19 +71,23 @@ class TagDecoder:
         names: "NameList | None" = None,
         one_label_per_name: bool = False,
         usual: str | None = None,
+        threshold: float = 0.0,
     ) -> list[str]:
         """One tag for each word, by its first piece: the likeliest valid IOB2 sequence that cuts no listed name. A word
         without a first piece is outside of every entity. `usual` is the text in the letter case in which it was read,
-        if it had lost its own."""
+        if it had lost its own. A name whose best mention does not reach `threshold` is none."""
         if not words.words:
             return []
         pieces = first_pieces(encoding, words)
         logits, listed = self.with_names(pieces, logits, words, names, usual)
         rows = self.word_rows(pieces, logits, temperature)
-        tags = self.with_whole_names(self.best_sequence(rows), rows, listed)
+        tags, made_whole = self.with_whole_names(self.best_sequence(rows), rows, listed)
+        scores = np.exp(rows[np.arange(len(tags)), tags])
+        for name in made_whole:
+            scores[list(name.words)] = scores[name.first]
         if one_label_per_name:
-            tags = self.agreed(words if usual is None else replace(words, text=usual), tags, rows)
-        return [self.tags[tag] for tag in tags]
+            tags = self.agreed(words if usual is None else replace(words, text=usual), tags, rows, scores)
+        return without_doubtful([self.tags[tag] for tag in tags], words, scores, threshold)
 
     def with_names(
         self,
@@ -144,10 +148,12 @@ class TagDecoder:
         rows = [self._outside if piece is None else _log_softmax(logits[piece] / temperature) for piece in pieces]
         return np.array(rows)
 
-    def with_whole_names(self, tags: list[int], rows: np.ndarray, listed: "list[Listed]") -> list[int]:
+    def with_whole_names(
+        self, tags: list[int], rows: np.ndarray, listed: "list[Listed]"
+    ) -> "tuple[list[int], list[Listed]]":
         """`tags`, or the likeliest others where they cut a listed name whose first word has its label, or put what is
-        listed as no name into one. The service does the same (decode/name_weights.rs)."""
-        whole = rows.copy()
+        listed as no name into one; and these names. The service does the same (decode/name_weights.rs)."""
+        whole, broken = rows.copy(), []
         for name in listed:
             words = name.words
             if name.is_part:
@@ -158,14 +164,20 @@ class TagDecoder:
             else:
                 first, inside = self._first_and_inside.get(name.label, (-1, -1))
                 is_broken = name.n_words > 1 and tags[name.first] == first
-            for word in words if is_broken else ():
+            if not is_broken:
+                continue
+            broken.append(name)
+            for word in words:
                 other = np.arange(len(self.tags)) != (first if word == name.first else inside)
                 whole[word, other] = LEAST_LOG_SCORE
-        return tags if (whole == rows).all() else self.best_sequence(whole)
+        return (self.best_sequence(whole) if broken else tags), broken
 
-    def agreed(self, words: TaggedText, tags: list[int], rows: np.ndarray) -> list[int]:
+    def agreed(
+        self, words: TaggedText, tags: list[int], rows: np.ndarray, scores: np.ndarray | None = None
+    ) -> list[int]:
         """`tags`, where doubtful mentions of a name take the reading that all mentions support, by the log scores
-        in `rows`. The service does the same over all stretches of a text together (decode/mentions.rs)."""
+        in `rows`. The words of a changed mention get the mean score over all mentions, into `scores`. The service does
+        the same over all stretches of a text together (decode/mentions.rs)."""
         tags = list(tags)
         for mentions in self._repeated_names(words, tags):
             readings: dict[int, list[int]] = {}
@@ -178,8 +190,10 @@ class TagDecoder:
             best = int(likelihoods.sum(0).argmax())
             for (first, stop), of_readings in zip(mentions, likelihoods, strict=True):
                 kept = labels.index(int(self._labels[tags[first]]))
-                if of_readings[kept] - of_readings[best] < np.log(CLEAR):
+                if kept != best and of_readings[kept] - of_readings[best] < np.log(CLEAR):
                     tags[first:stop] = readings[labels[best]]
+                    if scores is not None:
+                        scores[first:stop] = _mean_scores(rows, mentions, readings[labels[best]])
         return tags
 
     def _repeated_names(self, words: TaggedText, tags: list[int]) -> list[list[tuple[int, int]]]:
@@ -227,6 +241,38 @@ LEAST_LOG_SCORE = -87.0  # about that of the smallest f32
 LEAST_SCORE = 1e-6  # of a label that others are compared with
 CLEAR = 12.0  # a mention is clear if its own reading is that many times as likely as that of the others
 MAX_WORDS = 8  # of a name whose mentions agree
+
+
+def _mean_scores(rows: np.ndarray, mentions: list[tuple[int, int]], tags: list[int]) -> list[float]:
+    """The mean score over all mentions of each of their words under its tag."""
+    return [float(np.exp([rows[first + index, tag] for first, _ in mentions]).mean()) for index, tag in enumerate(tags)]
+
+
+def without_doubtful(tags: list[str], words: TaggedText, scores: np.ndarray, threshold: float) -> list[str]:
+    """`tags` without the names whose best mention does not reach `threshold`, where a mention's score is the mean over
+    its words. The service does the same (decode/name_scores.rs)."""
+    if not threshold:
+        return tags
+    found = spans(tags)
+    names = [
+        (label, plain_spelling(words.text[words.words[first][0] : words.words[last][1]]).lower())
+        for first, last, label in found
+    ]
+    best: dict[tuple[str, str], float] = dict.fromkeys(names, 0.0)
+    keys = [next((key for key in _nominative(*name) if key in best), name) for name in names]
+    for key, (first, last, _) in zip(keys, found, strict=True):
+        best[key] = max(best[key], float(scores[first : last + 1].mean()))
+    kept = list(tags)
+    for key, (first, last, _) in zip(keys, found, strict=True):
+        if best[key] < threshold:
+            kept[first : last + 1] = ["O"] * (last + 1 - first)
+    return kept
+
+
+def _nominative(label: str, name: str) -> list[tuple[str, str]]:
+    """The key of the name that `name` may be the genitive of."""
+    base = genitive_base(name)
+    return [(label, base)] if base else []
 
 
 def _likelihood(rows: np.ndarray, of_label: np.ndarray) -> float:

@@ -155,6 +155,7 @@ def write_folder(model: TwoHeads, config: Config) -> None:
         part_tokens=config.export.part_tokens,
         one_label_per_name=config.export.one_label_per_name,
         names_weight=config.export.names_weight,
+        entity_threshold=config.export.entity_threshold,
     ).write(folder)
 
 

@@ -76,6 +76,7 @@ class Predictor:
             self.names,
             manifest.one_label_per_name,
             logits.usual,
+            manifest.entity_threshold,
         )
 
     def entities(self, text: str) -> list[tuple[str, str]]:

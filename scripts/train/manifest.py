@@ -44,6 +44,7 @@ class Manifest:
     entity_temperature: float = 1.0
     one_label_per_name: bool = False
     names_weight: float = 0.0  # 0: the folder has no list of names
+    entity_threshold: float = 0.0  # 0: all names count
 
     def write(self, folder: Path) -> None:
         (folder / "ressort.toml").write_text(self.to_toml())
@@ -63,6 +64,9 @@ class Manifest:
             temperature=self.temperature,
             entity_temperature=self.entity_temperature,
             one_label_per_name=str(self.one_label_per_name).lower(),
+            entity_threshold=THRESHOLD_LINE.format(entity_threshold=self.entity_threshold)
+            if self.entity_threshold
+            else "",
             skip_blank_tokens=SKIP_BLANK_TOKENS,
             names=NAMES_LINES.format(names_weight=self.names_weight) if self.names_weight else "",
             topics=topics,
@@ -86,6 +90,7 @@ def read_manifest(folder: Path) -> Manifest:
         entity_temperature=raw["entities"].get("temperature", 1.0),
         one_label_per_name=raw["entities"].get("one_label_per_name", False),
         names_weight=raw["entities"].get("names_weight", 0.0),
+        entity_threshold=raw["entities"].get("threshold", 0.0),
     )
 
 
@@ -115,7 +120,7 @@ labels = [              # in the order of the logits; the threshold is on the sc
 output = "entity_logits"
 aggregation = "viterbi"
 temperature = {entity_temperature:.3f}     # logit / temperature before the softmax
-one_label_per_name = {one_label_per_name}  # the mentions of a name in a text agree, unless one is clear
+{entity_threshold}one_label_per_name = {one_label_per_name}  # the mentions of a name in a text agree, unless one is clear
 {skip_blank_tokens}
 {names}labels = [{tags}]
 
@@ -127,6 +132,10 @@ lead_tokens = {lead_tokens}       # the first tokens count most: weights fall to
 
 PART_LINE = """\
 part_tokens = {part_tokens}       # a topic that is clear in one part of a long text counts
+"""
+
+THRESHOLD_LINE = """\
+threshold = {entity_threshold:.2f}        # a name must reach this score in one of its mentions
 """
 
 NAMES_LINES = """\

@@ -7,6 +7,7 @@ use crate::classify::derived::{Derived, name_in};
 use crate::classify::error::ClassifyError;
 use crate::classify::request::ClassifyOptions;
 use crate::inference::decode::entities::Entity;
+use crate::inference::decode::name_scores::name_scores;
 use crate::manifest::tags::{Tag, entity_labels};
 use crate::manifest::task::AggregationStrategy;
 use crate::models::registry::Assignment;
@@ -48,14 +49,18 @@ pub fn chosen<'e>(
     options: &ClassifyOptions,
 ) -> Cow<'e, [Entity]> {
     // Here and not where they are decoded, so that metrics and the cache see the same entities whatever a request names.
-    let threshold = options.threshold.entities.unwrap_or(0.0);
+    let threshold = options.threshold.entities.unwrap_or_else(|| own_threshold(models, options));
     if options.labels.is_none() && options.derived == Derived::Keep && threshold == 0.0 {
         return Cow::Borrowed(entities);
     }
+    let scores = match options.threshold.entities {
+        Some(_) => entities.iter().map(|entity| entity.score).collect(),
+        None => name_scores(text, entities),
+    };
     let types = Types::of(tags(models));
     let wanted = |label: &str| options.labels.as_ref().is_none_or(|labels| labels.iter().any(|known| known == label));
-    let choose = |entity: &Entity| {
-        if entity.score < threshold {
+    let choose = |(entity, score): (&Entity, f32)| {
+        if score < threshold {
             return None;
         }
         let label = types.of_tag(&entity.label);
@@ -66,7 +71,14 @@ pub fn chosen<'e>(
         };
         wanted(types.of_tag(&entity.label)).then_some(entity)
     };
-    Cow::Owned(entities.iter().filter_map(choose).collect())
+    Cow::Owned(entities.iter().zip(scores).filter_map(choose).collect())
+}
+
+/// The threshold of the model. It is for names, and not for tokens with raw tags.
+fn own_threshold(models: &Assignment, options: &ClassifyOptions) -> f32 {
+    let head = models.entities.as_ref().and_then(|model| model.pipeline.entities.as_ref());
+    let of_names = head.filter(|head| options.aggregation.unwrap_or(head.aggregation) != AggregationStrategy::None);
+    of_names.map_or(0.0, |head| head.threshold)
 }
 
 pub fn tags(models: &Assignment) -> &[Tag] {

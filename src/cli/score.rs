@@ -141,7 +141,7 @@ struct AnswerArgs {
     /// How many topics are listed
     #[arg(long, default_value_t = ClassifyOptions::default().top_k, value_parser = positive)]
     top_k: usize,
-    /// Lowest score of accepted topics and kept entities: 0.4, or topics=0.4,entities=0.2
+    /// Lowest score of accepted topics and kept entities: 0.4, or topics=0.4,entities=0.2; default: the model's
     #[arg(long, value_delimiter = ',', value_name = "SCORE")]
     threshold: Vec<Threshold>,
     /// How tokens become entities (none, simple, first, average, max, viterbi); default: the model's

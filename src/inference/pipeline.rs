@@ -57,6 +57,8 @@ pub struct EntityTags {
     pub scheme: TagScheme,
     /// The strategy of callers that name none.
     pub aggregation: AggregationStrategy,
+    /// What a name must reach in an answer, for callers that name no threshold; in 0..=1.
+    pub threshold: f32,
 }
 
 /// What happens to a text that is longer than one window.

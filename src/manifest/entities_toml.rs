@@ -30,6 +30,8 @@ pub struct EntitiesSection {
     #[serde(default, deserialize_with = "word")]
     aggregation: Option<AggregationStrategy>,
     temperature: Option<f32>,
+    /// Score that a name must reach.
+    threshold: Option<f32>,
     #[serde(default)]
     one_label_per_name: bool,
     #[serde(default)]
@@ -71,7 +73,16 @@ impl EntitiesSection {
             rename: self.rename.clone(),
             aggregation,
             temperature: temperature(path, self.temperature)?,
+            threshold: self.threshold(path)?,
         })
+    }
+
+    fn threshold(&self, path: &Path) -> Result<f32, ManifestError> {
+        let threshold = self.threshold.unwrap_or(0.0);
+        match (0.0..=1.0).contains(&threshold) {
+            true => Ok(threshold),
+            false => Err(invalid(path, format!("threshold {threshold} of `[entities]` must lie in 0 to 1"))),
+        }
     }
 
     fn one_label_per_name(

@@ -125,6 +125,8 @@ pub struct EntityHead {
     pub rename: BTreeMap<String, String>,
     /// What is done where a caller names no strategy.
     pub aggregation: AggregationStrategy,
+    /// What the score of a name must reach in one of its mentions, where a caller names no threshold; in 0..=1.
+    pub threshold: f32,
     /// Logits are divided by it before softmax; above 0. It changes scores, and no entity.
     pub temperature: f32,
     /// Whether the mentions of a name in a document get one label; only with [`AggregationStrategy::Viterbi`].

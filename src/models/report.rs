@@ -36,6 +36,10 @@ pub struct ModelReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub aggregation: Option<&'static str>,
+    /// What the score of a name must reach in one of its mentions, where a request names no threshold; in 0..=1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub entity_threshold: Option<f32>,
     /// `model_type` of the `config.json`.
     pub family: String,
     pub precision: String,
@@ -139,6 +143,7 @@ impl ModelReport {
             label_descriptions: manifest.descriptions.clone(),
             evidence: model.pipeline.topics.as_ref().map(|head| EvidenceMethod::of(head.pooling).into_str()),
             aggregation: model.pipeline.entities.as_ref().map(|head| head.aggregation.into_str()),
+            entity_threshold: model.pipeline.entities.as_ref().map(|head| head.threshold),
             family: manifest.family.clone(),
             precision: manifest.graph.precision.to_string(),
             max_length: manifest.max_length,
@@ -225,6 +230,8 @@ impl fmt::Display for ModelReport {
             let code = label.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
             row("topic", format!("{}{code}, accepted from {}", label.label, label.threshold))?;
         }
-        self.labels.entities.iter().try_for_each(|labels| row("entities", labels.join(", ")))
+        let from = self.entity_threshold.filter(|threshold| *threshold > 0.0);
+        let from = from.map(|threshold| format!("; names from a score of {threshold}")).unwrap_or_default();
+        self.labels.entities.iter().try_for_each(|labels| row("entities", labels.join(", ") + &from))
     }
 }

@@ -117,7 +117,7 @@ impl Trial {
         };
         let names = names.map(listed).transpose()?;
         let scheme = scheme.with_names(names);
-        Ok(EntityTags { scheme, aggregation: head.aggregation })
+        Ok(EntityTags { scheme, aggregation: head.aggregation, threshold: head.threshold })
     }
 }
 

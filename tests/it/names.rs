@@ -92,6 +92,26 @@ async fn a_listed_name_is_found_whole_and_a_clear_reading_stays() {
 }
 
 #[tokio::test]
+async fn a_doubtful_name_is_left_out_unless_the_request_says_otherwise() {
+    let text = "Dann traf Käthe Größler ein.";
+    let with_threshold = |threshold: &str| with_names("", &format!("temperature = 8.0\nthreshold = {threshold}\n"));
+    let count = async |folder: &TempDir, options: Value| found(folder, text, options).await.len();
+    let (certain, doubtful) = (with_threshold("0.2"), with_threshold("0.99"));
+    for (folder, options, n) in [
+        (&certain, json!({}), 1),
+        (&certain, json!({ "threshold": 0.99 }), 0),
+        (&doubtful, json!({}), 0),
+        (&doubtful, json!({ "threshold": 0 }), 1),
+        (&doubtful, json!({ "threshold": { "topics": 0.1 } }), 0),
+        (&doubtful, json!({ "aggregation": "average" }), 0),
+        // Tokens with raw tags are no names yet.
+        (&doubtful, json!({ "aggregation": "none" }), 2),
+    ] {
+        assert_eq!(count(folder, options.clone()).await, n, "{options}");
+    }
+}
+
+#[tokio::test]
 async fn a_listed_name_is_found_in_words_that_have_lost_their_case() {
     let folder = copy_of("lexicon-ner-truecase");
     write(&folder, "names.txt", "Zwetschgenau Süd\tORG\nEUROPLUS\tLOC\n");

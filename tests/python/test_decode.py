@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts.train.decode import TagDecoder, found_tags, pooled_topics, spans
+from scripts.train.decode import TagDecoder, found_tags, pooled_topics, spans, without_doubtful
 from scripts.train.entities import TaggedText, first_pieces
 from scripts.train.names import Listed, NameList
 
@@ -120,7 +120,7 @@ def test_a_listed_name_that_the_model_reads_inside_a_longer_one_does_not_count()
 def test_a_listed_name_stays_whole_where_its_first_word_has_its_label(given: list[str], expected: list[str]) -> None:
     decoder = TagDecoder(TAGS)
     tags = [TAGS.index(tag) for tag in given]
-    found = decoder.with_whole_names(tags, rows(*given), [Listed("", 0, 3, "LOC", False)])
+    found, _ = decoder.with_whole_names(tags, rows(*given), [Listed("", 0, 3, "LOC", False)])
     assert [TAGS[tag] for tag in found] == expected
 
 
@@ -136,3 +136,16 @@ def test_tags_of_served_words_reach_the_gold_words_that_are_parts_of_them() -> N
     gold = TaggedText("in Ulm-Süd", [(0, 2), (3, 6), (6, 10)], ["O", "B-LOC", "I-LOC"])
     encoding: Any = SimpleNamespace(ids=[1, 2], offsets=[(0, 2), (3, 10)])
     assert found_tags(TagDecoder(TAGS), encoding, rows("O", "B-LOC"), gold) == ["O", "B-LOC", "I-LOC"]
+
+
+def test_a_name_is_left_out_where_its_best_mention_is_doubtful() -> None:
+    text = "WERDER Werders Werder Ulm Neu-Ulm Süd"
+    words = TaggedText(text, [match.span() for match in re.finditer(r"\S+", text)], [])
+    tags = ["B-ORG", "B-ORG", "B-PER", "B-LOC", "B-LOC", "I-LOC"]
+    scores = np.array([0.3, 0.5, 0.3, 0.2, 0.9, 0.1])
+    for threshold, left in ((0.0, tags), (0.4, [*tags[:2], "O", "O", *tags[4:]]), (0.51, ["O"] * 6)):
+        assert without_doubtful(tags, words, scores, threshold) == left
+    # `Werders` is the genitive of `Werder`, if both have one label.
+    assert without_doubtful(["B-ORG", "O", "B-ORG", "O", "O", "O"], words, scores, 0.4) == ["O"] * 6
+    same = ["B-ORG", "B-ORG", "B-ORG", "O", "O", "O"]
+    assert without_doubtful(same, words, scores, 0.4) == same

@@ -29,7 +29,7 @@ pub fn options() -> Vec<(&'static str, Schema)> {
             "threshold",
             threshold
                 .description(Some(
-                    "Topics are accepted, and entities kept, from this score on; one number, or one for each task",
+                    "Topics are accepted, and entities kept, from this score on; one number, or one for each task; default: the model's",
                 ))
                 .into(),
         ),

@@ -5,6 +5,7 @@ pub mod bare;
 pub mod entities;
 pub mod label_tags;
 pub mod mentions;
+pub mod name_scores;
 pub mod name_weights;
 pub mod names;
 pub mod received;
