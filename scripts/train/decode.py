@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .entities import WORD, TaggedText, first_pieces
-from .names import NO_NAME
+from .names import NO_NAME, names_after_titles
 from .words import genitive_base, plain_spelling
 
 if TYPE_CHECKING:
@@ -113,27 +113,44 @@ class TagDecoder:
 
         def is_free(name: "Listed") -> bool:
             before = words.text[slice(*words.words[name.first - 1])] if name.first else ""
-            return name.label == NO_NAME and not any(map(str.isalnum, before))
+            return name.is_no_name and not any(map(str.isalnum, before))
 
         found = names.find_in_usual_case(words.text, usual, words.words)
         inner = [name for name in found if not is_free(name) and continues_name(name.first)]
         otherwise = {name.name for name in inner if likeliest(name.first)[2:] != name.label}
         listed = [name for name in found if name not in inner and name.name not in otherwise]
+        titled = names_after_titles(words.text if usual is None else usual, words.words, listed)
+        # A surname may be listed as something else.
+        named = set(titled.values())
+        listed = [name for name in listed if name.n_words > 1 or name.first not in named]
         raised = logits.copy()
         for name in listed:
-            if name.label == NO_NAME and not name.is_part:
-                self._free(raised, pieces, name.first + name.n_words, continues_name)
-        for word, tag, weight in (entry for name in listed for entry in names.raised(name)):
+            if name.is_no_name and not name.is_part:
+                kept = name.announced if name.first in titled else None
+                self._free(raised, pieces, name.first + name.n_words, continues_name, kept)
+
+        def of_name(name: "Listed") -> list[tuple[int, str, float]]:
+            is_title = name.announced and name.first in titled
+            return names.raised_by_title(name, titled[name.first]) if is_title else names.raised(name)
+
+        # What is said of a word last counts.
+        weights = {word: (tag, weight) for name in listed for word, tag, weight in of_name(name)}
+        for word, (tag, weight) in weights.items():
             piece = pieces[word]
             if piece is not None and tag in self.tags:
                 raised[piece, self.tags.index(tag)] += weight
         return raised, listed
 
     def _free(
-        self, logits: np.ndarray, pieces: Sequence[int | None], first: int, continues_name: Callable[[int], bool]
+        self,
+        logits: np.ndarray,
+        pieces: Sequence[int | None],
+        first: int,
+        continues_name: Callable[[int], bool],
+        kept: str | None = None,
     ) -> None:
         """Takes the label away from the words that the model reads in one name with what is no name before `first`; the
-        first of them may begin another name."""
+        first of them may begin another name. They may keep the label `kept`."""
         freed = list(takewhile(continues_name, range(first, len(pieces))))
         for word in freed:
             row = logits[pieces[word]]
@@ -141,7 +158,8 @@ class TagDecoder:
             if word == first:
                 for begin, inside in self._first_and_inside.values():
                     row[begin] = max(row[begin], row[inside])
-            row[[tag[2:] == label for tag in self.tags]] = NEVER
+            if label != kept:
+                row[[tag[2:] == label for tag in self.tags]] = NEVER
 
     def word_rows(self, pieces: Sequence[int | None], logits: np.ndarray, temperature: float) -> np.ndarray:
         """The logarithms of each word's scores, `[words, tags]`."""
@@ -158,7 +176,7 @@ class TagDecoder:
             words = name.words
             if name.is_part:
                 continue
-            if name.label == NO_NAME:
+            if name.is_no_name:
                 first = inside = self.tags.index(NO_NAME)
                 is_broken = all(rows[word].argmax() == first for word in words) and any(tags[w] != first for w in words)
             else:

@@ -14,11 +14,22 @@ from .words import WORD, genitive_base, plain_spelling
 NAMES = Path(__file__).parent / "data" / "names.txt"
 
 NO_NAME = "O"  # the label of words that are no name
+BEFORE = "before "  # how the label of titles begins: the names after them have the label that follows
 FACTOR_OF_NO_NAME = 1.5  # of the weight: models are surer of abbreviations than of unknown names
+FACTOR_OF_TITLE = 2.0  # of the weight, where a name follows: models are sure that the two are one name
+FACTOR_AFTER_TITLE = 1.5  # of the weight, for the name after a title: a surname may be a common noun
+# Titles between another one and the name.
+ACADEMIC = frozenset("Dr Prof Mag Dipl Ing Univ".split())
+MAX_WORDS_BETWEEN = 12
 # What the name of a company ends in, and how many words after an abbreviation may end in one.
 LEGAL_FORMS = frozenset("AG GmbH mbH KG KGaA OHG SE UG GbR eG e.V Ltd Inc Corp LLC".split())
 WORDS_OF_COMPANY = 4
 SHARE_OF_COMPOUND = 0.5  # of the weight: all of a compound may be a name
+
+
+def is_no_name(label: str) -> bool:
+    """Whether a label of a list is for words that are no name."""
+    return label == NO_NAME or label.startswith(BEFORE)
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,15 @@ class Listed:
     def words(self) -> range:
         """The indices of its words."""
         return range(self.first, self.first + self.n_words)
+
+    @property
+    def is_no_name(self) -> bool:
+        return is_no_name(self.label)
+
+    @property
+    def announced(self) -> str | None:
+        """The label of the names that follow a title."""
+        return self.label.removeprefix(BEFORE).lstrip() if self.label.startswith(BEFORE) and not self.is_part else None
 
 
 class NameList:
@@ -59,7 +79,7 @@ class NameList:
         found, first = [], 0
         while first < len(words):
             listed = self._longest_at(text, words, first)
-            if listed and listed.label == NO_NAME and _begins_company(text, words[first:]):
+            if listed and listed.is_no_name and _begins_company(text, words[first:]):
                 listed = None
             listed = listed or self._compound_at(text, words, first)
             if listed:
@@ -79,13 +99,18 @@ class NameList:
 
     def raised(self, listed: Listed) -> list[tuple[int, str, float]]:
         """The words of a name, the tags whose logits grow there, and by how much."""
-        if listed.label == NO_NAME:
+        if listed.is_no_name:
             words = range(listed.first, listed.first + (0 if listed.is_part else listed.n_words))
             return [(word, NO_NAME, self.weight * FACTOR_OF_NO_NAME) for word in words]
         if listed.is_part:
             return [(listed.first, f"B-{listed.label}part", self.weight * SHARE_OF_COMPOUND)]
         tags = [f"{'I' if index else 'B'}-{listed.label}" for index in range(listed.n_words)]
         return [(listed.first + index, tag, self.weight) for index, tag in enumerate(tags)]
+
+    def raised_by_title(self, title: Listed, following: int) -> list[tuple[int, str, float]]:
+        """The same for a title with a name after it, which begins with the word `following`."""
+        of_title = [(word, NO_NAME, self.weight * FACTOR_OF_TITLE) for word in title.words]
+        return [*of_title, (following, f"B-{title.announced}", self.weight * FACTOR_AFTER_TITLE)]
 
     def _longest_at(self, text: str, words: list[tuple[int, int]], first: int) -> Listed | None:
         word = _plain(text[slice(*words[first])])
@@ -102,6 +127,27 @@ class NameList:
         begins = [word[:index] for index, character in enumerate(word) if character == "-"]
         listed = next((begin for begin in reversed(begins) if begin in self._labels), None)
         return Listed(listed, first, 1, self._labels[listed], True) if listed else None
+
+
+def names_after_titles(text: str, words: list[tuple[int, int]], listed: list[Listed]) -> dict[int, int]:
+    """By the first word of each title, the first word of the name after it. The service does the same
+    (decode/titles.rs)."""
+    no_names = {name.first for name in listed if name.is_no_name}
+    titles = [name for name in listed if name.announced]
+    after = {title.first: _word_after(text, words, title.words[-1]) for title in titles}
+    return {title: word for title, word in after.items() if word is not None and word not in no_names}
+
+
+def _word_after(text: str, words: list[tuple[int, int]], last: int) -> int | None:
+    """The word that may begin a name after a title, whose last word is `last`."""
+    end = words[last][1]
+    for following in range(last + 1, min(len(words), last + 1 + MAX_WORDS_BETWEEN)):
+        word, between = text[slice(*words[following])], text[end : words[following][0]]
+        is_near = between.isspace() and between.count("\n") <= 1
+        if not (not between and word == ".") and not (is_near and word in ACADEMIC):
+            return following if is_near and word[0].isupper() else None
+        end = words[following][1]
+    return None
 
 
 def _begins_company(text: str, words: list[tuple[int, int]]) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .markup import read_news
-from .names import NAMES, NameList, read_labels, read_lines
+from .names import NAMES, NameList, is_no_name, read_labels, read_lines
 from .records import read_training_records
 from .words import WORD
 
@@ -65,7 +65,7 @@ def find_misleading(labels: Mapping[str, str], uses: Mapping[str, Counter[str]])
     word also goes if its wrong uses and its uses inside longer names are more than twice its right ones."""
     misleading = {}
     for name, counts in uses.items():
-        right = counts[labels[name]]
+        right = counts[OUTSIDE if is_no_name(labels[name]) else labels[name]]
         inside = sum(n for use, n in counts.items() if use.startswith("inside "))
         wrong = counts.total() - right - inside
         is_word = len(WORD.findall(name)) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.train.decode import TagDecoder
 from scripts.train.entities import TaggedText
-from scripts.train.names import NAMES, NameList, read_labels
+from scripts.train.names import NAMES, NameList, names_after_titles, read_labels
 from scripts.train.prune_names import count_uses, find_misleading
 from scripts.train.words import WORD
 
@@ -92,6 +92,57 @@ def test_a_name_after_what_is_no_name_has_another_label() -> None:
 
     assert read("StVO") == ["B-ORG", "I-ORG", "I-ORG"]
     assert read("KHK") == ["O", "B-PER", "I-PER"]
+
+
+def test_a_name_follows_a_title() -> None:
+    # The same cases as in decode/name_weights.rs.
+    tags = ["O", "B-ORG", "I-ORG", "B-PER", "I-PER"]
+    one_name, one_person = [[0.0, 4, 0, 0, 0], [0, 0, 4, -1, 0]], [[0.0, 0, 0, 4, 0], [0, 0, 0, 0, 4]]
+    unknown = [[0.0, 4, 0, 0, 0], [4, 0, 0, 0, 0]]
+
+    def read(text: str, listed: dict[str, str], logits: list[list[float]], weight: float = 3.0) -> list[str]:
+        words = [match.span() for match in WORD.finditer(text)]
+        encoding, names = cast("Encoding", OnePieceAWord(words)), NameList(listed, weight)
+        return TagDecoder(tags).word_tags(encoding, np.array(logits), TaggedText(text, words, []), names=names)
+
+    title = {"KHK": "before PER"}
+    for logits in (one_name, one_person):
+        assert read("KHK Lorenz", {"KHK": "O"}, logits) == ["O", "O"]
+        assert read("KHK Lorenz", title, logits) == ["O", "B-PER"]
+    assert read("KHK Lorenz", title, unknown) == ["O", "B-PER"]
+    assert read("KHK lorenz", title, unknown) == ["O", "O"]
+    assert read("KHK Lorenz", title | {"Lorenz": "ORG"}, unknown) == ["O", "B-PER"]
+    assert read("KHK Dr", title | {"Dr": "O"}, unknown) == ["O", "O"]
+    of_company = [*unknown, [0.0, 1, 0, 0, 0]]
+    assert read("KHK Bayern München", title | {"Bayern München": "ORG"}, of_company, 4.0) == ["O", "B-ORG", "I-ORG"]
+
+
+@pytest.mark.parametrize(
+    ("text", "following"),
+    [
+        # The same cases as in decode/titles.rs.
+        ("KHK Lorenz", "Lorenz"),
+        ("KHK\u00a0Lorenz", "Lorenz"),
+        ("KHK\nLorenz", "Lorenz"),
+        ("Bgm. Lorenz", "Lorenz"),
+        ("KHK Prof. Dr. Lorenz", "Lorenz"),
+        ("KHK Dr Lorenz", "Lorenz"),
+        ("KHK Dr.", None),
+        ("KHK\n\nLorenz", None),
+        ("KHK, Lorenz", None),
+        ("KHK (Lorenz", None),
+        ("KHK sagte", None),
+        ("KHK 1", None),
+        ("KHK", None),
+        ("Bgm.", None),
+        ("Bgm .. Lorenz", None),
+    ],
+)
+def test_a_name_follows_a_title_at_once(text: str, following: str | None) -> None:
+    words = [match.span() for match in WORD.finditer(text)]
+    listed = NameList({"KHK": "before PER", "Bgm": "before PER"}, 1.0).find(text, words)
+    after = names_after_titles(text, words, listed)
+    assert [text[slice(*words[word])] for word in after.values()] == ([following] if following else [])
 
 
 def test_a_name_that_training_texts_use_otherwise_is_misleading() -> None:

@@ -1,6 +1,6 @@
 //! The tags that a listed name raises, by its label: those of its first word, of its others, and of a compound with it.
 
-use crate::inference::decode::names::NO_NAME;
+use crate::inference::decode::names::is_no_name;
 use crate::manifest::tags::{Position, Tag};
 
 /// What the label of a compound's name ends in: `SPD-Chefin` is `ORGpart`.
@@ -28,7 +28,7 @@ pub fn position_of(tags: &[Tag], label: &str, position: Position) -> Option<usiz
 
 impl LabelTags {
     pub fn of(label: &str, tags: &[Tag]) -> Self {
-        if label == NO_NAME {
+        if is_no_name(label) {
             return Self::outside(tags);
         }
         let with = |label: &str, positions: &[Position]| -> Vec<usize> {

@@ -3,6 +3,7 @@
 
 pub mod bare;
 pub mod entities;
+pub mod freed;
 pub mod label_tags;
 pub mod mentions;
 pub mod name_scores;
@@ -14,6 +15,7 @@ pub mod source;
 pub mod spelling;
 pub mod stretches;
 pub mod tag_scheme;
+pub mod titles;
 pub mod topics;
 pub mod viterbi;
 pub mod word_scores;

@@ -11,18 +11,23 @@ use std::ops::Range;
 use ndarray::ArrayView1;
 
 use crate::inference::decode::argmax;
-use crate::inference::decode::label_tags::{LabelTags, position_of};
-use crate::inference::decode::names::{Listed, NO_NAME, NameList};
+use crate::inference::decode::freed::{FreedWord, Freeing};
+use crate::inference::decode::label_tags::LabelTags;
+use crate::inference::decode::names::{Listed, NameList, is_no_name};
 use crate::inference::decode::source::Source;
+use crate::inference::decode::titles::{TitledNames, announced_label};
 use crate::inference::decode::word_tokens::Word;
 use crate::inference::decode::words::is_alphanumeric;
-use crate::manifest::tags::{Position, Tag};
+use crate::manifest::tags::Tag;
 
 /// What is listed as no name gets that many times the weight: models are surer of abbreviations (`StVO`) than of unknown names.
 const FACTOR_OF_NO_NAME: f32 = 1.5;
 
-/// The logit of a tag that a word cannot have.
-const NEVER: f32 = -1e4;
+/// The same for a title with a name after it: models are sure that the two are one name.
+const FACTOR_OF_TITLE: f32 = 2.0;
+
+/// The same for the name after a title. A surname may be a common noun.
+const FACTOR_AFTER_TITLE: f32 = 1.5;
 
 /// The share of the weight that a compound with a listed name gets.
 const SHARE_OF_COMPOUND: f32 = 0.5;
@@ -33,24 +38,15 @@ pub struct NameWeights {
     weight: f32,
     /// For each label of the list.
     tags: Vec<LabelTags>,
-    /// The tags of each label of the model.
-    by_label: HashMap<String, Vec<usize>>,
-    /// For each label that has both, the tag that continues a name and the one that begins it.
-    beginnings: Vec<(usize, usize)>,
+    /// For each label of the list, the label of the names that follow it, and their tags.
+    announced: Vec<Option<(String, LabelTags)>>,
+    freeing: Freeing,
 }
 
 /// What a listed name adds to logits: `weight` to those of `tags`.
 pub struct LogitBias<'w> {
     pub tags: &'w [usize],
     pub weight: f32,
-}
-
-/// A word that the model reads in one name with what is listed as no name before it (`KHK Lorenz`, an organisation).
-pub struct FreedWord<'w> {
-    /// The tags of that name's label, which rests on what is no name.
-    without: &'w [usize],
-    /// For the first such word, each tag that continues a name, with the one that begins it.
-    beginnings: &'w [(usize, usize)],
 }
 
 /// The listed names of one text.
@@ -74,18 +70,11 @@ pub struct KeptWords<'w> {
 impl NameWeights {
     /// `weight` is what a listed name adds to the logits of its tags, among `tags`.
     pub fn new(list: NameList, weight: f32, tags: &[Tag]) -> Self {
-        let mut by_label: HashMap<String, Vec<usize>> = HashMap::new();
-        for (index, tag) in tags.iter().enumerate().filter(|(_, tag)| tag.position != Position::Outside) {
-            by_label.entry(tag.label.clone()).or_default().push(index);
-        }
-        let begins = |(index, tag): (usize, &Tag)| match tag.position {
-            Position::Inside => Some((index, position_of(tags, &tag.label, Position::Begin)?)),
-            Position::End => Some((index, position_of(tags, &tag.label, Position::Single)?)),
-            _ => None,
-        };
-        let beginnings = tags.iter().enumerate().filter_map(begins).collect();
+        let freeing = Freeing::of(tags);
+        let after = |label: &String| announced_label(label).map(|label| (label.to_owned(), LabelTags::of(label, tags)));
+        let announced = list.labels.iter().map(after).collect();
         let tags = list.labels.iter().map(|label| LabelTags::of(label, tags)).collect();
-        Self { list, weight, tags, by_label, beginnings }
+        Self { list, weight, tags, announced, freeing }
     }
 
     pub fn n_names(&self) -> usize {
@@ -110,9 +99,18 @@ impl NameWeights {
         let mut listed = ListedNames::default();
         for (names, words) in found.iter().zip(stretches) {
             let mut kept = Vec::new();
-            for name in names.iter().filter(|name| !otherwise.contains(name.name)) {
+            let names: Vec<&Listed<'_>> = names.iter().filter(|name| !otherwise.contains(name.name)).collect();
+            let titled = self.titled(source.usual, words, &names);
+            // A surname may be listed as something else.
+            let counts = |name: &&&Listed<'_>| name.n_words > 1 || !titled.is_named(name.first);
+            for name in names.iter().filter(counts) {
                 let is_no_name = self.is_no_name(name);
-                let weight = if is_no_name { self.weight * FACTOR_OF_NO_NAME } else { self.weight };
+                let after = titled.after(name.first).zip(self.announced[name.label].as_ref());
+                let weight = match after {
+                    Some(_) => self.weight * FACTOR_OF_TITLE,
+                    None if is_no_name => self.weight * FACTOR_OF_NO_NAME,
+                    None => self.weight,
+                };
                 let tags = &self.tags[name.label];
                 let range = name.words();
                 for (index, word) in words[range.clone()].iter().enumerate() {
@@ -124,7 +122,12 @@ impl NameWeights {
                     listed.biases.insert(word.first_token(), LogitBias { tags, weight });
                 }
                 if is_no_name && !name.is_part {
-                    self.free(&words[range.end - 1..], &read, &mut listed);
+                    let kept = after.map(|(_, (label, _))| label.as_str());
+                    self.freeing.free(&words[range.end - 1..], kept, &read, &mut listed.freed);
+                }
+                if let Some((next, (_, tags))) = after {
+                    let bias = LogitBias { tags: &tags.first, weight: self.weight * FACTOR_AFTER_TITLE };
+                    listed.biases.insert(words[next].first_token(), bias);
                 }
                 if !name.is_part && (name.n_words > 1 || is_no_name) {
                     kept.push(KeptWords { words: range, tags, is_no_name });
@@ -133,6 +136,12 @@ impl NameWeights {
             listed.kept.push(kept);
         }
         listed
+    }
+
+    fn titled(&self, usual: &str, words: &[Word], names: &[&Listed<'_>]) -> TitledNames {
+        let titles = names.iter().filter(|name| self.announced[name.label].is_some() && !name.is_part);
+        let no_names = names.iter().filter(|name| self.is_no_name(name)).map(|name| name.first).collect();
+        TitledNames::of(usual, words, titles.map(|title| title.words()), &no_names)
     }
 
     /// Takes those of the `found` names out that the model reads inside longer names, and gives those whose longer name has another label.
@@ -162,20 +171,8 @@ impl NameWeights {
         otherwise
     }
 
-    /// Frees the words that the model reads in one name with the first of `words`, which is no name.
-    fn free<'w, 't>(&'w self, words: &[Word], read: impl Fn(&Word) -> &'t Tag, listed: &mut ListedNames<'w>) {
-        let mut before = read(&words[0]);
-        for (index, word) in words[1..].iter().enumerate() {
-            let tag = read(word);
-            let Some(without) = self.by_label.get(&tag.label).filter(|_| tag.extends(before)) else { break };
-            let beginnings = if index == 0 { &*self.beginnings } else { &[] };
-            listed.freed.insert(word.first_token(), FreedWord { without, beginnings });
-            before = tag;
-        }
-    }
-
     fn is_no_name(&self, name: &Listed<'_>) -> bool {
-        self.list.labels[name.label] == NO_NAME
+        is_no_name(&self.list.labels[name.label])
     }
 }
 
@@ -189,10 +186,7 @@ impl ListedNames<'_> {
         }
         let mut logits = logits.to_vec();
         if let Some(freed) = freed {
-            for &(inside, begin) in freed.beginnings {
-                logits[begin] = logits[begin].max(logits[inside]);
-            }
-            freed.without.iter().for_each(|&tag| logits[tag] = NEVER);
+            freed.change(&mut logits);
         }
         if let Some(bias) = bias {
             bias.tags.iter().for_each(|&tag| logits[tag] += bias.weight);
@@ -344,6 +338,27 @@ mod tests {
         let logits = [[0.0, 4.0, 0.0, 0.0, 0.0], [0.0, 0.0, 8.0, 1.0, 3.0], [0.0, 0.0, 8.0, 0.0, 3.0]];
         assert_eq!(named("KHK Lorenz Maria", "StVO\tO", 6.0, &logits), ["KHK Lorenz Maria ORG"]);
         assert_eq!(named("KHK Lorenz Maria", "KHK\tO", 6.0, &logits), ["Lorenz Maria PER"]);
+    }
+
+    #[test]
+    fn a_name_follows_a_title() {
+        const TITLE: &str = "KHK\tbefore PER";
+        // The model reads an organisation, or takes the title into the person.
+        let one_name = [[0.0, 4.0, 0.0, 0.0, 0.0], [0.0, 0.0, 4.0, -1.0, 0.0]];
+        let one_person = [[0.0, 0.0, 0.0, 4.0, 0.0], [0.0, 0.0, 0.0, 0.0, 4.0]];
+        let unknown = [[0.0, 4.0, 0.0, 0.0, 0.0], [4.0, 0.0, 0.0, 0.0, 0.0]];
+        for logits in [&one_name, &one_person] {
+            assert_eq!(named("KHK Lorenz", "KHK\tO", 3.0, logits), [""; 0]);
+            assert_eq!(named("KHK Lorenz", TITLE, 3.0, logits), ["Lorenz PER"]);
+        }
+        assert_eq!(named("KHK Lorenz", TITLE, 3.0, &unknown), ["Lorenz PER"]);
+        assert_eq!(named("KHK lorenz", TITLE, 3.0, &unknown), [""; 0]);
+        // A surname may be listed as a company, and a title may follow a title.
+        assert_eq!(named("KHK Lorenz", &format!("{TITLE}\nLorenz\tORG"), 3.0, &unknown), ["Lorenz PER"]);
+        assert_eq!(named("KHK Dr", &format!("{TITLE}\nDr\tO"), 3.0, &unknown), [""; 0]);
+        let more = [unknown[0], unknown[1], [0.0, 1.0, 0.0, 0.0, 0.0]];
+        let company = format!("{TITLE}\nBayern München\tORG");
+        assert_eq!(named("KHK Bayern München", &company, 4.0, &more), ["Bayern München ORG"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //!   model has it. It gets half the weight, since the whole word may be a name (`Fuji-Berg`).
 //! - The label `O` is for what is no name: it raises the tag of words outside of names. The first word of a company's name with its
 //!   legal form is none of these: `LED` in `LED Linear GmbH`.
+//! - The label `before PER` is for titles. They are no names either, and raise `PER` for the name that follows (see [`super::titles`]).
 //! - A listed name inside a longer name of the model gets no weight: `Siemens` in `Werner von Siemens`, `Toten Hosen` in `Die Toten Hosen`.
 //!   If the longer name has another label, the listed one has no weight in the whole text: where `Christoph Henkel` is a person, `Henkel`
 //!   probably is not the company.
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::str::Utf8Error;
 
 use crate::inference::decode::spelling::plain;
+use crate::inference::decode::titles::announced_label;
 use crate::inference::decode::word_tokens::Word;
 use crate::inference::decode::words::{genitive_base, words};
 use crate::system::choice::suggestion;
@@ -31,6 +33,11 @@ use crate::text::view::{View, ViewRules};
 
 /// The label of words that are no name, such as the codes of a newsroom.
 pub const NO_NAME: &str = "O";
+
+/// Whether a label of a list is for words that are no name.
+pub fn is_no_name(label: &str) -> bool {
+    label == NO_NAME || announced_label(label).is_some()
+}
 
 /// What the name of a company ends in.
 const LEGAL_FORMS: [&str; 15] =
@@ -80,7 +87,7 @@ pub enum NameLineError {
         "line {line} gives `{name}` the label `{label}`, and an earlier line gives it `{earlier}`; take one of the lines out"
     )]
     TwoLabels { line: usize, name: String, label: String, earlier: String },
-    #[error("line {line} has the label `{label}`, which the model does not have{suggested}; use one of its labels, `{known}`, or `{NO_NAME}` for what is no name", known = known.join("`, `"), suggested = suggestion(label, known.iter().map(String::as_str)))]
+    #[error("line {line} has the label `{label}`, which the model does not have{suggested}; use one of its labels, `{known}`, `{NO_NAME}` for what is no name, or `before PER` for titles before a `PER`", known = known.join("`, `"), suggested = suggestion(label, known.iter().map(String::as_str)))]
     UnknownLabel { line: usize, label: String, known: Vec<String> },
 }
 
@@ -168,9 +175,9 @@ impl NameList {
         }
     }
 
-    /// Refuses labels other than [`NO_NAME`] that are not in `known`, those of the model.
+    /// Refuses labels that are not in `known`, those of the model, and not for what is no name.
     pub fn check_labels(&self, path: &Path, known: &[&str]) -> Result<(), NameListError> {
-        let is_unknown = |label: &str| label != NO_NAME && !known.contains(&label);
+        let is_unknown = |label: &str| label != NO_NAME && !known.contains(&announced_label(label).unwrap_or(label));
         match self.labels.iter().zip(&self.label_lines).find(|(label, _)| is_unknown(label)) {
             Some((label, &line)) => {
                 let known = known.iter().map(|&label| label.to_owned()).collect();
@@ -192,7 +199,7 @@ impl NameList {
         while first < words.len() {
             let listed = self
                 .longest_at(text, words, first)
-                .filter(|listed| self.labels[listed.label] != NO_NAME || !begins_company(text, &words[first..]))
+                .filter(|listed| !is_no_name(&self.labels[listed.label]) || !begins_company(text, &words[first..]))
                 .or_else(|| self.compound_at(text, &words[first], first));
             first += listed.as_ref().map_or(1, |listed| listed.n_words);
             found.extend(listed);
@@ -276,9 +283,18 @@ mod tests {
         let unknown = list.check_labels(Path::new("names.txt"), &KNOWN).unwrap_err().to_string();
         assert!(
             unknown
-                .contains("line 2 has the label `CLUB`, which the model does not have; use one of its labels, `ORG`, `OTH`, `PER`, or `O` for"),
+                .contains("line 2 has the label `CLUB`, which the model does not have; use one of its labels, `ORG`, `OTH`, `PER`, `O` for"),
             "{unknown}"
         );
+        let list = NameList::parse("KHK\tbefore PRE\n").unwrap();
+        assert!(
+            list.check_labels(Path::new("names.txt"), &KNOWN)
+                .unwrap_err()
+                .to_string()
+                .contains("the label `before PRE`")
+        );
+        let list = NameList::parse("KHK\tbefore PER\nStVO\tO\n").unwrap();
+        assert!(list.check_labels(Path::new("names.txt"), &KNOWN).is_ok());
         let long = refused(&format!("{}\tORG\n", "Werder ".repeat(33)));
         assert!(long.contains("line 1 has a name of 33 words, and at most 32 are searched for"), "{long}");
         assert!(NameList::parse(&format!("{}\tORG\n", "Werder ".repeat(32))).is_ok());
