@@ -122,15 +122,13 @@ fn parse(line: &str, columns: &GoldColumns) -> Result<GoldDocument, String> {
     Ok(GoldDocument { id, text: text.into(), topics, entities })
 }
 
-/// The error knows of this line alone, and calls it the first.
 fn syntax_message(error: &serde_json::Error) -> String {
-    let (message, column) = (error.to_string(), error.column());
-    let what = match message.split(" at line ").next() {
-        _ if error.is_eof() => "the JSON ends too early",
-        Some(what) => what,
-        None => "it is no JSON",
+    // The error knows of this line alone, and calls it the first.
+    let what = match error.to_string().split_once(" at line ") {
+        Some((what, _)) if !error.is_eof() => format!("{what} at byte {}", error.column()),
+        _ => "the JSON ends too early".to_owned(),
     };
-    format!("{what}, at byte {column}; each line must be one whole JSON object")
+    format!("{what}; each line must be one whole JSON object")
 }
 
 fn text_of(fields: &Fields<'_>, columns: &GoldColumns) -> Result<String, String> {
@@ -241,8 +239,9 @@ mod tests {
     #[test]
     fn an_error_has_the_number_of_the_line() {
         for (line, part) in [
-            ("{", "one JSON object"),
-            (r#"{"text": "a""#, "the JSON ends too early, at byte "),
+            ("{", "one whole JSON object"),
+            (r#"{"text": "a""#, "the JSON ends too early; each line"),
+            (r#"{"text": 'a'}"#, "at byte 10; each line"),
             (r#"{"topics": []}"#, "missing field `text`"),
             (r#"{"text": 3}"#, "`text` is `3`; give a string"),
             (r#"{"text": "a", "topics": 3}"#, "`topics` is `3`"),
