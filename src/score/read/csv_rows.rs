@@ -87,9 +87,14 @@ impl CsvRows {
             }
             match row.push(byte, ends_line, self.syntax) {
                 Step::RowEnds => return Ok(Some(CsvRow { line, values: Ok(row.values) })),
-                Step::Unclosed => return Ok(Some(self.start_again(row, line))),
+                Step::Unclosed => {
+                    return Ok(Some(self.start_again(row, line, "before the next one, which is within a value")));
+                }
                 Step::More if row.n_bytes <= self.syntax.max_bytes => {}
-                Step::More if row.has_later_lines => return Ok(Some(self.start_again(row, line))),
+                Step::More if row.has_later_lines => {
+                    let bound = format!("within {} bytes", self.syntax.max_bytes);
+                    return Ok(Some(self.start_again(row, line, &bound)));
+                }
                 Step::More => {
                     self.skip_line()?;
                     return Ok(Some(CsvRow { line, values: Err(too_long(self.syntax.max_bytes)) }));
@@ -98,7 +103,7 @@ impl CsvRows {
         }
         match row.state {
             _ if row.n_bytes == 0 => Ok(None),
-            State::Quoted => Ok(Some(self.start_again(row, line))),
+            State::Quoted => Ok(Some(self.start_again(row, line, "before the end of the file"))),
             _ => Ok(Some(CsvRow { line, values: Ok(row.values) })),
         }
     }
@@ -130,8 +135,8 @@ impl CsvRows {
         Ok(next.is_none_or(|byte| byte == b'\n'))
     }
 
-    /// Gives up `row`, whose quote never closes, and goes back to the end of its first line.
-    fn start_again(&mut self, row: Building, line: u64) -> CsvRow {
+    /// Gives up `row`, whose quote does not close `until` there, and goes back to the end of its first line.
+    fn start_again(&mut self, row: Building, line: u64, until: &str) -> CsvRow {
         if row.has_later_lines {
             let rest = self.buffer.split_off(self.at);
             self.buffer = row.later_lines;
@@ -141,8 +146,7 @@ impl CsvRows {
             self.after_return = row.first_line_ends_with_return;
         }
         let error = format!(
-            "a quote opens in this line and does not close within {} bytes; close it, double the quotes within quoted values, or give --quoting none to read quotes as characters",
-            self.syntax.max_bytes
+            "a quote opens in this line and does not close {until}; close it, double the quotes within quoted values, or give --quoting none to read quotes as characters"
         );
         CsvRow { line, values: Err(RowError::InvalidRow(error)) }
     }
@@ -251,6 +255,20 @@ mod tests {
             assert_eq!(words, [(1, None), ok(2, &["2", "sagte \"nein\" und"]), ok(3, &["3", "c"])]);
             let whole = of(&["1,\"a", "\"\"b\"\"", "c\"", "2,b"]);
             assert_eq!(whole, [ok(1, &["1", &["a", "\"b\"", "c"].join(end)]), ok(4, &["2", "b"])]);
+        }
+    }
+
+    #[test]
+    fn an_open_quote_is_reported_with_the_place_up_to_which_it_is_open() {
+        let long = format!("1,\"a\n{}\n", "x".repeat(50));
+        for (text, until) in [
+            ("1,\"a\n2,b\n", "before the end of the file"),
+            ("1,\"a\n2,sagte \"nein\" und\n", "before the next one"),
+            (long.as_str(), "within 40 bytes"),
+        ] {
+            let mut rows = CsvRows::new(Box::new(Cursor::new(text.as_bytes().to_vec())), SYNTAX, 0);
+            let error = rows.next().unwrap().unwrap().values.unwrap_err().to_string();
+            assert!(error.contains(until), "{error}");
         }
     }
 
