@@ -64,9 +64,7 @@ class Manifest:
             temperature=self.temperature,
             entity_temperature=self.entity_temperature,
             one_label_per_name=str(self.one_label_per_name).lower(),
-            entity_threshold=THRESHOLD_LINE.format(entity_threshold=self.entity_threshold)
-            if self.entity_threshold
-            else "",
+            threshold=THRESHOLD_LINE.format(threshold=self.entity_threshold) if self.entity_threshold else "",
             skip_blank_tokens=SKIP_BLANK_TOKENS,
             names=NAMES_LINES.format(names_weight=self.names_weight) if self.names_weight else "",
             topics=topics,
@@ -120,7 +118,7 @@ labels = [              # in the order of the logits; the threshold is on the sc
 output = "entity_logits"
 aggregation = "viterbi"
 temperature = {entity_temperature:.3f}     # logit / temperature before the softmax
-{entity_threshold}one_label_per_name = {one_label_per_name}  # the mentions of a name in a text agree, unless one is clear
+{threshold}one_label_per_name = {one_label_per_name}  # the mentions of a name in a text agree, unless one is clear
 {skip_blank_tokens}
 {names}labels = [{tags}]
 
@@ -135,7 +133,7 @@ part_tokens = {part_tokens}       # a topic that is clear in one part of a long 
 """
 
 THRESHOLD_LINE = """\
-threshold = {entity_threshold:.2f}        # a name must reach this score in one of its mentions
+threshold = {threshold:.2f}        # a name must reach this score in one of its mentions
 """
 
 NAMES_LINES = """\

@@ -61,7 +61,8 @@ fn word_after(text: &str, words: &[Word], last: usize) -> Option<usize> {
         let between = text.get(last.end..word.span.start)?;
         let is_stop = between.is_empty() && slice == ".";
         let is_near = !between.is_empty() && between.trim().is_empty() && between.matches('\n').count() <= 1;
-        if !is_stop && !(is_near && ACADEMIC.contains(&slice)) {
+        let is_between = is_stop || (is_near && ACADEMIC.contains(&slice));
+        if !is_between {
             return (is_near && slice.starts_with(char::is_uppercase)).then_some(next);
         }
         last = word.span;
