@@ -113,6 +113,7 @@ impl Choice {
         let scheme = TagScheme::of(&tags).with_graph_scores(self.scores());
         let names = (self.length >= 64).then(|| NameWeights::new(names(), 6.0, &scheme.tags));
         pipeline.entities = Some(EntityTags {
+            threshold: 0.0,
             scheme: scheme.with_one_label_per_name(self.length >= 128).with_names(names),
             aggregation: AggregationStrategy::First,
         });
