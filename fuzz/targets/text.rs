@@ -170,7 +170,7 @@ fn truecaser() -> Truecaser {
 
 /// Short words, so that random texts have them.
 fn names() -> NameList {
-    NameList::parse("und\tPER\na\tPER\na b\tPER\na . b\tPER\nBerlin und Angela\tPER\nAngela und\tPER\n")
+    NameList::parse("und\tPER\na\tPER\na b\tPER\na . b\tPER\nBerlin und Angela\tPER\nAngela und\tPER\nDr\tbefore PER\nin\tO\n")
         .unwrap_or_else(|error| panic!("the list is right: {error}"))
 }
 

@@ -44,7 +44,7 @@ impl Sandbox {
         command
     }
 
-    fn run(&self, args: &str) -> Output {
+    pub fn run(&self, args: &str) -> Output {
         self.command(args).output().unwrap()
     }
 
@@ -53,13 +53,6 @@ impl Sandbox {
         let output = self.run(&format!("{args} --json report.json"));
         assert!(output.status.success(), "{}", text(&output.stderr));
         serde_json::from_str(&self.read("report.json")).unwrap()
-    }
-
-    /// What a run prints, which must succeed.
-    pub fn printed(&self, args: &str) -> String {
-        let output = self.run(args);
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        text(&output.stdout)
     }
 
     /// The message of a run that must fail with code 1.

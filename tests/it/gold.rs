@@ -43,7 +43,7 @@ fn what_is_odd_about_the_data_is_said_in_the_report() {
     let args = "--data gold.jsonl --model ner=@/lexicon-ner";
     let data = sandbox.report(args)["data"].clone();
     assert_eq!((&data["n_overlapping_entities"], &data["n_repeated_ids"]), (&json!(1), &json!(1)));
-    let printed = sandbox.printed(args);
+    let printed = String::from_utf8(sandbox.run(args).stdout).unwrap();
     for part in ["gold entities that overlap an earlier one: 1;", "documents with the id of an earlier one: 1;"] {
         assert!(printed.contains(part), "{printed}");
     }

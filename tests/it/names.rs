@@ -206,7 +206,7 @@ async fn a_list_of_names_that_does_not_fit_is_refused_with_the_reason() {
         (
             "Werder\tCLUB\n",
             viterbi,
-            "names.txt: line 1 has the label `CLUB`, which the model does not have; use one of its labels, `PER`, `LOC`, `ORG`, or `O` for what is no name",
+            "names.txt: line 1 has the label `CLUB`, which the model does not have; use one of its labels, `PER`, `LOC`, `ORG`, `O` for what is no name",
         ),
         ("Werder ORG\n", viterbi, "names.txt: line 1 is not a name, a tab and a label: \"Werder ORG\""),
         ("", viterbi, "the list of names is empty; write one name a line"),
