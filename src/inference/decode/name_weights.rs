@@ -356,6 +356,8 @@ mod tests {
         // A surname may be listed as a company, and a title may follow a title.
         assert_eq!(named("KHK Lorenz", &format!("{TITLE}\nLorenz\tORG"), 3.0, &unknown), ["Lorenz PER"]);
         assert_eq!(named("KHK Dr", &format!("{TITLE}\nDr\tO"), 3.0, &unknown), [""; 0]);
+        let (two, two_logits) = (format!("{TITLE}\nPOM\tbefore PER"), [unknown[0], unknown[0], unknown[1]]);
+        assert_eq!(named("KHK POM Braun", &two, 3.0, &two_logits), ["Braun PER"]);
         let more = [unknown[0], unknown[1], [0.0, 1.0, 0.0, 0.0, 0.0]];
         let company = format!("{TITLE}\nBayern München\tORG");
         assert_eq!(named("KHK Bayern München", &company, 4.0, &more), ["Bayern München ORG"]);
