@@ -193,6 +193,20 @@ struct Threshold {
     score: f32,
 }
 
+/// Refuses a second threshold for a task: `0,1` is two numbers, and was meant as one.
+fn check_thresholds(thresholds: &[Threshold]) -> Result<(), ScoreError> {
+    let is_for_both = |given: &&Threshold| given.task.is_none();
+    // One for both tasks comes first, and one for a task may differ from it.
+    let is_late = thresholds.iter().skip(1).any(|given| is_for_both(&given));
+    let twice = |task| thresholds.iter().filter(|given| given.task == Some(task)).count() > 1;
+    match is_late || twice(Task::Topics) || twice(Task::Entities) {
+        true => Err(ScoreError::usage(
+            "--threshold has two values for a task; give one for each, with a decimal point: 0.1, or topics=0.4,entities=0.2",
+        )),
+        false => Ok(()),
+    }
+}
+
 impl ScoreArgs {
     pub fn models(&self) -> Vec<ModelSpec> {
         self.models.specs()
@@ -295,6 +309,7 @@ async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Resu
         let message = "--errors is for `--output -`: rows that fail are listed in OUT.errors.jsonl; remove the option";
         return Err(ScoreError::usage(message).into());
     }
+    check_thresholds(&args.answers.threshold)?;
     let job = args.job();
     let prepared = tokio::task::spawn_blocking(move || prepare(job)).await.map_err(|_| ScoreError::Broken)??;
     let specs = args.models();

@@ -328,6 +328,13 @@ fn bad_usage_ends_with_2_and_says_what_to_do() {
         ("-", "o.jsonl", &[], "give --format"),
         ("a.parquet", "-", &[], "cannot be written to standard output"),
         ("a.jsonl", "o.parquet.gz", &[], "not compressed as a whole"),
+        (
+            "a.jsonl",
+            "o.jsonl",
+            &["--threshold", "0,1"],
+            "two values for a task; give one for each, with a decimal point",
+        ),
+        ("a.jsonl", "o.jsonl", &["--threshold", "entities=0,1"], "with a decimal point"),
         ("a.jsonl", "o.jsonl", &["--threshold", "1.5"], "`1.5` is not a score: give a number between 0 and 1"),
         ("a.jsonl", "o.jsonl", &["--tasks", "mood"], "`mood` is not one of"),
         ("a.jsonl", "o.jsonl", &["--look-ahead", "0"], "give a whole number of at least 1"),
