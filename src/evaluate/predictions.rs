@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::document::{LabelledSpan, PredictedDocument, ScoredTopic, Slices, in_order};
 use super::gold::Gold;
 use super::run_record::{RunRecord, Speed, StoreError};
+use crate::manifest::labels::check_label;
 use crate::system::file_start::read_text;
 
 /// The answers of a run in progress.
@@ -148,6 +149,7 @@ impl StoredAnswers {
             gold.documents.iter().map(|document| (document.id.as_str(), &*document.text)).collect();
         let text = read_text(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
         let mut answers = Self::default();
+        let mut tasks = None;
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let bad_line = |message| StoreError::Line { path: path.to_owned(), line: index + 1, message };
             let answer: AnswerLine = serde_json::from_str(line).map_err(|error| bad_line(error.to_string()))?;
@@ -158,6 +160,13 @@ impl StoredAnswers {
                 return Err(bad_line("it has neither `topics`, `entities` nor `error`".to_owned()));
             }
             texts.get(id.as_str()).map_or(Ok(()), |text| answer.check_offsets(text)).map_err(bad_line)?;
+            if answer.error.is_none() {
+                let given = [answer.topics.is_some(), answer.entities.is_some()];
+                if *tasks.get_or_insert(given) != given {
+                    let message = "it lacks `topics` or `entities`, and another line has them; give each task in all lines or in none";
+                    return Err(bad_line(message.to_owned()));
+                }
+            }
             if answers.by_id.insert(id.clone(), answer.into_predicted()).is_some() {
                 return Err(bad_line(format!("a second answer for document `{id}`")));
             }
@@ -171,7 +180,7 @@ impl AnswerLine {
         let slices = Slices::of(text);
         let entities = self.entities.iter().flatten().enumerate();
         entities.into_iter().try_for_each(|(index, EntityOfAnswer { span, text })| {
-            let check = slices.check(span, text.as_deref());
+            let check = check_label(&span.label).and_then(|()| slices.check(span, text.as_deref()));
             check.map_err(|message| format!("entity {}: {message}", index + 1))
         })
     }
@@ -282,6 +291,11 @@ mod tests {
             let error = read(other).unwrap_err().to_string();
             assert!(error.contains("line 1: entity 1: ") && error.contains(part), "{error}");
         }
+        let mixed = [r#"{"id": "x", "topics": [], "entities": []}"#, r#"{"id": "y", "topics": [], "entites": []}"#];
+        fs::write(&path, mixed.join("\n")).unwrap();
+        assert!(read("").unwrap_err().to_string().contains("line 2: it lacks `topics` or `entities`"));
+        fs::write(&path, r#"{"id": "x", "entities": [{"start": 0, "end": 1, "label": " "}]}"#).unwrap();
+        assert!(read("a").unwrap_err().to_string().contains("begins or ends with white space"));
         fs::write(&path, r#"{"id": "x", "entites": []}"#).unwrap();
         assert!(read("").unwrap_err().to_string().contains("neither `topics`, `entities` nor `error`"));
     }

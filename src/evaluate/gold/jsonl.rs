@@ -75,7 +75,8 @@ fn join_tagged(documents: &mut [GoldDocument]) {
     let reader = TagReader::of(spans().map(|span| span.label.as_str()));
     let has = |is: fn(&Tag) -> bool| spans().any(|span| is(&reader.read(&span.label)));
     let has_letters = || has(|tag| tag.position == Position::Begin) && has(|tag| tag.continues() && !tag.is_plain());
-    if has(Tag::is_plain) && !has_letters() {
+    let has_tags = has(|tag| tag.position != Position::Outside && !tag.is_plain());
+    if !has_tags || (has(Tag::is_plain) && !has_letters()) {
         return;
     }
     for document in documents {
@@ -214,6 +215,7 @@ mod tests {
         assert_eq!(labels(["B-PER", "B-LOC", "B-PER", "B-PER"]), ["PER", "LOC", "PER", "PER"]);
         assert_eq!(spans(["I-PER", "I-PER", "I-LOC", "O"]), [span(0, 3, "PER"), span(4, 5, "LOC")]);
         assert_eq!(spans(["B-PER", "A-Promi", "PER", "LOC"])[0].label, "B-PER");
+        assert_eq!(labels(["O", "O", "O", "O"]), ["O"; 4]);
     }
 
     #[test]
@@ -270,6 +272,10 @@ mod tests {
                 "the label \" X\" begins or ends",
             ),
             (r#"{"text": "ab", "entities": [{"start": 0, "end": 1, "label": ""}]}"#, "a label is empty"),
+            (
+                r#"{"text": "ab", "entities": [{"start": 0, "end": 1, "label": "X", "field": "title"}]}"#,
+                "its `field` is `\"title\"`, and offsets count in `text`",
+            ),
             (
                 r#"{"text": "ö ab", "entities": [{"start": 3, "end": 4, "label": "X", "text": "a"}]}"#,
                 "its text is `a`, and `b` stands from 3 to 4",

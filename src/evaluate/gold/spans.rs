@@ -37,6 +37,10 @@ fn span(entity: &Value, slices: &Slices) -> Result<LabelledSpan, String> {
         label.as_str().ok_or_else(|| format!("`label` is `{}`; give a string", shortened(&label.to_string())))?;
     check_label(label)?;
     let span = LabelledSpan::new(offset("start")?, offset("end")?, label);
+    if let Some(field) = fields.get("field").filter(|field| *field != "text") {
+        let field = shortened(&field.to_string());
+        return Err(format!("its `field` is `{field}`, and offsets count in `text`; leave it out, or join both texts"));
+    }
     slices.check(&span, fields.get("text").and_then(Value::as_str))?;
     Ok(span)
 }
