@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .entities import WORD, TaggedText, first_pieces
-from .names import NO_NAME, names_after_titles
+from .names import NO_NAME, after_initials, names_after_titles
 from .words import genitive_base, plain_spelling
 
 if TYPE_CHECKING:
@@ -111,9 +111,11 @@ class TagDecoder:
             tag = likeliest(word)
             return word > 0 and tag.startswith("I-") and likeliest(word - 1)[2:] == tag[2:]
 
+        def is_word(word: int) -> bool:
+            return any(map(str.isalnum, words.text[slice(*words.words[word])]))
+
         def is_free(name: "Listed") -> bool:
-            before = words.text[slice(*words.words[name.first - 1])] if name.first else ""
-            return name.is_no_name and not any(map(str.isalnum, before))
+            return name.is_no_name and not (name.first and is_word(name.first - 1))
 
         found = names.find_in_usual_case(words.text, usual, words.words)
         inner = [name for name in found if not is_free(name) and continues_name(name.first)]
@@ -127,11 +129,15 @@ class TagDecoder:
         for name in listed:
             if name.is_no_name and not name.is_part:
                 kept = name.announced if name.first in titled else None
-                self._free(raised, pieces, name.first + name.n_words, continues_name, kept)
+                self._free(raised, pieces, name.first + name.n_words, continues_name, is_word, kept)
 
         def of_name(name: "Listed") -> list[tuple[int, str, float]]:
             is_title = name.announced and name.first in titled
-            return names.raised_by_title(name, titled[name.first]) if is_title else names.raised(name)
+            if not is_title:
+                return names.raised(name)
+            first = titled[name.first]
+            text = words.text if usual is None else usual
+            return names.raised_by_title(name, range(first, after_initials(text, words.words, first)))
 
         # What is said of a word last counts.
         weights = {word: (tag, weight) for name in listed for word, tag, weight in of_name(name)}
@@ -147,10 +153,12 @@ class TagDecoder:
         pieces: Sequence[int | None],
         first: int,
         continues_name: Callable[[int], bool],
+        is_word: Callable[[int], bool],
         kept: str | None = None,
     ) -> None:
         """Takes the label away from the words that the model reads in one name with what is no name before `first`; the
-        first of them may begin another name. They may keep the label `kept`."""
+        first of them may begin another name. After a title they may have the label `kept`, and the later ones continue
+        a name with it."""
         freed = list(takewhile(continues_name, range(first, len(pieces))))
         for word in freed:
             row = logits[pieces[word]]
@@ -158,6 +166,9 @@ class TagDecoder:
             if word == first:
                 for begin, inside in self._first_and_inside.values():
                     row[begin] = max(row[begin], row[inside])
+            if kept and label != kept and word > first and is_word(word) and f"I-{kept}" in self.tags:
+                inside = self.tags.index(f"I-{kept}")
+                row[inside] = max(row[inside], row[self.tags.index(f"I-{label}")])
             if label != kept:
                 row[[tag[2:] == label for tag in self.tags]] = NEVER
 

@@ -21,6 +21,7 @@ FACTOR_AFTER_TITLE = 1.5  # of the weight, for the name after a title: a surname
 # Titles between another one and the name.
 ACADEMIC = frozenset("Dr Prof Mag Dipl Ing Univ".split())
 MAX_WORDS_BETWEEN = 12
+MAX_INITIALS = 3
 # What the name of a company ends in, and how many words after an abbreviation may end in one.
 LEGAL_FORMS = frozenset("AG GmbH mbH KG KGaA OHG SE UG GbR eG e.V Ltd Inc Corp LLC".split())
 WORDS_OF_COMPANY = 4
@@ -107,10 +108,12 @@ class NameList:
         tags = [f"{'I' if index else 'B'}-{listed.label}" for index in range(listed.n_words)]
         return [(listed.first + index, tag, self.weight) for index, tag in enumerate(tags)]
 
-    def raised_by_title(self, title: Listed, following: int) -> list[tuple[int, str, float]]:
-        """The same for a title with a name after it, which begins with the word `following`."""
+    def raised_by_title(self, title: Listed, name: range) -> list[tuple[int, str, float]]:
+        """The same for a title with a name after it, of which `name` are the surest words."""
         of_title = [(word, NO_NAME, self.weight * FACTOR_OF_TITLE) for word in title.words]
-        return [*of_title, (following, f"B-{title.announced}", self.weight * FACTOR_AFTER_TITLE)]
+        weight = self.weight * FACTOR_AFTER_TITLE
+        of_name = [(word, f"{'B' if word == name[0] else 'I'}-{title.announced}", weight) for word in name]
+        return of_title + of_name
 
     def _longest_at(self, text: str, words: list[tuple[int, int]], first: int) -> Listed | None:
         word = _plain(text[slice(*words[first])])
@@ -136,6 +139,21 @@ def names_after_titles(text: str, words: list[tuple[int, int]], listed: list[Lis
     titles = [name for name in listed if name.announced]
     after = {title.first: _word_after(text, words, title.words[-1]) for title in titles}
     return {title: word for title, word in after.items() if word is not None and word not in no_names}
+
+
+def after_initials(text: str, words: list[tuple[int, int]], first: int) -> int:
+    """Where the name ends that begins with the word `first`, if that is an initial: after the next word that is none.
+    Else the index after `first`."""
+
+    def word(index: int) -> str:
+        return text[slice(*words[index])] if index < len(words) else ""
+
+    end = first + 1
+    for _ in range(MAX_INITIALS):
+        if not (len(word(end - 1)) <= 2 and word(end) == "." and word(end + 1)[:1].isupper()):
+            break
+        end += 2
+    return end
 
 
 def _word_after(text: str, words: list[tuple[int, int]], last: int) -> int | None:

@@ -113,6 +113,7 @@ def test_a_name_follows_a_title() -> None:
     assert read("KHK lorenz", title, unknown) == ["O", "O"]
     assert read("KHK Lorenz", title | {"Lorenz": "ORG"}, unknown) == ["O", "B-PER"]
     assert read("KHK Dr", title | {"Dr": "O"}, unknown) == ["O", "O"]
+    assert read("KHK Heinz Pfaff", title, [*one_name, [0.0, 0, 4, 0, -1]]) == ["O", "B-PER", "I-PER"]
     two = title | {"POM": "before PER"}
     assert read("KHK POM Braun", two, [unknown[0], *unknown]) == ["O", "O", "B-PER"]
     of_company = [*unknown, [0.0, 1, 0, 0, 0]]

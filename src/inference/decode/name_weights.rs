@@ -15,7 +15,7 @@ use crate::inference::decode::freed::{FreedWord, Freeing};
 use crate::inference::decode::label_tags::LabelTags;
 use crate::inference::decode::names::{Listed, NameList, is_no_name};
 use crate::inference::decode::source::Source;
-use crate::inference::decode::titles::{TitledNames, announced_label};
+use crate::inference::decode::titles::{TitledNames, after_initials, announced_label};
 use crate::inference::decode::word_tokens::Word;
 use crate::inference::decode::words::is_alphanumeric;
 use crate::manifest::tags::Tag;
@@ -123,11 +123,15 @@ impl NameWeights {
                 }
                 if is_no_name && !name.is_part {
                     let kept = after.map(|(_, (label, _))| label.as_str());
-                    self.freeing.free(&words[range.end - 1..], kept, &read, &mut listed.freed);
+                    self.freeing.free(source.text, &words[range.end - 1..], kept, &read, &mut listed.freed);
                 }
                 if let Some((next, (_, tags))) = after {
                     let bias = LogitBias { tags: &tags.first, weight: self.weight * FACTOR_AFTER_TITLE };
                     listed.biases.insert(words[next].first_token(), bias);
+                    for word in &words[next + 1..after_initials(source.usual, words, next)] {
+                        let bias = LogitBias { tags: &tags.other, weight: self.weight * FACTOR_AFTER_TITLE };
+                        listed.biases.insert(word.first_token(), bias);
+                    }
                 }
                 if !name.is_part && (name.n_words > 1 || is_no_name) {
                     kept.push(KeptWords { words: range, tags, is_no_name });
@@ -356,6 +360,8 @@ mod tests {
         // A surname may be listed as a company, and a title may follow a title.
         assert_eq!(named("KHK Lorenz", &format!("{TITLE}\nLorenz\tORG"), 3.0, &unknown), ["Lorenz PER"]);
         assert_eq!(named("KHK Dr", &format!("{TITLE}\nDr\tO"), 3.0, &unknown), [""; 0]);
+        let of_three = [one_name[0], one_name[1], [0.0, 0.0, 4.0, 0.0, -1.0]];
+        assert_eq!(named("KHK Heinz Pfaff", TITLE, 3.0, &of_three), ["Heinz Pfaff PER"]);
         let (two, two_logits) = (format!("{TITLE}\nPOM\tbefore PER"), [unknown[0], unknown[0], unknown[1]]);
         assert_eq!(named("KHK POM Braun", &two, 3.0, &two_logits), ["Braun PER"]);
         let more = [unknown[0], unknown[1], [0.0, 1.0, 0.0, 0.0, 0.0]];

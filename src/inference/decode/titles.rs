@@ -70,10 +70,41 @@ fn word_after(text: &str, words: &[Word], last: usize) -> Option<usize> {
     None
 }
 
+/// Where the name ends that begins with the word `first`, if that is an initial: after the next word that is none (`K.-H. Müller`).
+/// Else the index after `first`.
+pub fn after_initials(text: &str, words: &[Word], first: usize) -> usize {
+    const MAX_INITIALS: usize = 3;
+    let slice = |index: usize| words.get(index).and_then(|word| word.span.slice(text));
+    let mut end = first + 1;
+    for _ in 0..MAX_INITIALS {
+        let is_initial = slice(end - 1).is_some_and(|word| word.chars().count() <= 2) && slice(end) == Some(".");
+        if !is_initial || !slice(end + 1).is_some_and(|word| word.starts_with(char::is_uppercase)) {
+            break;
+        }
+        end += 2;
+    }
+    end
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::inference::decode::words::words;
+
+    #[test]
+    fn an_initial_belongs_to_the_name_after_it() {
+        for (text, name) in [
+            ("K. Müller kam", 3),
+            ("K. H. Müller", 5),
+            ("Ch. Müller", 3),
+            ("Müller kam", 1),
+            ("K. kam", 1),
+            ("Ley. Er", 1),
+        ] {
+            let words: Vec<Word> = words(text).into_iter().map(|span| Word { span, tokens: Vec::new() }).collect();
+            assert_eq!(after_initials(text, &words, 0), name, "{text:?}");
+        }
+    }
 
     #[test]
     fn a_name_follows_a_title_at_once() {
