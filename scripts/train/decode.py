@@ -121,7 +121,8 @@ class TagDecoder:
         inner = [name for name in found if not is_free(name) and continues_name(name.first)]
         otherwise = {name.name for name in inner if likeliest(name.first)[2:] != name.label}
         listed = [name for name in found if name not in inner and name.name not in otherwise]
-        titled = names_after_titles(words.text if usual is None else usual, words.words, listed)
+        text = words.text if usual is None else usual
+        titled = names_after_titles(text, words.words, listed)
         # A surname may be listed as something else.
         named = set(titled.values())
         listed = [name for name in listed if name.n_words > 1 or name.first not in named]
@@ -136,7 +137,6 @@ class TagDecoder:
             if not is_title:
                 return names.raised(name)
             first = titled[name.first]
-            text = words.text if usual is None else usual
             return names.raised_by_title(name, range(first, after_initials(text, words.words, first)))
 
         # What is said of a word last counts.

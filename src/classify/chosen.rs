@@ -54,8 +54,8 @@ pub fn chosen<'e>(
         return Cow::Borrowed(entities);
     }
     let scores = match options.threshold.entities {
-        Some(_) => entities.iter().map(|entity| entity.score).collect(),
-        None => name_scores(text, entities),
+        None if threshold > 0.0 => name_scores(text, entities),
+        _ => entities.iter().map(|entity| entity.score).collect(),
     };
     let types = Types::of(tags(models));
     let wanted = |label: &str| options.labels.as_ref().is_none_or(|labels| labels.iter().any(|known| known == label));

@@ -195,9 +195,8 @@ struct Threshold {
 
 /// Refuses a second threshold for a task: `0,1` is two numbers, and was meant as one.
 fn check_thresholds(thresholds: &[Threshold]) -> Result<(), ScoreError> {
-    let is_for_both = |given: &&Threshold| given.task.is_none();
     // One for both tasks comes first, and one for a task may differ from it.
-    let is_late = thresholds.iter().skip(1).any(|given| is_for_both(&given));
+    let is_late = thresholds.iter().skip(1).any(|given| given.task.is_none());
     let twice = |task| thresholds.iter().filter(|given| given.task == Some(task)).count() > 1;
     match is_late || twice(Task::Topics) || twice(Task::Entities) {
         true => Err(ScoreError::usage(

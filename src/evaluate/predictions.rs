@@ -156,17 +156,20 @@ impl StoredAnswers {
             let version = answer.models.as_ref().and_then(|models| models.get("topics").or(models.get("entities")));
             answers.model_version = answers.model_version.or_else(|| version.map(|model| model.version.clone()));
             let id = answer.id.clone().unwrap_or_else(|| (index + 1).to_string());
-            if answer.topics.is_none() && answer.entities.is_none() && answer.error.is_none() {
-                return Err(bad_line("it has neither `topics`, `entities` nor `error`".to_owned()));
-            }
-            texts.get(id.as_str()).map_or(Ok(()), |text| answer.check_offsets(text)).map_err(bad_line)?;
             if answer.error.is_none() {
                 let given = [answer.topics.is_some(), answer.entities.is_some()];
-                if *tasks.get_or_insert(given) != given {
-                    let message = "it lacks `topics` or `entities`, and another line has them; give each task in all lines or in none";
+                let message = match given {
+                    [false, false] => "it has neither `topics`, `entities` nor `error`",
+                    _ if *tasks.get_or_insert(given) != given => {
+                        "it lacks `topics` or `entities`, and another line has them; give each task in all lines or in none"
+                    }
+                    _ => "",
+                };
+                if !message.is_empty() {
                     return Err(bad_line(message.to_owned()));
                 }
             }
+            texts.get(id.as_str()).map_or(Ok(()), |text| answer.check_entities(text)).map_err(bad_line)?;
             if answers.by_id.insert(id.clone(), answer.into_predicted()).is_some() {
                 return Err(bad_line(format!("a second answer for document `{id}`")));
             }
@@ -176,10 +179,10 @@ impl StoredAnswers {
 }
 
 impl AnswerLine {
-    fn check_offsets(&self, text: &str) -> Result<(), String> {
+    fn check_entities(&self, text: &str) -> Result<(), String> {
+        let Some(entities) = &self.entities else { return Ok(()) };
         let slices = Slices::of(text);
-        let entities = self.entities.iter().flatten().enumerate();
-        entities.into_iter().try_for_each(|(index, EntityOfAnswer { span, text })| {
+        entities.iter().enumerate().try_for_each(|(index, EntityOfAnswer { span, text })| {
             let check = check_label(&span.label).and_then(|()| slices.check(span, text.as_deref()));
             check.map_err(|message| format!("entity {}: {message}", index + 1))
         })

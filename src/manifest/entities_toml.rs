@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::toml_values::{all_different, clean, invalid, or_default, temperature, word};
+use super::toml_values::{all_different, clean, invalid, or_default, temperature, threshold, word};
 use super::{EntityHead, Graph, ManifestError, named_file};
 use crate::manifest::tags::{entity_labels, parse_tags, rename_tags};
 use crate::manifest::task::{AggregationStrategy, GraphScores, Task};
@@ -73,16 +73,8 @@ impl EntitiesSection {
             rename: self.rename.clone(),
             aggregation,
             temperature: temperature(path, self.temperature)?,
-            threshold: self.threshold(path)?,
+            threshold: threshold(path, "[entities]", self.threshold.unwrap_or(0.0))?,
         })
-    }
-
-    fn threshold(&self, path: &Path) -> Result<f32, ManifestError> {
-        let threshold = self.threshold.unwrap_or(0.0);
-        match (0.0..=1.0).contains(&threshold) {
-            true => Ok(threshold),
-            false => Err(invalid(path, format!("threshold {threshold} of `[entities]` must lie in 0 to 1"))),
-        }
     }
 
     fn one_label_per_name(

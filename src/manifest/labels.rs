@@ -1,5 +1,5 @@
 //! The labels of a `config.json`, in the order of the logits, in all the ways in which programs write them: `id2label` as an
-//! object or a list, `label2id` alone, ids and labels as numbers or strings.
+//! object or a list, `label2id` alone, ids and labels as numbers or strings. Also what every label must be.
 
 use serde_json::Value;
 

@@ -11,7 +11,7 @@ use super::entities_toml::EntitiesSection;
 use super::folder::FolderFiles;
 use super::graph_inputs::InputNames;
 use super::toml_error::{Section, keys, message};
-use super::toml_values::{all_different, clean, invalid, languages, or_default, temperature, word};
+use super::toml_values::{all_different, clean, invalid, languages, or_default, temperature, threshold, word};
 use super::{EntityHead, GoldenExample, Graph, LabelDescriptions, ManifestError, TopicHead, TopicLabel, default_label};
 use crate::manifest::tags::{entity_labels, parse_tags};
 use crate::manifest::task::{Pooling, ProblemType, Task, TokenPooling};
@@ -254,12 +254,8 @@ impl RessortToml {
         }
         languages(&self.path, "names", result.iter().flat_map(|label| label.names.keys()))?;
         for label in &mut result {
-            label.threshold = section.thresholds.get(&label.label).copied().unwrap_or(label.threshold);
-            if !(0.0..=1.0).contains(&label.threshold) {
-                return Err(
-                    self.invalid(format!("threshold {} of `{}` must lie in 0 to 1", label.threshold, label.label))
-                );
-            }
+            let given = section.thresholds.get(&label.label).copied().unwrap_or(label.threshold);
+            label.threshold = threshold(&self.path, &label.label, given)?;
         }
         Ok(result)
     }

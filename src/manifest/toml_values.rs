@@ -40,6 +40,14 @@ pub fn temperature(path: &Path, given: Option<f32>) -> Result<f32, ManifestError
     }
 }
 
+/// From what score `of` counts.
+pub fn threshold(path: &Path, of: &str, given: f32) -> Result<f32, ManifestError> {
+    match (0.0..=1.0).contains(&given) {
+        true => Ok(given),
+        false => Err(invalid(path, format!("threshold {given} of `{of}` must lie in 0 to 1"))),
+    }
+}
+
 /// Refuses a key that is no language tag, such as the name of a language; `key` is that of the table.
 pub fn languages<'k>(
     path: &Path,

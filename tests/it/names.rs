@@ -1,11 +1,12 @@
 //! Names that a model folder lists: found as `scripts/train/names.py` finds them, and what a model makes of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use ressort::classify::request::RequestLimits;
 use ressort::http::App;
 use ressort::inference::decode::names::NameList;
+use ressort::inference::decode::titles::{TitledNames, after_initials};
 use ressort::inference::decode::word_tokens::Word;
 use ressort::inference::decode::words::words;
 use ressort::models::load::Model;
@@ -23,6 +24,14 @@ use crate::support::{copy_of, load, reference, refusal, settings, write};
 struct Reference {
     names: BTreeMap<String, String>,
     cases: Vec<Case>,
+    after_titles: Vec<AfterTitle>,
+}
+
+#[derive(Deserialize)]
+struct AfterTitle {
+    /// It begins with a title of one word.
+    text: String,
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -35,7 +44,7 @@ struct Case {
 
 #[test]
 fn listed_names_are_found_as_before_training() {
-    let Reference { names, cases } = reference("names.json");
+    let Reference { names, cases, .. } = reference("names.json");
     let list: Vec<String> = names.iter().map(|(name, label)| format!("{name}\t{label}")).collect();
     let list = NameList::parse(&list.join("\n")).unwrap();
     assert!(cases.len() > 10);
@@ -48,6 +57,21 @@ fn listed_names_are_found_as_before_training() {
                 (name, format!("{}{}", list.labels[listed.label], if listed.is_part { " part" } else { "" }))
             });
         assert_eq!(found.collect::<Vec<_>>(), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn a_name_follows_a_title_at_once_as_before_training() {
+    let Reference { after_titles, .. } = reference("names.json");
+    assert!(after_titles.len() > 20);
+    for AfterTitle { text, name } in after_titles {
+        let words: Vec<Word> = words(&text).into_iter().map(|span| Word { span, tokens: vec![0] }).collect();
+        let titled = TitledNames::of(&text, &words, std::iter::once(0..1), &HashSet::from([0]));
+        let found = titled.after(0).map(|first| {
+            let last = after_initials(&text, &words, first) - 1;
+            text[words[first].span.start..words[last].span.end].to_owned()
+        });
+        assert_eq!(found, name, "{text:?}");
     }
 }
 

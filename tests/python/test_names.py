@@ -9,7 +9,7 @@ import pytest
 
 from scripts.train.decode import TagDecoder
 from scripts.train.entities import TaggedText
-from scripts.train.names import NAMES, NameList, names_after_titles, read_labels
+from scripts.train.names import NAMES, NameList, after_initials, names_after_titles, read_labels
 from scripts.train.prune_names import count_uses, find_misleading
 from scripts.train.words import WORD
 
@@ -120,32 +120,14 @@ def test_a_name_follows_a_title() -> None:
     assert read("KHK Bayern München", title | {"Bayern München": "ORG"}, of_company, 4.0) == ["O", "B-ORG", "I-ORG"]
 
 
-@pytest.mark.parametrize(
-    ("text", "following"),
-    [
-        # The same cases as in decode/titles.rs.
-        ("KHK Lorenz", "Lorenz"),
-        ("KHK\u00a0Lorenz", "Lorenz"),
-        ("KHK\nLorenz", "Lorenz"),
-        ("Bgm. Lorenz", "Lorenz"),
-        ("KHK Prof. Dr. Lorenz", "Lorenz"),
-        ("KHK Dr Lorenz", "Lorenz"),
-        ("KHK Dr.", None),
-        ("KHK\n\nLorenz", None),
-        ("KHK, Lorenz", None),
-        ("KHK (Lorenz", None),
-        ("KHK sagte", None),
-        ("KHK 1", None),
-        ("KHK", None),
-        ("Bgm.", None),
-        ("Bgm .. Lorenz", None),
-    ],
-)
-def test_a_name_follows_a_title_at_once(text: str, following: str | None) -> None:
+@pytest.mark.parametrize("case", REFERENCE["after_titles"], ids=lambda case: case["text"])
+def test_a_name_follows_a_title_at_once_as_in_the_service(case: dict) -> None:
+    text = case["text"]
     words = [match.span() for match in WORD.finditer(text)]
     listed = NameList({"KHK": "before PER", "Bgm": "before PER"}, 1.0).find(text, words)
-    after = names_after_titles(text, words, listed)
-    assert [text[slice(*words[word])] for word in after.values()] == ([following] if following else [])
+    ends = [(first, after_initials(text, words, first)) for first in names_after_titles(text, words, listed).values()]
+    found = [text[words[first][0] : words[end - 1][1]] for first, end in ends]
+    assert found == ([case["name"]] if case["name"] else [])
 
 
 def test_a_name_that_training_texts_use_otherwise_is_misleading() -> None:

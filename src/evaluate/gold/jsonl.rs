@@ -74,9 +74,10 @@ fn join_tagged(documents: &mut [GoldDocument]) {
     let spans = || documents.iter().filter_map(|document| document.entities.as_ref()).flatten();
     let reader = TagReader::of(spans().map(|span| span.label.as_str()));
     let has = |is: fn(&Tag) -> bool| spans().any(|span| is(&reader.read(&span.label)));
-    let has_letters = || has(|tag| tag.position == Position::Begin) && has(|tag| tag.continues() && !tag.is_plain());
     let has_tags = has(|tag| tag.position != Position::Outside && !tag.is_plain());
-    if !has_tags || (has(Tag::is_plain) && !has_letters()) {
+    // Next to plain types, `B-Movie` alone is one of them.
+    let has_pairs = || has(|tag| tag.position == Position::Begin) && has(|tag| tag.continues() && !tag.is_plain());
+    if !has_tags || (has(Tag::is_plain) && !has_pairs()) {
         return;
     }
     for document in documents {

@@ -47,14 +47,12 @@ impl DataReport {
     /// What qualifies all metrics.
     fn remarks(&self) -> impl Iterator<Item = String> {
         let (overlapping, repeated) = (self.n_overlapping_entities, self.n_repeated_ids);
-        let remarks = [
-            (
-                overlapping,
-                "gold entities that overlap an earlier one: {}; models give none that do, so they count as missed",
-            ),
-            (repeated, "documents with the id of an earlier one: {}; each of them counts"),
-        ];
-        remarks.into_iter().filter(|(n, _)| *n > 0).map(|(n, remark)| remark.replace("{}", &n.to_string()))
+        let overlapping = (overlapping > 0).then(|| {
+            format!("gold entities that overlap an earlier one: {overlapping}; models give none that do, so they count as missed")
+        });
+        let repeated =
+            (repeated > 0).then(|| format!("documents with the id of an earlier one: {repeated}; each of them counts"));
+        overlapping.into_iter().chain(repeated)
     }
 }
 
