@@ -13,6 +13,12 @@ before(async () => ([browser, server] = await Promise.all([launch(), serve(model
 after(() => Promise.all([browser?.close(), server?.stop()]));
 
 const texts = (page, selector) => page.locator(selector).allTextContents();
+/** The threshold that the model in use has for names. */
+const entityThreshold = async () => {
+  const { models } = await (await fetch(`${server.url}/v1/models`)).json();
+  return models[0].entity_threshold;
+};
+
 /** The threshold that the model in use has for a topic. */
 const threshold = async label => {
   const { models } = await (await fetch(`${server.url}/v1/models`)).json();
@@ -81,12 +87,25 @@ test("the minimum score filters names, and the answer follows", async () => {
   const { page, check } = await openPage(browser, server.url);
   await example(page, 0);
   const n = await page.locator(".entity").count();
+  const request = async () => {
+    await page.locator("#tab-curl").click();
+    const shown = await code(page);
+    await page.locator("#tab-json").click();
+    return shown;
+  };
+  const asked = await request();
+  // Until the slider is moved, the model's own threshold applies, and none is sent.
+  assert.equal(await page.locator("#threshold-value").textContent(), (await entityThreshold()).toFixed(2).replace(".", ","));
+  assert.doesNotMatch(asked, /threshold/);
+  assert.ok(await page.locator("#threshold-default").isHidden());
   await page.locator("#threshold").fill("1");
   await page.waitForFunction(n => document.querySelectorAll(".entity").length < n, n);
   assert.equal(await page.locator("#threshold-value").textContent(), "1,00");
   assert.equal(JSON.parse(await code(page)).entities.length, await page.locator(".entity").count());
-  await page.locator("#threshold").fill("0.5");
+  await page.locator("#threshold-default").click();
   await page.waitForFunction(n => document.querySelectorAll(".entity").length === n, n);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "threshold");
+  assert.equal(await request(), asked);
   await check();
 });
 

@@ -55,6 +55,7 @@ export const de = {
   noNames: "Kein Name erreicht diesen Score.",
   noNamesAtAll: "Im Text steht kein Name.",
   threshold: "Mindest-Score",
+  thresholdDefault: "Vorgabe des Modells",
   score: "Score",
   legend: "Legende",
   showLabel: "Diese Namen im Text zeigen oder nicht",

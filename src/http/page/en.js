@@ -55,6 +55,7 @@ export const en = {
   noNames: "No name reaches this score.",
   noNamesAtAll: "The text has no names.",
   threshold: "Minimum score",
+  thresholdDefault: "The model's default",
   score: "score",
   legend: "Legend",
   showLabel: "Show these names in the text or not",

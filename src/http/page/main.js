@@ -11,7 +11,8 @@ import { count, language, score, setLanguage, translatePage, words } from "./wor
 const RESULT_DELAY_MS = 150;
 
 const view = new ResultView();
-const page = { models: [], active: {}, text: null, problem: null, allTopics: false, running: null };
+/** `threshold` is null until the slider is moved: then each model's own threshold applies, which keeps the mentions of a name together. */
+const page = { models: [], active: {}, text: null, problem: null, allTopics: false, running: null, threshold: null };
 /** The models whose passages were asked for although that takes runs, for this text. */
 const explained = new Set();
 
@@ -22,7 +23,8 @@ function requestFor(name, isFirst) {
   const named = task => page.models.find(of => of.name === (name || page.active[task]));
   const topicModel = named("topics");
   const labels = topicModel?.labels.topics ?? [];
-  const request = { text: page.text, threshold: { entities: Number(byId("threshold").value) } };
+  const request = { text: page.text };
+  if (page.threshold !== null) request.threshold = { entities: page.threshold };
   if (model) request.models = Object.fromEntries(tasks.map(task => [task, name]));
   if (model && tasks.length < 2) request.tasks = tasks;
   const asked = request.tasks ?? tasks;
@@ -118,7 +120,7 @@ function showLength() {
 function writeWords() {
   translatePage();
   showLength();
-  byId("threshold-value").textContent = score(Number(byId("threshold").value));
+  showThreshold();
   byId("examples").replaceChildren(...examples.map(({ key, text }) => element("button", { type: "button", class: "small", onclick: () => take(text) }, words[key])));
   fillModels();
   if (page.problem) showProblem(page.problem);
@@ -133,6 +135,22 @@ function fillModels() {
   for (const id of ["model-choice", "second-choice"]) byId(id).hidden = page.models.length < 2;
   const names = page.models.map(({ name, version }) => `${name} ${version.slice(0, 8)}`);
   byId("served").textContent = names.length > 0 ? words.served(names.join(", ")) : "";
+  showThreshold();
+}
+
+/** Shows the threshold of names: that of the slider, else that of the first model that is asked. */
+function showThreshold() {
+  const name = byId("model").value || page.active.entities;
+  const shown = page.threshold ?? page.models.find(model => model.name === name)?.entity_threshold ?? 0;
+  byId("threshold").value = shown;
+  byId("threshold-value").textContent = score(shown);
+  byId("threshold-default").hidden = page.threshold === null;
+}
+
+function setThreshold(threshold) {
+  page.threshold = threshold;
+  showThreshold();
+  runAgain();
 }
 
 function fill(select, options) {
@@ -235,11 +253,18 @@ async function useKey(key, said) {
 }
 
 function setUpResult() {
-  byId("threshold").addEventListener("input", () => {
-    byId("threshold-value").textContent = score(Number(byId("threshold").value));
-    runAgain();
+  byId("threshold").addEventListener("input", event => setThreshold(Number(event.target.value)));
+  byId("threshold-default").addEventListener("click", () => {
+    setThreshold(null);
+    // The button is gone, so the focus goes to what it has reset.
+    byId("threshold").focus();
   });
-  for (const id of ["model", "second"]) byId(id).addEventListener("change", runAgain);
+  for (const id of ["model", "second"]) {
+    byId(id).addEventListener("change", () => {
+      showThreshold();
+      runAgain();
+    });
+  }
   byId("all-topics").addEventListener("click", () => {
     page.allTopics = !page.allTopics;
     run();
