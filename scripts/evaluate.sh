@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Inspects a new model folder, compares it on labelled data with the model in use, shows the report, and prints the
-# commands that activate it.
+# commands that activate it. MODEL is a folder, or the name of one in models/.
 #
-#   scripts/evaluate.sh MODEL_FOLDER GOLD [flags of `ressort evaluate`]
+#   scripts/evaluate.sh MODEL GOLD [flags of `ressort evaluate`]
 #
 # The model in use is models/ressort, or the folder that RESSORT_IN_USE names. The report goes to evaluations/MODEL/
 # (RESSORT_REPORTS names another folder).
@@ -16,6 +16,9 @@ fi
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 candidate=$1 gold=$2
 shift 2
+# A name is that of a folder in models/, as for the program.
+if [ ! -d "$candidate" ] && [ -d "$root/models/$candidate" ]; then candidate=$root/models/$candidate; fi
+if [ ! -d "$candidate" ]; then echo "evaluate.sh: $candidate: no such model folder" >&2; exit 1; fi
 in_use=${RESSORT_IN_USE:-$root/models/ressort}
 out=${RESSORT_REPORTS:-$root/evaluations}/$(basename "$(cd "$candidate" && pwd)")
 

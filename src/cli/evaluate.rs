@@ -18,16 +18,18 @@ use ressort::models::spec::ModelSpec;
 use ressort::text::encoding::TextEncoding;
 
 use super::number::{positive, whole};
-use super::{REQUIREMENT_NOT_MET, RunArgs, SUCCESS, print};
+use super::{ModelsDirArg, REQUIREMENT_NOT_MET, RunArgs, SUCCESS, print};
 
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
     /// Labelled documents: JSON lines, CoNLL columns or CSV
     #[arg(long, value_name = "GOLD")]
     data: PathBuf,
-    /// A model folder, or a file of its answers (JSON lines); repeatable, the first is the baseline
+    /// A model folder, the name of a model in --models-dir, or a file of answers (JSON lines); repeatable, the first is the baseline
     #[arg(long = "model", required = true, value_name = "[NAME=]PATH")]
     models: Vec<ModelSpec>,
+    #[command(flatten)]
+    dir: ModelsDirArg,
     /// Format of --data (jsonl, conll, csv); default: from its file name
     #[arg(long)]
     format: Option<GoldFormat>,
@@ -97,7 +99,7 @@ impl EvaluateArgs {
                 encoding: self.encoding,
                 delimiter: self.delimiter,
             },
-            models: self.models.iter().map(named_after_stem).collect(),
+            models: self.dir.folders().resolve_all(&self.models).iter().map(named_after_stem).collect(),
             map: LabelMap::new(mappings),
             labels: self.labels.clone(),
             read: ReadSettings {

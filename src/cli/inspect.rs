@@ -7,13 +7,15 @@ use ressort::models::load::Model;
 use ressort::models::report::ModelReport;
 use ressort::models::spec::ModelSpec;
 
-use super::{RunArgs, print};
+use super::{ModelsDirArg, RunArgs, print};
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The model folder
+    /// The model folder, or the name of a model in --models-dir
     #[arg(value_name = "[NAME=]PATH")]
-    pub model: ModelSpec,
+    model: ModelSpec,
+    #[command(flatten)]
+    dir: ModelsDirArg,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -22,13 +24,19 @@ pub struct InspectArgs {
 }
 
 impl InspectArgs {
+    /// The model, with its folder if it was given by name.
+    pub fn spec(&self) -> ModelSpec {
+        self.dir.folders().resolve(&self.model)
+    }
+
     pub fn run_settings(&self) -> RunSettings {
         self.run.settings()
     }
 }
 
 pub async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
-    let load = Model::load(&args.model, &args.run_settings()).await.map_err(anyhow::Error::from);
+    let spec = args.spec();
+    let load = Model::load(&spec, &args.run_settings()).await.map_err(anyhow::Error::from);
     if args.json {
         let report = match &load {
             Ok(model) => serde_json::json!({"servable": true, "model": ModelReport::of(model)}),
@@ -36,7 +44,7 @@ pub async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
         };
         print::result(&format!("{report:#}"))?;
     }
-    let model = load.with_context(|| format!("{} would not be served", args.model.path.display()))?;
+    let model = load.with_context(|| format!("{} would not be served", spec.path.display()))?;
     if !args.json {
         // The report ends its last line.
         print::result(&format!("{}would be served", ModelReport::of(&model)))?;

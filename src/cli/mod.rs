@@ -199,9 +199,8 @@ impl ModelArgs {
     /// The models to load: those named, else the one that ships.
     fn specs(&self) -> Vec<ModelSpec> {
         let folders = self.folders();
-        let resolved = |spec: &ModelSpec| ModelSpec { name: spec.name.clone(), path: folders.resolve(&spec.path) };
         match self.models.is_empty() {
-            false => self.models.iter().map(resolved).collect(),
+            false => folders.resolve_all(&self.models),
             true => vec![ModelSpec { name: SHIPPED.to_owned(), path: folders.find(SHIPPED) }],
         }
     }

@@ -80,12 +80,16 @@ impl ModelFolders {
         names.into_iter().map(|name| ModelSpec { path: self.find(&name), name }).collect()
     }
 
-    /// `path` as it is, or the folder of the model of that name where `path` is a bare name and leads nowhere.
-    pub fn resolve(&self, path: &Path) -> PathBuf {
-        match path.to_str().filter(|name| !path.is_dir() && !name.contains(['/', '.'])) {
-            Some(name) => Some(self.find(name)).filter(|found| found.is_dir()).unwrap_or_else(|| path.to_owned()),
-            None => path.to_owned(),
-        }
+    /// `spec` as it is, or with the folder of the model of that name where its path is a bare name and not that of a folder.
+    pub fn resolve(&self, spec: &ModelSpec) -> ModelSpec {
+        let path = &spec.path;
+        let bare_name = path.to_str().filter(|name| !path.is_dir() && !name.contains(['/', '.']));
+        let found = bare_name.map(|name| self.find(name)).filter(|found| found.is_dir());
+        ModelSpec { name: spec.name.clone(), path: found.unwrap_or_else(|| path.clone()) }
+    }
+
+    pub fn resolve_all(&self, specs: &[ModelSpec]) -> Vec<ModelSpec> {
+        specs.iter().map(|spec| self.resolve(spec)).collect()
     }
 }
 
@@ -170,7 +174,8 @@ mod tests {
             ("unknown", "unknown"),
             (&here, &here),
         ] {
-            assert_eq!(found.resolve(Path::new(path)), Path::new(expected));
+            let spec = |path: &str| ModelSpec { name: "neu".to_owned(), path: path.into() };
+            assert_eq!(found.resolve(&spec(path)), spec(expected));
         }
     }
 }

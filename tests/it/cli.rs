@@ -155,6 +155,27 @@ fn inspect_says_whether_and_how_a_folder_would_be_served() {
 }
 
 #[test]
+fn every_command_finds_a_model_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("gold.jsonl"), "{\"text\": \"Bonn\", \"entities\": []}\n").unwrap();
+    std::fs::write(dir.path().join("text.csv"), "text\nBonn\n").unwrap();
+    let models = models_dir();
+    for command in [
+        "inspect lexicon-ner --providers cpu",
+        "evaluate --data gold.jsonl --model lexicon-ner --model two-heads --providers cpu",
+        "score text.csv --output out.jsonl --model lexicon-ner --providers cpu",
+    ] {
+        let mut named = ressort();
+        named.args(command.split(' ')).current_dir(dir.path());
+        let unknown = named.output().unwrap();
+        let message = text(&unknown.stderr);
+        assert!(message.contains("lexicon-ner: no such model folder") && message.contains("--models-dir"), "{message}");
+        let found = named.arg("--models-dir").arg(&models).output().unwrap();
+        assert!(found.status.success(), "{command}: {}", text(&found.stderr));
+    }
+}
+
+#[test]
 fn the_models_of_a_running_server_are_changed_from_the_command_line() {
     let models = tempfile::tempdir().unwrap();
     for name in ["ressort", "neu"] {
