@@ -15,7 +15,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 use ureq::http::Uri;
 
@@ -71,7 +71,8 @@ where
     let tracer = PROVIDER.get_or_init(|| provider).tracer("ressort");
     let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
     let layer = layer.with_target(false).with_tracked_inactivity(false);
-    Ok(layer.with_filter(filter_fn(|metadata| metadata.is_span() && metadata.target() == SPANS)))
+    let spans = filter_fn(|metadata| metadata.is_span() && metadata.target() == SPANS);
+    Ok(layer.with_filter(spans.with_max_level_hint(LevelFilter::INFO)))
 }
 
 /// The address to which the spans for the collector at `endpoint` are sent.

@@ -6,8 +6,8 @@ use std::panic::PanicHookInfo;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::filter::{FilterExt, filter_fn};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
@@ -46,8 +46,6 @@ pub fn start_logging(format: LogFormat, verbosity: Verbosity, traces: Option<&st
     let default = if verbosity == Verbosity::Quiet { QUIET_FILTER } else { DEFAULT_FILTER };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let colours = std::io::stderr().is_terminal();
-    // Spans are for the collector; lines do not repeat them.
-    let filter = filter.and(filter_fn(|metadata| metadata.target() != SPANS));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     // Otherwise a reader of the log that has gone would end threads: the error is printed, and printing panics.
     let lines = lines.log_internal_errors(false);
@@ -59,9 +57,17 @@ pub fn start_logging(format: LogFormat, verbosity: Verbosity, traces: Option<&st
         Ok(layer) => (layer, Ok(())),
         Err(error) => (None, Err(error)),
     };
-    tracing_subscriber::registry().with(exported).with(lines.with_filter(filter)).init();
+    tracing_subscriber::registry().with(exported).with(lines.with_filter(for_lines(filter))).init();
     std::panic::set_hook(Box::new(log_panic));
     refused
+}
+
+/// What of `filter` becomes lines: not the spans, which are for the collector.
+///
+/// The hint lets libraries drop a message before they make it. Without it, the tokenizers library would make several for each
+/// character.
+fn for_lines<S>(filter: EnvFilter) -> impl Filter<S> {
+    filter.and(filter_fn(|metadata| metadata.target() != SPANS).with_max_level_hint(LevelFilter::TRACE))
 }
 
 /// Logs where a thread panicked. A message that was put together may quote a text, so that only fixed messages are logged.
@@ -121,6 +127,14 @@ pub fn start_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::
 mod tests {
     use super::*;
     use crate::system::memory::held;
+
+    #[test]
+    fn messages_below_the_level_of_the_filter_are_never_made() {
+        let hint = |filter| Filter::<tracing_subscriber::Registry>::max_level_hint(&for_lines(EnvFilter::new(filter)));
+        assert_eq!(hint(DEFAULT_FILTER), Some(LevelFilter::INFO));
+        assert_eq!(hint(QUIET_FILTER), Some(LevelFilter::WARN));
+        assert_eq!(hint("warn,tokenizers=trace"), Some(LevelFilter::TRACE));
+    }
 
     #[test]
     fn durations_that_nobody_scrapes_are_summed_up() {
