@@ -12,8 +12,10 @@ use crate::text::span::ByteSpan;
 
 /// Where the pattern has a group `gap`, only that is an address.
 const PATTERNS: &[&str] = &[
-    // https://t.co/abc, www.dpa.de, mailto:a@b.de
-    r#"(?i)(?:\b[a-z][a-z0-9+.-]*://|\bwww\.|\bmailto:)[^\s<>|"„“”«»]+"#,
+    // https://t.co/abc; www.dpa.de; mailto:a@b.de. Each of the three is found much faster alone.
+    r#"(?i)\b[a-z][a-z0-9+.-]*://[^\s<>|"„“”«»]+"#,
+    r#"(?i)\bwww\.[^\s<>|"„“”«»]+"#,
+    r#"(?i)\bmailto:[^\s<>|"„“”«»]+"#,
     // redaktion@sz.de
     r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+",
     // redaktion(at)sz(dot)de, redaktion [at] sz.de
@@ -27,16 +29,27 @@ const PATTERNS: &[&str] = &[
     r"\b[A-Za-z]:\\(?:\w[\w ()-]*(?:\.\w+)?\\)*[\w.()-]*",
     r"\b[A-Za-z]:/(?:\w[\w ()-]*/)*[\w()-]+(?:\.\w+)+",
     r"(?:\\\\|\.\.?\\)[\w.-]+(?:\\[\w.$-]+)*",
-    // src/Berlin/main.rs
-    r"(?i)(?:[\w.-]+[/\\])+[\w.-]+\.(?:c|cfg|conf|cpp|css|go|h|ini|java|js|json|log|md|py|rb|rs|sh|sql|toml|ts|xml|ya?ml)\b",
-    // Angela_Merkel.jpg, Fotos/Berlin.pdf
-    r"(?i)(?:[\w.-]+[/\\])*[\w-]+(?:\.[\w-]+)*\.(?:bmp|csv|docx?|epub|gif|html?|jpe?g|mp3|mp4|odt|pdf|php|png|pptx?|rtf|svg|tiff?|txt|webp|xlsx?|zip)\b",
     // @bundestag, #Bundestag
     r"(?:^|[^\w/@#])(?<gap>[@#＠＃])\w",
-    // DE89 3704 0044 0532 0130 00
-    r"(?:\bIBAN:? ?)?\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b",
     // BIC COBADEFFXXX
     r"\b(?:BIC|SWIFT)(?:/SWIFT)?(?:-Code)?:? ?[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?\b",
+];
+
+/// Patterns that take long to search a text without an address, since they begin with any word. Each has a sign before it that is
+/// found quickly, and without which the pattern cannot match.
+const SIGNED_PATTERNS: &[(&str, &str)] = &[
+    // src/Berlin/main.rs
+    (
+        r"[/\\]",
+        r"(?i)(?:[\w.-]+[/\\])+[\w.-]+\.(?:c|cfg|conf|cpp|css|go|h|ini|java|js|json|log|md|py|rb|rs|sh|sql|toml|ts|xml|ya?ml)\b",
+    ),
+    // Angela_Merkel.jpg, Fotos/Berlin.pdf
+    (
+        r"(?i)\.(?:bmp|csv|doc|epub|gif|htm|jpe?g|mp3|mp4|odt|pdf|php|png|ppt|rtf|svg|tif|txt|webp|xls|zip)",
+        r"(?i)(?:[\w.-]+[/\\])*[\w-]+(?:\.[\w-]+)*\.(?:bmp|csv|docx?|epub|gif|html?|jpe?g|mp3|mp4|odt|pdf|php|png|pptx?|rtf|svg|tiff?|txt|webp|xlsx?|zip)\b",
+    ),
+    // DE89 3704 0044 0532 0130 00
+    (r"[A-Z]{2}\d{2}", r"(?:\bIBAN:? ?)?\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
 ];
 
 /// 0221/123456, +49 (0)30 1234-567: a country or area code, then groups of digits.
@@ -47,11 +60,14 @@ const MIN_TELEPHONE_DIGITS: usize = 7;
 const TRAILING: &[char] = &['.', ',', ';', ':', '!', '?', ')', ']', '}', '\'', '’', '‘', '…'];
 
 static ADDRESSES: LazyLock<Vec<Regex>> = LazyLock::new(|| PATTERNS.iter().map(|pattern| compile(pattern)).collect());
+static SIGNED: LazyLock<Vec<(Regex, Regex)>> =
+    LazyLock::new(|| SIGNED_PATTERNS.iter().map(|(sign, pattern)| (compile(sign), compile(pattern))).collect());
 static TELEPHONES: LazyLock<Regex> = LazyLock::new(|| compile(TELEPHONE));
 
 /// Appends the addresses in `text`.
 pub fn find(text: &str, found: &mut Vec<ByteSpan>) {
-    for address in ADDRESSES.iter() {
+    let signed = SIGNED.iter().filter(|(sign, _)| sign.is_match(text)).map(|(_, address)| address);
+    for address in ADDRESSES.iter().chain(signed) {
         let spans = address.captures_iter(text).filter_map(|captures| captures.name("gap").or(captures.get(0)));
         found.extend(spans.map(|span| {
             let end = span.start() + span.as_str().trim_end_matches(TRAILING).len();
