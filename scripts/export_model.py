@@ -32,10 +32,10 @@ import torch
 import transformers
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-if __package__:
-    from .int8 import quantise
-else:  # run as a file: the folder of this script is where imports are looked for
-    from int8 import quantise
+if not __package__:  # run as a file, imports are looked for in the folder of this script
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts.int8 import quantise
 
 TASKS = {
     "text-classification": transformers.AutoModelForSequenceClassification,

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from tokenizers import Tokenizer
 
-from scripts.simplify import fix_shapes
+from scripts.faster import make_faster
 
 LARGEST = 127
 LARGEST_PAIR = 128  # 255 * 128 = 32,640 fits into 16 bits, 255 * 129 = 32,895 does not
@@ -70,7 +70,7 @@ def quantise(
     avoid_saturation(model, {tensor.name: tensor for tensor in floats.graph.initializer}, calibration)
     decompose_softmax(model)
     if not external_data:  # a graph with its weights outside is too large to be run from memory
-        fix_shapes(model)
+        make_faster(model)
     if external_data:
         data = target.name + "_data"
         target.with_name(data).unlink(missing_ok=True)
@@ -365,8 +365,9 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(arguments.tokenizer))
     n_matrices = avoid_saturation(model, None, feeds(texts, tokenizer, [given.name for given in model.graph.input]))
     n_softmaxes = decompose_softmax(model)
+    done = [f"{n_matrices} matrices quantised again, none can saturate", f"{n_softmaxes} softmaxes decomposed"]
+    print("; ".join(done + make_faster(model)))
     onnx.save(model, arguments.out)
-    print(f"{n_matrices} matrices quantised again, none can saturate; {n_softmaxes} softmaxes decomposed")
 
 
 if __name__ == "__main__":

@@ -40,8 +40,10 @@ def restore(folder: Path) -> TwoHeads:
     )
     model = TwoHeads(encoder, dropout=0.0)
     weights = read_weights(onnx.load(folder / "model.onnx").graph)
-    state = {name: torch.from_numpy(weights[name].astype(np.float32)) for name in model.state_dict()}
-    model.load_state_dict(state)
+    state = model.state_dict()
+    for name, parameter in state.items():
+        # Types of tokens that are never read share the row of the one that is.
+        parameter.copy_(torch.from_numpy(weights[name].astype(np.float32)).expand_as(parameter))
     return model.eval()
 
 

@@ -3,13 +3,18 @@
 import numpy as np
 from onnx import GraphProto, numpy_helper
 
+ROW = "/Gather_output_0/row"
+
 
 def read_weights(graph: GraphProto) -> dict[str, np.ndarray]:
-    """The graph's parameters in float, by their names in PyTorch."""
+    """The graph's parameters in float, by their names in PyTorch. Of token types it may have the first row alone."""
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     weights = {name: array for name, array in tensors.items() if not name.startswith("onnx::")}
     for name in [name.removesuffix("_quantized") for name in weights if name.endswith("_quantized")]:
         weights[name] = dequantise(tensors, name)
+    for name in [name for name in tensors if name.endswith(ROW)]:
+        # Of a table of which one row is read, simplify.py leaves that row.
+        weights[f"{name.removesuffix(ROW).strip('/').replace('/', '.')}.weight"] = tensors[name][None]
     for node in graph.node:
         # The exporter keeps the module's path in the node's name, and loses the weight's: onnx::MatMul_1358.
         product = node.name.removesuffix("_quant")

@@ -71,6 +71,14 @@ def test_weights_are_read_in_float_by_their_names_in_pytorch() -> None:
     assert "encoder.layer.0.self.weight" not in weights
 
 
+def test_of_types_that_are_never_read_the_one_row_is_left() -> None:
+    row = numpy_helper.from_array(
+        np.array([1, 2], np.float32), "/encoder/embeddings/token_type_embeddings/Gather_output_0/row"
+    )
+    weights = read_weights(helper.make_graph([], "g", [], [], [row]))
+    np.testing.assert_array_equal(weights["encoder.embeddings.token_type_embeddings.weight"], [[1, 2]])
+
+
 def test_weights_lose_the_factors_that_smoothed_their_inputs() -> None:
     tensors = [
         numpy_helper.from_array(np.array([[10, -20, 3], [4, 5, -6]], np.int8), "onnx::MatMul_7_quantized"),

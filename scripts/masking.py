@@ -1,0 +1,145 @@
+"""Lets attention hide tokens by a weight of 0, and not by a low score.
+
+Adding a low number to the scores takes as long as any other step over `[batch, heads, sequence, sequence]`. Hidden
+tokens may as well keep their scores if their values are 0 and they do not count in the sum that divides. The sum then
+is a matrix product with the mask, which is faster than `ReduceSum`, and adds in one order on every processor too.
+
+The largest score of a row, which keeps `exp` finite, must not be that of a hidden token: all others could become 0. So
+hidden tokens begin as copies of the first one. Equal rows stay equal through all layers.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from scripts.simplify import MASK, SIMPLE_MASK, constants, mask_node, remove_unread
+
+STEM = "hidden_tokens"
+# Added to the sum of a row, which is at least 1, it changes no bit. A text without a token that is read would otherwise
+# have sums of 0, and its results would not be numbers.
+TINY = np.float32(1e-30)
+# What lies between the states before a layer and its values by head.
+BETWEEN = {"Add", "Cast", "MatMul", "MatMulInteger", "Mul", "Reshape", "Transpose", "DynamicQuantizeLinear"}
+
+
+@dataclass
+class _Attention:
+    add: NodeProto
+    largest: NodeProto
+    shifted: NodeProto
+    total: NodeProto
+    values: NodeProto
+    """The `Reshape` that splits the values by head."""
+
+
+def hide_by_weight(model: ModelProto) -> bool:
+    """Changes a graph whose masks are simple (simplify.fix_mask) and whose softmaxes are decomposed (int8.py), and says
+    whether it did. A graph with an attention that looks otherwise stays as it is."""
+    graph = _Graph(model)
+    n_softmaxes = sum(node.op_type == "ReduceMax" for node in model.graph.node)
+    attentions = list(graph.attentions())
+    states = graph.states_before(attentions[0].values) if attentions else None
+    if states is None or len(attentions) != n_softmaxes:
+        return False
+    graph.add_masks()
+    graph.copy_first_token(states)
+    for attention in attentions:
+        graph.hide(attention)
+    remove_unread(model)
+    return True
+
+
+class _Graph:
+    def __init__(self, model: ModelProto) -> None:
+        self.graph = model.graph
+        self.constants = constants(model)
+        self.makers = {name: node for node in model.graph.node for name in node.output}
+        self.users: dict[str, list[NodeProto]] = {}
+        for node in model.graph.node:
+            for name in node.input:
+                self.users.setdefault(name, []).append(node)
+
+    def attentions(self) -> Iterator[_Attention]:
+        for largest in [node for node in self.graph.node if node.op_type == "ReduceMax"]:
+            add, scores = self.makers.get(largest.input[0]), largest.input[0]
+            after = self._by_type(scores)
+            if add is None or add.op_type != "Add" or not any(name.startswith(SIMPLE_MASK) for name in add.input):
+                continue
+            if set(after) != {"ReduceMax", "Sub"}:
+                continue
+            exponentials = self._by_type(after["Sub"].output[0]).get("Exp")
+            sums = self._by_type(exponentials.output[0]) if exponentials else {}
+            values = self._values(sums["MatMul"].input[1]) if set(sums) == {"ReduceSum", "MatMul"} else None
+            if values:
+                yield _Attention(add, largest, after["Sub"], sums["ReduceSum"], values)
+
+    def _by_type(self, name: str) -> dict[str, NodeProto]:
+        """The nodes that read a tensor, if they are of different types."""
+        users = self.users.get(name, [])
+        by_type = {node.op_type: node for node in users}
+        return by_type if len(by_type) == len(users) else {}
+
+    def _values(self, by_head: str) -> NodeProto | None:
+        turn = self.makers.get(by_head)
+        split = self.makers.get(turn.input[0]) if turn and turn.op_type == "Transpose" else None
+        return split if split and split.op_type == "Reshape" else None
+
+    def states_before(self, values: NodeProto) -> str | None:
+        """The states `[batch, sequence, width]` of which the first layer makes its values."""
+        name = values.input[0]
+        while (node := self.makers.get(name)) and node.op_type in BETWEEN:
+            if node.op_type in ("MatMul", "DynamicQuantizeLinear"):
+                return node.input[0]
+            made = [given for given in node.input if given in self.makers and given not in self.constants]
+            if not made:
+                return None
+            name = made[0]
+        return None
+
+    def add_masks(self) -> None:
+        """The mask as numbers, `[batch, 1, sequence, 1]` and `[batch, sequence, 1]`, and as booleans of the latter."""
+        values = {"by_head_at": [1, 3], "by_token_at": [2], "first": [0], "tiny": TINY}
+        self.graph.initializer.extend(
+            numpy_helper.from_array(np.array(value), f"{STEM}/{name}") for name, value in values.items()
+        )
+        nodes = [
+            mask_node(STEM, "Cast", [MASK], "float", to=TensorProto.FLOAT),
+            mask_node(STEM, "Unsqueeze", ["float", "by_head_at"], "by_head"),
+            mask_node(STEM, "Unsqueeze", ["float", "by_token_at"], "by_token"),
+            mask_node(STEM, "Cast", ["by_token"], "is_read", to=TensorProto.BOOL),
+        ]
+        for at, node in enumerate(nodes):
+            self.graph.node.insert(at, node)
+
+    def copy_first_token(self, states: str) -> None:
+        users = self.users[states]
+        at = min(index for index, node in enumerate(self.graph.node) if node in users)
+        for node in users:
+            node.input[:] = [f"{STEM}/states" if name == states else name for name in node.input]
+        first, copied = f"{STEM}/first_token", f"{STEM}/states"
+        gather = helper.make_node("Gather", [states, f"{STEM}/first"], [first], first, axis=1)
+        where = helper.make_node("Where", [f"{STEM}/is_read", states, first], [copied], copied)
+        self.graph.node.insert(at, gather)
+        self.graph.node.insert(at + 1, where)
+
+    def hide(self, attention: _Attention) -> None:
+        scores = next(name for name in attention.add.input if not name.startswith(SIMPLE_MASK))
+        attention.largest.input[0] = attention.shifted.input[0] = scores
+        total = attention.total
+        name = total.output[0]
+        product = helper.make_node("MatMul", [total.input[0], f"{STEM}/by_head"], [f"{name}/read"], f"{name}/read")
+        not_zero = helper.make_node("Add", [f"{name}/read", f"{STEM}/tiny"], [name], name)
+        self._replace(total, product, not_zero)
+        values = attention.values.input[0]
+        hidden = f"{values}/hidden"
+        weighted = helper.make_node("Mul", [values, f"{STEM}/by_token"], [hidden], hidden)
+        self.graph.node.insert(list(self.graph.node).index(attention.values), weighted)
+        attention.values.input[0] = hidden
+
+    def _replace(self, node: NodeProto, *others: NodeProto) -> None:
+        at = list(self.graph.node).index(node)
+        self.graph.node.remove(node)
+        for other in reversed(others):
+            self.graph.node.insert(at, other)
