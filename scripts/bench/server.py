@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from typing import IO
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = ROOT / "target/release/ressort"
+
+Process = subprocess.Popen[str]
 
 
 @contextlib.contextmanager
-def serving(*flags: str, log: IO[str] | None = None) -> Iterator[tuple[int, subprocess.Popen]]:
+def serving(*flags: str, log: IO[str] | None = None, binary: pathlib.Path = BINARY) -> Iterator[tuple[int, Process]]:
     """A ready server on a free port, with the cache off; gives (port, process). `log` gets what it logs."""
-    binary = ROOT / "target/release/ressort"
     command = [str(binary), "serve", "--port", "0", "--cache-mb", "0", "--providers", "cpu", *flags]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log or subprocess.DEVNULL, text=True)
     assert process.stdout is not None
