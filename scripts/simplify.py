@@ -79,7 +79,7 @@ def skip_identities(model: ModelProto) -> None:
 
 
 def fix_mask(model: ModelProto, run: Run | None = None) -> int:
-    """Computes what is added to scores of attention as `0` or one low number for each token, `[batch, 1, 1, sequence]`.
+    """Computes with few nodes what attention adds to its scores: 0, or one low number for a token that the mask hides.
     Returns the number of changed nodes."""
     names = [name for name, given in _first_reads(model).items() if given == {MASK}]
     users = [

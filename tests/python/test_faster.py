@@ -215,7 +215,7 @@ def test_hidden_tokens_change_nothing_and_are_copies_of_the_first() -> None:
 
 
 def test_the_score_of_a_hidden_token_cannot_push_all_others_to_zero() -> None:
-    # Scores of hundreds: beside a hidden token with the largest, exp() of all others would be 0.
+    # Scores are hundreds. If a hidden token had the largest, exp() of all others would be 0.
     model = encoder(scale=12.0)
     changed = faster(model)
     mask = np.array([[1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]])
