@@ -340,12 +340,14 @@ def _activations(model: ModelProto, names: list[str], calibration: Sequence[Feed
         yield {name: values.reshape(-1, values.shape[-1]).astype(np.float32) for name, values in found}
 
 
-def feeds(texts: Iterable[str], tokenizer: Tokenizer, input_names: Iterable[str]) -> list[Feed]:
-    """The beginning of each text as inputs of the graph, one text a run."""
-    names = set(input_names)
+def feeds(
+    texts: Iterable[str], tokenizer: Tokenizer, input_names: Iterable[str], length: int = CALIBRATION_LENGTH
+) -> list[Feed]:
+    """The first `length` tokens of each text as inputs of the graph, at most `CALIBRATION_LENGTH`, one text a run."""
+    names, length = set(input_names), min(length, CALIBRATION_LENGTH)
     given = []
     for text in texts:
-        ids = np.array([tokenizer.encode(text).ids[:CALIBRATION_LENGTH]], dtype=np.int64)
+        ids = np.array([tokenizer.encode(text).ids[:length]], dtype=np.int64)
         feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         given.append({name: values for name, values in feed.items() if name in names})
     return given

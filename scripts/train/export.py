@@ -45,7 +45,9 @@ def main() -> None:
         for name in ("entities/germeval2014.train", "topics/denews.de.train")
         for record in read_training_records(config.paths.data, name)[:N_CALIBRATION_TEXTS]
     ]
-    quantise(full_precision, config.paths.model / "model.onnx", config.export, tokenizer, texts)
+    quantise(
+        full_precision, config.paths.model / "model.onnx", config.export, tokenizer, texts, config.export.max_length
+    )
     write_folder(model, config)
     report_sizes(config.paths.model)
 
@@ -106,15 +108,18 @@ class Patterns(Protocol):
     def smoothed(self) -> str: ...
 
 
-def quantise(source: Path, target: Path, patterns: Patterns, tokenizer: Tokenizer, texts: list[str]) -> None:
-    """int8 weights per channel, embeddings too, fitted to the activations on `texts`. Left as they are: the two heads
-    (small, and they decide) and the matrix products that `patterns.full_precision` names."""
+def quantise(
+    source: Path, target: Path, patterns: Patterns, tokenizer: Tokenizer, texts: list[str], max_length: int
+) -> None:
+    """int8 weights per channel, embeddings too, fitted to the activations on the first `max_length` tokens of `texts`.
+    Left as they are: the two heads (small, and they decide) and the matrix products that `patterns.full_precision`
+    names."""
     kept = re.compile(f"_head|{patterns.full_precision}" if patterns.full_precision else "_head")
     graph = load_onnx(source).graph
     names = [node.name for node in graph.node if kept.search(node.name)]
     products = [node.name for node in graph.node if node.op_type == "MatMul" and node.name not in names]
     smoothed = [name for name in products if patterns.smoothed and re.search(patterns.smoothed, name)]
-    feeds = int8.feeds(texts, tokenizer, [given.name for given in graph.input])
+    feeds = int8.feeds(texts, tokenizer, [given.name for given in graph.input], max_length)
     int8.quantise(source, target, names, feeds, smoothed_nodes=smoothed)
 
 

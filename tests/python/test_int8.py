@@ -7,6 +7,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from scripts import int8
 
@@ -140,3 +141,12 @@ def test_smoothed_inputs_give_the_same_products_on_one_scale(shared: bool, monke
         (scaled,) = ReferenceEvaluator(model).run([smoothed[0]], feed)
         inputs = np.abs(scaled).max(0)
         assert inputs.max() / np.median(inputs) < 50
+
+
+def test_calibration_reads_no_more_tokens_than_the_model_has_positions() -> None:
+    words = {word: index for index, word in enumerate(["a", "b"])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="a"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    for length, expected in ((48, 48), (512, int8.CALIBRATION_LENGTH)):
+        (feed,) = int8.feeds(["a b " * 200], tokenizer, ["input_ids", "attention_mask"], length)
+        assert {name: ids.shape for name, ids in feed.items()} == dict.fromkeys(feed, (1, expected))

@@ -57,7 +57,8 @@ def write_int8(settings: Settings, base: Base, texts: list[str]) -> Path:
     file = settings.paths.int8
     file.parent.mkdir(parents=True, exist_ok=True)
     with quiet():
-        quantise(settings.paths.full_precision, file, settings.export, base.tokenizer, texts)
+        length = settings.training.max_length
+        quantise(settings.paths.full_precision, file, settings.export, base.tokenizer, texts, length)
     return file
 
 
