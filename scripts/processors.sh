@@ -4,7 +4,7 @@
 #   scripts/processors.sh [CPU]   CPU is a model of `qemu-x86_64 -cpu help` (default: Haswell)
 #
 # It runs the parity tests there, and scores the same texts with both models that ship, here and there, into files that must be
-# equal byte for byte. Takes about five minutes.
+# equal byte for byte. Takes five minutes to half an hour.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
