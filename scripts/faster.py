@@ -2,13 +2,15 @@
 
     python -m scripts.faster MODEL OUT
 
-MODEL and OUT are ONNX files. What is not understood stays as it is. The steps:
+MODEL and OUT are ONNX files with `input_ids` and `attention_mask` of any batch and length. What is not understood stays
+as it is. The steps:
 
 1. What exporters compute at run time becomes constants (simplify.py).
 2. Attention hides tokens by a weight of 0 (masking.py), if its softmax is decomposed (int8.py).
 3. Hidden states are kept as `[sequence, batch, width]` (sequence_first.py).
 
-Only the second step can change a logit: it sums in another order, and with padding, hidden tokens are others.
+Only the second step can change a logit. It adds numbers in another order. And in a padded batch, padding no longer
+counts for the ranges by which activations are quantised.
 """
 
 import argparse
@@ -21,14 +23,19 @@ from scripts.masking import hide_by_weight
 from scripts.sequence_first import put_sequence_first
 from scripts.simplify import Run, fix_mask, fix_rows, fix_shapes, skip_identities
 
+FIRST_OPSET = 13  # before it, Unsqueeze had another form
+
 
 def make_faster(model: ModelProto, run: Run | None = None) -> list[str]:
     """Changes the graph; returns what was done, in words. `run` runs it, by default with ONNX Runtime."""
+    if any(size.dim_value for given in model.graph.input for size in given.type.tensor_type.shape.dim):
+        return ["nothing is made faster, since the inputs have a fixed shape"]
+    done = [f"{fix_shapes(model, run)} shapes are constants"]
+    opset = max((known.version for known in model.opset_import if known.domain in ("", "ai.onnx")), default=0)
+    if opset < FIRST_OPSET:
+        return [*done, f"the rest stays, since it needs opset {FIRST_OPSET} and the graph has {opset}"]
     skip_identities(model)
-    done = [
-        f"{fix_shapes(model, run)} shapes and {fix_rows(model, run)} embeddings are constants",
-        f"{fix_mask(model, run)} masks are simple",
-    ]
+    done += [f"{fix_rows(model, run)} embeddings are constants", f"{fix_mask(model, run)} masks are simple"]
     if hide_by_weight(model):
         done.append("tokens are hidden by weight")
     if put_sequence_first(model, run):

@@ -362,6 +362,10 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=400, help="how many texts are read (default: 400)")
     arguments = parser.parse_args()
     model = onnx.load(arguments.model)
+    if not any(node.op_type == "MatMulInteger" for node in model.graph.node):
+        raise SystemExit(
+            f"{arguments.model}: has no MatMulInteger; give a graph that was quantised dynamically to int8"
+        )
     with arguments.texts.open(encoding="utf-8") as lines:
         texts = [json.loads(line)["text"] for line, _ in zip(lines, range(arguments.documents), strict=False)]
     tokenizer = Tokenizer.from_file(str(arguments.tokenizer))
@@ -369,6 +373,7 @@ def main() -> None:
     n_softmaxes = decompose_softmax(model)
     done = [f"{n_matrices} matrices quantised again, none can saturate", f"{n_softmaxes} softmaxes decomposed"]
     print("; ".join(done + make_faster(model)))
+    onnx.checker.check_model(model)
     onnx.save(model, arguments.out)
 
 

@@ -5,7 +5,8 @@ tokens may as well keep their scores if their values are 0 and they do not count
 is a matrix product with the mask, which is faster than `ReduceSum`, and adds in one order on every processor too.
 
 The largest score of a row, which keeps `exp` finite, must not be that of a hidden token: all others could become 0. So
-hidden tokens begin as copies of the first one. Equal rows stay equal through all layers.
+hidden tokens begin as copies of the first one. Equal rows stay equal through all layers, where only attention lets a
+token read others and no layer adds positions: other graphs stay as they are.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from scripts.sequence_first import added_to_states
 from scripts.simplify import MASK, SIMPLE_MASK, constants, mask_node, remove_unread
 
 STEM = "hidden_tokens"
@@ -41,7 +43,7 @@ def hide_by_weight(model: ModelProto) -> bool:
     n_softmaxes = sum(node.op_type == "ReduceMax" for node in model.graph.node)
     attentions = list(graph.attentions())
     states = graph.states_before(attentions[0].values) if attentions else None
-    if states is None or len(attentions) != n_softmaxes:
+    if states is None or len(attentions) != n_softmaxes or not graph.keeps_equal_rows(states):
         return False
     graph.add_masks()
     graph.copy_first_token(states)
@@ -53,6 +55,7 @@ def hide_by_weight(model: ModelProto) -> bool:
 
 class _Graph:
     def __init__(self, model: ModelProto) -> None:
+        self.model = model
         self.graph = model.graph
         self.constants = constants(model)
         self.makers = {name: node for node in model.graph.node for name in node.output}
@@ -67,11 +70,11 @@ class _Graph:
             after = self._by_type(scores)
             if add is None or add.op_type != "Add" or not any(name.startswith(SIMPLE_MASK) for name in add.input):
                 continue
-            if set(after) != {"ReduceMax", "Sub"}:
+            if set(after) != {"ReduceMax", "Sub"} or not self._is_product(add):
                 continue
             exponentials = self._by_type(after["Sub"].output[0]).get("Exp")
             sums = self._by_type(exponentials.output[0]) if exponentials else {}
-            values = self._values(sums["MatMul"].input[1]) if set(sums) == {"ReduceSum", "MatMul"} else None
+            values = self._split(sums["MatMul"].input[1]) if set(sums) == {"ReduceSum", "MatMul"} else None
             if values:
                 yield _Attention(add, largest, after["Sub"], sums["ReduceSum"], values)
 
@@ -81,10 +84,42 @@ class _Graph:
         by_type = {node.op_type: node for node in users}
         return by_type if len(by_type) == len(users) else {}
 
-    def _values(self, by_head: str) -> NodeProto | None:
+    def _is_product(self, add: NodeProto) -> bool:
+        """Whether the scores are those of queries and keys and no more: rotated keys, or scores with something for the
+        distance, differ for tokens with equal rows."""
+        name = next(given for given in add.input if not given.startswith(SIMPLE_MASK))
+        product = self.makers.get(self._unscaled(name))
+        return (
+            product is not None
+            and product.op_type == "MatMul"
+            and all(self._split(self._unscaled(side)) for side in product.input)
+        )
+
+    def _unscaled(self, name: str) -> str:
+        """The tensor before it was multiplied or divided by one number."""
+        node = self.makers.get(name)
+        while node is not None and node.op_type in ("Mul", "Div") and self._is_number(node.input[1]):
+            name = node.input[0]
+            node = self.makers.get(name)
+        return name
+
+    def _is_number(self, name: str) -> bool:
+        return name in self.constants and self.constants[name].size == 1
+
+    def _split(self, by_head: str) -> NodeProto | None:
+        """The `Reshape` that splits products of states by head."""
         turn = self.makers.get(by_head)
         split = self.makers.get(turn.input[0]) if turn and turn.op_type == "Transpose" else None
-        return split if split and split.op_type == "Reshape" else None
+        return split if split and split.op_type == "Reshape" and self.states_before(split) else None
+
+    def keeps_equal_rows(self, states: str) -> bool:
+        """Whether tokens whose rows of `states` are equal have equal rows in all layers: only attention lets a token
+        read others, and nothing is added for its position."""
+        added = added_to_states(self.model)
+        if added is None:
+            return False
+        first = min(at for at, node in enumerate(self.graph.node) if states in node.input)
+        return all(list(self.graph.node).index(self.makers[name]) < first for name in added)
 
     def states_before(self, values: NodeProto) -> str | None:
         """The states `[batch, sequence, width]` of which the first layer makes its values."""

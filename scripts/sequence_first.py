@@ -56,6 +56,19 @@ def put_sequence_first(model: ModelProto, run: Run | None = None) -> bool:
     return True
 
 
+def added_to_states(model: ModelProto) -> list[str] | None:
+    """The results of nodes that add another row to each token, such as embeddings of positions; `None` if anything but
+    attention may let a token read another, or is not understood."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    rewriter = _Rewriter(copy)
+    try:
+        rewriter.run()
+    except UnknownLayoutError:
+        return None
+    return rewriter.added
+
+
 def _same_outputs(model: ModelProto, changed: ModelProto, run: Run) -> bool:
     names, feeds = [output.name for output in model.graph.output], random_inputs(model)
     expected = run(model, names, feeds)
@@ -72,6 +85,7 @@ class _Rewriter:
         self.constants = constants(model)
         self.inputs = {given.name for given in self.graph.input}
         self.turned: set[str] = set()
+        self.added: list[str] = []
         self.layouts: dict[str, Layout] = {}
         self.n_products = 0
 
@@ -180,6 +194,7 @@ class _Rewriter:
         for at, name in enumerate(node.input):
             if name not in self.layouts and self._rank(name) not in (0, 1):
                 # The embeddings of positions, `[1 or batch, sequence, width]`.
+                self.added.extend(node.output)
                 node.input[at] = self._turned(name, [1, 0, 2], node)
         return Layout.STATES
 

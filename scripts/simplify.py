@@ -9,6 +9,7 @@ Exporters compute many things at run time, in hundreds of small nodes:
 
 What a part of the graph computes is found by running it on random inputs of several shapes."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoPr
 
 # Batch and sequence of the runs that show which dimensions are copied. No other dimension of a graph changes with them.
 TRIED_SHAPES = ((1, 13), (2, 7), (3, 11))
+# Of a mask, the first that the graph can be run with. Some models read long texts in windows, which short texts hide.
+LONG_SHAPES = ((2, 2048), (2, 1024), (2, 512), (2, 256), (2, 128), (2, 64))
 
 Feed = Mapping[str, NDArray]
 # Takes a graph, names of tensors, and inputs of several runs; returns these tensors of each run.
@@ -45,7 +48,7 @@ def fix_shapes(model: ModelProto, run: Run | None = None) -> int:
         data, shape = node.input
         if (fixed := fixed_shape([of[data].shape for of in runs], [of[shape].tolist() for of in runs])) is None:
             continue
-        node.input[1] = f"{node.name}/shape"
+        node.input[1] = f"{node.output[0]}/shape"
         graph.initializer.append(numpy_helper.from_array(np.array(fixed, np.int64), node.input[1]))
         n_changed += 1
     remove_unread(model)
@@ -69,12 +72,14 @@ def fixed_shape(data: Sequence[Sequence[int]], shapes: Sequence[Sequence[int]]) 
 
 def skip_identities(model: ModelProto) -> None:
     """Lets nodes read what an `Identity` only passes on. Exporters write one for each constant that equals another."""
-    outputs = {output.name for output in model.graph.output}
-    passed = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "Identity"}
+    kept = {output.name for output in model.graph.output}
+    kept |= {name for node in model.graph.node for name in _read_names(node)[len(node.input) :]}
+    identities = [node for node in model.graph.node if node.op_type == "Identity" and node.output[0] not in kept]
+    passed = {node.output[0]: node.input[0] for node in identities}
     for node in model.graph.node:
         while any(name in passed for name in node.input):
             node.input[:] = [passed.get(name, name) for name in node.input]
-    for node in [node for node in model.graph.node if node.op_type == "Identity" and node.output[0] not in outputs]:
+    for node in identities:
         model.graph.node.remove(node)
 
 
@@ -87,10 +92,10 @@ def fix_mask(model: ModelProto, run: Run | None = None) -> int:
     ]
     if not users:
         return 0
-    runs = tried(model, {node.input[at] for node, at in users}, run)
+    lowest_of = {name: _lowest(model, name, run) for name in {node.input[at] for node, at in users}}
     n_changed = 0
     for node, at in users:
-        if (lowest := _lowest(runs, node.input[at])) is None:
+        if (lowest := lowest_of[node.input[at]]) is None:
             continue
         node.input[at] = _mask(model, lowest)
         n_changed += 1
@@ -98,13 +103,25 @@ def fix_mask(model: ModelProto, run: Run | None = None) -> int:
     return n_changed
 
 
-def _lowest(runs: Sequence[Feed], name: str) -> np.float32 | None:
+def _lowest(model: ModelProto, name: str, run: Run | None) -> np.float32 | None:
     """The number that stands for a token that the mask hides, if the tensor has that and 0 for the others."""
+    alone = ModelProto()
+    alone.CopyFrom(model)
+    del alone.graph.output[:]
+    alone.graph.output.append(ValueInfoProto(name=name))
+    remove_unread(alone)
+    runs = tried(alone, [name], run)
+    for shape in LONG_SHAPES:
+        # Each runtime has its own exception for a text that is longer than the graph's positions.
+        with contextlib.suppress(Exception):
+            runs += tried(alone, [name], run, [shape])
+            break
     lowest = min(tensors[name].min() for tensors in runs)
     for tensors in runs:
-        expected = np.where(tensors[MASK][:, None, None, :] != 0, np.float32(0), lowest)
-        tensor = tensors[name]
-        if tensor.dtype != np.float32 or tensor.ndim != 4 or not (tensor == expected).all():
+        mask, tensor = tensors[MASK], tensors[name]
+        expected = np.where(mask[:, None, None, :] != 0, np.float32(0), lowest)
+        shapes = {(len(mask), 1, n_rows, mask.shape[1]) for n_rows in (1, mask.shape[1])}
+        if tensor.dtype != np.float32 or tensor.shape not in shapes or not (tensor == expected).all():
             return None
     return lowest if lowest < 0 else None
 
@@ -204,9 +221,12 @@ def _read_names(node: NodeProto) -> list[str]:
     return [*node.input, *(name for graph in inner for child in graph.node for name in _read_names(child))]
 
 
-def tried(model: ModelProto, names: Iterable[str], run: Run | None = None) -> list[Feed]:
+def tried(
+    model: ModelProto, names: Iterable[str], run: Run | None = None, shapes: Sequence[tuple[int, int]] = TRIED_SHAPES
+) -> list[Feed]:
     """These tensors and the inputs, from one run for each tried shape."""
-    feeds = random_inputs(model)
+    feeds = random_inputs(model, shapes)
+    names = {name for name in names if name not in feeds[0]}
     return [{**feed, **made} for feed, made in zip(feeds, (run or run_onnx)(model, sorted(names), feeds), strict=True)]
 
 
@@ -220,17 +240,17 @@ def run_onnx(model: ModelProto, names: Sequence[str], feeds: Sequence[Feed]) -> 
     wanted.graph.output.extend(ValueInfoProto(name=name) for name in names if name not in known)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     session = onnxruntime.InferenceSession(wanted.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return [dict(zip(names, session.run(list(names), dict(feed)), strict=True)) for feed in feeds]
 
 
-def random_inputs(model: ModelProto) -> list[Feed]:
-    """Numbers that a text encoder may be given, one set for each tried shape. A mask hides the end of all texts but the
+def random_inputs(model: ModelProto, shapes: Sequence[tuple[int, int]] = TRIED_SHAPES) -> list[Feed]:
+    """Numbers that a text encoder may be given, one set for each shape. A mask hides the end of all texts but the
     longest; ids are rows of the smallest table that they are looked up in."""
     random, tensors = np.random.default_rng(1), {tensor.name: tensor for tensor in model.graph.initializer}
     feeds = []
-    for n_texts, length in TRIED_SHAPES:
+    for n_texts, length in shapes:
         feed: dict[str, NDArray] = {}
         for given in model.graph.input:
             tables = [
