@@ -106,6 +106,12 @@ test("the minimum score filters names, and the answer follows", async () => {
   await page.waitForFunction(n => document.querySelectorAll(".entity").length === n, n);
   assert.equal(await page.evaluate(() => document.activeElement.id), "threshold");
   assert.equal(await request(), asked);
+  // Names below the threshold are no text without a name.
+  await page.locator("#threshold").fill("0");
+  await page.locator("#threshold-default").click();
+  await page.locator("#input").fill("Und so weiter.");
+  await page.locator("#submit").click();
+  await page.waitForFunction(() => document.querySelector("#groups .note")?.textContent === "Kein Name erreicht diesen Score.");
   await check();
 });
 

@@ -138,10 +138,13 @@ function fillModels() {
   showThreshold();
 }
 
-/** Shows the threshold of names: that of the slider, else that of the first model that is asked. */
+/** Shows the threshold of names: that of the slider, else that of the first chosen model that finds names. Single tokens, as some
+ *  models give them, have none. */
 function showThreshold() {
-  const name = byId("model").value || page.active.entities;
-  const shown = page.threshold ?? page.models.find(model => model.name === name)?.entity_threshold ?? 0;
+  const chosen = [byId("model").value || page.active.entities, byId("second").value];
+  const models = chosen.map(name => page.models.find(model => model.name === name));
+  const model = models.find(model => model?.tasks.includes("entities") && model.aggregation !== "none");
+  const shown = page.threshold ?? model?.entity_threshold ?? 0;
   byId("threshold").value = shown;
   byId("threshold-value").textContent = score(shown);
   byId("threshold-default").hidden = page.threshold === null;

@@ -175,7 +175,9 @@ export class ResultView {
       };
       rows.push(element("li", {}, element("button", { type: "button", class: "small quiet", onclick: more }, words.allGroups(count(this.groups.length)))));
     }
-    if (this.groups.length === 0) rows.push(element("li", { class: "note" }, this.results[0].request.threshold?.entities > 0 ? words.noNames : words.noNamesAtAll));
+    const { request, entityModel } = this.results[0];
+    const hasThreshold = (request.threshold?.entities ?? entityModel?.entity_threshold ?? 0) > 0;
+    if (this.groups.length === 0) rows.push(element("li", { class: "note" }, hasThreshold ? words.noNames : words.noNamesAtAll));
     byId("groups").replaceChildren(...rows);
   }
 
