@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Inspects a new model folder, compares it on labelled data with the model in use, shows the report, and prints the
-# commands that activate it. MODEL is a folder, or the name of one in models/.
+# commands that activate it. MODEL is a folder, or the name of one in models/ (RESSORT_MODELS_DIR).
 #
 #   scripts/evaluate.sh MODEL GOLD [flags of `ressort evaluate`]
 #
@@ -16,9 +16,10 @@ fi
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 candidate=$1 gold=$2
 shift 2
-# A name is that of a folder in models/, as for the program.
-if [ ! -d "$candidate" ] && [ -d "$root/models/$candidate" ]; then candidate=$root/models/$candidate; fi
-if [ ! -d "$candidate" ]; then echo "evaluate.sh: $candidate: no such model folder" >&2; exit 1; fi
+# A name is that of a folder in the models folder, as for the program.
+models=${RESSORT_MODELS_DIR:-$root/models}
+if [ -n "$candidate" ] && [ ! -d "$candidate" ] && [ -d "$models/$candidate" ]; then candidate=$models/$candidate; fi
+if [ ! -d "$candidate" ]; then echo "evaluate.sh: \`$candidate\`: no such model folder, here or in $models" >&2; exit 1; fi
 in_use=${RESSORT_IN_USE:-$root/models/ressort}
 out=${RESSORT_REPORTS:-$root/evaluations}/$(basename "$(cd "$candidate" && pwd)")
 

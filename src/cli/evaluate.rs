@@ -99,7 +99,7 @@ impl EvaluateArgs {
                 encoding: self.encoding,
                 delimiter: self.delimiter,
             },
-            models: self.dir.folders().resolve_all(&self.models).iter().map(named_after_stem).collect(),
+            models: self.dir.folders().resolve_models_and_files(&self.models).iter().map(named_after_stem).collect(),
             map: LabelMap::new(mappings),
             labels: self.labels.clone(),
             read: ReadSettings {

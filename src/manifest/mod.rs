@@ -154,7 +154,7 @@ pub struct GoldenExample {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    #[error("{path}: no such model folder; give a folder that holds config.json, tokenizer.json and an ONNX file, or the name of a model in --models-dir", path = .0.display())]
+    #[error("{path}: no such model folder; give a folder that holds config.json, tokenizer.json and an ONNX file, or the name of a model in the models folder (--models-dir)", path = .0.display())]
     NoFolder(PathBuf),
     #[error("{path}: missing; {remedy}", path = path.display())]
     Missing { path: PathBuf, remedy: &'static str },

@@ -80,16 +80,25 @@ impl ModelFolders {
         names.into_iter().map(|name| ModelSpec { path: self.find(&name), name }).collect()
     }
 
-    /// `spec` as it is, or with the folder of the model of that name where its path is a bare name and not that of a folder.
+    /// `spec` as it is, or with the folder of the model of that name where its path is a bare name and not that of a folder. A file
+    /// of that name, such as the program, is passed over.
     pub fn resolve(&self, spec: &ModelSpec) -> ModelSpec {
         let path = &spec.path;
-        let bare_name = path.to_str().filter(|name| !path.is_dir() && !name.contains(['/', '.']));
+        let bare_name = path.to_str().filter(|name| !path.is_dir() && check_name(name).is_ok());
         let found = bare_name.map(|name| self.find(name)).filter(|found| found.is_dir());
         ModelSpec { name: spec.name.clone(), path: found.unwrap_or_else(|| path.clone()) }
     }
 
     pub fn resolve_all(&self, specs: &[ModelSpec]) -> Vec<ModelSpec> {
         specs.iter().map(|spec| self.resolve(spec)).collect()
+    }
+
+    /// As [`resolve_all`](Self::resolve_all), where a spec may also be a file of answers. So a file comes first, but for the running
+    /// program, which is called like the model that ships.
+    pub fn resolve_models_and_files(&self, specs: &[ModelSpec]) -> Vec<ModelSpec> {
+        let program = std::env::current_exe().and_then(|program| program.canonicalize()).ok();
+        let is_file = |spec: &ModelSpec| spec.path.is_file() && spec.path.canonicalize().ok() != program;
+        specs.iter().map(|spec| if is_file(spec) { spec.clone() } else { self.resolve(spec) }).collect()
     }
 }
 
@@ -161,14 +170,22 @@ mod tests {
     fn only_a_bare_name_that_leads_nowhere_is_looked_up() {
         // A file of that name in the working folder, such as the program, leads nowhere either.
         assert!(Path::new("LICENSE-MIT").is_file());
-        let root = tree(&["usr/share/ressort/models/ressort-mini", "usr/share/ressort/models/LICENSE-MIT", "here"]);
+        let root = tree(&[
+            "usr/share/ressort/models/ressort-mini",
+            "usr/share/ressort/models/LICENSE-MIT",
+            "usr/share/ressort/models/v1.2",
+            "here",
+        ]);
         let found = folders(root.path(), Some(Path::new("/nowhere")));
         let mini = root.path().join("usr/share/ressort/models/ressort-mini");
+        let dotted = root.path().join("usr/share/ressort/models/v1.2");
         let same_as_file = root.path().join("usr/share/ressort/models/LICENSE-MIT");
         let here = root.path().join("here").to_str().unwrap().to_owned();
         for (path, expected) in [
             ("ressort-mini", mini.to_str().unwrap()),
             ("LICENSE-MIT", same_as_file.to_str().unwrap()),
+            ("v1.2", dotted.to_str().unwrap()),
+            ("..", ".."),
             ("./ressort-mini", "./ressort-mini"),
             ("other/ressort-mini", "other/ressort-mini"),
             ("unknown", "unknown"),
@@ -177,5 +194,7 @@ mod tests {
             let spec = |path: &str| ModelSpec { name: "neu".to_owned(), path: path.into() };
             assert_eq!(found.resolve(&spec(path)), spec(expected));
         }
+        let file = ModelSpec { name: "neu".to_owned(), path: "LICENSE-MIT".into() };
+        assert_eq!(found.resolve_models_and_files(std::slice::from_ref(&file)), [file]);
     }
 }
