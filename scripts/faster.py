@@ -21,7 +21,7 @@ from onnx import ModelProto
 
 from scripts.masking import hide_by_weight
 from scripts.sequence_first import put_sequence_first
-from scripts.simplify import Run, fix_mask, fix_rows, fix_shapes, skip_identities
+from scripts.simplify import Run, fix_mask, fix_rows, fix_shapes, opset, skip_identities
 
 FIRST_OPSET = 13  # before it, Unsqueeze had another form
 
@@ -31,9 +31,8 @@ def make_faster(model: ModelProto, run: Run | None = None) -> list[str]:
     if any(size.dim_value for given in model.graph.input for size in given.type.tensor_type.shape.dim):
         return ["nothing is made faster, since the inputs have a fixed shape"]
     done = [f"{fix_shapes(model, run)} shapes are constants"]
-    opset = max((known.version for known in model.opset_import if known.domain in ("", "ai.onnx")), default=0)
-    if opset < FIRST_OPSET:
-        return [*done, f"the rest stays, since it needs opset {FIRST_OPSET} and the graph has {opset}"]
+    if opset(model) < FIRST_OPSET:
+        return [*done, f"the rest stays, since it needs opset {FIRST_OPSET} and the graph has {opset(model)}"]
     skip_identities(model)
     done += [f"{fix_rows(model, run)} embeddings are constants", f"{fix_mask(model, run)} masks are simple"]
     if hide_by_weight(model):

@@ -29,6 +29,7 @@ from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from tokenizers import Tokenizer
 
 from scripts.faster import make_faster
+from scripts.simplify import opset
 
 LARGEST = 127
 LARGEST_PAIR = 128  # 255 * 128 = 32,640 fits into 16 bits, 255 * 129 = 32,895 does not
@@ -211,7 +212,7 @@ def decompose_softmax(model: ModelProto) -> int:
     """Writes each `Softmax` over the last axis as `exp(x - max) / sum`; gives their number. Where a matrix product
     follows, its result is divided instead, which is smaller."""
     graph = model.graph
-    opset = next((known.version for known in model.opset_import if known.domain in ("", "ai.onnx")), 0)
+    version = opset(model)
     users: dict[str, list[NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
@@ -221,12 +222,12 @@ def decompose_softmax(model: ModelProto) -> int:
     divided: dict[str, str] = {}
     n_decomposed = 0
     for node in graph.node:
-        if node.op_type != "Softmax" or opset < FIRST_OPSET or not _over_last_axis(node):
+        if node.op_type != "Softmax" or version < FIRST_OPSET or not _over_last_axis(node):
             nodes.append(node)
         else:
             n_decomposed += 1
             stem, result = f"{node.output[0]}/portable", node.output[0]
-            nodes.extend(_exponentials(node.input[0], stem, opset))
+            nodes.extend(_exponentials(node.input[0], stem, version))
             following = users.get(result, [])
             is_factor = len(following) == 1 and following[0].op_type == "MatMul" and following[0].input[0] == result
             if is_factor and result not in outputs:
@@ -246,13 +247,13 @@ def decompose_softmax(model: ModelProto) -> int:
     return n_decomposed
 
 
-def _exponentials(scores: str, stem: str, opset: int) -> list[NodeProto]:
+def _exponentials(scores: str, stem: str, version: int) -> list[NodeProto]:
     """Nodes for `exp(scores - max)` and its sum, both over the last axis."""
     make = onnx.helper.make_node
     largest = [f"{stem}/max"]
     return [
         make("ReduceMax", [scores, LAST_AXIS], largest, f"{stem}/ReduceMax", keepdims=1)
-        if opset >= 18
+        if version >= 18
         else make("ReduceMax", [scores], largest, f"{stem}/ReduceMax", axes=[-1], keepdims=1),
         make("Sub", [scores, *largest], [f"{stem}/shifted"], f"{stem}/Sub"),
         make("Exp", [f"{stem}/shifted"], [f"{stem}/exp"], f"{stem}/Exp"),

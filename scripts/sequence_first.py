@@ -44,12 +44,10 @@ class UnknownLayoutError(Exception):
 def put_sequence_first(model: ModelProto, run: Run | None = None) -> bool:
     """Changes the graph, and says whether it did. A graph with any node that is not understood stays as it is, and so
     does one whose outputs would change by a bit. `run` runs it, by default with ONNX Runtime."""
-    changed = ModelProto()
-    changed.CopyFrom(model)
-    try:
-        _Rewriter(changed).run()
-    except UnknownLayoutError:
+    rewriter = _rewritten(model)
+    if rewriter is None:
         return False
+    changed = rewriter.model
     if not _same_outputs(model, changed, run or run_onnx):
         return False
     model.CopyFrom(changed)
@@ -59,6 +57,12 @@ def put_sequence_first(model: ModelProto, run: Run | None = None) -> bool:
 def added_to_states(model: ModelProto) -> list[str] | None:
     """The results of nodes that add another row to each token, such as embeddings of positions; `None` if anything but
     attention may let a token read another, or is not understood."""
+    rewriter = _rewritten(model)
+    return None if rewriter is None else rewriter.added
+
+
+def _rewritten(model: ModelProto) -> "_Rewriter | None":
+    """What has rewritten a copy of the graph; `None` if that has a node that is not understood."""
     copy = ModelProto()
     copy.CopyFrom(model)
     rewriter = _Rewriter(copy)
@@ -66,7 +70,7 @@ def added_to_states(model: ModelProto) -> list[str] | None:
         rewriter.run()
     except UnknownLayoutError:
         return None
-    return rewriter.added
+    return rewriter
 
 
 def _same_outputs(model: ModelProto, changed: ModelProto, run: Run) -> bool:
@@ -81,6 +85,7 @@ def _same_outputs(model: ModelProto, changed: ModelProto, run: Run) -> bool:
 
 class _Rewriter:
     def __init__(self, model: ModelProto) -> None:
+        self.model = model
         self.graph = model.graph
         self.constants = constants(model)
         self.inputs = {given.name for given in self.graph.input}
@@ -167,7 +172,8 @@ class _Rewriter:
         return name
 
     def _reshape(self, node: NodeProto) -> Layout:
-        """One that splits or joins the last axes of states. `[batch * sequence, width]` would be in another order."""
+        """One that splits or joins the last axes of states. `[batch * sequence, width]` has its rows in another order
+        once the sequence is first, so a node that makes it is not understood."""
         shape = self.constants.get(node.input[1])
         is_states = self.layouts.get(node.input[0]) is Layout.STATES
         if not is_states or shape is None or list(shape[:2]) != [0, 0]:

@@ -86,10 +86,7 @@ def skip_identities(model: ModelProto) -> None:
 def fix_mask(model: ModelProto, run: Run | None = None) -> int:
     """Computes with few nodes what attention adds to its scores: 0, or one low number for a token that the mask hides.
     Returns the number of changed nodes."""
-    names = [name for name, given in _first_reads(model).items() if given == {MASK}]
-    users = [
-        (node, at) for node in model.graph.node if node.op_type == "Add" for at in (0, 1) if node.input[at] in names
-    ]
+    users = _additions(model, {MASK})
     if not users:
         return 0
     lowest_of = {name: _lowest(model, name, run) for name in {node.input[at] for node, at in users}}
@@ -157,10 +154,7 @@ def mask_node(stem: str, kind: str, given: Sequence[str], made: str, **attribute
 def fix_rows(model: ModelProto, run: Run | None = None) -> int:
     """Makes a constant of each tensor `[batch, sequence, width]` that is added to others and has one row for all tokens
     of all texts. Returns the number of changed nodes."""
-    names = [name for name, given in _first_reads(model).items() if not given]
-    users = [
-        (node, at) for node in model.graph.node if node.op_type == "Add" for at in (0, 1) if node.input[at] in names
-    ]
+    users = _additions(model, set())
     if not users:
         return 0
     runs = tried(model, {node.input[at] for node, at in users}, run)
@@ -175,6 +169,13 @@ def fix_rows(model: ModelProto, run: Run | None = None) -> int:
         n_changed += 1
     remove_unread(model)
     return n_changed
+
+
+def _additions(model: ModelProto, given: set[str]) -> list[tuple[NodeProto, int]]:
+    """The nodes that add a tensor which depends on the numbers of just these inputs, each with its index."""
+    names = {name for name, read in _first_reads(model).items() if read == given}
+    additions = [node for node in model.graph.node if node.op_type == "Add"]
+    return [(node, at) for node in additions for at, name in enumerate(node.input) if name in names]
 
 
 def _first_reads(model: ModelProto) -> dict[str, set[str]]:
@@ -194,6 +195,10 @@ def constants(model: ModelProto) -> dict[str, NDArray]:
     values = {node.output[0]: value.t for node in made if (value := attribute(node, "value"))}
     tensors = {tensor.name: tensor for tensor in model.graph.initializer} | values
     return {name: numpy_helper.to_array(tensor) for name, tensor in tensors.items()}
+
+
+def opset(model: ModelProto) -> int:
+    return max((known.version for known in model.opset_import if known.domain in ("", "ai.onnx")), default=0)
 
 
 def attribute(node: NodeProto, name: str) -> AttributeProto | None:
