@@ -140,25 +140,28 @@ impl Slices {
         Self { characters: text.chars().collect() }
     }
 
-    /// Refuses a span that is not within the text, or whose own text stands elsewhere: its offsets count other units.
-    pub fn check(
-        &self,
-        LabelledSpan { start, end, label }: &LabelledSpan,
-        own_text: Option<&str>,
-    ) -> Result<(), String> {
+    /// The span without white space at its ends, which annotation tools often mark and no model gives.
+    ///
+    /// # Errors
+    /// When the span is not within the text, when its own text stands elsewhere (its offsets count other units), and when
+    /// it has white space alone.
+    pub fn checked(&self, span: LabelledSpan, own_text: Option<&str>) -> Result<LabelledSpan, String> {
         const UNIT: &str = "offsets are half-open, in Unicode code points";
-        let Some(slice) = self.characters.get(*start..*end).filter(|slice| !slice.is_empty()) else {
+        let LabelledSpan { start, end, label } = span;
+        let Some(slice) = self.characters.get(start..end).filter(|slice| !slice.is_empty()) else {
             let n = self.characters.len();
             return Err(format!("{label} from {start} to {end} is not within the text of {n} characters; {UNIT}"));
         };
-        match own_text.filter(|own| !own.chars().eq(slice.iter().copied())) {
-            Some(own) => {
-                let (own, slice) = (shortened(own), shortened(&slice.iter().collect::<String>()));
-                Err(format!(
-                    "its text is `{own}`, and `{slice}` stands from {start} to {end}; {UNIT}, not bytes or UTF-16 units"
-                ))
-            }
-            None => Ok(()),
+        if let Some(own) = own_text.filter(|own| !own.chars().eq(slice.iter().copied())) {
+            let (own, slice) = (shortened(own), shortened(&slice.iter().collect::<String>()));
+            return Err(format!(
+                "its text is `{own}`, and `{slice}` stands from {start} to {end}; {UNIT}, not bytes or UTF-16 units"
+            ));
+        }
+        let is_text = |character: &char| !character.is_whitespace();
+        match (slice.iter().position(is_text), slice.iter().rposition(is_text)) {
+            (Some(first), Some(last)) => Ok(LabelledSpan { start: start + first, end: start + last + 1, label }),
+            _ => Err(format!("{label} from {start} to {end} is white space; leave it out")),
         }
     }
 }

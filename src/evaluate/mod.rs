@@ -147,6 +147,7 @@ fn data_report(settings: &EvaluateSettings, gold: &Gold, counted: &[GoldDocument
         n_with_topics: count(|document| document.topics.is_some()),
         n_with_entities: count(|document| document.entities.is_some()),
         n_repeated_ids: gold.n_repeated_ids,
+        n_trimmed_entities: gold.n_trimmed_entities,
         n_overlapping_entities: counted.iter().map(overlapping).sum(),
         labels: settings.labels.clone(),
     }

@@ -169,8 +169,10 @@ impl StoredAnswers {
                     return Err(bad_line(message.to_owned()));
                 }
             }
-            texts.get(id.as_str()).map_or(Ok(()), |text| answer.check_entities(text)).map_err(bad_line)?;
-            if answers.by_id.insert(id.clone(), answer.into_predicted()).is_some() {
+            // Answers to documents that are not in the data do not count.
+            let Some(text) = texts.get(id.as_str()) else { continue };
+            let predicted = answer.into_predicted(text).map_err(bad_line)?;
+            if answers.by_id.insert(id.clone(), predicted).is_some() {
                 return Err(bad_line(format!("a second answer for document `{id}`")));
             }
         }
@@ -179,21 +181,21 @@ impl StoredAnswers {
 }
 
 impl AnswerLine {
-    fn check_entities(&self, text: &str) -> Result<(), String> {
-        let Some(entities) = &self.entities else { return Ok(()) };
-        let slices = Slices::of(text);
-        entities.iter().enumerate().try_for_each(|(index, EntityOfAnswer { span, text })| {
-            let check = check_label(&span.label).and_then(|()| slices.check(span, text.as_deref()));
-            check.map_err(|message| format!("entity {}: {message}", index + 1))
-        })
-    }
-
-    fn into_predicted(self) -> PredictedDocument {
-        PredictedDocument {
+    /// The answer to `text`, its entities without white space at their ends, as those of the data.
+    fn into_predicted(self, text: &str) -> Result<PredictedDocument, String> {
+        let spans = |entities: Vec<EntityOfAnswer>| {
+            let slices = Slices::of(text);
+            let span = |(index, EntityOfAnswer { span, text }): (usize, EntityOfAnswer)| {
+                let checked = check_label(&span.label).and_then(|()| slices.checked(span, text.as_deref()));
+                checked.map_err(|message| format!("entity {}: {message}", index + 1))
+            };
+            Ok::<_, String>(in_order(entities.into_iter().enumerate().map(span).collect::<Result<_, _>>()?))
+        };
+        Ok(PredictedDocument {
             topics: self.topics,
-            entities: self.entities.map(|entities| in_order(entities.into_iter().map(|entity| entity.span).collect())),
+            entities: self.entities.map(spans).transpose()?,
             failure: self.error.map(|error| error.detail),
-        }
+        })
     }
 }
 
@@ -206,7 +208,12 @@ mod tests {
 
     fn gold(ids: &[&str]) -> Gold {
         let document = |id: &&str| GoldDocument { id: (*id).into(), text: "".into(), topics: None, entities: None };
-        Gold { documents: ids.iter().map(document).collect(), version: "1".into(), n_repeated_ids: 0 }
+        Gold {
+            documents: ids.iter().map(document).collect(),
+            version: "1".into(),
+            n_repeated_ids: 0,
+            n_trimmed_entities: 0,
+        }
     }
 
     fn record(model_version: &str) -> RunRecord {
@@ -282,12 +289,14 @@ mod tests {
         fs::write(&path, format!("{line}\n")).unwrap();
         let gold = |text: &str| {
             let document = GoldDocument { id: "x".into(), text: text.into(), topics: None, entities: None };
-            Gold { documents: vec![document], version: "1".into(), n_repeated_ids: 0 }
+            Gold { documents: vec![document], version: "1".into(), n_repeated_ids: 0, n_trimmed_entities: 0 }
         };
         let read = |text: &str| StoredAnswers::read(&path, &gold(text));
         let answers = read("Zoë lief.").unwrap();
         assert_eq!(answers.model_version.as_deref(), Some("v"));
         assert_eq!(answers.by_id["x"].entities, Some(vec![LabelledSpan::new(0, 3, "PER")]));
+        fs::write(&path, line.replace("\"end\":3", "\"end\":4").replace("Zoë\"", "Zoë \"")).unwrap();
+        assert_eq!(read("Zoë lief.").unwrap().by_id["x"].entities, Some(vec![LabelledSpan::new(0, 3, "PER")]));
         fs::write(&path, format!("{line}\n{line}\n")).unwrap();
         assert!(read("Zoë lief.").unwrap_err().to_string().contains("line 2: a second answer"));
         for (other, part) in [("Ö Zoë", "`Ö Z` stands from 0 to 3"), ("Zo", "not within the text of 2 characters")] {

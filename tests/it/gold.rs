@@ -37,14 +37,19 @@ fn what_is_odd_about_the_data_is_said_in_the_report() {
         format!(r#"{{"id": "{id}", "text": "Angela Merkel sprach", "entities": [{entities}]}}"#)
     };
     let person = r#"{"start": 0, "end": 13, "label": "PER", "text": "Angela Merkel"}"#;
-    let inner = r#"{"start": 7, "end": 13, "label": "LOC"}"#;
+    let inner = r#"{"start": 6, "end": 13, "label": "LOC"}"#;
     let lines = [document("a", person), document("a", &format!("{person}, {inner}")), document("b", person)];
     sandbox.write("gold.jsonl", &lines.join("\n"));
     let args = "--data gold.jsonl --model ner=@/lexicon-ner";
     let data = sandbox.report(args)["data"].clone();
-    assert_eq!((&data["n_overlapping_entities"], &data["n_repeated_ids"]), (&json!(1), &json!(1)));
+    let counts = ["n_overlapping_entities", "n_repeated_ids", "n_trimmed_entities"].map(|key| &data[key]);
+    assert_eq!(counts, [&json!(1); 3]);
     let printed = String::from_utf8(sandbox.run(args).stdout).unwrap();
-    for part in ["gold entities that overlap an earlier one: 1;", "documents with the id of an earlier one: 1;"] {
+    for part in [
+        "gold entities that overlap an earlier one: 1;",
+        "documents with the id of an earlier one: 1;",
+        "gold entities with white space at an end: 1;",
+    ] {
         assert!(printed.contains(part), "{printed}");
     }
     let without = sandbox.report(&format!("{args} --labels PER"))["data"].clone();

@@ -54,11 +54,22 @@ impl<'de> Visitor<'de> for LineVisitor {
     }
 }
 
+/// What a file holds.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub documents: Vec<GoldDocument>,
+    /// Entities that had white space at an end.
+    pub n_trimmed_entities: usize,
+}
+
 /// Reads all documents, from the fields that `columns` names.
-pub(super) fn read(text: &str, columns: &GoldColumns) -> Result<Vec<GoldDocument>, ContentError> {
+pub(super) fn read(text: &str, columns: &GoldColumns) -> Result<Content, ContentError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let mut n_trimmed_entities = 0;
     let read = |(number, (index, line)): (usize, (usize, &str))| {
-        let mut document = parse(line, columns).map_err(|message| ContentError::Line(index + 1, message))?;
+        let (mut document, n_trimmed) =
+            parse(line, columns).map_err(|message| ContentError::Line(index + 1, message))?;
+        n_trimmed_entities += n_trimmed;
         if document.id.is_empty() {
             document.id = (number + 1).to_string();
         }
@@ -66,7 +77,7 @@ pub(super) fn read(text: &str, columns: &GoldColumns) -> Result<Vec<GoldDocument
     };
     let mut documents = lines.enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
     join_tagged(&mut documents);
-    Ok(documents)
+    Ok(Content { documents, n_trimmed_entities })
 }
 
 /// Makes entities of spans that are single tokens with tags (`B-PER`, `I-PER`), as some programs write them.
@@ -101,8 +112,8 @@ fn join_tagged(documents: &mut [GoldDocument]) {
     }
 }
 
-/// The document of a line, with an empty id where it has none.
-fn parse(line: &str, columns: &GoldColumns) -> Result<GoldDocument, String> {
+/// The document of a line, with an empty id where it has none, and how many of its entities had white space at an end.
+fn parse(line: &str, columns: &GoldColumns) -> Result<(GoldDocument, usize), String> {
     let standard;
     let Line(fields) = match serde_json::from_str(line) {
         Ok(line) => line,
@@ -115,13 +126,15 @@ fn parse(line: &str, columns: &GoldColumns) -> Result<GoldDocument, String> {
     let topics_field = columns.topics.as_deref().unwrap_or("topics");
     let topics = value::<Value>(&fields, topics_field)?.map(|value| topic_set(&value, topics_field)).transpose()?;
     let entities = value::<Value>(&fields, ENTITIES)?.map(|value| spans::read(&value, &text)).transpose()?;
+    let n_trimmed = entities.as_ref().map_or(0, |entities| entities.n_trimmed);
     check_spelling(&fields, columns, [topics_field, ENTITIES])?;
     let id = match fields.get("id").map(|id| id.get()) {
         None | Some("null") => String::new(),
         Some(text) if text.starts_with('"') => value(&fields, "id")?.unwrap_or_default(),
         Some(other) => other.to_owned(),
     };
-    Ok(GoldDocument { id, text: text.into(), topics, entities })
+    let entities = entities.map(|entities| entities.spans);
+    Ok((GoldDocument { id, text: text.into(), topics, entities }, n_trimmed))
 }
 
 fn syntax_message(error: &serde_json::Error) -> String {
@@ -192,7 +205,7 @@ mod tests {
     #[test]
     fn a_missing_field_differs_from_an_empty_one() {
         let text = "{\"text\": \"Zoë\", \"entities\": [{\"start\": 0, \"end\": 3, \"label\": \"PER\"}]}\n\n{\"id\": 7, \"text\": \"\", \"topics\": []}\n";
-        let documents = read(text, &GoldColumns::default()).unwrap();
+        let documents = read(text, &GoldColumns::default()).unwrap().documents;
         assert_eq!((documents[0].id.as_str(), &documents[0].topics), ("1", &None));
         assert_eq!(documents[0].entities, Some(vec![LabelledSpan::new(0, 3, "PER")]));
         assert_eq!((documents[1].id.as_str(), &documents[1].entities), ("7", &None));
@@ -208,7 +221,8 @@ mod tests {
                 labels.iter().enumerate().map(|(index, label)| entity(2 * index, label)).collect();
             format!(r#"{{"text": "a b c d", "entities": [{}]}}"#, entities.join(", "))
         };
-        let spans = |labels| read(&line(labels), &GoldColumns::default()).unwrap().remove(0).entities.unwrap();
+        let spans =
+            |labels| read(&line(labels), &GoldColumns::default()).unwrap().documents.remove(0).entities.unwrap();
         let span = LabelledSpan::new;
         assert_eq!(spans(["B-PER", "I-PER", "O", "B-LOC"]), [span(0, 3, "PER"), span(6, 7, "LOC")]);
         assert_eq!(spans(["PER", "PER", "I-X", "LOC"]).len(), 4);
@@ -220,9 +234,24 @@ mod tests {
     }
 
     #[test]
+    fn white_space_at_the_ends_of_an_entity_is_left_out_and_counted() {
+        let entity = |start: usize, end: usize| format!(r#"{{"start": {start}, "end": {end}, "label": "LOC"}}"#);
+        let line = format!(
+            r#"{{"text": "in\u00a0Köln  und Bad Ems", "entities": [{}, {}, {}]}}"#,
+            entity(2, 9),
+            entity(3, 7),
+            entity(13, 20)
+        );
+        let content = read(&line, &GoldColumns::default()).unwrap();
+        let span = |start, end| LabelledSpan::new(start, end, "LOC");
+        assert_eq!(content.documents[0].entities, Some(vec![span(3, 7), span(13, 20)]));
+        assert_eq!(content.n_trimmed_entities, 1);
+    }
+
+    #[test]
     fn topics_may_be_in_another_field_and_single() {
         let columns = GoldColumns { topics: Some("iptc".into()), ..GoldColumns::default() };
-        let documents = read(r#"{"text": "a", "topics": ["x"], "iptc": "sport"}"#, &columns).unwrap();
+        let documents = read(r#"{"text": "a", "topics": ["x"], "iptc": "sport"}"#, &columns).unwrap().documents;
         assert_eq!(documents[0].topics, Some(["sport".to_owned()].into()));
     }
 
@@ -233,6 +262,7 @@ mod tests {
 {"text": "c\ude00", "topics": [], "n": [-Infinity, {"x": 1e999}]}"#;
         let texts: Vec<_> = read(lines, &GoldColumns::default())
             .unwrap()
+            .documents
             .into_iter()
             .map(|document| document.text.to_string())
             .collect();
@@ -284,6 +314,10 @@ mod tests {
             (r#"{"text": "ab", "entities": [{"start": 0, "end": 3, "label": "X"}]}"#, "text of 2 characters"),
             (r#"{"text": "ab", "entities": [{"start": 1, "end": 1, "label": "X"}]}"#, "entity 1: X from 1 to 1"),
             (r#"{"text": "ab", "entities": [{"start": 2, "end": 1, "label": "X"}]}"#, "from 2 to 1"),
+            (
+                r#"{"text": "a \u00a0b", "entities": [{"start": 1, "end": 3, "label": "X"}]}"#,
+                "X from 1 to 3 is white space; leave it out",
+            ),
         ] {
             let error = read(&format!("\n{line}"), &GoldColumns::default()).unwrap_err();
             assert!(matches!(&error, ContentError::Line(2, message) if message.contains(part)), "{error:?}");

@@ -63,6 +63,8 @@ pub struct Gold {
     pub version: String,
     /// Documents that have the id of an earlier one in the file; each is evaluated.
     pub n_repeated_ids: usize,
+    /// Entities that had white space at an end. They are evaluated without it.
+    pub n_trimmed_entities: usize,
 }
 
 /// How packed files begin.
@@ -98,8 +100,13 @@ impl Gold {
             None => GoldFormat::of(&source.path)?,
         };
         let columns = &source.columns;
+        let mut n_trimmed_entities = 0;
         let mut documents = match format {
-            GoldFormat::JsonLines => jsonl::read(text, columns)?,
+            GoldFormat::JsonLines => {
+                let content = jsonl::read(text, columns)?;
+                n_trimmed_entities = content.n_trimmed_entities;
+                content.documents
+            }
             GoldFormat::Columns if *columns != GoldColumns::default() || source.delimiter.is_some() => {
                 return Err(ContentError::File(
                     "CoNLL columns have no names; leave out --text-column, --topics-column and --delimiter, or give --format jsonl or csv"
@@ -113,7 +120,7 @@ impl Gold {
         let n_repeated_ids = make_ids_distinct(&mut documents);
         let hash = Sha256::new().chain_update(source.reading()).chain_update(bytes).finalize();
         let version = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { documents, version, n_repeated_ids })
+        Ok(Self { documents, version, n_repeated_ids, n_trimmed_entities })
     }
 }
 

@@ -8,19 +8,37 @@ use crate::system::choice::{is_near, shortened};
 
 const FIELDS: [&str; 4] = ["start", "end", "label", "text"];
 
-/// The entities of `text`, in its order.
-pub(super) fn read(value: &Value, text: &str) -> Result<Vec<LabelledSpan>, String> {
+/// The entities of a document.
+#[derive(Default)]
+pub(super) struct Entities {
+    /// In the order of the text, without white space at their ends.
+    pub spans: Vec<LabelledSpan>,
+    /// How many had white space at an end.
+    pub n_trimmed: usize,
+}
+
+/// The entities of `text`.
+pub(super) fn read(value: &Value, text: &str) -> Result<Entities, String> {
     let entities = value.as_array().ok_or_else(|| {
         format!("`entities` is `{}`; give a list, an empty one where the text has none", shortened(&value.to_string()))
     })?;
     let slices = Slices::of(text);
-    let read = |(index, entity): (usize, &Value)| {
-        span(entity, &slices).map_err(|message| format!("entity {}: {message}", index + 1))
-    };
-    Ok(in_order(entities.iter().enumerate().map(read).collect::<Result<_, String>>()?))
+    let mut read = Entities::default();
+    for (index, entity) in entities.iter().enumerate() {
+        let checked = span(entity, &slices).map_err(|message| format!("entity {}: {message}", index + 1))?;
+        read.n_trimmed += usize::from(checked.was_trimmed);
+        read.spans.push(checked.span);
+    }
+    read.spans = in_order(read.spans);
+    Ok(read)
 }
 
-fn span(entity: &Value, slices: &Slices) -> Result<LabelledSpan, String> {
+struct Checked {
+    span: LabelledSpan,
+    was_trimmed: bool,
+}
+
+fn span(entity: &Value, slices: &Slices) -> Result<Checked, String> {
     let fields = entity.as_object().ok_or_else(|| {
         let found = shortened(&entity.to_string());
         format!("it is `{found}`; give an object such as {{\"start\": 0, \"end\": 4, \"label\": \"LOC\"}}")
@@ -41,8 +59,9 @@ fn span(entity: &Value, slices: &Slices) -> Result<LabelledSpan, String> {
         let field = shortened(&field.to_string());
         return Err(format!("its `field` is `{field}`, and offsets count in `text`; leave it out, or join both texts"));
     }
-    slices.check(&span, fields.get("text").and_then(Value::as_str))?;
-    Ok(span)
+    let (start, end) = (span.start, span.end);
+    let span = slices.checked(span, fields.get("text").and_then(Value::as_str))?;
+    Ok(Checked { was_trimmed: (span.start, span.end) != (start, end), span })
 }
 
 fn field<'f>(fields: &'f Map<String, Value>, name: &'static str) -> Result<&'f Value, String> {

@@ -37,6 +37,8 @@ pub struct DataReport {
     pub n_with_entities: usize,
     /// Documents that have the id of an earlier one.
     pub n_repeated_ids: usize,
+    /// Gold entities that had white space at an end in the file.
+    pub n_trimmed_entities: usize,
     /// Counted gold entities that overlap an earlier one. No model gives such entities.
     pub n_overlapping_entities: usize,
     /// The labels that the metrics are restricted to; empty for all.
@@ -47,12 +49,15 @@ impl DataReport {
     /// What qualifies all metrics.
     fn remarks(&self) -> impl Iterator<Item = String> {
         let (overlapping, repeated) = (self.n_overlapping_entities, self.n_repeated_ids);
+        let trimmed = self.n_trimmed_entities;
         let overlapping = (overlapping > 0).then(|| {
             format!("gold entities that overlap an earlier one: {overlapping}; models give none that do, so they count as missed")
         });
         let repeated =
             (repeated > 0).then(|| format!("documents with the id of an earlier one: {repeated}; each of them counts"));
-        overlapping.into_iter().chain(repeated)
+        let trimmed = (trimmed > 0)
+            .then(|| format!("gold entities with white space at an end: {trimmed}; they count without it"));
+        overlapping.into_iter().chain(repeated).chain(trimmed)
     }
 }
 
