@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Inspects a new model folder, compares it on labelled data with the model in use, shows the report, and prints the
-# commands that activate it. MODEL is a folder, or the name of one in models/ (RESSORT_MODELS_DIR).
+# commands that activate it. MODEL is a folder, or the name of one in models/ (RESSORT_MODELS_DIR, or --models-dir).
 #
 #   scripts/evaluate.sh MODEL GOLD [flags of `ressort evaluate`]
 #
@@ -18,6 +18,13 @@ candidate=$1 gold=$2
 shift 2
 # A name is that of a folder in the models folder, as for the program.
 models=${RESSORT_MODELS_DIR:-$root/models}
+flags=("$@")
+for index in "${!flags[@]}"; do
+  case ${flags[index]} in
+    --models-dir) models=${flags[index + 1]:-} ;;
+    --models-dir=*) models=${flags[index]#*=} ;;
+  esac
+done
 if [ -n "$candidate" ] && [ ! -d "$candidate" ] && [ -d "$models/$candidate" ]; then candidate=$models/$candidate; fi
 if [ ! -d "$candidate" ]; then echo "evaluate.sh: \`$candidate\`: no such model folder, here or in $models" >&2; exit 1; fi
 in_use=${RESSORT_IN_USE:-$root/models/ressort}
@@ -61,6 +68,7 @@ if [ "$code" -eq 4 ]; then
 else
   echo 'To activate it:'
 fi
-if [ "$folder" != "$root/models/$name" ]; then printf '  cp -R %q %q\n' "$folder" "$root/models/$name"; fi
+[ ! -d "$models" ] || models=$(cd "$models" && pwd)
+if [ "$folder" != "$models/$name" ]; then printf '  cp -R %q %q\n' "$folder" "$models/$name"; fi
 printf '  %q models load %q && %q models activate%s\n' "$RESSORT_BIN" "$name" "$RESSORT_BIN" "$switch"
 exit "$code"

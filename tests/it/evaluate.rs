@@ -367,13 +367,18 @@ fn an_impossible_evaluation_says_why() {
 fn the_script_prints_the_command_that_activates_the_model() {
     let sandbox = Sandbox::new();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/evaluate.sh");
-    let run = |condition: &str| {
+    let run_model = |model: &Path, condition: &str, flags: &[&str]| {
         let mut command = Command::new(&script);
-        command.args([models_dir().join("lexicon-ner").to_str().unwrap(), "gold.jsonl", "--providers", "cpu"]);
+        command.arg(model).args(["gold.jsonl", "--providers", "cpu"]).args(flags);
         command.args(["--map", "PERSON=PER", "--require", condition]).current_dir(&sandbox.dir);
         command.env("RESSORT_BIN", env!("CARGO_BIN_EXE_ressort")).env("RESSORT_REPORTS", sandbox.dir.path());
         command.env("RESSORT_IN_USE", models_dir().join("two-heads")).output().unwrap()
     };
+    let flag = format!("--models-dir={}", models_dir().display());
+    let by_name = run_model(Path::new("lexicon-ner"), "entities.f1 > 0", &[&flag]);
+    assert!(by_name.status.success(), "{}", text(&by_name.stderr));
+    assert!(!text(&by_name.stdout).contains("cp -R"), "{}", text(&by_name.stdout));
+    let run = |condition| run_model(&models_dir().join("lexicon-ner"), condition, &[]);
     let output = run("entities.f1 > baseline + 50");
     let stdout = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
