@@ -47,6 +47,8 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
+    if not arguments.model.is_file():
+        raise SystemExit(f"{arguments.model}: no such file; give a model in ONNX")
     model = onnx.load(arguments.model)
     print("; ".join(make_faster(model)))
     onnx.checker.check_model(model)

@@ -362,6 +362,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--documents", type=int, default=400, help="how many texts are read (default: 400)")
     arguments = parser.parse_args()
+    for given in (arguments.model, arguments.tokenizer, arguments.texts):
+        if not given.is_file():
+            raise SystemExit(f"{given}: no such file")
     model = onnx.load(arguments.model)
     if not any(node.op_type == "MatMulInteger" for node in model.graph.node):
         raise SystemExit(
