@@ -19,8 +19,8 @@ from scripts.sequence_first import added_to_states
 from scripts.simplify import MASK, SIMPLE_MASK, constants, mask_node, remove_unread
 
 STEM = "hidden_tokens"
-# Added to the sum of a row, which is at least 1, it changes no bit. A text without a token that is read would otherwise
-# have sums of 0, and its results would not be numbers.
+# How much a hidden token counts in the sum of a row, which is at least 1: it changes no bit. A text without a token that
+# is read would otherwise have sums of 0, and its results would not be numbers.
 TINY = np.float32(1e-30)
 # What lies between the states before a layer and its values by head.
 BETWEEN = {"Add", "Cast", "MatMul", "MatMulInteger", "Mul", "Reshape", "Transpose", "DynamicQuantizeLinear"}
@@ -141,7 +141,8 @@ class _Graph:
         )
         nodes = [
             mask_node(STEM, "Cast", [MASK], "float", to=TensorProto.FLOAT),
-            mask_node(STEM, "Unsqueeze", ["float", "by_head_at"], "by_head"),
+            mask_node(STEM, "Max", ["float", "tiny"], "counted"),
+            mask_node(STEM, "Unsqueeze", ["counted", "by_head_at"], "by_head"),
             mask_node(STEM, "Unsqueeze", ["float", "by_token_at"], "by_token"),
             mask_node(STEM, "Cast", ["by_token"], "is_read", to=TensorProto.BOOL),
         ]
@@ -163,18 +164,9 @@ class _Graph:
         scores = next(name for name in attention.add.input if not name.startswith(SIMPLE_MASK))
         attention.largest.input[0] = attention.shifted.input[0] = scores
         total = attention.total
-        name = total.output[0]
-        product = helper.make_node("MatMul", [total.input[0], f"{STEM}/by_head"], [f"{name}/read"], f"{name}/read")
-        not_zero = helper.make_node("Add", [f"{name}/read", f"{STEM}/tiny"], [name], name)
-        self._replace(total, product, not_zero)
+        total.CopyFrom(helper.make_node("MatMul", [total.input[0], f"{STEM}/by_head"], [total.output[0]], total.name))
         values = attention.values.input[0]
         hidden = f"{values}/hidden"
         weighted = helper.make_node("Mul", [values, f"{STEM}/by_token"], [hidden], hidden)
         self.graph.node.insert(list(self.graph.node).index(attention.values), weighted)
         attention.values.input[0] = hidden
-
-    def _replace(self, node: NodeProto, *others: NodeProto) -> None:
-        at = list(self.graph.node).index(node)
-        self.graph.node.remove(node)
-        for other in reversed(others):
-            self.graph.node.insert(at, other)
