@@ -19,8 +19,8 @@ from scripts.sequence_first import added_to_states
 from scripts.simplify import MASK, SIMPLE_MASK, constants, mask_node, remove_unread
 
 STEM = "hidden_tokens"
-# How much a hidden token counts in the sum of a row, which is at least 1: it changes no bit. A text without a token that
-# is read would otherwise have sums of 0, and its results would not be numbers.
+# How much a hidden token counts in the sum of a row. The sum is at least 1, so that no bit changes. A text without a
+# token that is read would otherwise have sums of 0, and its results would not be numbers.
 TINY = np.float32(1e-30)
 # What lies between the states before a layer and its values by head.
 BETWEEN = {"Add", "Cast", "MatMul", "MatMulInteger", "Mul", "Reshape", "Transpose", "DynamicQuantizeLinear"}
