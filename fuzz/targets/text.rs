@@ -179,7 +179,7 @@ fn scheduler() -> Scheduler {
     let none = || Err(RunError::NotFinite { output: String::new() });
     let sessions = Sessions { streams: Vec::new(), all_cores: None, make_stream: Arc::new(none) };
     let limits = BatchLimits { max_windows: 1, max_tokens: 1, max_padding: 0.0 };
-    let settings = SchedulerSettings { max_queued_windows: 1, limits, padding: Padding::default() };
+    let settings = SchedulerSettings { max_queued_windows: 1, limits, padding: Padding::default(), cores: None };
     Scheduler::start(settings, sessions).expect("no thread is started")
 }
 

@@ -11,6 +11,7 @@
 //! (`tests/it/parity.rs`) and shares the weights. Only large models have one (`uses_all_cores`, where a model is loaded).
 
 mod context;
+mod cores;
 mod error;
 mod pace;
 mod progress;
@@ -30,6 +31,7 @@ use crate::inference::stats::{RunStats, Stage, stage_span};
 use crate::inference::tokenize::Window;
 use crate::system::memory::TrimOnDrop;
 pub use context::{Admission, Priority, RequestContext, RequestId};
+pub use cores::SharedCores;
 pub use error::ScheduleError;
 use pace::Load;
 pub use progress::{Health, StuckRun};
@@ -80,6 +82,8 @@ pub struct SchedulerSettings {
     pub max_queued_windows: usize,
     pub limits: BatchLimits,
     pub padding: Padding,
+    /// Shared with other models; `None` where a GPU computes.
+    pub cores: Option<&'static SharedCores>,
 }
 
 impl Scheduler {
@@ -91,6 +95,7 @@ impl Scheduler {
             queue: Mutex::new(Queue::new(settings.limits)),
             wake: Condvar::new(),
             padding: settings.padding,
+            cores: settings.cores,
             make_stream,
             all_cores: all_cores.map(|session| Arc::new(Mutex::new(session))),
             n_alive: AtomicUsize::new(0),

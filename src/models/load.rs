@@ -9,7 +9,9 @@ use arc_swap::ArcSwapOption;
 use crate::inference::arithmetic::ModelArithmetic;
 use crate::inference::batch::BatchLimits;
 use crate::inference::pipeline::{Pipeline, PredictError, PredictOptions, Prediction};
-use crate::inference::scheduler::{Admission, Priority, RequestContext, RequestId, Scheduler, SchedulerSettings};
+use crate::inference::scheduler::{
+    Admission, Priority, RequestContext, RequestId, Scheduler, SchedulerSettings, SharedCores,
+};
 use crate::inference::session::Placement;
 use crate::inference::settings::RunSettings;
 use crate::manifest::task::Task;
@@ -124,6 +126,7 @@ impl Model {
             max_queued_windows: settings.max_queued_windows,
             limits: BatchLimits::ALONE,
             padding: source.padding(),
+            cores: (!placement.provider.is_gpu()).then(|| SharedCores::of_process(n_streams(&placement, settings))),
         };
         let scheduler = Scheduler::start(scheduler, opened.sessions)?;
         let scores_notes = scores_notes(&manifest, topics.as_ref(), entities.as_ref());

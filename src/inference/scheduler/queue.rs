@@ -12,6 +12,7 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::Span;
 
+use super::cores::RunOrder;
 use super::pace::Load;
 use super::progress::RunMonitor;
 use super::{Admission, Priority, RequestContext, RequestId, ScheduleError};
@@ -48,6 +49,13 @@ pub struct QueuedWindow {
     pub reply: oneshot::Sender<Result<WindowLogits, ScheduleError>>,
     /// The document's first permit, shared by its windows and released when the last of them is answered.
     pub permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Windows that were taken to run together.
+pub struct Taken {
+    pub entries: Vec<QueuedWindow>,
+    /// Among the runs of all models.
+    pub order: RunOrder,
 }
 
 /// What the trace of a window is made of.
@@ -133,10 +141,13 @@ impl Queue {
         self.bulk.drop_lost(now);
     }
 
-    /// The windows that run next, together; none when none wait.
-    pub fn take(&mut self) -> Vec<QueuedWindow> {
-        let lane = if self.normal.requests.is_empty() { &mut self.bulk } else { &mut self.normal };
-        lane.take(self.limits)
+    /// The windows that run next, together; `None` when none wait.
+    pub fn take(&mut self) -> Option<Taken> {
+        let is_bulk = self.normal.requests.is_empty();
+        let lane = if is_bulk { &mut self.bulk } else { &mut self.normal };
+        let mut taken = lane.take(self.limits)?;
+        taken.order.is_bulk = is_bulk;
+        Some(taken)
     }
 
     fn lane(&mut self, priority: Priority) -> &mut Lane {
@@ -202,9 +213,10 @@ impl Lane {
     }
 
     /// The first window of the first request, and those that fit to it. A request whose quantum is used up goes to the end.
-    fn take(&mut self, limits: BatchLimits) -> Vec<QueuedWindow> {
-        let Some(mut waiting) = self.pop() else { return Vec::new() };
-        let Some(first) = waiting.entries.pop_front() else { return Vec::new() };
+    fn take(&mut self, limits: BatchLimits) -> Option<Taken> {
+        let mut waiting = self.pop()?;
+        let first = waiting.entries.pop_front()?;
+        let order = RunOrder { is_bulk: false, is_follow_up: !waiting.is_new, queued: first.queued };
         waiting.n_taken += 1;
         if let Some(next) = waiting.entries.front() {
             if Arc::ptr_eq(&next.permit, &first.permit) && waiting.n_taken < QUANTUM {
@@ -218,7 +230,7 @@ impl Lane {
         if limits.max_windows > 1 {
             self.take_companions(&mut taken, limits);
         }
-        taken
+        Some(Taken { entries: taken, order })
     }
 
     fn take_companions(&mut self, taken: &mut Vec<QueuedWindow>, limits: BatchLimits) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 mod deadline;
 mod late;
+mod models;
 mod order;
 
 /// A session that gives each token's id as its logit, after `before` has seen the batch.
@@ -26,7 +27,7 @@ where
     F: FnMut(&Batch) -> Result<(), RunError> + Send + 'static,
 {
     let limits = BatchLimits { max_windows: 4, max_tokens: 64, max_padding: 0.5 };
-    let settings = SchedulerSettings { max_queued_windows, limits, padding: Padding::default() };
+    let settings = SchedulerSettings { max_queued_windows, limits, padding: Padding::default(), cores: None };
     let streams: Vec<Box<dyn Run>> = vec![Box::new(Fake(before()))];
     let make_stream: MakeRun = Arc::new(move || Ok(Box::new(Fake(before()))));
     Scheduler::start(settings, Sessions { streams, all_cores: None, make_stream }).unwrap()
@@ -161,7 +162,7 @@ async fn a_long_document_needs_one_free_permit_and_takes_the_others_as_they_come
 #[tokio::test]
 async fn neither_a_long_document_nor_many_follow_up_documents_keep_others_out() {
     let limits = BatchLimits::ALONE;
-    let settings = SchedulerSettings { max_queued_windows: 20, limits, padding: Padding::default() };
+    let settings = SchedulerSettings { max_queued_windows: 20, limits, padding: Padding::default(), cores: None };
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let held = move |_: &Batch| {
         let _ = wait.recv();
@@ -327,7 +328,7 @@ fn with_all_cores_session() -> (Scheduler, Arc<AtomicUsize>, std::sync::mpsc::Se
     };
     let (streams, all_cores) = (vec![stream(), stream()], Some(Box::new(Fake(all_cores)) as Box<dyn Run>));
     let limits = BatchLimits::ALONE;
-    let settings = SchedulerSettings { max_queued_windows: 100, limits, padding: Padding::default() };
+    let settings = SchedulerSettings { max_queued_windows: 100, limits, padding: Padding::default(), cores: None };
     let sessions = Sessions { streams, all_cores, make_stream: Arc::new(|| Err(failed())) };
     (Scheduler::start(settings, sessions).unwrap(), n_single, release)
 }

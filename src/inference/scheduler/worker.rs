@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use tracing::Span;
 
+use super::cores::RunPermit;
 use super::pace::Load;
-use super::queue::{Queue, QueuedWindow};
-use super::{MakeRun, RequestContext};
+use super::queue::{Queue, QueuedWindow, Taken};
+use super::{MakeRun, RequestContext, SharedCores};
 use crate::inference::batch::{Batch, Outputs, Padding, Run, RunError};
 use crate::inference::stats::{RunStats, Stage};
 use crate::inference::tokenize::Window;
@@ -21,6 +22,7 @@ pub struct Shared {
     pub queue: Mutex<Queue>,
     pub wake: Condvar,
     pub padding: Padding,
+    pub cores: Option<&'static SharedCores>,
     pub make_stream: MakeRun,
     /// The session that computes on all cores. Poisoned, and then left alone, when a run of it panics.
     pub all_cores: Option<AllCores>,
@@ -71,7 +73,9 @@ impl Shared {
 
     /// A worker's life: take, run, answer, until the queue is closed and empty.
     fn work(&self, mut stream: Box<dyn Run>) {
-        while let Some((entries, running)) = self.take() {
+        let mut permit = None;
+        while let Some((taken, running)) = self.take(&mut permit) {
+            let entries = self.wait_for_cores(taken, &mut permit);
             let on_all_cores = running.all_cores.is_some();
             let run = catch_unwind(AssertUnwindSafe(|| self.run_entries(stream.as_mut(), entries, running)));
             if run.is_ok() {
@@ -83,6 +87,7 @@ impl Shared {
                 continue;
             }
             tracing::error!("a session panicked; it is replaced");
+            permit = None;
             match (self.make_stream)() {
                 Ok(fresh) => stream = fresh,
                 Err(error) => {
@@ -96,25 +101,40 @@ impl Shared {
         }
     }
 
-    /// The next windows to run together; `None` when there will be no more.
-    fn take(&self) -> Option<(Vec<QueuedWindow>, Running<'_>)> {
+    /// The next windows to run together; `None` when there will be no more. The permit is returned where there are none yet.
+    fn take(&self, permit: &mut Option<RunPermit<'_>>) -> Option<(Taken, Running<'_>)> {
         let mut queue = self.lock();
         loop {
             queue.drop_lost(Instant::now());
-            let mut entries = queue.take();
-            if !entries.is_empty() {
-                for entry in &mut entries {
-                    self.stats.observe(Stage::Queue, entry.queued);
-                    entry.spans.queue = None;
-                }
-                let running = self.start_running(&mut queue, load_of(&entries));
-                return Some((entries, running));
+            if let Some(taken) = queue.take() {
+                let running = self.start_running(&mut queue, load_of(&taken.entries));
+                return Some((taken, running));
             }
             if queue.closed {
                 return None;
             }
+            *permit = None;
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Waits for the runs of other models that go first. The run counts as under way meanwhile, so that the pace is that
+    /// of a model that shares the cores.
+    fn wait_for_cores(
+        &self,
+        Taken { mut entries, order }: Taken,
+        permit: &mut Option<RunPermit<'static>>,
+    ) -> Vec<QueuedWindow> {
+        match (&*permit, self.cores) {
+            (Some(permit), _) => permit.renew(order),
+            (None, Some(cores)) => *permit = Some(cores.permit(order)),
+            (None, None) => {}
+        }
+        for entry in &mut entries {
+            self.stats.observe(Stage::Queue, entry.queued);
+            entry.spans.queue = None;
+        }
+        entries
     }
 
     /// Counts a run that is about to begin; a single run gets the all-cores session.

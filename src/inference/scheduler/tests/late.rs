@@ -15,8 +15,12 @@ impl Run for Numbered {
 
 /// A scheduler that starts with the session number 1 for all cores and makes streams of the number 9.
 fn without_streams() -> Scheduler {
-    let settings =
-        SchedulerSettings { max_queued_windows: 100, limits: BatchLimits::ALONE, padding: Padding::default() };
+    let settings = SchedulerSettings {
+        max_queued_windows: 100,
+        limits: BatchLimits::ALONE,
+        padding: Padding::default(),
+        cores: None,
+    };
     let make_stream: MakeRun = Arc::new(|| Ok(Box::new(Numbered(9.0))));
     let sessions = Sessions { streams: Vec::new(), all_cores: Some(Box::new(Numbered(1.0))), make_stream };
     Scheduler::start(settings, sessions).unwrap()
@@ -51,8 +55,12 @@ async fn a_worker_without_a_stream_makes_one_when_the_session_for_all_cores_is_g
 
 #[tokio::test]
 async fn without_any_worker_left_windows_are_refused() {
-    let settings =
-        SchedulerSettings { max_queued_windows: 100, limits: BatchLimits::ALONE, padding: Padding::default() };
+    let settings = SchedulerSettings {
+        max_queued_windows: 100,
+        limits: BatchLimits::ALONE,
+        padding: Padding::default(),
+        cores: None,
+    };
     let streams: Vec<Box<dyn Run>> = vec![Box::new(Numbered(1.0))];
     let sessions = Sessions { streams, all_cores: None, make_stream: Arc::new(|| Err(failed())) };
     let scheduler = Scheduler::start(settings, sessions).unwrap();
@@ -79,8 +87,12 @@ async fn windows_share_runs_from_the_moment_that_the_limits_allow_it() {
         let _ = wait.recv();
         Ok(())
     };
-    let settings =
-        SchedulerSettings { max_queued_windows: 100, limits: BatchLimits::ALONE, padding: Padding::default() };
+    let settings = SchedulerSettings {
+        max_queued_windows: 100,
+        limits: BatchLimits::ALONE,
+        padding: Padding::default(),
+        cores: None,
+    };
     let sessions =
         Sessions { streams: vec![Box::new(Fake(fake))], all_cores: None, make_stream: Arc::new(|| Err(failed())) };
     let scheduler = Scheduler::start(settings, sessions).unwrap();

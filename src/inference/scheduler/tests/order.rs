@@ -9,7 +9,7 @@ async fn order_of_runs(first: u32, requests: Vec<(Priority, Vec<Vec<u32>>)>) -> 
     let runs = Arc::new(Mutex::new(Vec::new()));
     let (wait, seen) = (Arc::new(Mutex::new(wait)), Arc::clone(&runs));
     let limits = BatchLimits::ALONE;
-    let settings = SchedulerSettings { max_queued_windows: 100, limits, padding: Padding::default() };
+    let settings = SchedulerSettings { max_queued_windows: 100, limits, padding: Padding::default(), cores: None };
     let fake = move |batch: &Batch| {
         seen.lock().unwrap().push(batch.input_ids[[0, 0]] as u32);
         let _ = wait.lock().unwrap().recv();
@@ -82,7 +82,7 @@ async fn a_new_request_waits_for_no_quantum_of_those_that_had_one() {
     let runs = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&runs);
     let limits = BatchLimits::ALONE;
-    let settings = SchedulerSettings { max_queued_windows: 100, limits, padding: Padding::default() };
+    let settings = SchedulerSettings { max_queued_windows: 100, limits, padding: Padding::default(), cores: None };
     let fake = move |batch: &Batch| {
         seen.lock().unwrap().push(batch.input_ids[[0, 0]] as u32);
         let _ = wait.recv();

@@ -1,0 +1,60 @@
+//! The order of runs of two models that share the cores.
+
+use super::*;
+
+/// A scheduler whose runs are noted in `runs`, each as the id of its window; the first run of all waits for `release`.
+fn model(cores: &'static SharedCores, runs: &Runs, release: &Release) -> Arc<Scheduler> {
+    let settings = SchedulerSettings {
+        max_queued_windows: 100,
+        limits: BatchLimits::ALONE,
+        padding: Padding::default(),
+        cores: Some(cores),
+    };
+    let (runs, release) = (Arc::clone(runs), Arc::clone(release));
+    let fake = move |batch: &Batch| {
+        runs.lock().unwrap().push(batch.input_ids[[0, 0]] as u32);
+        let _ = release.lock().unwrap().recv();
+        Ok(())
+    };
+    let streams: Vec<Box<dyn Run>> = vec![Box::new(Fake(fake))];
+    let sessions = Sessions { streams, all_cores: None, make_stream: Arc::new(|| Err(failed())) };
+    Arc::new(Scheduler::start(settings, sessions).unwrap())
+}
+
+type Runs = Arc<Mutex<Vec<u32>>>;
+type Release = Arc<Mutex<std::sync::mpsc::Receiver<()>>>;
+
+#[tokio::test]
+async fn the_queue_of_the_old_model_goes_before_new_requests_to_the_new_one() {
+    let cores: &SharedCores = Box::leak(Box::new(SharedCores::new()));
+    cores.allow(1);
+    let (release, wait) = std::sync::mpsc::channel();
+    let (runs, wait) = (Runs::default(), Arc::new(Mutex::new(wait)));
+    let [old, new] = [(); 2].map(|()| model(cores, &runs, &wait));
+    let ask = |model: &Arc<Scheduler>, id| {
+        let model = Arc::clone(model);
+        tokio::spawn(async move { model.run(vec![window(id)], request_context(Admission::Try)).await })
+    };
+    let mut requests = vec![ask(&old, 1)];
+    while runs.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    for id in 2..5 {
+        requests.push(ask(&old, id));
+        while old.n_waiting() + 1 < id as usize {
+            tokio::task::yield_now().await;
+        }
+    }
+    for id in 11..13 {
+        requests.push(ask(&new, id));
+        // Its first window counts as a run while it waits for the other model.
+        while new.n_running() + new.n_waiting() + 10 < id as usize {
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(release);
+    for request in requests {
+        request.await.unwrap().unwrap();
+    }
+    assert_eq!(*runs.lock().unwrap(), [1, 2, 3, 4, 11, 12]);
+}
