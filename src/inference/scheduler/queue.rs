@@ -256,6 +256,42 @@ mod tests {
     use std::time::Duration;
     use tokio::sync::Semaphore;
 
+    /// A queue with a window of each priority and admission, and the ends of their replies, which keep them wanted.
+    fn queue_of(works: &[(Priority, Admission)], now: Instant) -> (Queue, Vec<Reply>) {
+        let permits = Arc::new(Semaphore::new(1));
+        let permit = Arc::new(permits.try_acquire_owned().unwrap());
+        let (mut queue, mut replies) = (Queue::default(), Vec::new());
+        for (seconds, &(priority, admission)) in (0..).zip(works) {
+            let (reply, receive) = oneshot::channel();
+            replies.push(receive);
+            let window = Window { tokens: 0..1, input_ids: vec![0], n_prefix: 0 };
+            let (queued, deadline) = (now + Duration::from_secs(seconds), now + Duration::from_secs(60));
+            let (permit, spans) = (Arc::clone(&permit), JobSpans::queued());
+            let entry = QueuedWindow { window, deadline, queued, spans, reply, permit };
+            queue.push(RequestContext { request: RequestId::next(), priority, admission, deadline }, vec![entry]);
+        }
+        (queue, replies)
+    }
+
+    type Reply = oneshot::Receiver<Result<WindowLogits, ScheduleError>>;
+
+    #[test]
+    fn taken_windows_know_their_place_among_those_of_other_models() {
+        use Admission::{Try, Wait};
+        let now = Instant::now();
+        let works = [(Priority::Bulk, Try), (Priority::Normal, Wait), (Priority::Normal, Try)];
+        let (mut queue, _replies) = queue_of(&works, now);
+        let orders: Vec<RunOrder> = std::iter::from_fn(|| Some(queue.take()?.order)).collect();
+        let queued = |seconds| now + Duration::from_secs(seconds);
+        let expected = [
+            RunOrder { is_bulk: false, is_follow_up: false, queued: queued(2) },
+            RunOrder { is_bulk: false, is_follow_up: true, queued: queued(1) },
+            RunOrder { is_bulk: true, is_follow_up: false, queued: queued(0) },
+        ];
+        assert_eq!(orders, expected);
+        assert!(orders.is_sorted());
+    }
+
     #[test]
     fn a_window_whose_deadline_passes_in_the_queue_is_dropped() {
         let now = Instant::now();
