@@ -12,8 +12,8 @@ use super::require::verdict;
 use super::run_record::Speed;
 use super::settings::{EvaluateError, EvaluateSettings};
 use super::speed::ReadSettings;
-use crate::manifest::tags::{Position, entity_labels, parse_tags};
-use crate::manifest::task::{AggregationStrategy, Task};
+use crate::manifest::tags::{entity_labels, parse_tags};
+use crate::manifest::task::Task;
 use crate::manifest::{EntityHead, Manifest, TopicHead, TopicLabel};
 use crate::models::spec::ModelSpec;
 
@@ -75,7 +75,7 @@ fn expected_answers(
     }
     let manifest = Manifest::read(&spec.path).map_err(|error| EvaluateError::load(spec, error))?;
     let topics = manifest.topics.as_ref().map(|head| (Task::Topics, topic_names(head, read)));
-    let entities = manifest.entities.as_ref().map(|head| (Task::Entities, entity_names(head, read)));
+    let entities = manifest.entities.as_ref().map(|head| (Task::Entities, entity_names(head)));
     let labels: LabelsByTask = topics.into_iter().chain(entities).collect();
     let speed = Speed { resident_bytes: Some(0), ..Speed::default() };
     Ok(labels.values().all(|labels| !labels.is_empty()).then_some((labels, Some(speed))))
@@ -87,12 +87,6 @@ fn topic_names(head: &TopicHead, read: &ReadSettings) -> BTreeSet<String> {
     head.labels.iter().map(name).collect()
 }
 
-fn entity_names(head: &EntityHead, read: &ReadSettings) -> BTreeSet<String> {
-    match read.aggregation.unwrap_or(head.aggregation) {
-        AggregationStrategy::None => {
-            let tags = parse_tags(&head.tags).into_iter();
-            tags.filter(|tag| tag.position != Position::Outside).map(|tag| tag.raw).collect()
-        }
-        _ => entity_labels(&parse_tags(&head.tags)).into_iter().map(str::to_owned).collect(),
-    }
+fn entity_names(head: &EntityHead) -> BTreeSet<String> {
+    entity_labels(&parse_tags(&head.tags)).into_iter().map(str::to_owned).collect()
 }

@@ -6,7 +6,7 @@
 //! | [`settings`] | what is compared and how; why it fails |
 //! | [`gold`], [`labels`] | labelled data in its usual formats; one vocabulary for models and data |
 //! | [`speed`], [`predictions`], [`run_record`] | a model run over documents; its answers and their record, stored |
-//! | [`document`], [`answers`], [`tables`] | gold and predicted labels, paired up |
+//! | [`document`], [`answers`], [`tagged`], [`tables`] | gold and predicted labels, paired up; tokens with tags made into entities |
 //! | [`metrics`], [`compare`] | metrics and significance tests, as pure functions |
 //! | [`model_metrics`], [`entity_errors`], [`comparison`] | the metrics of one model and its wrong entities; the differences of two |
 //! | [`require`], [`expected`] | conditions that must be met; the metrics that a report will have |
@@ -29,6 +29,7 @@ pub mod run_record;
 pub mod settings;
 pub mod speed;
 pub mod tables;
+pub mod tagged;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::document::{LabelledSpan, PredictedDocument, ScoredTopic, Slices, in_order};
 use super::gold::Gold;
 use super::run_record::{RunRecord, Speed, StoreError};
+use super::tagged::{Spans, join_tagged};
 use crate::manifest::labels::check_label;
 use crate::system::file_start::read_text;
 
@@ -176,6 +177,11 @@ impl StoredAnswers {
                 return Err(bad_line(format!("a second answer for document `{id}`")));
             }
         }
+        let with_entities = answers
+            .by_id
+            .iter_mut()
+            .filter_map(|(id, answer)| Some(Spans { text: texts.get(id.as_str())?, spans: answer.entities.as_mut()? }));
+        join_tagged(&mut with_entities.collect::<Vec<_>>());
         Ok(answers)
     }
 }
@@ -185,11 +191,20 @@ impl AnswerLine {
     fn into_predicted(self, text: &str) -> Result<PredictedDocument, String> {
         let spans = |entities: Vec<EntityOfAnswer>| {
             let slices = Slices::of(text);
+            // Without aggregation, a token of white space has an empty text.
+            let has_text = |entity: &EntityOfAnswer| entity.text.as_deref() != Some("");
             let span = |(index, EntityOfAnswer { span, text }): (usize, EntityOfAnswer)| {
                 let checked = check_label(&span.label).and_then(|()| slices.checked(span, text.as_deref()));
                 checked.map_err(|message| format!("entity {}: {message}", index + 1))
             };
-            Ok::<_, String>(in_order(entities.into_iter().enumerate().map(span).collect::<Result<_, _>>()?))
+            Ok::<_, String>(in_order(
+                entities
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(_, entity)| has_text(entity))
+                    .map(span)
+                    .collect::<Result<_, _>>()?,
+            ))
         };
         Ok(PredictedDocument {
             topics: self.topics,
@@ -279,6 +294,27 @@ mod tests {
             let error = record.check_origin(&path, &[]).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn answers_of_single_tokens_are_joined() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jsonl");
+        let entity = |start: usize, end: usize, label: &str, text: &str| {
+            format!(r#"{{"start": {start}, "end": {end}, "label": "{label}", "text": "{text}"}}"#)
+        };
+        let entities = [
+            entity(0, 3, "B-PER", "Zoë"),
+            entity(4, 4, "I-PER", ""),
+            entity(4, 7, "I-PER", "Mül"),
+            entity(7, 10, "I-PER", "ler"),
+        ];
+        fs::write(&path, format!(r#"{{"id": "x", "entities": [{}]}}"#, entities.join(", "))).unwrap();
+        let text = "Zoë Müller".into();
+        let document = GoldDocument { id: "x".into(), text, topics: None, entities: None };
+        let gold = Gold { documents: vec![document], ..self::gold(&[]) };
+        let answers = StoredAnswers::read(&path, &gold).unwrap();
+        assert_eq!(answers.by_id["x"].entities, Some(vec![LabelledSpan::new(0, 10, "PER")]));
     }
 
     #[test]

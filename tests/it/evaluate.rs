@@ -169,7 +169,7 @@ fn all_kinds_of_metrics_can_be_required() {
         format!(
             "{NER} --require speed.resident_bytes>=0 --require entities.errors.counts.boundary<=5 --require entities.per_label.ORG.predicted>=1"
         ),
-        format!("{NER} --aggregation none --require entities.per_label.B-PER.predicted>=1"),
+        format!("{NER} --aggregation none --require entities.per_label.PER.predicted>=1"),
         "--data gold.jsonl --model @/lexicon-topics --require topics.accuracy>=0".to_owned(),
     ] {
         sandbox.report(&format!("{args} --predictions kept"));

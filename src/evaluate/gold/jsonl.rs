@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 
 use super::error::ContentError;
 use super::{GoldColumns, joined, spans, text_names};
-use crate::evaluate::document::{GoldDocument, LabelledSpan, characters, in_order};
+use crate::evaluate::document::GoldDocument;
+use crate::evaluate::tagged::{Spans, join_tagged};
 use crate::manifest::labels::check_label;
-use crate::manifest::tags::{Position, Tag, TagReader};
 use crate::system::choice::{is_near, shortened};
 use crate::text::files::standard_json;
 
@@ -76,40 +76,11 @@ pub(super) fn read(text: &str, columns: &GoldColumns) -> Result<Content, Content
         Ok(document)
     };
     let mut documents = lines.enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
-    join_tagged(&mut documents);
+    let with_entities = documents
+        .iter_mut()
+        .filter_map(|document| Some(Spans { text: &document.text, spans: document.entities.as_mut()? }));
+    join_tagged(&mut with_entities.collect::<Vec<_>>());
     Ok(Content { documents, n_trimmed_entities })
-}
-
-/// Makes entities of spans that are single tokens with tags (`B-PER`, `I-PER`), as some programs write them.
-fn join_tagged(documents: &mut [GoldDocument]) {
-    let spans = || documents.iter().filter_map(|document| document.entities.as_ref()).flatten();
-    let reader = TagReader::of(spans().map(|span| span.label.as_str()));
-    let has = |is: fn(&Tag) -> bool| spans().any(|span| is(&reader.read(&span.label)));
-    let has_tags = has(|tag| tag.position != Position::Outside && !tag.is_plain());
-    // Next to plain types, `B-Movie` alone is one of them.
-    let has_pairs = || has(|tag| tag.position == Position::Begin) && has(|tag| tag.continues() && !tag.is_plain());
-    if !has_tags || (has(Tag::is_plain) && !has_pairs()) {
-        return;
-    }
-    for document in documents {
-        let Some(spans) = document.entities.take() else { continue };
-        let mut joined: Vec<LabelledSpan> = Vec::new();
-        let mut is_open = false;
-        for span in spans {
-            let tag = reader.read(&span.label);
-            let continues = |last: &LabelledSpan| {
-                let between = || characters(&document.text, last.end, span.start);
-                is_open && tag.continues() && last.label == tag.label && between().trim().is_empty()
-            };
-            match joined.pop_if(|last| continues(last)) {
-                _ if tag.position == Position::Outside => {}
-                Some(last) => joined.push(LabelledSpan::new(last.start, span.end, last.label)),
-                None => joined.push(LabelledSpan::new(span.start, span.end, &*tag.label)),
-            }
-            is_open = tag.position != Position::Outside && !tag.closes() && !tag.is_plain();
-        }
-        document.entities = Some(in_order(joined));
-    }
 }
 
 /// The document of a line, with an empty id where it has none, and how many of its entities had white space at an end.
@@ -201,6 +172,7 @@ fn check_spelling(fields: &Fields<'_>, columns: &GoldColumns, labelled: [&str; 2
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::document::LabelledSpan;
 
     #[test]
     fn a_missing_field_differs_from_an_empty_one() {
