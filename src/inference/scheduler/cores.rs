@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 use crate::inference::settings::usable_cores;
 
 /// The cores that the workers of several models share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SharedCores {
     state: Mutex<State>,
     freed: Condvar,
+    /// A run begins after this time, whatever else runs. So a run that hangs, or steady load on another model, stops no model.
+    max_wait: Duration,
 }
 
 /// Which of several runs goes first: the smallest.
@@ -42,20 +44,17 @@ struct State {
     n_numbered: u64,
 }
 
-/// A run begins after this time, whatever else runs. So a run that hangs, or steady load on another model, stops no model.
-const MAX_WAIT: Duration = Duration::from_millis(300);
-
 impl SharedCores {
     /// Those of this process, for a model with `n_streams` workers.
     pub fn of_process(n_streams: usize) -> &'static Self {
-        static CORES: SharedCores = SharedCores::new();
+        static CORES: SharedCores = SharedCores::new(Duration::from_millis(300));
         CORES.allow(n_streams.max(usable_cores()));
         &CORES
     }
 
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(max_wait: Duration) -> Self {
         let state = State { n_at_once: 0, n_running: 0, waiting: BTreeSet::new(), n_numbered: 0 };
-        Self { state: Mutex::new(state), freed: Condvar::new() }
+        Self { state: Mutex::new(state), freed: Condvar::new(), max_wait }
     }
 
     /// Lets at least `n` runs be under way at a time.
@@ -64,7 +63,7 @@ impl SharedCores {
         state.n_at_once = state.n_at_once.max(n);
     }
 
-    /// Waits until the run is next, at most 0.3 s.
+    /// Waits until the run is next, or for the longest time.
     pub fn permit(&self, order: RunOrder) -> RunPermit<'_> {
         self.begin(self.lock(), order);
         RunPermit(self)
@@ -84,7 +83,7 @@ impl SharedCores {
         state.waiting.insert(entry);
         // The core of a renewed permit is free.
         self.freed.notify_all();
-        let latest = Instant::now() + MAX_WAIT;
+        let latest = Instant::now() + self.max_wait;
         loop {
             let is_next = state.n_running < state.n_at_once && state.waiting.first() == Some(&entry);
             let left = latest.saturating_duration_since(Instant::now());
@@ -132,24 +131,26 @@ mod tests {
         RunOrder { is_bulk, is_follow_up, queued }
     }
 
-    fn cores(n: usize) -> Arc<SharedCores> {
-        let cores = Arc::new(SharedCores::new());
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn cores(n: usize, max_wait: Duration) -> Arc<SharedCores> {
+        let cores = Arc::new(SharedCores::new(max_wait));
         cores.allow(n);
         cores
     }
 
     #[test]
     fn a_free_core_is_taken_at_once() {
-        let (cores, now) = (cores(2), Instant::now());
+        let (cores, now) = (cores(2, LONG), Instant::now());
         let permits = [true, false].map(|is_bulk| cores.permit(order(is_bulk, false, now)));
         drop(permits);
-        assert!(now.elapsed() < MAX_WAIT);
+        assert!(now.elapsed() < LONG);
         assert_eq!(cores.lock().n_running, 0);
     }
 
     #[test]
     fn normal_work_new_requests_and_old_windows_go_first() {
-        let (cores, now) = (cores(1), Instant::now());
+        let (cores, now) = (cores(1, LONG), Instant::now());
         let held = cores.permit(order(false, false, now));
         let second = Duration::from_secs(1);
         let orders = [
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_worker_goes_on_until_another_run_goes_before_its_own() {
-        let (cores, now) = (cores(1), Instant::now());
+        let (cores, now) = (cores(1, LONG), Instant::now());
         let [first, second, third] = [0, 1, 2].map(|n| order(false, false, now + Duration::from_millis(n)));
         let permit = cores.permit(first);
         let began = Arc::new(Mutex::new(Vec::new()));
@@ -202,9 +203,10 @@ mod tests {
 
     #[test]
     fn a_run_that_hangs_does_not_stop_another_model() {
-        let (cores, now) = (cores(1), Instant::now());
+        let max_wait = Duration::from_millis(30);
+        let (cores, now) = (cores(1, max_wait), Instant::now());
         let _hangs = cores.permit(order(false, false, now));
         let _other = cores.permit(order(true, true, now));
-        assert!(now.elapsed() >= MAX_WAIT);
+        assert!(now.elapsed() >= max_wait);
     }
 }

@@ -59,6 +59,11 @@ impl RunMonitor {
         self.last = now;
     }
 
+    /// Forgets a run that did not begin. Its later end changes nothing but the time of the last one.
+    pub fn give_up(&mut self, number: u64) {
+        self.running.retain(|run| run.number != number);
+    }
+
     /// Told when work comes to a queue where none waits.
     pub fn work_came(&mut self, now: Instant) {
         if self.is_idle() {

@@ -76,6 +76,10 @@ impl Shared {
         let mut permit = None;
         while let Some((taken, running)) = self.take(&mut permit) {
             let entries = self.wait_for_cores(taken, &mut permit);
+            if entries.is_empty() {
+                running.give_up();
+                continue;
+            }
             let on_all_cores = running.all_cores.is_some();
             let run = catch_unwind(AssertUnwindSafe(|| self.run_entries(stream.as_mut(), entries, running)));
             if run.is_ok() {
@@ -119,7 +123,7 @@ impl Shared {
     }
 
     /// Waits for the runs of other models that go first. The run counts as under way meanwhile, so that the pace is that
-    /// of a model that shares the cores.
+    /// of a model that shares the cores. Returns the windows that are still wanted then.
     fn wait_for_cores(
         &self,
         Taken { mut entries, order }: Taken,
@@ -130,6 +134,8 @@ impl Shared {
             (None, Some(cores)) => *permit = Some(cores.permit(order)),
             (None, None) => {}
         }
+        let now = Instant::now();
+        entries.retain(|entry| entry.is_wanted(now));
         for entry in &mut entries {
             self.stats.observe(Stage::Queue, entry.queued);
             entry.spans.queue = None;
@@ -203,6 +209,13 @@ struct Running<'s> {
     number: u64,
     /// The session that computes on all cores, where this run is alone.
     all_cores: Option<MutexGuard<'s, Box<dyn Run>>>,
+}
+
+impl Running<'_> {
+    /// Ends what did not run, and says nothing about the pace.
+    fn give_up(self) {
+        self.shared.lock().progress.give_up(self.number);
+    }
 }
 
 impl Drop for Running<'_> {

@@ -21,13 +21,45 @@ fn model(cores: &'static SharedCores, runs: &Runs, release: &Release) -> Arc<Sch
     Arc::new(Scheduler::start(settings, sessions).unwrap())
 }
 
+fn one_core() -> &'static SharedCores {
+    let cores: &SharedCores = Box::leak(Box::new(SharedCores::new(Duration::from_secs(60))));
+    cores.allow(1);
+    cores
+}
+
 type Runs = Arc<Mutex<Vec<u32>>>;
 type Release = Arc<Mutex<std::sync::mpsc::Receiver<()>>>;
 
 #[tokio::test]
+async fn a_window_whose_caller_goes_while_another_model_runs_costs_no_run() {
+    let cores = one_core();
+    let (release, wait) = std::sync::mpsc::channel();
+    let (runs, wait) = (Runs::default(), Arc::new(Mutex::new(wait)));
+    let [old, new] = [(); 2].map(|()| model(cores, &runs, &wait));
+    let ask = |model: &Arc<Scheduler>, id| {
+        let model = Arc::clone(model);
+        tokio::spawn(async move { model.run(vec![window(id)], request_context(Admission::Try)).await })
+    };
+    let first = ask(&old, 1);
+    while runs.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let gone = ask(&new, 11);
+    while new.n_running() == 0 {
+        tokio::task::yield_now().await;
+    }
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    drop(release);
+    first.await.unwrap().unwrap();
+    ask(&new, 12).await.unwrap().unwrap();
+    assert_eq!(*runs.lock().unwrap(), [1, 12]);
+    assert_eq!(new.n_running(), 0);
+}
+
+#[tokio::test]
 async fn the_queue_of_the_old_model_goes_before_new_requests_to_the_new_one() {
-    let cores: &SharedCores = Box::leak(Box::new(SharedCores::new()));
-    cores.allow(1);
+    let cores = one_core();
     let (release, wait) = std::sync::mpsc::channel();
     let (runs, wait) = (Runs::default(), Arc::new(Mutex::new(wait)));
     let [old, new] = [(); 2].map(|()| model(cores, &runs, &wait));
