@@ -13,6 +13,7 @@ use super::gold::Gold;
 use super::run_record::{RunRecord, Speed, StoreError};
 use super::tagged::{Spans, join_tagged};
 use crate::manifest::labels::check_label;
+use crate::system::choice::shortened;
 use crate::system::file_start::read_text;
 
 /// The answers of a run in progress.
@@ -151,6 +152,7 @@ impl StoredAnswers {
         let text = read_text(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
         let mut answers = Self::default();
         let mut tasks = None;
+        let mut unknown_ids = Vec::new();
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let bad_line = |message| StoreError::Line { path: path.to_owned(), line: index + 1, message };
             let answer: AnswerLine = serde_json::from_str(line).map_err(|error| bad_line(error.to_string()))?;
@@ -171,11 +173,20 @@ impl StoredAnswers {
                 }
             }
             // Answers to documents that are not in the data do not count.
-            let Some(text) = texts.get(id.as_str()) else { continue };
+            let Some(text) = texts.get(id.as_str()) else {
+                unknown_ids.push(id);
+                continue;
+            };
             let predicted = answer.into_predicted(text).map_err(bad_line)?;
             if answers.by_id.insert(id.clone(), predicted).is_some() {
                 return Err(bad_line(format!("a second answer for document `{id}`")));
             }
+        }
+        if let Some(first) = unknown_ids.first() {
+            tracing::warn!(
+                answers = %path.display(), n_answers = unknown_ids.len(), first_id = shortened(first),
+                "answers to documents that are not in the data do not count"
+            );
         }
         let with_entities = answers
             .by_id
@@ -332,6 +343,8 @@ mod tests {
         assert_eq!(answers.model_version.as_deref(), Some("v"));
         assert_eq!(answers.by_id["x"].entities, Some(vec![LabelledSpan::new(0, 3, "PER")]));
         fs::write(&path, line.replace("\"end\":3", "\"end\":4").replace("Zoë\"", "Zoë \"")).unwrap();
+        assert_eq!(read("Zoë lief.").unwrap().by_id["x"].entities, Some(vec![LabelledSpan::new(0, 3, "PER")]));
+        fs::write(&path, line.replace("\"end\":3", "\"end\":4")).unwrap();
         assert_eq!(read("Zoë lief.").unwrap().by_id["x"].entities, Some(vec![LabelledSpan::new(0, 3, "PER")]));
         fs::write(&path, format!("{line}\n{line}\n")).unwrap();
         assert!(read("Zoë lief.").unwrap_err().to_string().contains("line 2: a second answer"));
