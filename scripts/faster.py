@@ -20,6 +20,7 @@ import onnx
 from onnx import ModelProto
 
 from scripts.masking import hide_by_weight
+from scripts.onnx_files import check_can_be_written, read_model
 from scripts.sequence_first import put_sequence_first
 from scripts.simplify import Run, fix_mask, fix_rows, fix_shapes, opset, skip_identities
 
@@ -47,9 +48,8 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
-    if not arguments.model.is_file():
-        raise SystemExit(f"{arguments.model}: no such file; give a model in ONNX")
-    model = onnx.load(arguments.model)
+    check_can_be_written(arguments.out)
+    model = read_model(arguments.model)
     print("; ".join(make_faster(model)))
     onnx.checker.check_model(model)
     onnx.save(model, arguments.out)

@@ -17,7 +17,6 @@ AVX-512 and AVX-512 VNNI).
 """
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from tokenizers import Tokenizer
 
 from scripts.faster import make_faster
+from scripts.onnx_files import check_can_be_written, read_model, read_texts, read_tokenizer
 from scripts.simplify import opset
 
 LARGEST = 127
@@ -360,19 +360,17 @@ def main() -> None:
     parser.add_argument("tokenizer", type=Path)
     parser.add_argument("texts", type=Path, help="JSON lines with a field `text`")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--documents", type=int, default=400, help="how many texts are read (default: 400)")
+    parser.add_argument("--documents", type=int, default=400, help="how many texts are read, 1 or more (default: 400)")
     arguments = parser.parse_args()
-    for given in (arguments.model, arguments.tokenizer, arguments.texts):
-        if not given.is_file():
-            raise SystemExit(f"{given}: no such file")
-    model = onnx.load(arguments.model)
+    check_can_be_written(arguments.out)
+    model = read_model(arguments.model)
     if not any(node.op_type == "MatMulInteger" for node in model.graph.node):
         raise SystemExit(
             f"{arguments.model}: has no MatMulInteger; give a graph that was quantised dynamically to int8"
         )
-    with arguments.texts.open(encoding="utf-8") as lines:
-        texts = [json.loads(line)["text"] for line, _ in zip(lines, range(arguments.documents), strict=False)]
-    tokenizer = Tokenizer.from_file(str(arguments.tokenizer))
+    tokenizer = read_tokenizer(arguments.tokenizer)
+    texts = read_texts(arguments.texts, arguments.documents)
+    print(f"measuring {len(texts)} texts and quantising, which takes minutes", flush=True)
     n_matrices = avoid_saturation(model, None, feeds(texts, tokenizer, [given.name for given in model.graph.input]))
     n_softmaxes = decompose_softmax(model)
     done = [f"{n_matrices} matrices quantised again, none can saturate", f"{n_softmaxes} softmaxes decomposed"]
