@@ -21,7 +21,10 @@ models=${RESSORT_MODELS_DIR:-$root/models}
 flags=("$@")
 for index in "${!flags[@]}"; do
   case ${flags[index]} in
-    --models-dir) models=${flags[index + 1]:-} ;;
+    --models-dir)
+      models=${flags[index + 1]:-}
+      if [ -z "$models" ]; then echo "evaluate.sh: --models-dir needs a folder" >&2; exit 2; fi
+      ;;
     --models-dir=*) models=${flags[index]#*=} ;;
   esac
 done
@@ -34,7 +37,7 @@ command -v cargo > /dev/null || { echo "evaluate.sh: cargo is missing; install R
 ORT_DYLIB_PATH=${ORT_DYLIB_PATH:-$("$root/scripts/onnxruntime.sh")}
 export ORT_DYLIB_PATH
 if [ -z "${RESSORT_BIN:-}" ]; then
-  (cd "$root" && cargo build --release --locked --quiet)
+  (cd "$root" && cargo build --release --locked)
   RESSORT_BIN=${CARGO_TARGET_DIR:-$root/target}/release/ressort
 fi
 

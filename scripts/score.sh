@@ -19,5 +19,5 @@ fi
 printf -v RESSORT_COMMAND '%q ' "$0" "$@"
 export RESSORT_COMMAND ORT_DYLIB_PATH RESSORT_MODELS_DIR=${RESSORT_MODELS_DIR:-$root/models}
 # Built from inside the project, whose rust-toolchain.toml then applies.
-(cd "$root" && cargo build --release --locked --quiet)
+(cd "$root" && cargo build --release --locked)
 exec "${CARGO_TARGET_DIR:-$root/target}/release/ressort" score ${flags[@]+"${flags[@]}"}

@@ -17,11 +17,9 @@ if [ -z "${ORT_DYLIB_PATH:-}" ]; then
 fi
 export ORT_DYLIB_PATH RESSORT_MODELS_DIR=${RESSORT_MODELS_DIR:-$root/models}
 binary=${CARGO_TARGET_DIR:-$root/target}/release/ressort
-quiet=(--quiet)
 if ! [ -x "$binary" ]; then
   echo "serve.sh: building ressort, which takes ten to fifteen minutes on two cores that do nothing else" >&2
-  quiet=()
 fi
 # Built from inside the project, whose rust-toolchain.toml then applies.
-(cd "$root" && cargo build --release --locked ${quiet[@]+"${quiet[@]}"})
+(cd "$root" && cargo build --release --locked)
 exec "$binary" serve ${flags[@]+"${flags[@]}"}
