@@ -37,7 +37,7 @@ use std::sync::Arc;
 use crate::inference::arithmetic::ModelArithmetic;
 use crate::inference::session::{Runtime, first_in_build};
 use crate::manifest::tags::entity_labels;
-use crate::manifest::{Manifest, ManifestError, content_hash};
+use crate::manifest::{Manifest, content_hash, no_folder};
 use crate::models::load::{Model, resident_bytes};
 use crate::models::spec::ModelSpec;
 use crate::system::counted::counted;
@@ -97,7 +97,7 @@ async fn answers_of(spec: &ModelSpec, gold: &Gold, settings: &EvaluateSettings) 
 /// Loads and runs the model, unless all its answers are stored already.
 async fn run_where_needed(spec: &ModelSpec, gold: &Gold, settings: &EvaluateSettings) -> Result<(), EvaluateError> {
     if !spec.path.is_dir() {
-        return Err(EvaluateError::load(spec, ManifestError::NoFolder(spec.path.clone())));
+        return Err(EvaluateError::load(spec, no_folder(&spec.path)));
     }
     let manifest = Manifest::read(&spec.path).map_err(|error| EvaluateError::load(spec, error))?;
     let arithmetic = ModelArithmetic::new(manifest.graph.integer_products, settings.run.arithmetic);

@@ -13,6 +13,7 @@ use super::ManifestError;
 use super::onnx::OnnxFile;
 use super::pieces::Piece;
 use super::walk::folder_files;
+use crate::system::choice::{shortened, suggestion};
 use crate::system::file_start::{refuse_pointer_at, without_mark};
 use crate::system::private_file::Mapped;
 
@@ -105,6 +106,29 @@ pub fn checkpoint_dir(dir: &Path) -> PathBuf {
 /// The version of the folder `dir` as it is on the disk now, see [`FolderFiles::version`].
 pub fn content_hash(dir: &Path) -> Result<String, ManifestError> {
     FolderFiles::new(dir).version()
+}
+
+/// The error for a missing `dir`. It names the models of the same folder, since most such paths are misspelt.
+pub fn no_folder(dir: &Path) -> ManifestError {
+    const MAX_ENTRIES: usize = 1000;
+    const MAX_NAMES: usize = 10;
+    let parent = dir.parent().map(|parent| if parent == Path::new("") { Path::new(".") } else { parent });
+    let entries = parent.into_iter().flat_map(std::fs::read_dir).flatten().flatten().take(MAX_ENTRIES);
+    let models = entries.filter(|entry| entry.path().join("config.json").is_file());
+    let mut names: Vec<String> = models.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let nearest = suggestion(&name, names.iter().map(String::as_str));
+    let others = match names.len().saturating_sub(MAX_NAMES) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let listed = names.iter().take(MAX_NAMES).map(|name| shortened(name)).collect::<Vec<_>>().join(", ");
+    let neighbours = match parent {
+        Some(parent) if !names.is_empty() => format!("; {} has {listed}{others}{nearest}", parent.display()),
+        _ => String::new(),
+    };
+    ManifestError::NoFolder { path: dir.to_owned(), neighbours }
 }
 
 fn hash_pieces(pieces: &[Piece], private: Option<&Mapped>, hash: &mut Sha256) -> io::Result<()> {

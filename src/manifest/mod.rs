@@ -30,7 +30,7 @@ mod walk;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use folder::{FolderFiles, checkpoint_dir, content_hash};
+pub use folder::{FolderFiles, checkpoint_dir, content_hash, no_folder};
 pub use graph::{Graph, Precision};
 pub use graph_inputs::{GraphInput, GraphInputs, InputKind, InputRole};
 pub use graph_outputs::export_task;
@@ -154,8 +154,12 @@ pub struct GoldenExample {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    #[error("{path}: no such model folder; give a folder that holds config.json, tokenizer.json and an ONNX file, or the name of a model in the models folder (--models-dir)", path = .0.display())]
-    NoFolder(PathBuf),
+    #[error("{path}: no such model folder; give a folder that holds config.json, tokenizer.json and an ONNX file, or the name of a model in the models folder (--models-dir){neighbours}", path = path.display())]
+    NoFolder {
+        path: PathBuf,
+        /// The models in the same folder, and which of them is meant.
+        neighbours: String,
+    },
     #[error("{path}: missing; {remedy}", path = path.display())]
     Missing { path: PathBuf, remedy: &'static str },
     #[error("{path}: cannot be read", path = path.display())]
@@ -189,7 +193,7 @@ impl Manifest {
     pub fn of(files: &mut FolderFiles) -> Result<Self, ManifestError> {
         let dir = &files.dir.clone();
         if !dir.is_dir() {
-            return Err(ManifestError::NoFolder(dir.to_owned()));
+            return Err(no_folder(dir));
         }
         let config = ConfigJson::read(files)?;
         let tokenizer_config = TokenizerConfigJson::read(files)?;

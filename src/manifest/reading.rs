@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::folder::checkpoint_dir;
+use super::folder::{checkpoint_dir, no_folder};
 use super::onnx::OnnxFile;
 use super::walk::{bounded_size, folder_files};
 use super::{ManifestError, graph};
@@ -27,7 +27,7 @@ impl ReadingSizes {
     pub fn of(dir: &Path) -> Result<Self, ManifestError> {
         const MAX_CONFIG_BYTES: u64 = 16_000_000;
         if !dir.is_dir() {
-            return Err(ManifestError::NoFolder(dir.to_owned()));
+            return Err(no_folder(dir));
         }
         let dir = &checkpoint_dir(dir);
         // Without a config.json it is another folder, which may hold anything; whoever reads it says what is missing.

@@ -81,11 +81,12 @@ impl ModelFolders {
     }
 
     /// `spec` as it is, or with the folder of the model of that name where its path is a bare name and not that of a folder. A file
-    /// of that name, such as the program, is passed over.
+    /// of that name, such as the program, is passed over. Where there is no such model, it has the path that [`find`](Self::find)
+    /// gives, so that the error about it can name the models that are there.
     pub fn resolve(&self, spec: &ModelSpec) -> ModelSpec {
         let path = &spec.path;
         let bare_name = path.to_str().filter(|name| !path.is_dir() && check_name(name).is_ok());
-        let found = bare_name.map(|name| self.find(name)).filter(|found| found.is_dir());
+        let found = bare_name.map(|name| self.find(name)).filter(|found| found.is_dir() || self.main.is_dir());
         ModelSpec { name: spec.name.clone(), path: found.unwrap_or_else(|| path.clone()) }
     }
 
@@ -94,11 +95,15 @@ impl ModelFolders {
     }
 
     /// As [`resolve_all`](Self::resolve_all), where a spec may also be a file of answers. So a file comes first, but for the running
-    /// program, which is called like the model that ships.
+    /// program, which is called like the model that ships. A missing file keeps its path, if that has an ending.
     pub fn resolve_models_and_files(&self, specs: &[ModelSpec]) -> Vec<ModelSpec> {
         let program = std::env::current_exe().and_then(|program| program.canonicalize()).ok();
         let is_file = |spec: &ModelSpec| spec.path.is_file() && spec.path.canonicalize().ok() != program;
-        specs.iter().map(|spec| if is_file(spec) { spec.clone() } else { self.resolve(spec) }).collect()
+        let resolved = |spec: &ModelSpec| {
+            let found = self.resolve(spec);
+            if spec.path.extension().is_some() && !found.path.is_dir() { spec.clone() } else { found }
+        };
+        specs.iter().map(|spec| if is_file(spec) { spec.clone() } else { resolved(spec) }).collect()
     }
 }
 
@@ -194,7 +199,12 @@ mod tests {
             let spec = |path: &str| ModelSpec { name: "neu".to_owned(), path: path.into() };
             assert_eq!(found.resolve(&spec(path)), spec(expected));
         }
-        let file = ModelSpec { name: "neu".to_owned(), path: "LICENSE-MIT".into() };
+        let spec = |path: &Path| ModelSpec { name: "neu".to_owned(), path: path.into() };
+        let file = spec(Path::new("LICENSE-MIT"));
         assert_eq!(found.resolve_models_and_files(std::slice::from_ref(&file)), [file]);
+        let folders = folders(root.path(), Some(&root.path().join("here")));
+        let misspelt = ["unknown", "answers.jsonl"].map(|path| spec(Path::new(path)));
+        let looked_up = spec(&root.path().join("here/unknown"));
+        assert_eq!(folders.resolve_models_and_files(&misspelt), [looked_up, misspelt[1].clone()]);
     }
 }

@@ -170,6 +170,12 @@ fn every_command_finds_a_model_by_its_name() {
         let unknown = named.output().unwrap();
         let message = text(&unknown.stderr);
         assert!(message.contains("lexicon-ner: no such model folder") && message.contains("--models-dir"), "{message}");
+        let mut misspelt = ressort();
+        misspelt.args(command.replace("lexicon-ner", "lexikon-ner").split(' ')).arg("--models-dir").arg(&models);
+        let misspelt = text(&misspelt.current_dir(dir.path()).output().unwrap().stderr);
+        for part in ["/lexikon-ner: no such model folder", "/tests/models has ", "did you mean `lexicon-ner`?"] {
+            assert!(misspelt.contains(part), "{misspelt}");
+        }
         let found = named.arg("--models-dir").arg(&models).output().unwrap();
         assert!(found.status.success(), "{command}: {}", text(&found.stderr));
     }
