@@ -1,6 +1,9 @@
 """Step 8: the temperatures and the thresholds, chosen on dev sets and written to the folder's `ressort.toml`.
 
-The configuration weights the sets. A rare label's threshold leans on the common one."""
+The configuration weights the sets. A rare label's threshold leans on the common one.
+Labels that newsrooms must not miss have a least recall (`recalls`)."""
+
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -9,7 +12,7 @@ from .decode import sigmoid
 from .devsets import document_logits, news_topics, topic_set
 from .entities import WORD, TaggedText, first_pieces, tag_pieces, tag_words
 from .inference import GERMEVAL_DECODER, Predictor
-from .labels import ENTITY_INDEX, TOPICS
+from .labels import ENTITY_INDEX, TOPIC_INDEX, TOPICS
 from .markup import read_news
 from .metrics import TopicMetrics, topic_metrics
 from .records import read_records
@@ -18,15 +21,23 @@ from .thresholds import (
     choose_temperature,
     choose_thresholds,
     held_out_thresholds,
+    lower_for_recall,
 )
+
+# Targets and logits `[documents, topics]`, and the weight of each document.
+CalibrationSet = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def main() -> None:
     config, _ = parse_arguments(__doc__)
     predictor = Predictor.load(config.paths.model)
-    targets, logits, weights = calibration_sets(config, predictor)
+    sets = calibration_sets(config, predictor)
+    targets, logits, weights = joined(sets.values())
     temperature = choose_temperature(targets, logits, weights)
     thresholds = choose_thresholds(targets, sigmoid(logits, temperature), weights)
+    news_targets, news_logits, _ = joined([sets["denews"], sets["news"]])
+    recalls = {TOPIC_INDEX[topic]: recall for topic, recall in config.calibration.recalls.items()}
+    thresholds = lower_for_recall(thresholds, news_targets, sigmoid(news_logits, temperature), recalls)
     predictor.manifest.temperature = round(temperature, 3)
     predictor.manifest.thresholds = [round(float(threshold), 2) for threshold in thresholds]
     predictor.manifest.entity_temperature = round(choose_entity_temperature(config, predictor), 3)
@@ -37,21 +48,22 @@ def main() -> None:
     print(f"denews.de.dev held out, 5 folds: {held_out_metrics(config, predictor)}")
 
 
-def calibration_sets(config: Config, predictor: Predictor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Targets, logits and weights of the documents of all sets."""
+def calibration_sets(config: Config, predictor: Predictor) -> dict[str, CalibrationSet]:
+    sets = {
+        "denews": topic_set(config, "denews.de.dev"),
+        "currentevents": topic_set(config, "currentevents.dev"),
+        "dip": topic_set(config, "dip.dev", config.calibration.dip_documents),
+        "news": news_topics(),
+    }
     weights = config.calibration.weights
-    sets = [
-        ("denews.de.dev", None, weights["denews"]),
-        ("currentevents.dev", None, weights["currentevents"]),
-        ("dip.dev", config.calibration.dip_documents, weights["dip"]),
-    ]
-    parts = []
-    for name, limit, weight in sets:
-        texts, targets = topic_set(config, name, limit)
-        parts.append((targets, document_logits(predictor, texts), np.full(len(texts), weight)))
-    texts, targets = news_topics()
-    parts.append((targets, document_logits(predictor, texts), np.full(len(texts), weights["news"])))
-    targets, logits, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return {
+        name: (targets, document_logits(predictor, texts), np.full(len(texts), weights[name]))
+        for name, (texts, targets) in sets.items()
+    }
+
+
+def joined(sets: Iterable[CalibrationSet]) -> CalibrationSet:
+    targets, logits, weights = (np.concatenate(arrays) for arrays in zip(*sets, strict=True))
     return targets, logits, weights
 
 

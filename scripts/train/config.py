@@ -167,6 +167,7 @@ class Calibration:
     dip_documents: int
     every_sentence: int
     weights: dict[str, float]
+    recalls: dict[str, float]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Chooses the temperature and the thresholds of topic scores, on gold targets and logits."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -57,6 +58,21 @@ def choose_thresholds(targets: np.ndarray, score: np.ndarray, weights: np.ndarra
     n = (targets * weights[:, None]).sum(0)
     own = np.array([best(slice(i, i + 1), common) if n[i] else common for i in range(targets.shape[1])])
     return np.maximum((own * n + common * LEANING) / (n + LEANING), FLOOR)
+
+
+def lower_for_recall(
+    thresholds: np.ndarray, targets: np.ndarray, score: np.ndarray, recalls: dict[int, float]
+) -> np.ndarray:
+    """The thresholds, those of the labels in `recalls` low enough for that recall. None is lowered below `FLOOR`."""
+    lowered = thresholds.copy()
+    for label, recall in recalls.items():
+        of_gold = np.sort(score[targets[:, label] > 0, label])[::-1]
+        if len(of_gold):
+            n_found = max(math.ceil(recall * len(of_gold)), 1)
+            # Thresholds are written with two decimals.
+            enough = math.floor(of_gold[n_found - 1] * 100) / 100
+            lowered[label] = max(min(lowered[label], enough), FLOOR)
+    return lowered
 
 
 def _weighted_f1(targets: np.ndarray, accepted: np.ndarray, weights: np.ndarray) -> float:

@@ -9,6 +9,7 @@ from scripts.train.thresholds import (
     choose_temperature,
     choose_thresholds,
     held_out_thresholds,
+    lower_for_recall,
 )
 
 
@@ -69,3 +70,12 @@ def test_held_out_thresholds_ignore_the_own_fold() -> None:
     assert (before[own_fold] == after[own_fold]).all()
     assert before.shape == score.shape
     assert ((before > 0.3) & (before <= 0.7)).all()
+
+
+def test_a_threshold_is_lowered_until_enough_is_found() -> None:
+    targets = np.array([[1, 1, 1]] * 4 + [[0, 0, 0]], float)
+    score = np.array([[0.9, 0.2, 0.9], [0.7, 0.2, 0.9], [0.456, 0.2, 0.9], [0.1, 0.2, 0.9], [0.6, 0.6, 0.6]])
+    thresholds = lower_for_recall(np.array([0.6, 0.5, 0.6]), targets, score, {0: 0.75, 1: 0.75, 2: 0.75})
+    assert thresholds.tolist() == [0.45, 0.3, 0.6], "enough, not below the floor, and none is raised"
+    unused = lower_for_recall(np.array([0.6]), np.zeros((2, 1)), np.array([[0.1], [0.2]]), {0: 0.75})
+    assert unused.tolist() == [0.6], "no document has the label"
