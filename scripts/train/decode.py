@@ -9,7 +9,7 @@ import numpy as np
 
 from .entities import WORD, TaggedText, first_pieces
 from .names import NO_NAME, after_initials, names_after_titles
-from .words import genitive_base, plain_spelling
+from .words import LINK_WORDS, genitive_base, plain_spelling
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -58,6 +58,11 @@ class TagDecoder:
             if tag.startswith("B-") and tag[2:] in inside
         }
         self._outside = np.array([0.0 if tag == "O" else -1e4 for tag in tags])
+        # Of `[before, tag]`: whether the tag ends a name of several words, before which it stands.
+        self._ends_longer = np.array(
+            [[before.startswith("I-") and not _continues(before, tag) for tag in tags] for before in tags]
+        )
+        self._is_later = np.array([tag.startswith("I-") for tag in tags])
         # 0 where a tag may come first, or (column) follow another (row); far below zero elsewhere.
         self._first = np.array([0.0 if _may_follow("O", tag) else -1e9 for tag in tags])
         self._follows = np.array([[0.0 if _may_follow(before, tag) else -1e9 for tag in tags] for before in tags])
@@ -81,7 +86,9 @@ class TagDecoder:
         pieces = first_pieces(encoding, words)
         logits, listed = self.with_names(pieces, logits, words, names, usual)
         rows = self.word_rows(pieces, logits, temperature)
-        tags, made_whole = self.with_whole_names(self.best_sequence(rows), rows, listed)
+        text = words.text if usual is None else usual
+        is_link = [text[slice(*word)] in LINK_WORDS for word in words.words]
+        tags, made_whole = self.with_whole_names(self.best_sequence(rows, is_link), rows, listed, is_link)
         scores = np.exp(rows[np.arange(len(tags)), tags])
         for name in made_whole:
             scores[list(name.words)] = scores[name.first]
@@ -178,7 +185,7 @@ class TagDecoder:
         return np.array(rows)
 
     def with_whole_names(
-        self, tags: list[int], rows: np.ndarray, listed: "list[Listed]"
+        self, tags: list[int], rows: np.ndarray, listed: "list[Listed]", is_link: Sequence[bool] = ()
     ) -> "tuple[list[int], list[Listed]]":
         """`tags`, or the likeliest others where they cut a listed name whose first word has its label, or put what is
         listed as no name into one; and these names. The service does the same (decode/name_weights.rs)."""
@@ -199,7 +206,7 @@ class TagDecoder:
             for word in words:
                 other = np.arange(len(self.tags)) != (first if word == name.first else inside)
                 whole[word, other] = LEAST_LOG_SCORE
-        return (self.best_sequence(whole) if broken else tags), broken
+        return (self.best_sequence(whole, is_link) if broken else tags), broken
 
     def agreed(
         self, words: TaggedText, tags: list[int], rows: np.ndarray, scores: np.ndarray | None = None
@@ -249,14 +256,17 @@ class TagDecoder:
                         break
         return [mentions for mentions in groups.values() if len(mentions) > 1]
 
-    def best_sequence(self, rows: np.ndarray) -> list[int]:
-        """Constrained Viterbi: the valid tag sequence with the largest sum over `[words, tags]`."""
+    def best_sequence(self, rows: np.ndarray, is_link: Sequence[bool] = ()) -> list[int]:
+        """Constrained Viterbi: the valid tag sequence with the largest sum over `[words, tags]`. A name of several
+        words does not end in a word that links the parts of a name. The service does the same (decode/viterbi.rs)."""
+        is_link = is_link or [False] * len(rows)
         sums = rows[0] + self._first
         origins = []
-        for row in rows[1:]:
-            paths = sums[:, None] + self._follows
+        for row, follows_link in zip(rows[1:], is_link, strict=False):
+            paths = sums[:, None] + self._follows - follows_link * COST_OF_OPEN_END * self._ends_longer
             origins.append(paths.argmax(0))
             sums = paths.max(0) + row
+        sums = sums - is_link[-1] * COST_OF_OPEN_END * self._is_later
         sequence = [int(sums.argmax())]
         for origin in reversed(origins):
             sequence.append(int(origin[sequence[-1]]))
@@ -265,6 +275,7 @@ class TagDecoder:
 
 LEAST_WEIGHT = 0.25  # of a token for the topics, as a share of that of the first
 PENALTY_OF_PARTS = 1.0  # in the topic logits of one part of a text
+COST_OF_OPEN_END = 40.0  # of a name that ends in a word that links its parts
 NEVER = -1e4  # the logit of a tag that a word cannot have
 LEAST_LOG_SCORE = -87.0  # about that of the smallest f32
 LEAST_SCORE = 1e-6  # of a label that others are compared with
@@ -325,7 +336,11 @@ def found_tags(decoder: TagDecoder, encoding: "Encoding", logits: np.ndarray, go
 
 
 def _may_follow(previous: str, tag: str) -> bool:
-    return not tag.startswith("I-") or (previous != "O" and previous[2:] == tag[2:])
+    return not tag.startswith("I-") or _continues(previous, tag)
+
+
+def _continues(previous: str, tag: str) -> bool:
+    return tag.startswith("I-") and previous != "O" and previous[2:] == tag[2:]
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

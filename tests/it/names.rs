@@ -8,7 +8,7 @@ use ressort::http::App;
 use ressort::inference::decode::names::NameList;
 use ressort::inference::decode::titles::{TitledNames, after_initials};
 use ressort::inference::decode::word_tokens::Word;
-use ressort::inference::decode::words::words;
+use ressort::inference::decode::words::{LINK_WORDS, words};
 use ressort::models::load::Model;
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::report::ModelReport;
@@ -23,6 +23,8 @@ use crate::support::{copy_of, load, reference, refusal, settings, write};
 #[derive(Deserialize)]
 struct Reference {
     names: BTreeMap<String, String>,
+    /// With spaces between them.
+    link_words: String,
     cases: Vec<Case>,
     after_titles: Vec<AfterTitle>,
 }
@@ -58,6 +60,12 @@ fn listed_names_are_found_as_before_training() {
             });
         assert_eq!(found.collect::<Vec<_>>(), expected, "{text:?}");
     }
+}
+
+#[test]
+fn the_words_that_link_a_name_are_those_of_the_training() {
+    let Reference { link_words, .. } = reference("names.json");
+    assert_eq!(LINK_WORDS.as_slice(), link_words.split(' ').collect::<Vec<_>>());
 }
 
 #[test]

@@ -38,6 +38,25 @@ def test_the_sum_over_the_sequence_decides_and_not_each_word() -> None:
     assert [TAGS[tag] for tag in TagDecoder(TAGS).best_sequence(logits)] == ["B-PER", "I-PER"]
 
 
+def test_a_name_does_not_end_in_a_word_that_links_its_parts() -> None:
+    # The same values as in src/inference/decode/viterbi.rs.
+    first, link, surname, town = (
+        [0.02, 0.9, 0.02, 0.04, 0.02],
+        [0.3, 0.01, 0.65, 0.01, 0.03],
+        [0.02, 0.5, 0.45, 0.02, 0.01],
+        [0.02, 0.02, 0.02, 0.93, 0.01],
+    )
+
+    def found(*words: list[float]) -> list[str]:
+        is_link = [word == 1 for word in range(len(words))]
+        return [TAGS[tag] for tag in TagDecoder(TAGS).best_sequence(np.log(np.array(words)), is_link)]
+
+    assert found(first, link, surname) == ["B-PER", "I-PER", "I-PER"]
+    assert found(first, link, town) == ["B-PER", "O", "B-LOC"]
+    assert found(first, link) == ["B-PER", "O"]
+    assert found([0.9, 0.02, 0.02, 0.04, 0.02], [0.1, 0.02, 0.02, 0.8, 0.06]) == ["O", "B-LOC"]
+
+
 def test_topic_logits_are_pooled_as_in_the_service() -> None:
     # The same values as in src/inference/token_mean.rs.
     assert pooled_topics(np.array([[1.0, -3.0], [2.0, 5.0]])).tolist() == [1.5, 1.0]

@@ -11,7 +11,7 @@ from scripts.train.decode import TagDecoder
 from scripts.train.entities import TaggedText
 from scripts.train.names import NAMES, NameList, after_initials, names_after_titles, read_labels
 from scripts.train.prune_names import count_uses, find_misleading
-from scripts.train.words import WORD
+from scripts.train.words import LINK_WORDS, WORD
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -28,6 +28,10 @@ def test_names_are_found_as_in_the_service(case: dict) -> None:
         for name in NameList(REFERENCE["names"], 1.0).find_in_usual_case(text, case.get("usual"), words)
     ]
     assert found == case["found"]
+
+
+def test_the_words_that_link_a_name_are_those_of_the_service() -> None:
+    assert set(REFERENCE["link_words"].split()) == LINK_WORDS
 
 
 def test_a_decomposed_text_has_the_names_of_a_composed_list_and_the_other_way_round() -> None:

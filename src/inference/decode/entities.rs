@@ -14,6 +14,7 @@ use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::viterbi::Ends;
 use crate::inference::decode::word_scores::WordScores;
 use crate::inference::decode::word_tokens::{Word, words_of_tokens};
+use crate::inference::decode::words::is_link_word;
 use crate::inference::tokenize::Tokens;
 use crate::manifest::tags::{Position, Tag};
 use crate::manifest::task::AggregationStrategy;
@@ -63,8 +64,9 @@ pub fn decode_entities<'l>(
         AggregationStrategy::Viterbi => {
             let stretches = words_by_stretch();
             let scores = WordScores::of(source, &stretches, row, scheme);
-            let mut tagged: Vec<Vec<TaggedWord>> =
-                (0..stretches.len()).map(|index| by_valid_sequence(&stretches, index, &scores, scheme)).collect();
+            let mut tagged: Vec<Vec<TaggedWord>> = (0..stretches.len())
+                .map(|index| by_valid_sequence(usual, &stretches, index, &scores, scheme))
+                .collect();
             if scheme.one_label_per_name {
                 agree(usual, &mut tagged, &scheme.tags, |word| scores.of_word(word));
             }
@@ -116,6 +118,7 @@ fn tagged_words<'m, 'l>(
 
 /// The words of the stretch with this index, with the tags of their likeliest valid sequence that cuts no listed name.
 fn by_valid_sequence<'w, 'l>(
+    usual: &str,
     stretches: &'w [Vec<Word>],
     index: usize,
     scores: &WordScores<'_, impl Fn(usize) -> ArrayView1<'l, f32>>,
@@ -124,7 +127,8 @@ fn by_valid_sequence<'w, 'l>(
     let words = &stretches[index];
     let ends = Ends { is_begin_cut: index > 0, is_end_cut: index + 1 < stretches.len() };
     let rows: Vec<Vec<f32>> = words.iter().map(|word| scores.of_word(word)).collect();
-    let likeliest = scheme.transitions.best_sequence(&rows, ends);
+    let is_link = |word: usize| words[word].span.slice(usual).is_some_and(is_link_word);
+    let likeliest = scheme.transitions.best_sequence(&rows, is_link, ends);
     let tagged = |((tag, row), word): ((usize, &Vec<f32>), _)| TaggedWord { word, tag, score: row[tag] };
     let with_scores = |tags: Vec<usize>| -> Vec<_> { tags.into_iter().zip(&rows).zip(words).map(tagged).collect() };
     let broken = scores.listed.broken(index, &likeliest, &rows);
@@ -133,7 +137,7 @@ fn by_valid_sequence<'w, 'l>(
     }
     let mut restricted = rows.clone();
     broken.iter().for_each(|name| name.restrict(&mut restricted));
-    let mut words = with_scores(scheme.transitions.best_sequence(&restricted, ends));
+    let mut words = with_scores(scheme.transitions.best_sequence(&restricted, is_link, ends));
     for name in broken {
         let score = words[name.words.start].score;
         words[name.words.clone()].iter_mut().for_each(|word| word.score = score);

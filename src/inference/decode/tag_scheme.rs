@@ -91,7 +91,7 @@ mod tests {
         let decoded = |temperature| {
             let scheme = TagScheme::of(&tags).with_temperature(temperature);
             let scores: Vec<Vec<f32>> = logits.outer_iter().map(|row| scheme.scores(row)).collect();
-            (scheme.transitions.best_sequence(&scores, Ends::default()), scores)
+            (scheme.transitions.best_sequence(&scores, |_| false, Ends::default()), scores)
         };
         let (sequence, scores) = decoded(1.0);
         for temperature in [0.5, 1.5, 3.0] {

@@ -10,7 +10,15 @@ pub struct Transitions {
     predecessors: Vec<Vec<usize>>,
     first: Vec<bool>,
     last: Vec<bool>,
+    /// For each tag, those after which it does not continue a name that has several words.
+    ends_longer: Vec<Vec<usize>>,
+    /// The tags of words after the first of a name.
+    later: Vec<usize>,
 }
+
+/// What a sequence loses where a name of several words ends in a link word. It is less than a listed name gains, which may end in
+/// one (`Hör zu`).
+const COST_OF_OPEN_END: f64 = 40.0;
 
 /// Whether a sequence was cut out of a longer one, so that a name may continue from before it or after it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,7 +37,12 @@ impl Transitions {
         let may_follow =
             |tag: &Tag, previous: &Tag| tag.extends(previous) || (!must_continue(tag) && !stays_open(previous));
         let predecessors = |tag| (0..tags.len()).filter(|&previous| may_follow(tag, &tags[previous])).collect();
+        let is_later = |tag: &Tag| matches!(tag.position, Position::Inside | Position::End);
+        let later: Vec<usize> = (0..tags.len()).filter(|&tag| is_later(&tags[tag])).collect();
+        let ends_longer = |tag: &Tag| later.iter().copied().filter(|&previous| !tag.extends(&tags[previous])).collect();
         Self {
+            ends_longer: tags.iter().map(ends_longer).collect(),
+            later,
             predecessors: tags.iter().map(predecessors).collect(),
             first: tags.iter().map(|tag| !must_continue(tag)).collect(),
             last: tags.iter().map(|tag| !stays_open(tag)).collect(),
@@ -38,7 +51,9 @@ impl Transitions {
 
     /// The valid tag sequence with the highest product of scores, one tag for each row of `scores` (`[N][L]`, each row a
     /// distribution). Where no sequence is valid, as in a scheme without `O`, each row has its best tag.
-    pub fn best_sequence(&self, scores: &[Vec<f32>], ends: Ends) -> Vec<usize> {
+    ///
+    /// `is_link` says which words link parts of a name, so that a name of several words does not end in them.
+    pub fn best_sequence(&self, scores: &[Vec<f32>], is_link: impl Fn(usize) -> bool, ends: Ends) -> Vec<usize> {
         let Some((head, rest)) = scores.split_first() else { return Vec::new() };
         let may_begin = |may: bool| may || ends.is_begin_cut;
         let may_end = |tag: &usize| self.last[*tag] || ends.is_end_cut;
@@ -46,15 +61,24 @@ impl Transitions {
         let mut sums: Vec<f64> =
             log(head).zip(&self.first).map(|(score, &may)| only_if(may_begin(may), score)).collect();
         let mut backpointers: Vec<Vec<usize>> = Vec::with_capacity(rest.len());
-        for row in rest {
-            let best: Vec<usize> = self.predecessors.iter().map(|tags| best_of(&sums, tags.iter().copied())).collect();
-            sums = log(row)
-                .zip(&best)
-                .map(|(score, &previous)| score + sums.get(previous).unwrap_or(&f64::NEG_INFINITY))
-                .collect();
+        for (index, row) in rest.iter().enumerate() {
+            let follows_link = is_link(index);
+            let sum = |tag: usize, previous: usize| {
+                let is_open = follows_link && self.ends_longer[tag].contains(&previous);
+                sums.get(previous).map(|sum| if is_open { sum - COST_OF_OPEN_END } else { *sum })
+            };
+            let best_before =
+                |(tag, tags): (usize, &Vec<usize>)| best_of(|previous| sum(tag, previous), tags.iter().copied());
+            let best: Vec<usize> = self.predecessors.iter().enumerate().map(best_before).collect();
+            let before =
+                best.iter().enumerate().map(|(tag, &previous)| sum(tag, previous).unwrap_or(f64::NEG_INFINITY));
+            sums = log(row).zip(before).map(|(score, sum)| score + sum).collect();
             backpointers.push(best);
         }
-        let mut tag = best_of(&sums, (0..sums.len()).filter(may_end));
+        if is_link(scores.len() - 1) {
+            self.later.iter().for_each(|&tag| sums[tag] -= COST_OF_OPEN_END);
+        }
+        let mut tag = best_of(|tag| sums.get(tag).copied(), (0..sums.len()).filter(may_end));
         if sums.get(tag).is_none_or(|&sum| sum == f64::NEG_INFINITY) {
             return scores.iter().map(|row| crate::inference::decode::argmax(row).0).collect();
         }
@@ -78,10 +102,10 @@ fn only_if(may: bool, score: f64) -> f64 {
 }
 
 /// The candidate with the largest sum, the first of equals; beyond the end if there is no candidate.
-fn best_of(sums: &[f64], candidates: impl Iterator<Item = usize>) -> usize {
+fn best_of(sum: impl Fn(usize) -> Option<f64>, candidates: impl Iterator<Item = usize>) -> usize {
     let better = |best: usize, next: usize| {
-        let known = sums.get(best).copied();
-        if known.is_none_or(|known| sums[next] > known) { next } else { best }
+        let known = sum(best);
+        if known.is_none_or(|known| sum(next).is_some_and(|sum| sum > known)) { next } else { best }
     };
     candidates.fold(usize::MAX, better)
 }
@@ -100,7 +124,11 @@ mod tests {
     }
 
     fn best<'t>(names: &[&'t str], scores: &[Vec<f32>]) -> Vec<&'t str> {
-        Transitions::of(&tags(names)).best_sequence(scores, Ends::default()).into_iter().map(|tag| names[tag]).collect()
+        Transitions::of(&tags(names))
+            .best_sequence(scores, |_| false, Ends::default())
+            .into_iter()
+            .map(|tag| names[tag])
+            .collect()
     }
 
     #[test]
@@ -109,6 +137,25 @@ mod tests {
         let doubtful = vec![0.1, 0.05, 0.4, 0.05, 0.4001];
         assert_eq!(best(&BIO, &[sure_begin, doubtful.clone()]), ["B-PER", "I-PER"]);
         assert_eq!(best(&BIO, &[doubtful]), ["O"]);
+    }
+
+    #[test]
+    fn a_name_does_not_end_in_a_word_that_links_its_parts() {
+        let tags = tags(&BIO);
+        let linked = |rows: &[Vec<f32>]| {
+            let sequence = Transitions::of(&tags).best_sequence(rows, |word| word == 1, Ends::default());
+            sequence.into_iter().map(|tag| BIO[tag]).collect::<Vec<_>>()
+        };
+        let row = |o, b_per, i_per, b_loc, i_loc| vec![o, b_per, i_per, b_loc, i_loc];
+        let (first, link) = (row(0.02, 0.9, 0.02, 0.04, 0.02), row(0.3, 0.01, 0.65, 0.01, 0.03));
+        let (surname, town) = (row(0.02, 0.5, 0.45, 0.02, 0.01), row(0.02, 0.02, 0.02, 0.93, 0.01));
+        let eckart_von_klaeden = [first.clone(), link.clone(), surname];
+        assert_eq!(best(&BIO, &eckart_von_klaeden), ["B-PER", "I-PER", "B-PER"]);
+        assert_eq!(linked(&eckart_von_klaeden), ["B-PER", "I-PER", "I-PER"]);
+        assert_eq!(linked(&[first.clone(), link.clone(), town]), ["B-PER", "O", "B-LOC"]);
+        assert_eq!(linked(&[first.clone(), link.clone()]), ["B-PER", "O"]);
+        // A name of one word may be a link word in a text without capitals (the river Oder).
+        assert_eq!(linked(&[row(0.9, 0.02, 0.02, 0.04, 0.02), row(0.1, 0.02, 0.02, 0.8, 0.06)]), ["O", "B-LOC"]);
     }
 
     #[test]
@@ -139,7 +186,7 @@ mod tests {
         let (inside, begin) = (vec![0.1, 0.05, 0.8, 0.03, 0.02], vec![0.1, 0.8, 0.04, 0.03, 0.03]);
         let rules = Transitions::of(&tags(&BIOES));
         let best = |row: &Vec<f32>, is_begin_cut, is_end_cut| {
-            BIOES[rules.best_sequence(std::slice::from_ref(row), Ends { is_begin_cut, is_end_cut })[0]]
+            BIOES[rules.best_sequence(std::slice::from_ref(row), |_| false, Ends { is_begin_cut, is_end_cut })[0]]
         };
         assert_eq!(
             [best(&inside, true, true), best(&inside, true, false), best(&inside, false, false)],
@@ -171,8 +218,16 @@ mod tests {
             let sum = |sequence: &[usize]| -> f32 {
                 sequence.iter().zip(&scores).map(|(&tag, row)| row[tag].max(f32::MIN_POSITIVE).ln()).sum()
             };
-            let found = rules.best_sequence(&scores, Ends::default());
+            let found = rules.best_sequence(&scores, |_| false, Ends::default());
             prop_assert!(is_valid(&found));
+            let linked = rules.best_sequence(&scores, |word| word % 2 == 1, Ends::default());
+            prop_assert!(is_valid(&linked));
+            // The open end costs more than five words can gain.
+            let ends_open = |(word, tag): (usize, &usize)| {
+                let continued = linked.get(word + 1).is_some_and(|next| !rules.ends_longer[*next].contains(tag));
+                word % 2 == 1 && rules.later.contains(tag) && !continued
+            };
+            prop_assert!(scores.iter().flatten().any(|score| *score < 1e-3) || !linked.iter().enumerate().any(ends_open));
             let likeliest = all_sequences(scores.len()).into_iter().filter(|s| is_valid(s)).map(|s| sum(&s));
             prop_assert!(sum(&found) >= likeliest.fold(f32::NEG_INFINITY, f32::max) - 1e-3);
         }

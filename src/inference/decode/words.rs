@@ -72,6 +72,17 @@ pub fn is_alphanumeric(word: &str) -> bool {
     word.chars().any(char::is_alphanumeric)
 }
 
+/// Articles, prepositions and conjunctions that join the parts of a name (`Straße von Hormuz`) and do not end one. Prepositions that are
+/// also parts of verbs (`auf`, `mit`) end titles.
+pub const LINK_WORDS: [&str; 21] = [
+    "von", "vom", "zu", "zum", "zur", "und", "oder", "der", "die", "das", "des", "dem", "den", "für", "im", "in", "am",
+    "an", "bei", "beim", "gegen",
+];
+
+pub(super) fn is_link_word(word: &str) -> bool {
+    LINK_WORDS.contains(&word)
+}
+
 /// What `word` is the genitive of, if it is one: `Putin` of `Putins`, `Grass` of `Grass’`.
 pub(super) fn genitive_base(word: &str) -> Option<&str> {
     let base = word.strip_suffix(['s', '\'', '’'])?;
