@@ -152,7 +152,7 @@ def check_spacy(rows: list[dict[str, Any]]) -> None:
     marked = re.findall(r"<mark[^>]*>\s*(.*?)\s*<span[^>]*>(\w+)</span>", rendered, re.DOTALL)
     spans = [(row["text"][span["start"] : span["end"]], span["label"]) for row in rows for span in row["ents"]]
     assert [(html.unescape(text), label) for text, label in marked] == spans
-    assert len(spans) > 8, spans
+    assert len(spans) >= 8, spans
     assert "<Söder>" not in rendered, "a title is HTML"
     exec(block("python"), {})
     nlp = spacy.blank("de")
