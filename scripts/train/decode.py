@@ -58,11 +58,9 @@ class TagDecoder:
             if tag.startswith("B-") and tag[2:] in inside
         }
         self._outside = np.array([0.0 if tag == "O" else -1e4 for tag in tags])
-        # Of `[before, tag]`: whether the tag ends a name of several words, before which it stands.
-        self._ends_longer = np.array(
-            [[before.startswith("I-") and not _continues(before, tag) for tag in tags] for before in tags]
-        )
-        self._is_later = np.array([tag.startswith("I-") for tag in tags])
+        # Of `[before, tag]`: whether a name ends between the two.
+        self._ends_name = np.array([[before != "O" and not _continues(before, tag) for tag in tags] for before in tags])
+        self._is_of_name = np.array([tag != "O" for tag in tags])
         # 0 where a tag may come first, or (column) follow another (row); far below zero elsewhere.
         self._first = np.array([0.0 if _may_follow("O", tag) else -1e9 for tag in tags])
         self._follows = np.array([[0.0 if _may_follow(before, tag) else -1e9 for tag in tags] for before in tags])
@@ -87,7 +85,9 @@ class TagDecoder:
         logits, listed = self.with_names(pieces, logits, words, names, usual)
         rows = self.word_rows(pieces, logits, temperature)
         text = words.text if usual is None else usual
-        is_link = [text[slice(*word)] in LINK_WORDS for word in words.words]
+        # A listed name may end in a link word (`Hör zu`).
+        ends = {name.words[-1] for name in listed if name.n_words > 1 and not name.is_no_name}
+        is_link = [text[slice(*word)] in LINK_WORDS and index not in ends for index, word in enumerate(words.words)]
         tags, made_whole = self.with_whole_names(self.best_sequence(rows, is_link), rows, listed, is_link)
         scores = np.exp(rows[np.arange(len(tags)), tags])
         for name in made_whole:
@@ -257,16 +257,16 @@ class TagDecoder:
         return [mentions for mentions in groups.values() if len(mentions) > 1]
 
     def best_sequence(self, rows: np.ndarray, is_link: Sequence[bool] = ()) -> list[int]:
-        """Constrained Viterbi: the valid tag sequence with the largest sum over `[words, tags]`. A name of several
-        words does not end in a word that links the parts of a name. The service does the same (decode/viterbi.rs)."""
+        """Constrained Viterbi: the valid tag sequence with the largest sum over `[words, tags]`. No name
+        ends in a word that links the parts of a name. The service does the same (decode/viterbi.rs)."""
         is_link = is_link or [False] * len(rows)
         sums = rows[0] + self._first
         origins = []
         for row, follows_link in zip(rows[1:], is_link, strict=False):
-            paths = sums[:, None] + self._follows - follows_link * COST_OF_OPEN_END * self._ends_longer
+            paths = sums[:, None] + self._follows - follows_link * COST_OF_OPEN_END * self._ends_name
             origins.append(paths.argmax(0))
             sums = paths.max(0) + row
-        sums = sums - is_link[-1] * COST_OF_OPEN_END * self._is_later
+        sums = sums - is_link[-1] * COST_OF_OPEN_END * self._is_of_name
         sequence = [int(sums.argmax())]
         for origin in reversed(origins):
             sequence.append(int(origin[sequence[-1]]))

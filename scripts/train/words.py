@@ -19,7 +19,7 @@ def genitive_base(word: str) -> str | None:
 
 
 # What joins the parts of a name (`Straße von Hormuz`) and does not end one. The service has the same (decode/words.rs).
-LINK_WORDS = frozenset("von vom zu zum zur und oder der die das des dem den für im in am an bei beim gegen".split())
+LINK_WORDS = frozenset("von vom zu zum zur und der die das des dem den für im in am an bei beim gegen".split())
 
 SPACES = "[ \u00a0\u2009\u202f]"
 WHITE = re.compile(rf"(?:{SPACES}|[\r\n])+")

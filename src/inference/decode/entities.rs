@@ -127,7 +127,9 @@ fn by_valid_sequence<'w, 'l>(
     let words = &stretches[index];
     let ends = Ends { is_begin_cut: index > 0, is_end_cut: index + 1 < stretches.len() };
     let rows: Vec<Vec<f32>> = words.iter().map(|word| scores.of_word(word)).collect();
-    let is_link = |word: usize| words[word].span.slice(usual).is_some_and(is_link_word);
+    // A listed name may end in a link word (`Hör zu`).
+    let is_link =
+        |word: usize| words[word].span.slice(usual).is_some_and(is_link_word) && !scores.listed.ends_at(index, word);
     let likeliest = scheme.transitions.best_sequence(&rows, is_link, ends);
     let tagged = |((tag, row), word): ((usize, &Vec<f32>), _)| TaggedWord { word, tag, score: row[tag] };
     let with_scores = |tags: Vec<usize>| -> Vec<_> { tags.into_iter().zip(&rows).zip(words).map(tagged).collect() };

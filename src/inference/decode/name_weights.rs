@@ -204,6 +204,12 @@ impl ListedNames<'_> {
         let names = self.kept.get(stretch).map_or(&[][..], Vec::as_slice);
         names.iter().filter(|name| name.is_broken(tags, scores)).collect()
     }
+
+    /// Whether a name of several words ends with this word of a stretch.
+    pub fn ends_at(&self, stretch: usize, word: usize) -> bool {
+        let names = self.kept.get(stretch).map_or(&[][..], Vec::as_slice);
+        names.iter().any(|name| !name.is_no_name && name.words.end == word + 1)
+    }
 }
 
 impl KeptWords<'_> {
@@ -251,20 +257,27 @@ mod tests {
     }
 
     fn decoded_with_scores(tags: &[&str], preferred: [&str; 4]) -> Vec<((String, String), f32)> {
-        const TEXT: &str = "Blohm und Voss baut";
+        decoded_text("Blohm und Voss baut", "Blohm und Voss\tORG", tags, &preferred)
+    }
+
+    /// The names in a text whose words have single spaces between them.
+    fn decoded_text(text: &str, list: &str, tags: &[&str], preferred: &[&str]) -> Vec<((String, String), f32)> {
         let tags: Vec<String> = tags.iter().map(|&tag| tag.to_owned()).collect();
-        let spans: Vec<ByteSpan> = [(0, 5), (6, 9), (10, 14), (15, 19)].map(|(a, b)| ByteSpan::new(a, b)).to_vec();
-        let tokens = Tokens { ids: vec![0; 4], spans, word_ids: vec![None; 4] };
+        let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
+        let spans: Vec<ByteSpan> =
+            text.split(' ').map(|word| ByteSpan::new(start(word), start(word) + word.len())).collect();
+        let n_words = spans.len();
+        let tokens = Tokens { ids: vec![0; n_words], spans, word_ids: vec![None; n_words] };
         let logit = |(word, tag): (usize, usize)| if tags[tag] == preferred[word] { 9.0 } else { 0.0 };
-        let logits = Array2::from_shape_fn((4, tags.len()), logit);
-        let list = NameList::parse("Blohm und Voss\tORG").unwrap();
+        let logits = Array2::from_shape_fn((n_words, tags.len()), logit);
+        let list = NameList::parse(list).unwrap();
         let scheme = TagScheme::of(&tags);
         let weights = NameWeights::new(list, 3.0, &scheme.tags);
-        let source = Source { text: TEXT, usual: TEXT, tokens: &tokens, gaps: &[] };
+        let source = Source { text, usual: text, tokens: &tokens, gaps: &[] };
         let scheme = scheme.with_names(Some(weights));
         let found = decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::Viterbi);
-        let text = |entity: &Entity| entity.span.slice(TEXT).unwrap().to_owned();
-        found.into_iter().map(|entity| ((text(&entity), entity.label), entity.score)).collect()
+        let name = |entity: &Entity| entity.span.slice(text).unwrap().to_owned();
+        found.into_iter().map(|entity| ((name(&entity), entity.label), entity.score)).collect()
     }
 
     fn entity(text: &str, label: &str) -> (String, String) {
@@ -284,6 +297,17 @@ mod tests {
         assert_eq!(decoded(&bioes, ["S-ORG", "O", "S-PER", "O"]), whole);
         assert_eq!(decoded(&bioes, ["B-ORG", "E-ORG", "S-ORG", "O"]), whole);
         assert_eq!(decoded(&["O", "ORG", "PER"], ["ORG", "O", "PER", "O"]), whole);
+    }
+
+    #[test]
+    fn only_a_listed_name_may_end_in_a_word_that_links_parts() {
+        let bio = ["O", "B-ORG", "I-ORG"];
+        let names = |list| -> Vec<String> {
+            let found = decoded_text("Die Hör zu und Bild", list, &bio, &["O", "B-ORG", "I-ORG", "O", "B-ORG"]);
+            found.into_iter().map(|((name, _), _)| name).collect()
+        };
+        assert_eq!(names("Hör zu\tORG"), ["Hör zu", "Bild"]);
+        assert_eq!(names("Bild\tORG"), ["Hör", "Bild"]);
     }
 
     #[test]

@@ -10,14 +10,13 @@ pub struct Transitions {
     predecessors: Vec<Vec<usize>>,
     first: Vec<bool>,
     last: Vec<bool>,
-    /// For each tag, those after which it does not continue a name that has several words.
-    ends_longer: Vec<Vec<usize>>,
-    /// The tags of words after the first of a name.
-    later: Vec<usize>,
+    /// For each tag, those of a name that ends before it.
+    ends_name: Vec<Vec<usize>>,
+    /// The tags of words of names.
+    of_names: Vec<usize>,
 }
 
-/// What a sequence loses where a name of several words ends in a link word. It is less than a listed name gains, which may end in
-/// one (`Hör zu`).
+/// What a sequence loses where a name ends in a link word: more than the words around it can gain.
 const COST_OF_OPEN_END: f64 = 40.0;
 
 /// Whether a sequence was cut out of a longer one, so that a name may continue from before it or after it.
@@ -37,12 +36,13 @@ impl Transitions {
         let may_follow =
             |tag: &Tag, previous: &Tag| tag.extends(previous) || (!must_continue(tag) && !stays_open(previous));
         let predecessors = |tag| (0..tags.len()).filter(|&previous| may_follow(tag, &tags[previous])).collect();
-        let is_later = |tag: &Tag| matches!(tag.position, Position::Inside | Position::End);
-        let later: Vec<usize> = (0..tags.len()).filter(|&tag| is_later(&tags[tag])).collect();
-        let ends_longer = |tag: &Tag| later.iter().copied().filter(|&previous| !tag.extends(&tags[previous])).collect();
+        let is_of_name = |tag: &Tag| tag.position != Position::Outside;
+        let of_names: Vec<usize> = (0..tags.len()).filter(|&tag| is_of_name(&tags[tag])).collect();
+        let ends_name =
+            |tag: &Tag| of_names.iter().copied().filter(|&previous| !tag.extends(&tags[previous])).collect();
         Self {
-            ends_longer: tags.iter().map(ends_longer).collect(),
-            later,
+            ends_name: tags.iter().map(ends_name).collect(),
+            of_names,
             predecessors: tags.iter().map(predecessors).collect(),
             first: tags.iter().map(|tag| !must_continue(tag)).collect(),
             last: tags.iter().map(|tag| !stays_open(tag)).collect(),
@@ -52,7 +52,7 @@ impl Transitions {
     /// The valid tag sequence with the highest product of scores, one tag for each row of `scores` (`[N][L]`, each row a
     /// distribution). Where no sequence is valid, as in a scheme without `O`, each row has its best tag.
     ///
-    /// `is_link` says which words link parts of a name, so that a name of several words does not end in them.
+    /// `is_link` says which words link parts of a name, so that no name ends in them.
     pub fn best_sequence(&self, scores: &[Vec<f32>], is_link: impl Fn(usize) -> bool, ends: Ends) -> Vec<usize> {
         let Some((head, rest)) = scores.split_first() else { return Vec::new() };
         let may_begin = |may: bool| may || ends.is_begin_cut;
@@ -64,7 +64,7 @@ impl Transitions {
         for (index, row) in rest.iter().enumerate() {
             let follows_link = is_link(index);
             let sum = |tag: usize, previous: usize| {
-                let is_open = follows_link && self.ends_longer[tag].contains(&previous);
+                let is_open = follows_link && self.ends_name[tag].contains(&previous);
                 sums.get(previous).map(|sum| if is_open { sum - COST_OF_OPEN_END } else { *sum })
             };
             let best_before =
@@ -76,7 +76,7 @@ impl Transitions {
             backpointers.push(best);
         }
         if is_link(scores.len() - 1) {
-            self.later.iter().for_each(|&tag| sums[tag] -= COST_OF_OPEN_END);
+            self.of_names.iter().for_each(|&tag| sums[tag] -= COST_OF_OPEN_END);
         }
         let mut tag = best_of(|tag| sums.get(tag).copied(), (0..sums.len()).filter(may_end));
         if sums.get(tag).is_none_or(|&sum| sum == f64::NEG_INFINITY) {
@@ -154,8 +154,7 @@ mod tests {
         assert_eq!(linked(&eckart_von_klaeden), ["B-PER", "I-PER", "I-PER"]);
         assert_eq!(linked(&[first.clone(), link.clone(), town]), ["B-PER", "O", "B-LOC"]);
         assert_eq!(linked(&[first.clone(), link.clone()]), ["B-PER", "O"]);
-        // A name of one word may be a link word in a text without capitals (the river Oder).
-        assert_eq!(linked(&[row(0.9, 0.02, 0.02, 0.04, 0.02), row(0.1, 0.02, 0.02, 0.8, 0.06)]), ["O", "B-LOC"]);
+        assert_eq!(linked(&[row(0.9, 0.02, 0.02, 0.04, 0.02), row(0.1, 0.02, 0.02, 0.8, 0.06)]), ["O", "O"]);
     }
 
     #[test]
@@ -224,8 +223,8 @@ mod tests {
             prop_assert!(is_valid(&linked));
             // The open end costs more than five words can gain.
             let ends_open = |(word, tag): (usize, &usize)| {
-                let continued = linked.get(word + 1).is_some_and(|next| !rules.ends_longer[*next].contains(tag));
-                word % 2 == 1 && rules.later.contains(tag) && !continued
+                let continued = linked.get(word + 1).is_some_and(|next| !rules.ends_name[*next].contains(tag));
+                word % 2 == 1 && rules.of_names.contains(tag) && !continued
             };
             prop_assert!(scores.iter().flatten().any(|score| *score < 1e-3) || !linked.iter().enumerate().any(ends_open));
             let likeliest = all_sequences(scores.len()).into_iter().filter(|s| is_valid(s)).map(|s| sum(&s));

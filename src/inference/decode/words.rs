@@ -74,9 +74,9 @@ pub fn is_alphanumeric(word: &str) -> bool {
 
 /// Articles, prepositions and conjunctions that join the parts of a name (`Straße von Hormuz`) and do not end one. Prepositions that are
 /// also parts of verbs (`auf`, `mit`) end titles.
-pub const LINK_WORDS: [&str; 21] = [
-    "von", "vom", "zu", "zum", "zur", "und", "oder", "der", "die", "das", "des", "dem", "den", "für", "im", "in", "am",
-    "an", "bei", "beim", "gegen",
+pub const LINK_WORDS: [&str; 20] = [
+    "von", "vom", "zu", "zum", "zur", "und", "der", "die", "das", "des", "dem", "den", "für", "im", "in", "am", "an",
+    "bei", "beim", "gegen",
 ];
 
 pub(super) fn is_link_word(word: &str) -> bool {
