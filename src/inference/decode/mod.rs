@@ -4,6 +4,7 @@
 pub mod bare;
 pub mod entities;
 pub mod freed;
+pub mod kept_words;
 pub mod label_tags;
 pub mod mentions;
 pub mod name_scores;

@@ -6,12 +6,11 @@
 //! the model is sure that the next word continues a name, the likeliest sequence begins that name at them.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 
 use ndarray::ArrayView1;
 
-use crate::inference::decode::argmax;
 use crate::inference::decode::freed::{FreedWord, Freeing};
+use crate::inference::decode::kept_words::KeptWords;
 use crate::inference::decode::label_tags::LabelTags;
 use crate::inference::decode::names::{Listed, NameList, is_no_name};
 use crate::inference::decode::source::Source;
@@ -58,13 +57,6 @@ pub struct ListedNames<'w> {
     freed: HashMap<usize, FreedWord<'w>>,
     /// For each stretch, the names of several words, and what is listed as no name.
     kept: Vec<Vec<KeptWords<'w>>>,
-}
-
-/// Words of a stretch that keep the tags of their listed name together.
-pub struct KeptWords<'w> {
-    pub words: Range<usize>,
-    tags: &'w LabelTags,
-    is_no_name: bool,
 }
 
 impl NameWeights {
@@ -209,35 +201,6 @@ impl ListedNames<'_> {
     pub fn ends_at(&self, stretch: usize, word: usize) -> bool {
         let names = self.kept.get(stretch).map_or(&[][..], Vec::as_slice);
         names.iter().any(|name| !name.is_no_name && name.words.end == word + 1)
-    }
-}
-
-impl KeptWords<'_> {
-    fn is_broken(&self, tags: &[usize], scores: &[Vec<f32>]) -> bool {
-        if self.is_no_name {
-            let is_outside = |tag: &usize| self.tags.first.contains(tag);
-            return scores[self.words.clone()].iter().all(|row| is_outside(&argmax(row).0))
-                && !tags[self.words.clone()].iter().all(is_outside);
-        }
-        match tags.get(self.words.clone()).and_then(<[usize]>::split_first) {
-            Some((first, others)) => {
-                self.tags.first.contains(first) && !others.iter().all(|tag| self.tags.other.contains(tag))
-            }
-            None => false,
-        }
-    }
-
-    /// Leaves only the tags that make these words one name. `scores` are those of all words of the stretch.
-    pub fn restrict(&self, scores: &mut [Vec<f32>]) {
-        let last = self.words.len() - 1;
-        for (index, row) in scores[self.words.clone()].iter_mut().enumerate() {
-            let allowed = match index {
-                0 => &self.tags.first_of_several,
-                _ if index == last => &self.tags.other,
-                _ => &self.tags.middle,
-            };
-            row.iter_mut().enumerate().filter(|(tag, _)| !allowed.contains(tag)).for_each(|(_, score)| *score = 0.0);
-        }
     }
 }
 
