@@ -58,12 +58,14 @@ class TagDecoder:
             if tag.startswith("B-") and tag[2:] in inside
         }
         self._outside = np.array([0.0 if tag == "O" else -1e4 for tag in tags])
-        # Of `[before, tag]`: whether a name ends between the two.
-        self._ends_name = np.array([[before != "O" and not _continues(before, tag) for tag in tags] for before in tags])
-        self._is_of_name = np.array([tag != "O" for tag in tags])
         # 0 where a tag may come first, or (column) follow another (row); far below zero elsewhere.
         self._first = np.array([0.0 if _may_follow("O", tag) else -1e9 for tag in tags])
         self._follows = np.array([[0.0 if _may_follow(before, tag) else -1e9 for tag in tags] for before in tags])
+        # The same where `before` is the tag of a word that links the parts of a name, and for the last word.
+        self._follows_link = np.array(
+            [[0.0 if before == "O" or _continues(before, tag) else -1e9 for tag in tags] for before in tags]
+        )
+        self._last_on_link = np.array([0.0 if tag == "O" else -1e9 for tag in tags])
 
     def word_tags(
         self,
@@ -263,10 +265,11 @@ class TagDecoder:
         sums = rows[0] + self._first
         origins = []
         for row, follows_link in zip(rows[1:], is_link, strict=False):
-            paths = sums[:, None] + self._follows - follows_link * COST_OF_OPEN_END * self._ends_name
+            paths = sums[:, None] + self._follows + (self._follows_link if follows_link else 0)
             origins.append(paths.argmax(0))
             sums = paths.max(0) + row
-        sums = sums - is_link[-1] * COST_OF_OPEN_END * self._is_of_name
+        if is_link[-1]:
+            sums = sums + self._last_on_link
         sequence = [int(sums.argmax())]
         for origin in reversed(origins):
             sequence.append(int(origin[sequence[-1]]))
@@ -275,7 +278,6 @@ class TagDecoder:
 
 LEAST_WEIGHT = 0.25  # of a token for the topics, as a share of that of the first
 PENALTY_OF_PARTS = 1.0  # in the topic logits of one part of a text
-COST_OF_OPEN_END = 40.0  # of a name that ends in a word that links its parts
 NEVER = -1e4  # the logit of a tag that a word cannot have
 LEAST_LOG_SCORE = -87.0  # about that of the smallest f32
 LEAST_SCORE = 1e-6  # of a label that others are compared with

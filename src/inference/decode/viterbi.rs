@@ -10,14 +10,11 @@ pub struct Transitions {
     predecessors: Vec<Vec<usize>>,
     first: Vec<bool>,
     last: Vec<bool>,
-    /// For each tag, those of a name that ends before it.
-    ends_name: Vec<Vec<usize>>,
-    /// The tags of words of names.
-    of_names: Vec<usize>,
+    /// For each tag, those that may precede it on a word that links parts of a name: outside, or in the same name.
+    after_link: Vec<Vec<usize>>,
+    /// Whether a sequence may end with the tag on such a word.
+    last_on_link: Vec<bool>,
 }
-
-/// What a sequence loses where a name ends in a link word: more than the words around it can gain.
-const COST_OF_OPEN_END: f64 = 40.0;
 
 /// Whether a sequence was cut out of a longer one, so that a name may continue from before it or after it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,14 +33,18 @@ impl Transitions {
         let may_follow =
             |tag: &Tag, previous: &Tag| tag.extends(previous) || (!must_continue(tag) && !stays_open(previous));
         let predecessors = |tag| (0..tags.len()).filter(|&previous| may_follow(tag, &tags[previous])).collect();
-        let is_of_name = |tag: &Tag| tag.position != Position::Outside;
-        let of_names: Vec<usize> = (0..tags.len()).filter(|&tag| is_of_name(&tags[tag])).collect();
-        let ends_name =
-            |tag: &Tag| of_names.iter().copied().filter(|&previous| !tag.extends(&tags[previous])).collect();
+        let predecessors: Vec<Vec<usize>> = tags.iter().map(predecessors).collect();
+        // In a scheme without `O`, every word is part of a name.
+        let has_outside = tags.iter().any(|tag| tag.position == Position::Outside);
+        let may_be_link = |tag: &Tag| !has_outside || tag.position == Position::Outside;
+        let after_link = |(tag, before): (&Tag, &Vec<usize>)| {
+            let may_precede = |previous: &Tag| may_be_link(previous) || tag.extends(previous);
+            before.iter().copied().filter(|&previous| may_precede(&tags[previous])).collect()
+        };
         Self {
-            ends_name: tags.iter().map(ends_name).collect(),
-            of_names,
-            predecessors: tags.iter().map(predecessors).collect(),
+            after_link: tags.iter().zip(&predecessors).map(after_link).collect(),
+            last_on_link: tags.iter().map(may_be_link).collect(),
+            predecessors,
             first: tags.iter().map(|tag| !must_continue(tag)).collect(),
             last: tags.iter().map(|tag| !stays_open(tag)).collect(),
         }
@@ -56,29 +57,22 @@ impl Transitions {
     pub fn best_sequence(&self, scores: &[Vec<f32>], is_link: impl Fn(usize) -> bool, ends: Ends) -> Vec<usize> {
         let Some((head, rest)) = scores.split_first() else { return Vec::new() };
         let may_begin = |may: bool| may || ends.is_begin_cut;
-        let may_end = |tag: &usize| self.last[*tag] || ends.is_end_cut;
+        let ends_on_link = is_link(rest.len());
+        let may_end = |tag: &usize| (self.last[*tag] || ends.is_end_cut) && (self.last_on_link[*tag] || !ends_on_link);
         // In f64, so that a long text does not round small differences away.
         let mut sums: Vec<f64> =
             log(head).zip(&self.first).map(|(score, &may)| only_if(may_begin(may), score)).collect();
         let mut backpointers: Vec<Vec<usize>> = Vec::with_capacity(rest.len());
-        for (index, row) in rest.iter().enumerate() {
-            let follows_link = is_link(index);
-            let sum = |tag: usize, previous: usize| {
-                let is_open = follows_link && self.ends_name[tag].contains(&previous);
-                sums.get(previous).map(|sum| if is_open { sum - COST_OF_OPEN_END } else { *sum })
-            };
-            let best_before =
-                |(tag, tags): (usize, &Vec<usize>)| best_of(|previous| sum(tag, previous), tags.iter().copied());
-            let best: Vec<usize> = self.predecessors.iter().enumerate().map(best_before).collect();
-            let before =
-                best.iter().enumerate().map(|(tag, &previous)| sum(tag, previous).unwrap_or(f64::NEG_INFINITY));
-            sums = log(row).zip(before).map(|(score, sum)| score + sum).collect();
+        for (before, row) in rest.iter().enumerate() {
+            let predecessors = if is_link(before) { &self.after_link } else { &self.predecessors };
+            let best: Vec<usize> = predecessors.iter().map(|tags| best_of(&sums, tags.iter().copied())).collect();
+            sums = log(row)
+                .zip(&best)
+                .map(|(score, &previous)| score + sums.get(previous).unwrap_or(&f64::NEG_INFINITY))
+                .collect();
             backpointers.push(best);
         }
-        if is_link(scores.len() - 1) {
-            self.of_names.iter().for_each(|&tag| sums[tag] -= COST_OF_OPEN_END);
-        }
-        let mut tag = best_of(|tag| sums.get(tag).copied(), (0..sums.len()).filter(may_end));
+        let mut tag = best_of(&sums, (0..sums.len()).filter(may_end));
         if sums.get(tag).is_none_or(|&sum| sum == f64::NEG_INFINITY) {
             return scores.iter().map(|row| crate::inference::decode::argmax(row).0).collect();
         }
@@ -102,10 +96,10 @@ fn only_if(may: bool, score: f64) -> f64 {
 }
 
 /// The candidate with the largest sum, the first of equals; beyond the end if there is no candidate.
-fn best_of(sum: impl Fn(usize) -> Option<f64>, candidates: impl Iterator<Item = usize>) -> usize {
+fn best_of(sums: &[f64], candidates: impl Iterator<Item = usize>) -> usize {
     let better = |best: usize, next: usize| {
-        let known = sum(best);
-        if known.is_none_or(|known| sum(next).is_some_and(|sum| sum > known)) { next } else { best }
+        let known = sums.get(best).copied();
+        if known.is_none_or(|known| sums[next] > known) { next } else { best }
     };
     candidates.fold(usize::MAX, better)
 }
@@ -155,6 +149,9 @@ mod tests {
         assert_eq!(linked(&[first.clone(), link.clone(), town]), ["B-PER", "O", "B-LOC"]);
         assert_eq!(linked(&[first.clone(), link.clone()]), ["B-PER", "O"]);
         assert_eq!(linked(&[row(0.9, 0.02, 0.02, 0.04, 0.02), row(0.1, 0.02, 0.02, 0.8, 0.06)]), ["O", "O"]);
+        let without_outside = Transitions::of(&self::tags(&["PER", "LOC"]));
+        let scores = [vec![0.9, 0.1], vec![0.9, 0.1], vec![0.1, 0.9]];
+        assert_eq!(without_outside.best_sequence(&scores, |_| true, Ends::default()), [0, 0, 1]);
     }
 
     #[test]
@@ -221,12 +218,12 @@ mod tests {
             prop_assert!(is_valid(&found));
             let linked = rules.best_sequence(&scores, |word| word % 2 == 1, Ends::default());
             prop_assert!(is_valid(&linked));
-            // The open end costs more than five words can gain.
-            let ends_open = |(word, tag): (usize, &usize)| {
-                let continued = linked.get(word + 1).is_some_and(|next| !rules.ends_name[*next].contains(tag));
-                word % 2 == 1 && rules.of_names.contains(tag) && !continued
+            let tags = tags(if closed { &BIOES } else { &BIO });
+            let ends_name = |(word, &tag): (usize, &usize)| {
+                let is_continued = linked.get(word + 1).is_some_and(|&next| tags[next].extends(&tags[tag]));
+                tags[tag].position != Position::Outside && !is_continued
             };
-            prop_assert!(scores.iter().flatten().any(|score| *score < 1e-3) || !linked.iter().enumerate().any(ends_open));
+            prop_assert!(!linked.iter().enumerate().skip(1).step_by(2).any(ends_name));
             let likeliest = all_sequences(scores.len()).into_iter().filter(|s| is_valid(s)).map(|s| sum(&s));
             prop_assert!(sum(&found) >= likeliest.fold(f32::NEG_INFINITY, f32::max) - 1e-3);
         }
