@@ -1,7 +1,7 @@
 //! The files of a model folder, each read once, and the folder's version: a hash of its content.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -108,15 +108,19 @@ pub fn content_hash(dir: &Path) -> Result<String, ManifestError> {
     FolderFiles::new(dir).version()
 }
 
+/// The names of the folders in `dir` that have a `config.json`. The first 1000 entries of `dir` are looked at.
+pub fn model_names(dir: &Path) -> impl Iterator<Item = String> {
+    const MAX_ENTRIES: usize = 1000;
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().take(MAX_ENTRIES);
+    let models = entries.filter(|entry| entry.path().join("config.json").is_file());
+    models.filter_map(|entry| entry.file_name().into_string().ok())
+}
+
 /// The error for a missing `dir`. It names the models of the same folder, since most such paths are misspelt.
 pub fn no_folder(dir: &Path) -> ManifestError {
-    const MAX_ENTRIES: usize = 1000;
     const MAX_NAMES: usize = 10;
     let parent = dir.parent().map(|parent| if parent == Path::new("") { Path::new(".") } else { parent });
-    let entries = parent.into_iter().flat_map(std::fs::read_dir).flatten().flatten().take(MAX_ENTRIES);
-    let models = entries.filter(|entry| entry.path().join("config.json").is_file());
-    let mut names: Vec<String> = models.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
+    let names: BTreeSet<String> = parent.into_iter().flat_map(model_names).collect();
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let nearest = suggestion(&name, names.iter().map(String::as_str));
     let others = match names.len().saturating_sub(MAX_NAMES) {

@@ -30,7 +30,7 @@ mod walk;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use folder::{FolderFiles, checkpoint_dir, content_hash, no_folder};
+pub use folder::{FolderFiles, checkpoint_dir, content_hash, model_names, no_folder};
 pub use graph::{Graph, Precision};
 pub use graph_inputs::{GraphInput, GraphInputs, InputKind, InputRole};
 pub use graph_outputs::export_task;

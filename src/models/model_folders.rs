@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::spec::{ModelSpec, check_name};
+use crate::manifest::model_names;
 
 /// The model that is loaded where none is named.
 pub const SHIPPED: &str = "ressort";
@@ -72,10 +73,7 @@ impl ModelFolders {
     /// The models of all folders by name, each name once, as [`find`](Self::find) finds them. A folder is a model if it has a
     /// `config.json` and its name can be that of a model. Of each of the folders, the first 1000 entries are looked at.
     pub fn models(&self) -> Vec<ModelSpec> {
-        const MAX_ENTRIES: usize = 1000;
-        let entries = |folder| std::fs::read_dir(folder).into_iter().flatten().flatten().take(MAX_ENTRIES);
-        let models = self.all().flat_map(entries).filter(|entry| entry.path().join("config.json").is_file());
-        let names = models.filter_map(|entry| entry.file_name().into_string().ok());
+        let names = self.all().flat_map(model_names);
         let names: BTreeSet<String> = names.filter(|name| check_name(name).is_ok()).collect();
         names.into_iter().map(|name| ModelSpec { path: self.find(&name), name }).collect()
     }
