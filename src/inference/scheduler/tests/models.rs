@@ -21,10 +21,21 @@ fn model(cores: &'static SharedCores, runs: &Runs, release: &Release) -> Arc<Sch
     Arc::new(Scheduler::start(settings, sessions).unwrap())
 }
 
-fn one_core() -> &'static SharedCores {
+/// Two models on one core, the runs of both, and what ends the first run when it is dropped.
+fn two_models() -> ([Arc<Scheduler>; 2], Runs, std::sync::mpsc::Sender<()>) {
     let cores: &SharedCores = Box::leak(Box::new(SharedCores::new(Duration::from_secs(60))));
     cores.allow(1);
-    cores
+    let (release, wait) = std::sync::mpsc::channel();
+    let (runs, wait) = (Runs::default(), Arc::new(Mutex::new(wait)));
+    ([(); 2].map(|()| model(cores, &runs, &wait)), runs, release)
+}
+
+type Answer = tokio::task::JoinHandle<Result<Vec<WindowLogits>, ScheduleError>>;
+
+/// Sends a window to a model.
+fn ask(model: &Arc<Scheduler>, id: u32) -> Answer {
+    let model = Arc::clone(model);
+    tokio::spawn(async move { model.run(vec![window(id)], request_context(Admission::Try)).await })
 }
 
 type Runs = Arc<Mutex<Vec<u32>>>;
@@ -32,14 +43,7 @@ type Release = Arc<Mutex<std::sync::mpsc::Receiver<()>>>;
 
 #[tokio::test]
 async fn a_window_whose_caller_goes_while_another_model_runs_costs_no_run() {
-    let cores = one_core();
-    let (release, wait) = std::sync::mpsc::channel();
-    let (runs, wait) = (Runs::default(), Arc::new(Mutex::new(wait)));
-    let [old, new] = [(); 2].map(|()| model(cores, &runs, &wait));
-    let ask = |model: &Arc<Scheduler>, id| {
-        let model = Arc::clone(model);
-        tokio::spawn(async move { model.run(vec![window(id)], request_context(Admission::Try)).await })
-    };
+    let ([old, new], runs, release) = two_models();
     let first = ask(&old, 1);
     while runs.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;
@@ -59,14 +63,7 @@ async fn a_window_whose_caller_goes_while_another_model_runs_costs_no_run() {
 
 #[tokio::test]
 async fn the_queue_of_the_old_model_goes_before_new_requests_to_the_new_one() {
-    let cores = one_core();
-    let (release, wait) = std::sync::mpsc::channel();
-    let (runs, wait) = (Runs::default(), Arc::new(Mutex::new(wait)));
-    let [old, new] = [(); 2].map(|()| model(cores, &runs, &wait));
-    let ask = |model: &Arc<Scheduler>, id| {
-        let model = Arc::clone(model);
-        tokio::spawn(async move { model.run(vec![window(id)], request_context(Admission::Try)).await })
-    };
+    let ([old, new], runs, release) = two_models();
     let mut requests = vec![ask(&old, 1)];
     while runs.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;
