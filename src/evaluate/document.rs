@@ -152,10 +152,10 @@ impl Slices {
             let n = self.characters.len();
             return Err(format!("{label} from {start} to {end} is not within the text of {n} characters; {UNIT}"));
         };
-        let found: String = slice.iter().collect();
+        let found = || slice.iter().collect::<String>();
         // Tools that mark white space often give the name without it.
-        if let Some(own) = own_text.filter(|own| own.trim() != found.trim()) {
-            let (own, found) = (shortened(own), shortened(&found));
+        if let Some(own) = own_text.filter(|own| own.trim() != found().trim()) {
+            let (own, found) = (shortened(own), shortened(&found()));
             return Err(format!(
                 "its text is `{own}`, and `{found}` stands from {start} to {end}; {UNIT}, not bytes or UTF-16 units"
             ));
