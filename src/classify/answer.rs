@@ -13,7 +13,7 @@ use crate::classify::fields::{Located, Locator};
 use crate::classify::groups::{Group, Labels, groups, title};
 use crate::classify::kinds::Kinds;
 use crate::classify::request::{CheckedText, ClassifyOptions};
-use crate::inference::decode::entities::Entity;
+use crate::inference::decode::entity::Entity;
 use crate::inference::decode::topics::Topic;
 use crate::inference::evidence::Evidence;
 use crate::inference::pipeline::Prediction;

@@ -79,7 +79,7 @@ fn size(prediction: &Prediction) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::decode::entities::Entity;
+    use crate::inference::decode::entity::Entity;
     use crate::inference::decode::topics::Topic;
     use crate::inference::evidence::{Evidence, EvidenceMethod};
     use crate::inference::pipeline::Overflow;

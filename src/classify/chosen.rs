@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::classify::derived::{Derived, name_in};
 use crate::classify::error::ClassifyError;
 use crate::classify::request::ClassifyOptions;
-use crate::inference::decode::entities::Entity;
+use crate::inference::decode::entity::Entity;
 use crate::inference::decode::name_scores::name_scores;
 use crate::manifest::tags::{Tag, entity_labels};
 use crate::manifest::task::AggregationStrategy;

@@ -15,7 +15,8 @@ use ndarray::Array2;
 use tracing::Instrument;
 
 use crate::inference::batch::{WindowHead, WindowLogits};
-use crate::inference::decode::entities::{Entity, decode_entities};
+use crate::inference::decode::entities::decode_entities;
+use crate::inference::decode::entity::Entity;
 use crate::inference::decode::received::in_received_text;
 use crate::inference::decode::scores::to_logits;
 use crate::inference::decode::source::Source;

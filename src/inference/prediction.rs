@@ -1,6 +1,6 @@
 //! What a model read in a document, and what it took.
 
-use crate::inference::decode::entities::Entity;
+use crate::inference::decode::entity::Entity;
 use crate::inference::decode::topics::Topic;
 use crate::inference::evidence::Evidence;
 

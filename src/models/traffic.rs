@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::inference::decode::entities::Entity;
+use crate::inference::decode::entity::Entity;
 use crate::inference::decode::topics::Topic;
 use crate::inference::pipeline::{Pipeline, Prediction, TokenCounts};
 use crate::manifest::tags::entity_labels;

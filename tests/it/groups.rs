@@ -10,7 +10,7 @@ use std::path::Path;
 use ressort::classify::chosen::Types;
 use ressort::classify::groups::{Labels, groups};
 use ressort::classify::kinds::Kinds;
-use ressort::inference::decode::entities::Entity;
+use ressort::inference::decode::entity::Entity;
 use ressort::manifest::tags::parse_tags;
 use ressort::text::span::ByteSpan;
 

@@ -3,7 +3,7 @@
 use super::{Group, Labels, groups};
 use crate::classify::chosen::Types;
 use crate::classify::kinds::Kinds;
-use crate::inference::decode::entities::Entity;
+use crate::inference::decode::entity::Entity;
 use crate::manifest::tags::parse_tags;
 use crate::text::span::ByteSpan;
 

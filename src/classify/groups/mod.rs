@@ -19,7 +19,7 @@ use self::salience::weight;
 use crate::classify::chosen::Types;
 use crate::classify::derived::is_abbreviation;
 use crate::classify::kinds::Kinds;
-use crate::inference::decode::entities::Entity;
+use crate::inference::decode::entity::Entity;
 use crate::text::span::ByteSpan;
 
 /// Mentions that are one entity.

@@ -1,7 +1,7 @@
 //! Which documents are compared, and what the comparison counts.
 
 use super::*;
-use crate::inference::decode::entities::Entity;
+use crate::inference::decode::entity::Entity;
 use crate::text::span::ByteSpan;
 
 #[test]

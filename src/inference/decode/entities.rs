@@ -7,6 +7,8 @@ use ndarray::ArrayView1;
 
 use crate::inference::decode::argmax;
 use crate::inference::decode::bare::bare;
+use crate::inference::decode::entity::Entity;
+use crate::inference::decode::join::{Tagged, join};
 use crate::inference::decode::mentions::{TaggedWord, agree};
 use crate::inference::decode::source::Source;
 use crate::inference::decode::stretches::stretches;
@@ -16,27 +18,8 @@ use crate::inference::decode::word_scores::WordScores;
 use crate::inference::decode::word_tokens::{Word, words_of_tokens};
 use crate::inference::decode::words::is_link_word;
 use crate::inference::tokenize::Tokens;
-use crate::manifest::tags::{Position, Tag};
 use crate::manifest::task::AggregationStrategy;
 use crate::text::span::ByteSpan;
-
-/// A name found in a text.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entity {
-    pub label: String,
-    /// Mean score of the tokens or words that it is made of, in 0..=1.
-    pub score: f32,
-    /// Its span in the text that was tokenized, without white space at the ends; empty only for a token of white space.
-    pub span: ByteSpan,
-}
-
-/// A token or a word with the tag that it was given.
-#[derive(Debug, Clone, Copy)]
-struct Tagged<'m> {
-    tag: &'m Tag,
-    score: f32,
-    span: ByteSpan,
-}
 
 /// The entities of `source` in the order of its text. None reaches into a gap or across it.
 ///
@@ -54,7 +37,7 @@ pub fn decode_entities<'l>(
     let entities: Vec<Entity> = match strategy {
         // Tokens as the model tagged them, punctuation too.
         AggregationStrategy::None => {
-            return tokens_by_stretch().flatten().filter(is_entity).map(raw_entity).collect();
+            return tokens_by_stretch().flatten().filter(Tagged::is_entity).map(raw_entity).collect();
         }
         // Tokens of white space take part, as in the reference, but no entity begins with them or is nothing else.
         AggregationStrategy::Simple => tokens_by_stretch().flat_map(|tokens| join(text, tokens)).collect(),
@@ -74,10 +57,6 @@ pub fn decode_entities<'l>(
         }
     };
     entities.into_iter().filter_map(|entity| Some(Entity { span: bare(text, entity.span)?, ..entity })).collect()
-}
-
-fn is_entity(tagged: &Tagged<'_>) -> bool {
-    tagged.tag.position != Position::Outside
 }
 
 fn raw_entity(tagged: Tagged<'_>) -> Entity {
@@ -163,64 +142,6 @@ fn mean(mut rows: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {
 
 fn most_certain(rows: impl Iterator<Item = Vec<f32>>) -> (usize, f32) {
     rows.map(|row| argmax(&row)).fold((0, 0.0), |best, next| if next.1 > best.1 { next } else { best })
-}
-
-/// An entity under construction.
-struct Open<'m> {
-    label: &'m str,
-    scores: Vec<f32>,
-    span: ByteSpan,
-    /// An `E-` or `S-` tag ended it: what follows starts again.
-    closed: bool,
-}
-
-/// Joins neighbours of one type. Broken sequences are repaired: an `I-` or `E-` without a beginning begins an entity, and a
-/// punctuation token inside an abbreviated name that got `O` (`St. Pauli`) is bridged when the name continues after it.
-fn join<'m>(text: &str, items: impl IntoIterator<Item = Tagged<'m>>) -> Vec<Entity> {
-    let mut entities: Vec<Entity> = Vec::new();
-    let mut open: Option<Open<'m>> = None;
-    let mut bridged = false;
-    for item in items {
-        if !is_entity(&item) {
-            let bridges = open.as_ref().is_some_and(|open| !bridged && open.span.end == item.span.start)
-                && is_name_mark(item.span, text);
-            if !bridges {
-                entities.extend(open.take().map(Open::finish));
-            }
-            bridged = bridges;
-            continue;
-        }
-        match open.as_mut().filter(|open| item.tag.continues() && !open.closed && open.label == item.tag.label) {
-            Some(open) => open.extend(item),
-            None => entities.extend(open.replace(Open::new(item)).map(Open::finish)),
-        }
-        bridged = false;
-    }
-    entities.extend(open.map(Open::finish));
-    entities
-}
-
-/// Punctuation inside names, attached to the word before.
-fn is_name_mark(span: ByteSpan, text: &str) -> bool {
-    matches!(span.slice(text), Some("." | "/" | "-" | "'" | "’"))
-}
-
-impl<'m> Open<'m> {
-    fn new(item: Tagged<'m>) -> Self {
-        let closed = item.tag.position == Position::Single;
-        Self { label: &item.tag.label, scores: vec![item.score], span: item.span, closed }
-    }
-
-    fn extend(&mut self, item: Tagged<'m>) {
-        self.scores.push(item.score);
-        self.span.end = self.span.end.max(item.span.end);
-        self.closed = item.tag.position == Position::End;
-    }
-
-    fn finish(self) -> Entity {
-        let score = self.scores.iter().sum::<f32>() / self.scores.len() as f32;
-        Entity { label: self.label.to_owned(), score, span: self.span }
-    }
 }
 
 #[cfg(test)]
@@ -328,6 +249,23 @@ mod tests {
         let found = decode(AggregationStrategy::Viterbi);
         assert_eq!((found[0].0.as_str(), found[0].1.as_str(), found.len()), ("PER", "Angela Merkel", 1));
         assert!((found[0].2 - 0.65).abs() < 1e-5, "the mean of 0.9 and 0.4, not {}", found[0].2);
+    }
+
+    /// In capitals, `VON` is a link word by its usual letter case alone.
+    #[test]
+    fn link_words_are_looked_up_in_their_usual_letter_case() {
+        let scheme = TagScheme::of(&BIO.map(str::to_owned));
+        let spans = vec![ByteSpan::new(0, 4), ByteSpan::new(5, 8), ByteSpan::new(9, 12)];
+        let tokens = Tokens { ids: vec![0, 1, 2], spans, word_ids: vec![None; 3] };
+        let logits = ndarray::array![[0.0, 9.0, 0.0, 0.0, 0.0], [0.0, 0.0, 9.0, 0.0, 0.0], [20.0, 0.0, 0.0, 0.0, 0.0]];
+        let text = "ANNA VON sah";
+        let found = |usual| {
+            let source = Source { text, usual, tokens: &tokens, gaps: &[] };
+            let found = decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::Viterbi);
+            found.iter().map(|entity| entity.span.slice(text).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(text), ["ANNA VON"]);
+        assert_eq!(found("Anna von sah"), ["ANNA"]);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 
 pub mod bare;
 pub mod entities;
+pub mod entity;
 pub mod freed;
+mod join;
 pub mod kept_words;
 pub mod label_tags;
 pub mod mentions;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::inference::decode::entities::Entity;
+use crate::inference::decode::entity::Entity;
 use crate::inference::decode::spelling::plain;
 use crate::inference::decode::words::genitive_base;
 

@@ -207,7 +207,8 @@ impl ListedNames<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::decode::entities::{Entity, decode_entities};
+    use crate::inference::decode::entities::decode_entities;
+    use crate::inference::decode::entity::Entity;
     use crate::inference::decode::tag_scheme::TagScheme;
     use crate::inference::tokenize::Tokens;
     use crate::manifest::task::AggregationStrategy;

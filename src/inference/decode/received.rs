@@ -1,6 +1,6 @@
 //! Entities in the text as received: their spans are in order, and no two of them overlap.
 
-use crate::inference::decode::entities::Entity;
+use crate::inference::decode::entity::Entity;
 use crate::text::span::ByteSpan;
 
 /// `entities` with spans in the text as received, which `to_received` gives for spans in the text that was tokenized.
