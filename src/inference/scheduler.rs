@@ -238,6 +238,11 @@ impl Scheduler {
         self.shared.n_alive.load(Ordering::Acquire)
     }
 
+    /// The cores that it shares with the schedulers of other models; `None` where a GPU computes.
+    pub fn cores(&self) -> Option<&'static SharedCores> {
+        self.shared.cores
+    }
+
     /// Documents that may wait for their first windows at the same time.
     pub fn n_permits(&self) -> usize {
         self.n_permits

@@ -309,4 +309,14 @@ mod tests {
             assert_eq!(model.pipeline.scheduler.n_streams(), n_streams);
         }
     }
+
+    #[tokio::test]
+    async fn models_on_the_cpu_share_the_cores() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/two-heads");
+        let spec = ModelSpec { name: "two-heads".to_owned(), path };
+        let settings = RunSettings { providers: vec![Provider::Cpu], n_streams: 1, ..RunSettings::default() };
+        let model = Model::load(&spec, &settings).await.unwrap();
+        let cores = model.pipeline.scheduler.cores().expect("a model on the CPU shares the cores");
+        assert!(std::ptr::eq(cores, SharedCores::of_process(1)));
+    }
 }

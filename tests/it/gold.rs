@@ -55,3 +55,17 @@ fn what_is_odd_about_the_data_is_said_in_the_report() {
     let without = sandbox.report(&format!("{args} --labels PER"))["data"].clone();
     assert_eq!(without["n_overlapping_entities"], json!(0));
 }
+
+#[test]
+fn answers_to_documents_that_are_not_in_the_data_are_counted_in_a_warning() {
+    let sandbox = Sandbox::new();
+    sandbox.write("gold.jsonl", r#"{"id": "a", "text": "Angela Merkel sprach", "entities": []}"#);
+    let answer = |id: &str| format!(r#"{{"id": "{id}", "entities": []}}"#);
+    sandbox.write("answers.jsonl", &[answer("a"), answer("x"), answer("y")].join("\n"));
+    let output = sandbox.run("--data gold.jsonl --model answers.jsonl");
+    assert!(output.status.success());
+    let message = String::from_utf8(output.stderr).unwrap();
+    for part in ["WARN", "documents that are not in the data", "n_answers=2", "first_id=\"x\""] {
+        assert!(message.contains(part), "{part} is missing in: {message}");
+    }
+}
