@@ -26,6 +26,9 @@ MAX_INITIALS = 3
 LEGAL_FORMS = frozenset("AG GmbH mbH KG KGaA OHG SE UG GbR eG e.V Ltd Inc Corp LLC".split())
 WORDS_OF_COMPANY = 4
 SHARE_OF_COMPOUND = 0.5  # of the weight: all of a compound may be a name
+# Of the weight, from the logits of no name: a listed name is more surely a name than one of its label. An abbreviation
+# may stand for something else.
+SHARE_FROM_NO_NAME = 0.5
 
 
 def is_no_name(label: str) -> bool:
@@ -99,14 +102,18 @@ class NameList:
         return sorted(found, key=lambda listed: listed.first)
 
     def raised(self, listed: Listed) -> list[tuple[int, str, float]]:
-        """The words of a name, the tags whose logits grow there, and by how much."""
+        """The words of a name, the tags whose logits change there, and what is added to them."""
         if listed.is_no_name:
             words = range(listed.first, listed.first + (0 if listed.is_part else listed.n_words))
             return [(word, NO_NAME, self.weight * FACTOR_OF_NO_NAME) for word in words]
         if listed.is_part:
-            return [(listed.first, f"B-{listed.label}part", self.weight * SHARE_OF_COMPOUND)]
-        tags = [f"{'I' if index else 'B'}-{listed.label}" for index in range(listed.n_words)]
-        return [(listed.first + index, tag, self.weight) for index, tag in enumerate(tags)]
+            raised = [(listed.first, f"B-{listed.label}part", self.weight * SHARE_OF_COMPOUND)]
+        else:
+            tags = [f"{'I' if index else 'B'}-{listed.label}" for index in range(listed.n_words)]
+            raised = [(listed.first + index, tag, self.weight) for index, tag in enumerate(tags)]
+        if not any(character.islower() for character in listed.name):
+            return raised
+        return raised + [(word, NO_NAME, -weight * SHARE_FROM_NO_NAME) for word, _, weight in raised]
 
     def raised_by_title(self, title: Listed, name: range) -> list[tuple[int, str, float]]:
         """The same for a title with a name after it, of which `name` are the surest words."""

@@ -113,7 +113,7 @@ def test_listed_names_raise_the_logits_of_their_words() -> None:
     pieces = first_pieces(encoding, words)
     names, logits = NameList({"Neu Ulm": "LOC"}, 3.0), np.zeros((3, 5))
     raised, listed = TagDecoder(TAGS).with_names(pieces, logits, words, names)
-    assert raised.tolist() == [[0, 0, 0, 3, 0], [0, 0, 0, 0, 3], [0] * 5]
+    assert raised.tolist() == [[-1.5, 0, 0, 3, 0], [-1.5, 0, 0, 0, 3], [0] * 5]
     assert (listed, logits.any()) == ([Listed("Neu Ulm", 0, 2, "LOC", False)], False)
     assert TagDecoder(TAGS).with_names(pieces, logits, words, None) == (logits, [])
 

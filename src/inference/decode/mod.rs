@@ -8,6 +8,7 @@ pub mod freed;
 mod join;
 pub mod kept_words;
 pub mod label_tags;
+pub mod listed_names;
 pub mod mentions;
 pub mod name_scores;
 pub mod name_weights;

@@ -5,14 +5,13 @@
 //! Words that are listed as no name stay outside in the same way, if each of them alone is outside. Their weight does not ensure it: if
 //! the model is sure that the next word continues a name, the likeliest sequence begins that name at them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use ndarray::ArrayView1;
-
-use crate::inference::decode::freed::{FreedWord, Freeing};
+use crate::inference::decode::freed::Freeing;
 use crate::inference::decode::kept_words::KeptWords;
 use crate::inference::decode::label_tags::LabelTags;
-use crate::inference::decode::names::{Listed, NameList, is_no_name};
+use crate::inference::decode::listed_names::{ListedNames, LogitBias};
+use crate::inference::decode::names::{Listed, NO_NAME, NameList, is_no_name};
 use crate::inference::decode::source::Source;
 use crate::inference::decode::titles::{TitledNames, after_initials, announced_label};
 use crate::inference::decode::word_tokens::Word;
@@ -31,6 +30,10 @@ const FACTOR_AFTER_TITLE: f32 = 1.5;
 /// The share of the weight that a compound with a listed name gets.
 const SHARE_OF_COMPOUND: f32 = 0.5;
 
+/// The share of the weight that a listed name takes from the logits of no name. The list says that it is a name more surely than which: it
+/// may be the beginning of a longer one. An abbreviation (`SDK`, `NJW`) takes nothing, since it may stand for something else.
+const SHARE_FROM_NO_NAME: f32 = 0.5;
+
 /// A list of names with what each adds to the logits of a model's tags.
 pub struct NameWeights {
     list: NameList,
@@ -40,23 +43,8 @@ pub struct NameWeights {
     /// For each label of the list, the label of the names that follow it, and their tags.
     announced: Vec<Option<(String, LabelTags)>>,
     freeing: Freeing,
-}
-
-/// What a listed name adds to logits: `weight` to those of `tags`.
-pub struct LogitBias<'w> {
-    pub tags: &'w [usize],
-    pub weight: f32,
-}
-
-/// The listed names of one text.
-#[derive(Default)]
-pub struct ListedNames<'w> {
-    /// By the first token of each word.
-    biases: HashMap<usize, LogitBias<'w>>,
-    /// By the first token of each word.
-    freed: HashMap<usize, FreedWord<'w>>,
-    /// For each stretch, the names of several words, and what is listed as no name.
-    kept: Vec<Vec<KeptWords<'w>>>,
+    /// The tags of what is no name.
+    outside: Vec<usize>,
 }
 
 impl NameWeights {
@@ -65,8 +53,9 @@ impl NameWeights {
         let freeing = Freeing::of(tags);
         let after = |label: &String| announced_label(label).map(|label| (label.to_owned(), LabelTags::of(label, tags)));
         let announced = list.labels.iter().map(after).collect();
+        let outside = LabelTags::of(NO_NAME, tags).first;
         let tags = list.labels.iter().map(|label| LabelTags::of(label, tags)).collect();
-        Self { list, weight, tags, announced, freeing }
+        Self { list, weight, tags, announced, freeing, outside }
     }
 
     pub fn n_names(&self) -> usize {
@@ -88,7 +77,7 @@ impl NameWeights {
         let find = |words: &Vec<Word>| self.list.find_in_usual_case(source.text, source.usual, words);
         let mut found: Vec<Vec<Listed<'_>>> = stretches.iter().map(find).collect();
         let otherwise = self.take_inner(source.text, stretches, &mut found, &read);
-        let mut listed = ListedNames::default();
+        let mut listed = ListedNames { outside: &self.outside, ..ListedNames::default() };
         for (names, words) in found.iter().zip(stretches) {
             let mut kept = Vec::new();
             let names: Vec<&Listed<'_>> = names.iter().filter(|name| !otherwise.contains(name.name)).collect();
@@ -111,17 +100,20 @@ impl NameWeights {
                         (false, 0) => (&tags.first, weight),
                         (false, _) => (&tags.other, weight),
                     };
-                    listed.biases.insert(word.first_token(), LogitBias { tags, weight });
+                    let is_sure = !is_no_name && !tags.is_empty() && name.name.contains(char::is_lowercase);
+                    let from_outside = if is_sure { weight * SHARE_FROM_NO_NAME } else { 0.0 };
+                    listed.biases.insert(word.first_token(), LogitBias { tags, weight, from_outside });
                 }
                 if is_no_name && !name.is_part {
                     let kept = after.map(|(_, (label, _))| label.as_str());
                     self.freeing.free(source.text, &words[range.end - 1..], kept, &read, &mut listed.freed);
                 }
                 if let Some((next, (_, tags))) = after {
-                    let bias = LogitBias { tags: &tags.first, weight: self.weight * FACTOR_AFTER_TITLE };
+                    let weight = self.weight * FACTOR_AFTER_TITLE;
+                    let bias = LogitBias { tags: &tags.first, weight, from_outside: 0.0 };
                     listed.biases.insert(words[next].first_token(), bias);
                     for word in &words[next + 1..after_initials(source.usual, words, next)] {
-                        let bias = LogitBias { tags: &tags.other, weight: self.weight * FACTOR_AFTER_TITLE };
+                        let bias = LogitBias { tags: &tags.other, weight, from_outside: 0.0 };
                         listed.biases.insert(word.first_token(), bias);
                     }
                 }
@@ -169,38 +161,6 @@ impl NameWeights {
 
     fn is_no_name(&self, name: &Listed<'_>) -> bool {
         is_no_name(&self.list.labels[name.label])
-    }
-}
-
-impl ListedNames<'_> {
-    /// The logits of a word's first token, changed by what the list says of the word; `None` where it says nothing.
-    pub fn changed(&self, word: &Word, logits: ArrayView1<'_, f32>) -> Option<Vec<f32>> {
-        let token = word.first_token();
-        let (freed, bias) = (self.freed.get(&token), self.biases.get(&token));
-        if freed.is_none() && bias.is_none() {
-            return None;
-        }
-        let mut logits = logits.to_vec();
-        if let Some(freed) = freed {
-            freed.change(&mut logits);
-        }
-        if let Some(bias) = bias {
-            bias.tags.iter().for_each(|&tag| logits[tag] += bias.weight);
-        }
-        Some(logits)
-    }
-
-    /// The names of a stretch that `tags`, those of its words, begin and do not continue to the end, and what is no name but gets into one.
-    /// `scores` are those of the words.
-    pub fn broken(&self, stretch: usize, tags: &[usize], scores: &[Vec<f32>]) -> Vec<&KeptWords<'_>> {
-        let names = self.kept.get(stretch).map_or(&[][..], Vec::as_slice);
-        names.iter().filter(|name| name.is_broken(tags, scores)).collect()
-    }
-
-    /// Whether a name of several words ends with this word of a stretch.
-    pub fn ends_at(&self, stretch: usize, word: usize) -> bool {
-        let names = self.kept.get(stretch).map_or(&[][..], Vec::as_slice);
-        names.iter().any(|name| !name.is_no_name && name.words.end == word + 1)
     }
 }
 
@@ -304,6 +264,18 @@ mod tests {
         let source = Source { text, usual: text, tokens: &tokens, gaps: &[] };
         let found = decode_entities(source, |token| logits.row(token), &scheme, AggregationStrategy::Viterbi);
         found.iter().map(|entity| format!("{} {}", entity.span.slice(text).unwrap(), entity.label)).collect()
+    }
+
+    #[test]
+    fn a_listed_name_is_rather_a_name_of_another_label_than_none() {
+        let stihl = "Stihl\tORG\nStihl Holding\tORG\nNJW\tORG";
+        let none = [4.0, 0.0, 0.0, 0.0, 0.0];
+        assert_eq!(named("Stihl", stihl, 3.0, &[none]), ["Stihl ORG"]);
+        assert_eq!(named("Stihl", stihl, 2.0, &[none]), [""; 0]);
+        assert_eq!(named("Stihl Holding", stihl, 3.0, &[none, none]), ["Stihl Holding ORG"]);
+        assert_eq!(named("Stihl", stihl, 3.0, &[[4.0, 0.0, 0.0, 3.5, 0.0]]), ["Stihl PER"]);
+        // An abbreviation may stand for something else.
+        assert_eq!(named("NJW", stihl, 3.0, &[none]), [""; 0]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView1;
 
-use crate::inference::decode::name_weights::ListedNames;
+use crate::inference::decode::listed_names::ListedNames;
 use crate::inference::decode::source::Source;
 use crate::inference::decode::tag_scheme::TagScheme;
 use crate::inference::decode::word_tokens::Word;

@@ -1,5 +1,5 @@
-//! Codes of newsrooms inside a text: the shorthand of an author (`(mho/dpa)`, `(jdr)`) and the number of an agency's report
-//! (`dpa:240312-99-301245`).
+//! Codes of newsrooms inside a text: the shorthand of an author (`(mho/dpa)`, `(jdr)`, or `kaw` after the last sentence), the number of
+//! an agency's report (`dpa:240312-99-301245`), and the office that a release of the police or fire brigade comes from (`POL-KN:`).
 
 use std::sync::LazyLock;
 
@@ -15,6 +15,14 @@ static BRACKETS: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 static REPORT: LazyLock<Regex> = LazyLock::new(|| compile(r"\b(\p{Ll}{2,9}):\d{6}-\d{1,4}-\d{1,9}(?:/\d{1,3})?\b"));
+
+/// Words in small letters between the end of a sentence and that of a line, divided by slashes.
+static SIGN_OFF: LazyLock<Regex> =
+    LazyLock::new(|| compile(r#"[.!?…][“”«»‹›‘’"']?[ \t]+(\p{Ll}{2,9}(?:/\p{Ll}{2,9})*)[ \t]*(?:[\r\n]|$)"#));
+
+/// `BPOL-BadBentheim:` and its like, at the beginning of a line.
+static OFFICE: LazyLock<Regex> =
+    LazyLock::new(|| compile(r"(?:^|[\r\n])(?:B?POL[DI]?|FW|LPI|LPD|API|HZA|ZOLL)-\p{Lu}[\p{L}-]{0,19}:"));
 
 /// A shorthand is rarely longer.
 const MAX_LETTERS: usize = 4;
@@ -36,21 +44,40 @@ pub fn find(text: &str, found: &mut Vec<ByteSpan>) {
         let span = report.get_match();
         found.push(ByteSpan::new(span.start(), span.end()));
     }
+    for office in OFFICE.find_iter(text) {
+        let code = office.as_str().trim_start_matches(LINE_ENDS).trim_end_matches(':');
+        let end = office.end() - 1;
+        found.push(ByteSpan::new(end - code.len(), end));
+    }
+    for sign_off in SIGN_OFF.captures_iter(text) {
+        let words = sign_off.get(1).expect("the pattern has one group").as_str();
+        if words.split('/').all(|word| is_name(word) || is_shorthand(word)) {
+            found.extend(shorthands(text, words.split('/')));
+        }
+    }
     for brackets in BRACKETS.captures_iter(text) {
         let (whole, inside) = (brackets.get_match(), brackets.get(1).expect("the pattern has one group"));
         let (before, after) = (&text[..whole.start()], &text[whole.end()..]);
         let words = || inside.as_str().split(['/', ',']).map(str::trim);
-        let is_name = |word: &str| is_agency(word) || OUTLETS.contains(&word);
         if !words().all(|word| is_agency(word) || is_shorthand(word)) {
             continue;
         }
         if words().any(is_agency) || is_sign_off(before, after) || is_after_dateline(before, inside.as_str(), after) {
-            let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
-            found.extend(
-                words().filter(|word| !is_name(word)).map(|word| ByteSpan::new(start(word), start(word) + word.len())),
-            );
+            found.extend(shorthands(text, words()));
         }
     }
+}
+
+fn is_name(word: &str) -> bool {
+    is_agency(word) || OUTLETS.contains(&word)
+}
+
+/// The places in `text` of those of its `words` that are no names.
+fn shorthands<'t>(text: &'t str, words: impl Iterator<Item = &'t str>) -> impl Iterator<Item = ByteSpan> {
+    words.filter(|word| !is_name(word)).map(|word| {
+        let start = word.as_ptr() as usize - text.as_ptr() as usize;
+        ByteSpan::new(start, start + word.len())
+    })
 }
 
 fn is_shorthand(word: &str) -> bool {
@@ -123,6 +150,13 @@ mod tests {
             ("Ulm (kh). Die Bank schließt.", &["kh"]),
             ("Es war so.\nBad Homburg (jdr) – Die Bank schließt.", &["jdr"]),
             ("Rothenburg ob der Tauber. (mho) „Nein“, sagte er.", &["mho"]),
+            ("Das reicht in Köln. kaw", &["kaw"]),
+            ("sagte er: „Das reicht.“ mb/apa \nMehr dazu", &["mb"]),
+            ("Das reicht in Köln. dpa", &[]),
+            ("Das reicht in Köln. taz", &[]),
+            ("Das reicht in Köln.\nkaw", &[]),
+            ("Das reicht in Köln. kaw kam", &[]),
+            ("Das reicht z. B. immer", &[]),
             ("Ulm (dpa). Die Bank schließt.", &[]),
             ("Landau in der Pfalz (mho) Die Bank schließt.", &["mho"]),
             ("teilte die Behörde mit. (taz)", &[]),
@@ -140,6 +174,13 @@ mod tests {
         ] {
             assert_eq!(codes(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_office_of_a_release_is_a_code() {
+        assert_eq!(codes("BPOL-BadBentheim: Jugendliche"), ["BPOL-BadBentheim"]);
+        assert_eq!(codes("Es folgt:\r\nFW-MG: Brand\nPOL-KN: Streit"), ["FW-MG", "POL-KN"]);
+        assert_eq!(codes("Die POL-KN: Streit\nPOL-Streit um Geld\nPOL: Streit"), [] as [&str; 0]);
     }
 
     #[test]
