@@ -41,7 +41,24 @@ pub fn bare(text: &str, span: ByteSpan) -> Option<ByteSpan> {
         }
         rest = name;
     }
-    rest.contains(char::is_alphanumeric).then(|| ByteSpan::new(start, start + rest.len()))
+    let bare = ByteSpan::new(start, start + rest.len());
+    rest.contains(char::is_alphanumeric).then(|| with_partner(text, bare))
+}
+
+/// The span with the sign next to it, where the name has the other one of the pair: `„Mehr Demokratie“ e. V.`
+fn with_partner(text: &str, span: ByteSpan) -> ByteSpan {
+    let (before, name, after) = (&text[..span.start], &text[span.start..span.end], &text[span.end..]);
+    let lone = |sign: char, other: char| match sign == other {
+        true => name.matches(sign).count() % 2 == 1,
+        false => name.contains(sign) && !name.contains(other),
+    };
+    let opening = PAIRS.iter().find(|&&(open, close)| before.ends_with(open) && lone(close, open));
+    let closing = PAIRS.iter().find(|&&(open, close)| after.starts_with(close) && lone(open, close));
+    match (opening, closing) {
+        (Some((open, _)), _) => ByteSpan::new(span.start - open.len_utf8(), span.end),
+        (None, Some((_, close))) => ByteSpan::new(span.start, span.end + close.len_utf8()),
+        (None, None) => span,
+    }
 }
 
 fn is_outside_start(first: char, rest: &str) -> bool {
@@ -126,6 +143,22 @@ mod tests {
         ] {
             let span = bare(text, ByteSpan::new(0, text.len()));
             assert_eq!(span.and_then(|span| span.slice(text)), name, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_one_sign_of_a_pair_gets_the_other() {
+        for (text, tagged, name) in [
+            ("der „Mehr Demokratie“ e. V.", "Mehr Demokratie“ e. V.", "„Mehr Demokratie“ e. V."),
+            ("der \"Mehr Demokratie\" e. V.", "Mehr Demokratie\" e. V.", "\"Mehr Demokratie\" e. V."),
+            ("die Stiftung „Haus“ kam", "Stiftung „Haus", "Stiftung „Haus“"),
+            ("die SPD (Berlin) kam", "SPD (Berlin", "SPD (Berlin)"),
+            ("„Die Zeit“ kam", "Die Zeit", "Die Zeit"),
+            ("sagte: „Die Stiftung „Haus“ kam", "Stiftung „Haus“", "Stiftung „Haus“"),
+        ] {
+            let start = text.find(tagged).unwrap();
+            let span = bare(text, ByteSpan::new(start, start + tagged.len())).unwrap();
+            assert_eq!(span.slice(text), Some(name), "{text:?}");
         }
     }
 }

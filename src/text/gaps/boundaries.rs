@@ -1,5 +1,5 @@
-//! Where the layout of a text ends a name: table bars, tabs, ends of table rows, bullets, page breaks, empty lines, and line ends
-//! before a list item.
+//! Where the layout of a text ends a name: table bars, tabs, ends of table rows, bullets, page breaks, empty lines, line ends
+//! before a list item, and all line ends of an address block.
 
 use std::sync::LazyLock;
 
@@ -27,6 +27,22 @@ static BOUNDARY: LazyLock<Regex> = LazyLock::new(|| {
 
 static LINE_END: LazyLock<Regex> = LazyLock::new(|| compile(r"\r\n?|[\n\x0b\x0c\u{85}\u{2028}\u{2029}]"));
 
+/// A line of an address block: a street with its number, a postcode with its town, or what begins as a telephone number or e-mail
+/// address does.
+static CONTACT: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        r"(?x)^\s*(?:
+        \p{Lu}[\p{L}\ .-]*(?:[Ss]tra(?:ß|ss)e|[Ss]tr\.|[Ww]eg|[Pp]latz|[Aa]llee|[Gg]asse|[Rr]ing|[Dd]amm|[Uu]fer|[Mm]arkt)
+            \ \d{1,4}\ ?[a-z]?(?:\ ?[-–/]\ ?\d{1,4}\ ?[a-z]?)?
+        | (?:(?:D|A|CH|FL)[-–\ ])?\d{4,5}\ \p{Lu}[\p{L}\ .()/-]*
+        | (?:Tel(?:efon|efax)?|Fon|(?:Tele)?[Ff]ax|Mobil|Handy|E-?Mail|Mail|Internet|Web|Homepage)\b[.:\ ].*
+        )[,;]?\s*$",
+    )
+});
+
+/// The lines of an address block are not longer.
+const MAX_CONTACT_LINE: usize = 60;
+
 /// What divides the cells of a table's row.
 const CELL_ENDS: [char; 5] = ['\t', '|', '│', '¦', '‖'];
 
@@ -45,6 +61,28 @@ pub fn find(text: &str, found: &mut Vec<ByteSpan>) {
     found.extend(BOUNDARY.find_iter(text).map(|span| ByteSpan::new(span.start(), span.end())));
     if text.contains(CELL_ENDS) {
         find_row_ends(text, found);
+    }
+    find_contact_line_ends(text, found);
+}
+
+/// Appends the line ends of address blocks: short lines without an empty one between them, of which at least one is a [`CONTACT`].
+fn find_contact_line_ends(text: &str, found: &mut Vec<ByteSpan>) {
+    let mut block: Vec<ByteSpan> = Vec::new();
+    let (mut is_short, mut has_contact, mut start) = (true, false, 0);
+    let ends = LINE_END.find_iter(text).map(|end| ByteSpan::new(end.start(), end.end()));
+    for end in ends.chain([ByteSpan::new(text.len(), text.len())]) {
+        let line = text[start..end.start].trim();
+        is_short &= line.chars().nth(MAX_CONTACT_LINE).is_none();
+        has_contact |= is_short && CONTACT.is_match(line);
+        block.push(end);
+        if line.is_empty() || end.end == text.len() {
+            if is_short && has_contact {
+                found.extend(block.iter().filter(|end| !end.is_empty()));
+            }
+            block.clear();
+            (is_short, has_contact) = (true, false);
+        }
+        start = end.end;
     }
 }
 
@@ -120,6 +158,22 @@ mod tests {
             ("Bayern - München", 0),
             ("Bayern\n-München", 0),
             ("", 0),
+        ] {
+            assert_eq!(boundaries(text).len(), n_boundaries, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_lines_of_an_address_block_end_a_name() {
+        for (text, n_boundaries) in [
+            ("Peter Müller\nHauptstraße 5\n12345 Berlin", 2),
+            ("Polizeipräsidium Mittelhessen\r\nPressestelle Marburg\r\nTel. 0123\r\n", 3),
+            ("Angela\nMerkel\n\nUniversität\nKöln\nE-Mail: a@b.de", 3),
+            ("Landratsamt\nAm Markt 1-3\nCH-3001 Bern", 2),
+            // Prose that is wrapped.
+            ("Die Kanzlerin Angela\nMerkel wohnt am\nKupfergraben 6 in\n10117 Berlin, sagt man", 0),
+            ("Peter Müller\nHauptstraße\nBerlin", 0),
+            ("Sie stand dort, wo auch sonst jeden Tag viele standen, Angela\nMerkel\nHauptstraße 5", 0),
         ] {
             assert_eq!(boundaries(text).len(), n_boundaries, "{text:?}");
         }

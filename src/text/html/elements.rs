@@ -21,6 +21,8 @@ pub enum Shown {
     Block,
     /// An element whose content is not shown.
     Hidden,
+    /// A block whose content is no part of an article.
+    Menu,
 }
 
 const JOINED: &[&str] = &[
@@ -76,7 +78,6 @@ const BLOCK: &[&str] = &[
     "main",
     "marquee",
     "menu",
-    "nav",
     "noframes",
     "ol",
     "optgroup",
@@ -101,6 +102,8 @@ const BLOCK: &[&str] = &[
 ];
 
 const HIDDEN: &[&str] = &["head", "iframe", "math", "noscript", "script", "style", "svg", "template"];
+
+const MENU: &[&str] = &["nav"];
 
 /// Attributes without a value.
 const SWITCHES: &[&str] = &[
@@ -170,6 +173,7 @@ pub fn element(name: &str) -> Option<Element> {
         (BLOCK, Shown::Block),
         (APART, Shown::Apart),
         (HIDDEN, Shown::Hidden),
+        (MENU, Shown::Menu),
     ]
     .into_iter()
     .find_map(find)

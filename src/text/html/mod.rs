@@ -3,7 +3,8 @@
 //! Only what is well-formed and has a known element name counts as a tag, so that `a < b`, `<3` and `<max@zeitung.de>` stay.
 //! - Tags, comments, doctypes and processing instructions vanish. `<br>` becomes a line break. A tag that ends a block for a
 //!   reader (`<p>`, `<li>`, `<td>`) becomes an empty line, which no name crosses (`text::gaps`). `Ham<b>burg</b>` is one word.
-//! - Elements that are not shown (`<script>`, `<style>`, `<head>`) vanish with their content, if they are closed.
+//! - Elements that are not shown (`<script>`, `<style>`, `<head>`) vanish with their content, if they are closed. So do menus
+//!   (`<nav>`): the names of a site's sections say nothing about the article.
 //! - The content of CDATA sections is text.
 //! - Character references (`&amp;`, `&bdquo;`, `&#228;`) become their characters.
 //!
@@ -91,7 +92,8 @@ impl<'t> Scanner<'t> {
             return None;
         }
         let is_opened = !tag.is_end && !tag.is_closed;
-        let hidden = (is_opened && tag.element.shown == Shown::Hidden).then(|| self.end_tag(tag.element, tag.end));
+        let is_left_out = matches!(tag.element.shown, Shown::Hidden | Shown::Menu);
+        let hidden = (is_opened && is_left_out).then(|| self.end_tag(tag.element, tag.end));
         let end = hidden.flatten().map_or(tag.end, |end_tag| end_tag.end);
         Some(self.remove(at, end, tag.element.shown))
     }
@@ -154,7 +156,7 @@ impl<'t> Scanner<'t> {
         let is_joined = || before.is_some_and(char::is_alphanumeric) && self.continues_at(end);
         let separator = match shown {
             Shown::Line if before.is_some_and(|c| c != '\n') && !self.text[end..].starts_with(['\n', '\r']) => "\n",
-            Shown::Block if before.is_some() => {
+            Shown::Block | Shown::Menu if before.is_some() => {
                 let n_breaks =
                     self.rewriter.n_breaks_before(start) + usize::from(self.text[end..].starts_with(['\n', '\r']));
                 ["\n\n", "\n", ""][n_breaks.min(2)]

@@ -32,6 +32,9 @@ fn what_a_browser_does_not_show_vanishes() {
     for (text, expected) in [
         ("Ulm<!-- <b> --> Hof<!-->Ulm<!--->Hof", "Ulm HofUlmHof"),
         ("<!DOCTYPE html><html><head><title>Ulm</title></head><body>Hof</body></html>", "Hof\n\n"),
+        ("Ulm<nav><a href='/s'>Sport</a></nav>Hof", "Ulm\n\nHof"),
+        ("<p>Ulm</p>\n<NAV>\n<ul><li>Sport</ul>\n</NAV>\n<p>Hof</p>", "Ulm\n\n\nHof\n\n"),
+        ("Ulm<nav>Hof", "Ulm\n\nHof"),
         ("Ulm<script type='x'>a < b && c</SCRIPT >Hof<style>b{}</style>", "Ulm Hof"),
         ("<?xml version='1.0'?><![CDATA[Ulm]]> [Hof]]", "Ulm [Hof]]"),
         ("<![if !IE]>Ulm<![endif]>", "Ulm"),
