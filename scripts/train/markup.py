@@ -1,4 +1,4 @@
-"""Reads labelled news in plain inline markup, and checks it.
+"""Reads labelled news in plain inline markup, checks it, and writes it for `ressort evaluate`.
 
 A file below `scripts/train/data/news/` is one genre. Each text starts with a header line; the text follows it:
 
@@ -9,6 +9,7 @@ A literal bracket or backslash, and a `##` at the start of a line, has a backsla
 """
 
 import argparse
+import json
 import re
 import sys
 from collections import Counter
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .labels import ENTITY_CLASSES, TOPIC_INDEX
+from .labels import ENTITY_CLASSES, TOPIC_INDEX, TOPICS
 from .words import WORD
 
 NEWS = Path(__file__).parent / "data" / "news"
@@ -58,6 +59,15 @@ class News:
             "token_spans": [list(match.span()) for match in WORD.finditer(self.text)],
             "entities": [{"start": e.start, "end": e.end, "label": e.label} for e in self.entities],
             "iptc": list(self.topics),
+        }
+
+    def gold(self) -> dict:
+        """The form that `ressort evaluate` reads, with the labels of the models that ship."""
+        return {
+            "id": self.id,
+            "text": self.text,
+            "topics": [TOPICS[TOPIC_INDEX[slug]].german for slug in self.topics],
+            "entities": [{"start": e.start, "end": e.end, "label": e.label} for e in self.entities],
         }
 
 
@@ -233,9 +243,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="fail if a text breaks a rule of the format")
     parser.add_argument("--news", type=Path, default=NEWS, help="folder of the texts")
+    parser.add_argument("--part", choices=PARTS, help="read the texts of this part alone")
+    parser.add_argument("--gold", type=Path, help="write the texts to this file, one JSON object a line")
     arguments = parser.parse_args()
     try:
-        texts = read_news(arguments.news)
+        texts = read_news(arguments.news, arguments.part)
     except MarkupError as error:
         print(f"error: {error}")
         return 1
@@ -243,6 +255,9 @@ def main() -> int:
     print(*(f"warning: {message}" for message in report.warnings), sep="\n")
     print(*(f"error: {message}" for message in report.errors), sep="\n")
     print(summary(texts))
+    if arguments.gold:
+        lines = (json.dumps(news.gold(), ensure_ascii=False) + "\n" for news in texts)
+        arguments.gold.write_text("".join(lines), encoding="utf-8")
     return 1 if report.errors and arguments.check else 0
 
 

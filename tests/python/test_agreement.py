@@ -3,7 +3,7 @@
 import pytest
 
 from scripts.train.agreement import AGREEMENT, disagreements, draw, entity_table, pairs, topic_table
-from scripts.train.markup import News, parse_file, read_news
+from scripts.train.markup import NEWS, News, check, parse_file, read_news
 
 
 def texts(genre: str, *bodies: str, topics: str = "sport") -> list[News]:
@@ -48,6 +48,15 @@ def test_topics_agree_as_sets_and_by_the_leading_one() -> None:
     table = topic_table(pairs(first, second))
     assert "| all | 4 | 4 | 4 | 1.000 |" in table
     assert table.endswith("equal sets of topics: 2 of 2; equal leading topic: 0 of 2")
+
+
+def test_held_back_texts_keep_the_format_and_are_not_among_the_news() -> None:
+    held_back = read_news(NEWS.parent / "held-back")
+    assert len(held_back) == 92
+    assert check(held_back).errors == []
+    assert {text.part for text in held_back} == {"dev"}
+    assert not {text.text for text in held_back} & {text.text for text in read_news()}
+    assert held_back[0].gold()["topics"] == ["Politik", "Umwelt"]
 
 
 def test_every_text_with_second_labels_is_still_among_the_news() -> None:
