@@ -148,12 +148,18 @@ class TagDecoder:
             first = titled[name.first]
             return names.raised_by_title(name, range(first, after_initials(text, words.words, first)))
 
-        # What is said of a word last counts.
-        weights = {word: (tag, weight) for name in listed for word, tag, weight in of_name(name)}
-        for word, (tag, weight) in weights.items():
+        # The last name that says something of a word counts.
+        weights: dict[int, dict[str, float]] = {}
+        for name in listed:
+            of_words: dict[int, dict[str, float]] = {}
+            for word, tag, weight in of_name(name):
+                of_words.setdefault(word, {})[tag] = weight
+            weights |= of_words
+        for word, of_tags in weights.items():
             piece = pieces[word]
-            if piece is not None and tag in self.tags:
-                raised[piece, self.tags.index(tag)] += weight
+            for tag, weight in of_tags.items():
+                if piece is not None and tag in self.tags:
+                    raised[piece, self.tags.index(tag)] += weight
         return raised, listed
 
     def _free(
