@@ -18,7 +18,7 @@ fi
 export ORT_DYLIB_PATH RESSORT_MODELS_DIR=${RESSORT_MODELS_DIR:-$root/models}
 binary=${CARGO_TARGET_DIR:-$root/target}/release/ressort
 if ! [ -x "$binary" ]; then
-  echo "serve.sh: building ressort, which takes ten to fifteen minutes on two cores that do nothing else" >&2
+  echo "serve.sh: building ressort, which takes about ten minutes on two cores" >&2
 fi
 # Built from inside the project, whose rust-toolchain.toml then applies.
 (cd "$root" && cargo build --release --locked)
