@@ -211,9 +211,9 @@ async fn a_compound_with_a_listed_name_leans_half_as_much_to_the_label_of_parts(
     let entities = format!("rename = {{ LOC = \"ORGpart\" }}\n{LISTED}");
     let weighing = |weight: &str| with_names("Zwetschgenau\tORG\n", &entities.replace("20.0", weight));
     let part = [("Zwetschgenau-Trainer".to_owned(), "ORGpart".to_owned())];
-    assert_eq!(found(&weighing("12.0"), text, json!({})).await, part);
-    assert_eq!(found(&weighing("6.0"), text, json!({})).await, []);
-    assert_eq!(found(&weighing("6.0"), "Dann kam Zwetschgenau.", json!({})).await.len(), 1);
+    assert_eq!(found(&weighing("8.0"), text, json!({})).await, part);
+    assert_eq!(found(&weighing("4.0"), text, json!({})).await, []);
+    assert_eq!(found(&weighing("4.0"), "Dann kam Zwetschgenau.", json!({})).await.len(), 1);
 }
 
 #[tokio::test]
