@@ -13,5 +13,6 @@ mod registry_error;
 pub mod report;
 mod sharing;
 pub mod spec;
+mod state;
 pub mod traffic;
 mod trial;

@@ -4,7 +4,6 @@
 //! answer, and then becomes visible by one atomic switch. So no request is lost, and none sees half of a change. The models that
 //! a change replaces are kept until the next one, for [`Registry::rollback`].
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,11 +14,11 @@ use crate::inference::settings::RunSettings;
 use crate::manifest::content_hash;
 use crate::manifest::task::{Task, Tasks};
 use crate::models::active_file::PersistedState;
-use crate::models::assignment::check_able;
 pub use crate::models::assignment::{AssignError, Assignment, ByTask};
 use crate::models::load::{Incomplete, LoadError, Model};
 pub use crate::models::registry_error::{RegistryError, Use};
 use crate::models::spec::ModelSpec;
+use crate::models::state::State;
 use crate::system::background::{self, BackgroundError};
 use crate::system::metric_names::MODEL_CHANGES;
 
@@ -52,15 +51,6 @@ pub struct Change {
     pub active: Assignment,
     /// Whether the next start restores it.
     pub saved: bool,
-}
-
-/// What requests see; never changed, only replaced.
-#[derive(Clone, Default)]
-struct State {
-    models: BTreeMap<String, Arc<Model>>,
-    active: Assignment,
-    /// What was active before the last switch.
-    previous: Option<Assignment>,
 }
 
 impl Registry {
@@ -302,42 +292,6 @@ impl StartingModel {
     /// Opens the other sessions.
     pub async fn complete(self) -> Result<(), LoadError> {
         self.incomplete.complete(&self.model).await
-    }
-}
-
-impl State {
-    fn assign(&self, tasks: Option<Tasks>, named: &ByTask<String>) -> Result<Assignment, AssignError> {
-        let model_for = |task: Task| {
-            let wanted = tasks.is_none_or(|tasks| tasks.contains(task));
-            match (named.get(task), self.active.get(task)) {
-                _ if !wanted => Ok(None),
-                (Some(name), _) => self.able(name, task).map(Some),
-                (None, Some(model)) => Ok(Some(Arc::clone(model))),
-                (None, None) if tasks.is_some() => Err(AssignError::NotServed { task }),
-                (None, None) => Ok(None),
-            }
-        };
-        Ok(ByTask { topics: model_for(Task::Topics)?, entities: model_for(Task::Entities)? })
-    }
-
-    fn named(&self, name: &str) -> Result<Arc<Model>, AssignError> {
-        self.models.get(name).cloned().ok_or_else(|| AssignError::Unknown {
-            name: name.to_owned(),
-            loaded: self.models.keys().cloned().collect(),
-        })
-    }
-
-    fn able(&self, name: &str, task: Task) -> Result<Arc<Model>, AssignError> {
-        let model = self.named(name)?;
-        check_able(&model, task)?;
-        Ok(model)
-    }
-
-    /// Makes `active` active and keeps what was; a switch to what is active already is none.
-    fn switch(&mut self, active: Assignment) {
-        if !active.is(&self.active) {
-            self.previous = Some(std::mem::replace(&mut self.active, active));
-        }
     }
 }
 
