@@ -78,6 +78,15 @@ impl Assignment {
         Ok(Self { topics: renewed(&self.topics, Task::Topics)?, entities: renewed(&self.entities, Task::Entities)? })
     }
 
+    /// The same with `model` in place of another copy of it, which has the same name and version.
+    pub(super) fn renew(&self, model: &Arc<Model>) -> Self {
+        let renewed = |used: &Arc<Model>| {
+            let is_copy = used.name == model.name && used.version == model.version;
+            Arc::clone(if is_copy { model } else { used })
+        };
+        Self { topics: self.topics.as_ref().map(renewed), entities: self.entities.as_ref().map(renewed) }
+    }
+
     /// Reads one document: once where one model gives both tasks, else with each of the two, side by side.
     ///
     /// The usage of two models is added up, also where they share the tokens.

@@ -92,8 +92,8 @@ impl Registry {
             topics: active.topics.or_else(|| first_for(Task::Topics)),
             entities: active.entities.or_else(|| first_for(Task::Entities)),
         };
-        let models = models.into_iter().map(|model| (model.name.clone(), model)).collect();
-        let mut state = State { models, ..State::default() };
+        let mut state = State::default();
+        models.into_iter().for_each(|model| state.add(model));
         state.active = state.assign(None, &active)?;
         let registry = Self {
             state: ArcSwap::from_pointee(state),
@@ -142,39 +142,51 @@ impl Registry {
     /// one becomes active. If it cannot be loaded, everything stays as it is.
     pub async fn put(&self, spec: &ModelSpec) -> Result<(Arc<Model>, Change), RegistryError> {
         let _changing = self.changing.lock().await;
-        let model = counted("load", self.load_and_insert(spec).await)?;
+        let model = counted("load", self.load_and_insert(spec, None).await)?;
         Ok((model, self.save().await))
     }
 
-    /// The caller holds `changing`.
-    async fn load_and_insert(&self, spec: &ModelSpec) -> Result<Arc<Model>, RegistryError> {
+    /// `before` is what was active before the first of several loads that a rollback undoes together. The caller holds `changing`.
+    async fn load_and_insert(
+        &self,
+        spec: &ModelSpec,
+        before: Option<&Assignment>,
+    ) -> Result<Arc<Model>, RegistryError> {
         let model = load_model(spec, &self.settings).await?;
         self.change(|state| {
-            let active = state.active.replace(&model)?;
-            state.models.insert(model.name.clone(), Arc::clone(&model));
-            state.switch(active);
+            state.insert(&model)?;
+            if let Some(before) = before.filter(|before| !before.is(&state.active)) {
+                state.previous = Some(before.clone());
+            }
             Ok(())
         })
         .await?;
         Ok(model)
     }
 
-    /// Reloads every model whose folder holds another version now. Returns the result for each of these, and for each whose
-    /// folder cannot be read. Nothing is saved, since the names of the active models stay.
+    /// Reloads every model whose folder holds another version than when it was last loaded. So a version that was rolled back
+    /// stays so. One rollback undoes all of it. Returns the result for each of these, and for each whose folder cannot be read.
+    /// Nothing is saved, since the names of the active models stay.
     pub async fn put_changed(&self) -> Vec<(String, Result<Arc<Model>, RegistryError>)> {
-        let mut results = Vec::new();
+        let _changing = self.changing.lock().await;
+        let (before, mut results) = (self.active(), Vec::new());
         for model in self.models() {
             let spec = spec_of(&model);
             match version_now(&spec).await {
-                Ok(version) if version == model.version => {}
+                Ok(version) if self.state.load().was_loaded(&model, &version) => {}
                 Ok(_) => {
-                    let _changing = self.changing.lock().await;
-                    results.push((spec.name.clone(), counted("reload", self.load_and_insert(&spec).await)));
+                    let loaded = self.load_and_insert(&spec, Some(&before)).await;
+                    results.push((spec.name, counted("reload", loaded)));
                 }
                 Err(error) => results.push((spec.name, counted("reload", Err(error)))),
             }
         }
         results
+    }
+
+    /// Whether the folder of `model` held another version when it was last loaded, such as one that was rolled back.
+    pub fn is_of_older_folder(&self, model: &Model) -> bool {
+        !self.state.load().was_loaded(model, &model.version)
     }
 
     /// What a rollback activates; `None` where nothing was switched yet.
@@ -191,12 +203,14 @@ impl Registry {
         }
         self.change(|state| {
             if state.previous.is_none() {
-                state.models.extend(models.into_iter().map(|model| (model.name.clone(), model)));
+                models.into_iter().for_each(|model| state.add(model));
                 state.previous = Some(state.assign(None, previous)?);
             }
             Ok(())
         })
         .await?;
+        // A change before this one was saved without it.
+        self.save().await;
         Ok(())
     }
 

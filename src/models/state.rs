@@ -1,6 +1,7 @@
 //! What a registry holds at one moment: the loaded models, which of them answer, and what a rollback activates.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::manifest::task::{Task, Tasks};
@@ -14,6 +15,8 @@ pub(super) struct State {
     pub(super) active: Assignment,
     /// What was active before the last switch.
     pub(super) previous: Option<Assignment>,
+    /// The version of each model folder when it was last loaded. After a rollback an older one may be active.
+    folders: BTreeMap<PathBuf, String>,
 }
 
 impl State {
@@ -42,6 +45,28 @@ impl State {
         let model = self.named(name)?;
         check_able(&model, task)?;
         Ok(model)
+    }
+
+    /// Adds a model. It takes the place of that of its name, also as the active one. A model of the same version is the same
+    /// model: there is no switch, and a rollback still has its target.
+    pub(super) fn insert(&mut self, model: &Arc<Model>) -> Result<(), AssignError> {
+        let active = self.active.replace(model)?;
+        self.active = self.active.renew(model);
+        self.previous = self.previous.take().map(|previous| previous.renew(model));
+        self.switch(active);
+        self.add(Arc::clone(model));
+        Ok(())
+    }
+
+    /// Adds a model that is not active.
+    pub(super) fn add(&mut self, model: Arc<Model>) {
+        self.folders.insert(model.manifest.dir.clone(), model.version.clone());
+        self.models.insert(model.name.clone(), model);
+    }
+
+    /// Whether the folder of `model` held this version when it was last loaded.
+    pub(super) fn was_loaded(&self, model: &Model, version: &str) -> bool {
+        self.folders.get(&model.manifest.dir).is_some_and(|loaded| loaded == version)
     }
 
     /// Makes `active` active and keeps what was; a switch to what is active already is none.

@@ -45,6 +45,7 @@ mod request_memory;
 mod requests;
 mod ressort_toml;
 mod resume;
+mod rollback;
 mod score;
 mod score_changes;
 mod score_documents;

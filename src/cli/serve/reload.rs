@@ -138,7 +138,7 @@ impl Running {
     /// Reads the baselines in the folders of the models again, except where a folder holds another version.
     async fn reload_folder_baselines(&self, refused: &[String]) {
         for model in self.app.registry.models() {
-            if refused.contains(&model.name) {
+            if refused.contains(&model.name) || self.app.registry.is_of_older_folder(&model) {
                 continue;
             }
             if let Err(error) = model.reload_baseline().await {
