@@ -21,7 +21,7 @@ mod serve;
 mod stop;
 mod version;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -208,6 +208,19 @@ impl ModelArgs {
     /// Where models are found by name.
     fn folders(&self) -> ModelFolders {
         self.dir.folders()
+    }
+
+    /// # Errors
+    /// Where a models folder was named that is none. The models that ship would be used in its place, unseen.
+    fn check_dir(&self) -> Result<(), config::ConfigError> {
+        let dir = &self.dir.models_dir;
+        match dir.is_dir() || dir == Path::new(DEFAULT_MODELS_DIR) {
+            true => Ok(()),
+            false => Err(config::ConfigError::new(format!(
+                "--models-dir {}: no such folder; name one that is there, create it, or leave the setting out for the models that ship",
+                dir.display()
+            ))),
+        }
     }
 
     fn active(&self) -> ByTask<String> {

@@ -289,6 +289,16 @@ fn bad_usage_ends_with_2_and_what_fails_with_1() {
         let one = run(&["models", "activate", task, "x", "--server", "http://127.0.0.1:1"]);
         assert_eq!(one.status.code(), Some(1), "{task}: {}", text(&one.stderr));
     }
+    for folder in ["/nowhere", "/etc/passwd"] {
+        let serve = ["serve", "--port", "0", "--models-dir", folder];
+        let score = ["score", "Cargo.toml", "--output", "-", "--models-dir", folder];
+        for args in [&serve[..], &score] {
+            let refused = run(args);
+            let message = text(&refused.stderr);
+            assert_eq!(refused.status.code(), Some(2), "{args:?}: {message}");
+            assert!(message.contains(&format!("--models-dir {folder}: no such folder")), "{args:?}: {message}");
+        }
+    }
     let unable = ["serve", "--port", "0", "--model", &model("lexicon-ner"), "--topics", "lexicon-ner"];
     assert!(text(&run(&unable).stderr).contains("does not serve topics"));
 }

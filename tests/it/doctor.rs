@@ -95,6 +95,7 @@ fn a_doctor_refuses_whatever_serve_refuses_with_the_same_message() {
         (vec!["--model", &twice[0], "--model", &twice[1]], "two models are called `a`"),
         (vec!["--model", &ner, "--topics", "other"], "other"),
         (vec!["--model", &ner, "--require-gpu"], "cannot be served"),
+        (vec!["--models-dir", "/nowhere"], "--models-dir /nowhere: no such folder"),
         (vec!["--config"], "wrong.toml"),
         (vec!["--config", &half], "needs --tls-key"),
         (vec!["--config", "/nowhere.toml"], "name another with --config"),

@@ -228,6 +228,10 @@ impl ServeArgs {
         self.model_folders().main
     }
 
+    pub fn check_models_dir(&self) -> Result<(), ConfigError> {
+        self.models.check_dir()
+    }
+
     pub fn state_file(&self) -> PathBuf {
         self.state_file
             .as_ref()

@@ -45,7 +45,7 @@ pub struct Report {
 /// Runs all steps, also after one has failed.
 pub async fn prepare(args: &ServeArgs) -> Preparation {
     let mut steps = Steps(Vec::new());
-    steps.take("configuration", Ok(((), configuration(args))));
+    steps.take("configuration", configuration(args).map(|finding| ((), finding)));
     let keys = steps.take("keys", keys(args));
     let tls = steps.take("TLS", tls(args));
     let baselines = steps.take("drift baselines", baselines(args));
@@ -102,7 +102,8 @@ impl Steps {
 }
 
 /// The settings are read already.
-fn configuration(args: &ServeArgs) -> Finding {
+fn configuration(args: &ServeArgs) -> anyhow::Result<Finding> {
+    args.check_models_dir()?;
     let text = match &args.settings.file {
         Some(file) => {
             format!("{} is read; `ressort serve --print-config` shows all values and their origins", file.display())
@@ -111,7 +112,7 @@ fn configuration(args: &ServeArgs) -> Finding {
     };
     let misspelt = misspelt_variables().into_iter();
     let warnings = misspelt.map(|text| Warning { text, remedy: "correct the name of the variable" }).collect();
-    Finding { text, warnings, details: json!({"file": args.settings.file}) }
+    Ok(Finding { text, warnings, details: json!({"file": args.settings.file}) })
 }
 
 fn keys(args: &ServeArgs) -> anyhow::Result<(KeyRing, Finding)> {
