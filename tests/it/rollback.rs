@@ -1,11 +1,14 @@
 //! What a rollback activates is replaced by a switch of models, and by nothing else.
 
+use std::process::Stdio;
+
 use axum::http::StatusCode;
 use ressort::models::active_file::PersistedState;
 use ressort::models::registry::{ByTask, Registry};
 use ressort::models::spec::ModelSpec;
 use serde_json::json;
 
+use crate::cli::{Server, ressort};
 use crate::support::settings;
 use crate::swap::{Desk, NEW};
 
@@ -127,4 +130,31 @@ async fn a_change_before_the_target_is_restored_does_not_lose_it() {
     restarted.remember(&previous.specs(), &previous.active()).await.unwrap();
     assert_eq!(PersistedState::read(&file).unwrap(), Some(saved));
     assert_eq!(restarted.rollback().await.unwrap().active.topics.unwrap().name, "alt");
+}
+
+#[tokio::test]
+async fn a_start_says_which_models_the_state_file_restores() {
+    let desk = Desk::new().await;
+    std::fs::create_dir(desk.models.path().join("ressort")).unwrap();
+    crate::support::copy_files(&desk.models.path().join("alt"), &desk.models.path().join("ressort"));
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let logged = |flags: &[&str]| {
+        log.as_file().set_len(0).unwrap();
+        let mut command = ressort();
+        command.stderr(Stdio::from(log.reopen().unwrap()));
+        let models = desk.models.path().to_string_lossy();
+        let flags = [&["--models-dir", &models, "--providers", "cpu"][..], flags].concat();
+        assert_eq!(Server::start_with(command, &flags).stop(), 0);
+        std::fs::read_to_string(log.path()).unwrap()
+    };
+    assert!(!logged(&[]).contains("restored"));
+    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    desk.ask("PUT", "/v1/active", json!({"entities": "neu"})).await;
+    let file = desk.models.path().join(".active.json").to_string_lossy().into_owned();
+    let restored = logged(&[]);
+    let line = restored.lines().find(|line| line.contains("restored")).unwrap_or_else(|| panic!("{restored}"));
+    for part in ["topics=\"alt\"", "entities=\"neu\"", &file, "--model"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(!logged(&["--model", "neu"]).contains("restored"));
 }

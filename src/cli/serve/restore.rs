@@ -1,5 +1,6 @@
 //! The models that a server starts with: those of the flags, else those of the state file, else the one that ships.
 
+use ressort::manifest::task::Task;
 use ressort::models::active_file::PersistedState;
 use ressort::models::registry::{Registry, RegistryError, StartingModel};
 
@@ -24,12 +25,25 @@ pub async fn load_models(args: &ServeArgs) -> Result<Loaded, RegistryError> {
         // The flags name models, so that the file decides nothing.
         Ok(Some(_)) if !args.models.is_default() => return load(args, None).await,
         Ok(persisted) => match load(args, persisted).await {
-            Ok(loaded) => return Ok(loaded),
+            Ok(loaded) => {
+                log_restored(args, &loaded.registry);
+                return Ok(loaded);
+            }
             Err(error) => chain(error),
         },
         Err(error) => chain(error),
     };
     Ok(Loaded { unusable: Some(unusable), ..load(args, None).await? })
+}
+
+/// The state file takes the place of the default, which is all that the command line shows.
+fn log_restored(args: &ServeArgs, registry: &Registry) {
+    let active = registry.active();
+    let name = |task| active.get(task).map(|model| model.name.as_str());
+    tracing::info!(
+        topics = name(Task::Topics), entities = name(Task::Entities), file = %args.state_file().display(),
+        "the active models of the last run are restored from the state file; --model takes precedence over it"
+    );
 }
 
 async fn load(args: &ServeArgs, persisted: Option<PersistedState>) -> Result<Loaded, RegistryError> {
