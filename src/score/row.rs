@@ -1,5 +1,6 @@
 //! A row as it is read, and as it is written: scored or failed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::document_columns::RowDocument;
 use super::error::RowError;
+use super::json_rows::json_lines;
 use crate::classify::answer::Answer;
 use crate::classify::request::CheckedText;
 use crate::text::files::standard_json;
@@ -82,7 +84,26 @@ impl Passthrough {
         }
     }
 
-    /// The row's id, where it has one.
+    /// The row's id as JSON, as the output has it too.
+    pub fn json_id(&self) -> Option<Box<RawValue>> {
+        match self {
+            Self::Fields(fields) => {
+                let (_, id) = fields.iter().find(|(name, _)| name == ID)?;
+                // A string may have lone surrogates, which many programs refuse.
+                if id.get().starts_with('"') {
+                    return plain_text(id).map(|id| json_string(&id));
+                }
+                (id.get() != "null").then(|| id.clone())
+            }
+            Self::Row { batch, row } => {
+                let column = batch.column_by_name(ID).filter(|column| column.is_valid(*row))?;
+                let alone = RecordBatch::try_from_iter([(ID, column.slice(*row, 1))]).ok()?;
+                serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(&json_lines(&alone).ok()?).ok()?.remove(ID)
+            }
+        }
+    }
+
+    /// The row's id as text, where it has one.
     pub fn id(&self) -> Option<String> {
         match self {
             Self::Fields(fields) => fields.iter().find(|(name, _)| name == ID).and_then(|(_, id)| plain_text(id)),

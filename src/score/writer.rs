@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::error::{RowError, STDOUT, ScoreError};
@@ -55,7 +56,7 @@ struct ErrorLine<'o> {
     #[serde(skip_serializing_if = "Option::is_none")]
     row: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
+    id: Option<Box<RawValue>>,
     code: &'static str,
     reason: String,
 }
@@ -185,6 +186,6 @@ impl<'o> ErrorLine<'o> {
             RowPosition::Row(row) => (None, Some(row)),
             RowPosition::Whole => (None, None),
         };
-        Self { file: &origin.file, line, row, id: passthrough.id(), code: error.code(), reason: error.to_string() }
+        Self { file: &origin.file, line, row, id: passthrough.json_id(), code: error.code(), reason: error.to_string() }
     }
 }

@@ -211,10 +211,10 @@ fn bad_rows_are_listed_counted_and_stop_nothing() {
         .collect();
     let expected = [
         (2, Value::Null, "invalid_json".to_owned()),
-        (3, json!("8"), "no_text".to_owned()),
+        (3, json!(8), "no_text".to_owned()),
         (4, Value::Null, "not_utf8".to_owned()),
-        (5, json!("9"), "window_exceeded".to_owned()),
-        (6, json!("10"), "text_too_long".to_owned()),
+        (5, json!(9), "window_exceeded".to_owned()),
+        (6, json!(10), "text_too_long".to_owned()),
     ];
     assert_eq!(found, expected);
     let ids: Vec<_> = lines(dir.path().join("out.jsonl")).into_iter().map(|row| row["id"].clone()).collect();

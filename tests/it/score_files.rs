@@ -57,6 +57,30 @@ fn a_quote_that_never_closes_costs_one_row() {
 }
 
 #[test]
+fn the_id_of_a_failed_row_is_the_one_that_was_given() {
+    let ids = |name: &str, content: &[u8]| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(name), content).unwrap();
+        let (code, message) = run(&dir, &[name], "o.jsonl", &[]);
+        assert_eq!(code, 3, "{message}");
+        lines(&dir, "o.jsonl.errors.jsonl").into_iter().map(|error| error["id"].clone()).collect::<Vec<_>>()
+    };
+    let given = [json!(3), json!("3"), json!(1.5), json!(["a", 1]), Value::Null, json!(u64::MAX)];
+    let rows: Vec<String> = given.iter().map(|id| json!({"id": id, "text": null}).to_string()).collect();
+    assert_eq!(ids("a.jsonl", rows.join("\n").as_bytes()), given);
+    assert_eq!(ids("a.jsonl", br#"{"id": "\ud83d", "text": null}"#), [json!("\u{fffd}")]);
+    assert_eq!(ids("a.csv", b"id,text\n3,\n"), [json!("3")]);
+    let columns = RecordBatch::try_from_iter_with_nullable([
+        ("id", Arc::new(Float64Array::from(vec![Some(7.0), None, Some(f64::NAN)])) as ArrayRef, true),
+        ("text", Arc::new(StringArray::from(vec![None::<&str>; 3])) as ArrayRef, true),
+    ]);
+    let mut stream = StreamWriter::try_new(Vec::new(), &columns.as_ref().unwrap().schema()).unwrap();
+    stream.write(&columns.unwrap()).unwrap();
+    let found = ids("a.arrows", &stream.into_inner().unwrap());
+    assert_eq!(found, [json!(7.0), Value::Null, json!("NaN")]);
+}
+
+#[test]
 fn the_encoding_is_told_by_the_file_or_the_user() {
     let text = "id;text\r\n1;Köln\r\n2;Ulm\r\n";
     let utf16 = |text: &str| -> Vec<u8> {

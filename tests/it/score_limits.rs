@@ -47,7 +47,7 @@ fn a_row_over_the_bound_is_a_row_error_in_typed_columns_too() {
         assert_eq!(code, 3, "{name}: {message}");
         let errors = lines(&dir, "o.jsonl.errors.jsonl");
         let found: Vec<_> = errors.iter().map(|error| json!([error["row"], error["id"], error["code"]])).collect();
-        assert_eq!(found, [json!([2, "2", "invalid_row"])], "{name}");
+        assert_eq!(found, [json!([2, 2, "invalid_row"])], "{name}");
         assert!(errors[0]["reason"].as_str().unwrap().contains("raise --max-row-bytes"), "{name}");
         assert_eq!(lines(&dir, "o.jsonl").len(), 3, "{name}");
     }
