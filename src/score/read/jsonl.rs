@@ -100,14 +100,17 @@ fn fields_of(line: &[u8], max_bytes: usize) -> Result<Fields, RowError> {
             "the line has more than {max_bytes} bytes; is it JSON lines, one object a line? If so, split the row or raise --max-row-bytes"
         )));
     }
-    let line = utf8(line)?;
+    // Without its end, which is no part of the object: an error there would be one of the next line.
+    let line = utf8(line)?.trim_end_matches(['\n', '\r']);
     let object = serde_json::from_str::<Object>(line).or_else(|error| {
         // Other programs write numbers that are none.
         serde_json::from_str(&standard_json(line)).map_err(|_| {
             // The error knows of this line alone, and calls it the first.
             let message = error.to_string();
             let what = message.split(" at line ").next().unwrap_or_default();
-            RowError::InvalidJson(format!("{what} at byte {}", error.column()))
+            // Of a value of another type it knows only what was read before.
+            let position = if error.is_data() { String::new() } else { format!(" at byte {}", error.column()) };
+            RowError::InvalidJson(format!("{what}{position}"))
         })
     })?;
     match object.twice {
@@ -200,7 +203,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
         let mut object = Object { fields: Fields::new(), twice: None };
         while let Some(name) = map.next_key::<String>()? {
-            let value: Box<RawValue> = map.next_value().map_err(de::Error::custom)?;
+            let value: Box<RawValue> = map.next_value()?;
             match object.fields.iter().find(|(other, _)| *other == name) {
                 Some((_, other)) if other.get() == value.get() => {}
                 Some(_) => object.twice = object.twice.or(Some(name)),
@@ -265,6 +268,24 @@ mod tests {
             assert_eq!(records(line.as_bytes(), &[])[0].1, expected, "{line}");
         }
         assert!(records(b"", &[]).is_empty());
+    }
+
+    #[test]
+    fn an_error_of_a_line_names_the_byte_where_it_is_or_none() {
+        for (line, expected) in [
+            (r#"{"id":2,"text":"#, "EOF while parsing a value at byte 15"),
+            (r#"{"id":2,"text":"ä"#, "EOF while parsing a string at byte 18"),
+            (r#"["a"]"#, "invalid type: sequence, expected an object"),
+            (r#"  5"#, "invalid type: integer `5`, expected an object"),
+            (r#"{"a": 1} y"#, "trailing characters at byte 10"),
+            (r#"{"a": 1, b}"#, "key must be a string at byte 10"),
+            (r#"{"a": [1, x]}"#, "expected value at byte 11"),
+        ] {
+            for end in ["", "\n", "\r\n"] {
+                let error = fields_of(format!("{line}{end}").as_bytes(), 100).unwrap_err();
+                assert_eq!(error, RowError::InvalidJson(expected.to_owned()), "{line}");
+            }
+        }
     }
 
     #[test]
