@@ -203,3 +203,19 @@ fn who_may_change_models_is_said_as_it_is_served() {
         assert!(keys.ends_with(expected), "{flags:?}: {keys}");
     }
 }
+
+#[test]
+fn a_jobs_folder_that_another_server_uses_is_said() {
+    let folder = folder();
+    let jobs = folder.path().join("jobs").to_string_lossy().into_owned();
+    let model = model("lexicon-ner");
+    let flags = ["--port", "0", "--model", &model, "--jobs-dir", &jobs];
+    let is_said = |report: &Value| findings(report, "warning").iter().any(|finding| finding.contains("another server"));
+    std::fs::create_dir(&jobs).unwrap();
+    let lock = std::fs::File::create(folder.path().join("jobs/lock")).unwrap();
+    let (code, report) = doctor(&flags, &[]);
+    assert!(code == Some(0) && !is_said(&report), "{report:#}");
+    lock.lock().unwrap();
+    let (code, report) = doctor(&flags, &[]);
+    assert!(code == Some(0) && is_said(&report), "{report:#}");
+}

@@ -262,12 +262,16 @@ async fn a_folder_that_cannot_be_used_is_said_to_who_sends_a_job() {
     create(&first, JSON, r#"{"text": "Berlin"}"#).await;
     for (folder, part) in [("file", "their folder cannot be used"), ("jobs", "another server uses their folder")] {
         let service = waiting(&dir.path().join(folder), JobLimits::default()).await;
-        let (status, answer) = send(&service, request("POST", "/v1/jobs", JSON, r#"{"text": "Berlin"}"#)).await;
-        assert_eq!((status.as_u16(), &answer["code"]), (503, &json!("unavailable")), "{answer}");
-        let detail = answer["detail"].as_str().unwrap();
-        assert!(detail.contains(part) && detail.contains("--jobs-dir"), "{detail}");
-        assert_eq!(send(&service, get("/v1/jobs")).await.0, StatusCode::OK);
+        let new = request("POST", "/v1/jobs", JSON, r#"{"text": "Berlin"}"#);
+        for request in [new, get("/v1/jobs"), get("/v1/jobs/0123456789abcdef0123456789abcdef")] {
+            let (status, answer) = send(&service, request).await;
+            assert_eq!((status.as_u16(), &answer["code"]), (503, &json!("unavailable")), "{answer}");
+            let detail = answer["detail"].as_str().unwrap();
+            assert!(detail.contains(part) && detail.contains("--jobs-dir"), "{detail}");
+        }
     }
+    let none = waiting(&dir.path().join("none"), JobLimits::default()).await;
+    assert_eq!(send(&none, get("/v1/jobs")).await, (StatusCode::OK, json!({"jobs": []})));
 }
 
 /// A server process with a folder of jobs, and calls to it.

@@ -158,18 +158,20 @@ fn jobs(args: &ServeArgs) -> anyhow::Result<(Option<Arc<JobStore>>, Finding)> {
     let unusable = |error: &io::Error| {
         format!("jobs cannot be kept, since their folder {} cannot be written: {error}", dir.display())
     };
+    const REMEDY: &str =
+        "name a folder that the service may write with --jobs-dir, or accept no jobs with --max-jobs 0";
     let finding = match check_new_dir(&dir) {
+        // The other one may be the one that this one replaces, so that it waits.
+        Ok(()) if store.is_in_use() => Finding::new("jobs are refused while another server runs").with(Some(Warning {
+            text: format!("jobs are refused, since another server uses their folder {}", dir.display()),
+            remedy: "stop the other server, or name another folder with --jobs-dir",
+        })),
         Ok(()) => Finding::new(text),
         Err(error) if args.jobs.is_dir_named() => {
-            return Err(anyhow!(
-                "{}; name a folder that the service may write with --jobs-dir, or accept no jobs with --max-jobs 0",
-                unusable(&error)
-            ));
+            return Err(anyhow!("{}; {REMEDY}", unusable(&error)));
         }
-        Err(error) => Finding::new("requests are answered, and jobs are refused").with(Some(Warning {
-            text: unusable(&error),
-            remedy: "name a folder that the service may write with --jobs-dir, or accept no jobs with --max-jobs 0",
-        })),
+        Err(error) => Finding::new("requests are answered, and jobs are refused")
+            .with(Some(Warning { text: unusable(&error), remedy: REMEDY })),
     };
     Ok((Some(store), finding))
 }

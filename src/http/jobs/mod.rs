@@ -152,6 +152,8 @@ pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Res
 )]
 pub async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<JobList>, Problem> {
     let store = store_of(&app)?;
+    // An empty list would say that there are no jobs.
+    store.open_existing()?;
     let all = store.all();
     let jobs = all.iter().rev().filter(|job| caller.may_see(job.read(|state| state.owner.clone()).as_deref()));
     Ok(Json(JobList { jobs: jobs.map(|job| JobBody::of(job, store)).collect() }))

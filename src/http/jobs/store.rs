@@ -3,7 +3,7 @@
 //! A folder without `job.json` is what a process left that was killed while it received a job. The next one removes it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,6 +35,9 @@ impl Default for JobLimits {
         Self { max_jobs: 100, max_bytes: 4_000_000_000, keep: Duration::from_secs(72 * 60 * 60) }
     }
 }
+
+/// The file in the folder that the process locks which uses it.
+const LOCK: &str = "lock";
 
 /// All jobs of a server.
 pub struct JobStore {
@@ -126,6 +129,12 @@ impl JobStore {
     /// Finds the jobs of earlier processes, where there is a folder.
     pub fn open_existing(&self) -> Result<(), StoreError> {
         if self.dir.exists() { self.with(|_| ()) } else { Ok(()) }
+    }
+
+    /// Whether another process uses the folder now.
+    pub fn is_in_use(&self) -> bool {
+        let lock = File::options().write(true).open(self.dir.join(LOCK));
+        self.lock().is_none() && lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
     /// A new job, for which there must be capacity now and when it is whole.
@@ -226,7 +235,7 @@ impl JobStore {
 impl Opened {
     fn open(dir: &Path) -> Result<Self, StoreError> {
         create_private_dir(dir).map_err(StoreError::Folder)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(dir.join("lock"));
+        let lock = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK));
         let lock = lock.map_err(StoreError::Folder)?;
         lock.try_lock().map_err(|_| StoreError::Locked)?;
         let mut jobs = BTreeMap::new();
