@@ -23,6 +23,9 @@ pub struct Requirement {
 /// In the order in which they are looked for, since `>=` contains `>`.
 const OPERATORS: [&str; 4] = [">=", "<=", ">", "<"];
 
+/// What is written for an operator, in the order in which it is looked for, and what is meant. No metric need equal a bound.
+const MISSPELT: [(&str, &str); 6] = [("=>", ">="), ("=<", "<="), ("==", ">="), ("≥", ">="), ("≤", "<="), ("=", ">=")];
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Bound {
     Number(f64),
@@ -46,9 +49,10 @@ pub struct Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequireError {
     #[error(
-        "`{0}` is not a requirement; write METRIC OPERATOR BOUND, like `entities.f1 >= baseline - 0.5` or `topics.macro_f1 >= 0.6`"
+        "`{text}` is not a requirement; write METRIC OPERATOR BOUND, like `entities.f1 >= baseline - 0.5` or `topics.macro_f1 >= 0.6`{}",
+        meant.map(|operator| format!("; did you mean `{operator}`?")).unwrap_or_default()
     )]
-    Form(String),
+    Form { text: String, meant: Option<&'static str> },
     #[error("`{metric}` is not a metric; names begin with `entities.`, `topics.` or `speed.`")]
     Metric { metric: String },
     #[error("{metric} is a fraction, and {bound} is not in 0 to 1; write {suggestion}", suggestion = bound_as_fraction(bound))]
@@ -63,9 +67,13 @@ impl FromStr for Requirement {
     type Err = RequireError;
 
     fn from_str(text: &str) -> Result<Self, RequireError> {
-        let form = || RequireError::Form(text.to_owned());
+        let misspelt = || MISSPELT.iter().find(|(word, _)| text.contains(word)).map(|(_, meant)| *meant);
+        let form = || RequireError::Form { text: text.to_owned(), meant: None };
         let split = OPERATORS.iter().find_map(|operator| Some((text.split_once(operator)?, *operator)));
-        let ((metric, bound), operator) = split.ok_or_else(form)?;
+        // The metric of `entities.f1 => 1` would end with `=`.
+        let split = split.filter(|((metric, bound), _)| !metric.ends_with('=') && !bound.starts_with('='));
+        let ((metric, bound), operator) =
+            split.ok_or_else(|| RequireError::Form { text: text.to_owned(), meant: misspelt() })?;
         let (metric, bound) = (metric.trim().to_owned(), parse_bound(bound).ok_or_else(form)?);
         if !["entities.", "topics.", "speed."].iter().any(|section| metric.starts_with(section)) {
             return Err(RequireError::Metric { metric });
@@ -241,6 +249,13 @@ mod tests {
             ("entities.f1", "METRIC OPERATOR BOUND"),
             ("entities.f1 >= much", "METRIC OPERATOR BOUND"),
             ("entities.f1 >= baseline / 2", "METRIC OPERATOR BOUND"),
+            ("entities.f1 => 1", "did you mean `>=`?"),
+            ("entities.f1=>baseline", "did you mean `>=`?"),
+            ("entities.f1 =< 1", "did you mean `<=`?"),
+            ("entities.f1 == 1", "did you mean `>=`?"),
+            ("entities.f1 = 1", "did you mean `>=`?"),
+            ("entities.f1 ≥ 1", "did you mean `>=`?"),
+            ("entities.f1 ≤ 1", "did you mean `<=`?"),
             ("f1 >= 0.5", "`entities.`"),
             ("entities.f1 >= 84.5", "write 0.845"),
         ] {

@@ -8,10 +8,16 @@ use crate::system::choice::UnknownWord;
 
 /// Where a model may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::EnumString, strum::VariantNames)]
-#[strum(serialize_all = "lowercase", parse_err_ty = UnknownWord, parse_err_fn = UnknownWord::among::<Provider>)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownWord, parse_err_fn = unknown_provider)]
 pub enum Provider {
     Cuda,
     Cpu,
+}
+
+/// A GPU is meant by words that are spelled like `cpu`.
+fn unknown_provider(found: &str) -> UnknownWord {
+    let is_gpu = ["gpu", "nvidia"].iter().any(|word| found.eq_ignore_ascii_case(word));
+    UnknownWord { meant: is_gpu.then_some("cuda"), ..UnknownWord::among::<Provider>(found) }
 }
 
 /// How models are loaded and run.
@@ -77,4 +83,24 @@ impl Provider {
 /// The cores that this process may really use (affinity and cgroup quota, not the machine's count).
 pub fn usable_cores() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_words_for_a_gpu_lead_to_its_provider() {
+        for (found, end) in [
+            ("gpu", "`gpu` is not one of `cuda`, `cpu`; did you mean `cuda`?"),
+            ("GPU", "; did you mean `cuda`?"),
+            ("nvidia", "; did you mean `cuda`?"),
+            ("cud", "; did you mean `cuda`?"),
+            ("cpus", "; did you mean `cpu`?"),
+            ("tpu", "`tpu` is not one of `cuda`, `cpu`; did you mean `cpu`?"),
+        ] {
+            let message = found.parse::<Provider>().unwrap_err().to_string();
+            assert!(message.ends_with(end), "{message}");
+        }
+    }
 }

@@ -142,7 +142,7 @@ impl FromStr for Format {
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
         let known = FORMATS.iter().find(|(name, _, _)| *name == word).map(|(_, format, _)| *format);
-        known.ok_or_else(|| UnknownWord { found: word.to_owned(), expected: Self::names_of(|_| true) })
+        known.ok_or_else(|| UnknownWord { found: word.to_owned(), expected: Self::names_of(|_| true), meant: None })
     }
 }
 

@@ -4,18 +4,25 @@ use strum::VariantNames;
 
 /// A word that an option does not know; the message lists those that it knows, and names the nearest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not one of {expected}{}", shortened(found), suggestion(found, expected.split('`').skip(1).step_by(2)))]
+#[error("`{}` is not one of {expected}{}", shortened(found), self.suggestion())]
 pub struct UnknownWord {
     pub found: String,
     /// Words in back ticks.
     pub expected: String,
+    /// The known word that has the same meaning.
+    pub meant: Option<&'static str>,
 }
 
 impl UnknownWord {
     /// For `parse_err_fn` of the option type `T`.
     pub fn among<T: VariantNames>(found: &str) -> Self {
         let expected = T::VARIANTS.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-        Self { found: found.to_owned(), expected }
+        Self { found: found.to_owned(), expected, meant: None }
+    }
+
+    fn suggestion(&self) -> String {
+        let known = self.expected.split('`').skip(1).step_by(2);
+        self.meant.map_or_else(|| suggestion(&self.found, known), did_you_mean)
     }
 }
 
@@ -27,8 +34,12 @@ pub fn shortened(found: &str) -> String {
     found.chars().take(MAX_CHARACTERS).map(visible).collect::<String>() + cut
 }
 
+fn did_you_mean(word: &str) -> String {
+    format!("; did you mean `{word}`?")
+}
+
 /// The end of a message about an unknown word: the known word that is spelled almost like it, else the only one that is part of
-/// it or has it as a part (`language` of `label_language`).
+/// it, has it as a part (`language` of `label_language`) or begins with it (`multilabel`).
 pub fn suggestion<'w>(found: &str, known: impl Iterator<Item = &'w str>) -> String {
     const MIN_PART: usize = 4;
     let known: Vec<&str> = known.collect();
@@ -36,9 +47,13 @@ pub fn suggestion<'w>(found: &str, known: impl Iterator<Item = &'w str>) -> Stri
         known.iter().filter_map(|word| Some((edit_distance(found, word)?, *word))).min().map(|(_, word)| word);
     let found: String = found.chars().take(64).collect::<String>().to_lowercase();
     let is_part = |part: &str, whole: &str| part.len() >= MIN_PART && whole.split('_').any(|word| word == part);
-    let mut parts = known.iter().filter(|word| is_part(&found, word) || is_part(word, &found)).copied();
+    let letters = |word: &str| word.chars().filter(|char| !matches!(char, '_' | '-')).collect::<String>();
+    let start = letters(&found);
+    let begins = |word: &str| start.len() >= MIN_PART && letters(word).starts_with(&start);
+    let is_related = |word: &str| is_part(&found, word) || is_part(word, &found) || begins(word);
+    let mut parts = known.iter().copied().filter(|word| is_related(word));
     let only_part = || parts.next().filter(|_| parts.next().is_none());
-    nearest.or_else(only_part).map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
+    nearest.or_else(only_part).map(did_you_mean).unwrap_or_default()
 }
 
 /// Whether `found` is `known` with a typing error, or in another letter case.
@@ -94,6 +109,16 @@ mod tests {
         ] {
             let expected = nearest.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
             assert_eq!(suggestion(found, known.into_iter()), expected, "{found}");
+        }
+        let types = ["single_label_classification", "multi_label_classification"];
+        for (found, nearest) in [
+            ("multilabel", Some(types[1])),
+            ("Multi-Label", Some(types[1])),
+            ("single_label", Some(types[0])),
+            ("label", None),
+        ] {
+            let expected = nearest.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
+            assert_eq!(suggestion(found, types.into_iter()), expected, "{found}");
         }
         assert_eq!(suggestion(&"t".repeat(10_000_000), known.into_iter()), "");
     }

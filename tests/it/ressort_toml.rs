@@ -21,6 +21,11 @@ async fn what_ressort_toml_says_must_fit_the_model() {
         ),
         ("lexicon-topics", "[topics]\nlabels = [5]\n", "`5` must be a label in quotes, or a table with `label`"),
         ("lexicon-topics", "[topics]\nthresholds = { Sport = 1.5 }\n", "threshold 1.5 of `Sport`"),
+        (
+            "lexicon-topics",
+            "[topics]\nproblem_type = \"multilabel\"\n",
+            "`multilabel` is not one of `single_label_classification`, `multi_label_classification`; did you mean `multi_label_classification`?",
+        ),
         ("lexicon-ner", "[entities]\nthreshold = -0.1\n", "threshold -0.1 of `[entities]` must lie in 0 to 1"),
         (
             "lexicon-topics",
