@@ -18,8 +18,8 @@ pub enum ClassifyError {
     /// The normalizer of the model would make many times as much of the text.
     #[error("{0}")]
     TextExpands(String),
-    #[error("the text contains NUL (U+0000) at character {position}; remove it")]
-    Nul { position: usize },
+    #[error("{} contains NUL (U+0000) at character {position}; remove it", name_of(*field))]
+    Nul { field: Option<&'static str>, position: usize },
     #[error("threshold {0} is not between 0 and 1; scores are from 0 to 1")]
     Threshold(f32),
     #[error("top_k 0 selects no topic; use at least 1, or leave topics out of `tasks`")]
@@ -62,6 +62,11 @@ pub enum ClassifyError {
     /// A device or library failed, which says nothing about the text; the log has the reason too.
     #[error("{0}")]
     Device(String),
+}
+
+/// What a message calls the part of a document.
+fn name_of(field: Option<&str>) -> String {
+    field.map_or_else(|| "the text".to_owned(), |field| format!("`{field}`"))
 }
 
 /// What an error ends.

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use crate::classify::derived::Derived;
 use crate::classify::error::ClassifyError;
-use crate::classify::fields::Fields;
+use crate::classify::fields::{Fields, Located, Locator};
 use crate::inference::pipeline::Overflow;
 use crate::inference::scheduler::{Admission, Priority, RequestContext, RequestId};
 use crate::manifest::task::AggregationStrategy;
 use crate::manifest::text_rules::TextRules;
 use crate::models::registry::{Assignment, ByTask};
-use crate::text::span::OffsetUnit;
+use crate::text::span::{ByteSpan, OffsetUnit};
 
 /// The limits of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,11 @@ impl CheckedText {
             }
         }
         match self.text.find('\0') {
-            Some(at) => Err(ClassifyError::Nul { position: self.text[..at].chars().count() }),
+            Some(at) => {
+                let mut locator = Locator::new(&self.text, self.fields(), OffsetUnit::Codepoint);
+                let Located { field, start, .. } = locator.locate(ByteSpan::new(at, at + 1));
+                Err(ClassifyError::Nul { field, position: start })
+            }
             None => Ok(self),
         }
     }
@@ -232,6 +236,20 @@ mod tests {
         let (context, now) = (batch_context(), Instant::now());
         assert!(context.deadline > now + 6 * DAY && context.deadline <= now + 7 * DAY);
         assert_eq!((context.priority, context.admission), (Priority::Bulk, Admission::Wait));
+    }
+
+    #[test]
+    fn a_nul_is_named_with_its_field_and_the_character_in_it() {
+        let message = |values| CheckedText::of_fields(values, 100).unwrap_err().to_string();
+        for (values, expected) in [
+            ([Some("Ü\0"), None, Some("Ulm")], "`title` contains NUL (U+0000) at character 1; remove it"),
+            ([Some("Über"), Some(" "), Some("\0 Ulm")], "`text` contains NUL (U+0000) at character 0; remove it"),
+            ([Some("Über"), Some("ä ö\0"), None], "`lead` contains NUL (U+0000) at character 3; remove it"),
+        ] {
+            assert_eq!(message(values), expected);
+        }
+        let alone = CheckedText::new("ä\0".into(), 100).unwrap_err().to_string();
+        assert_eq!(alone, "the text contains NUL (U+0000) at character 1; remove it");
     }
 
     #[test]
