@@ -1,6 +1,7 @@
 //! The files that a folder or a pattern names. Folders are read each once, whatever links lead to them.
 
 use std::collections::{HashSet, VecDeque};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,27 @@ use crate::system::atomic_file::folder_of;
 
 /// Recursion in a pattern.
 const ANY_FOLDERS: &str = "**";
+
+/// Files by their names in their folders, whatever links lead to the folders. Two names of one file are two files.
+#[derive(Default)]
+pub struct KnownFiles {
+    files: HashSet<(PathBuf, OsString)>,
+    /// The folder of the last file, and its path without links.
+    last: Option<(PathBuf, PathBuf)>,
+}
+
+impl KnownFiles {
+    /// Whether the file is new.
+    pub fn insert(&mut self, path: &Path) -> Result<bool, ScoreError> {
+        let folder = folder_of(path);
+        let real_folder = match self.last.take().filter(|(last, _)| last == folder) {
+            Some((_, real_folder)) => real_folder,
+            None => real(folder)?,
+        };
+        self.last = Some((folder.to_owned(), real_folder.clone()));
+        Ok(self.files.insert((real_folder, path.file_name().unwrap_or_default().to_owned())))
+    }
+}
 
 /// All files below `folder` that `is_wanted`, in the order of their paths, without hidden ones, pipes, and the folders of
 /// unfinished runs.
@@ -29,8 +51,8 @@ pub fn files_matching(pattern: &str) -> Result<Vec<PathBuf>, ScoreError> {
     files.retain(|path| is_file(path));
     // Recursion within recursion finds a folder on several ways. The shortest one stays.
     files.sort_by_cached_key(|path| (path.components().count(), path.clone()));
-    let mut known = HashSet::new();
-    files.retain(|path| known.insert((real(folder_of(path)).ok(), path.file_name().map(ToOwned::to_owned))));
+    let mut known = KnownFiles::default();
+    files.retain(|path| known.insert(path).unwrap_or(true));
     files.sort();
     Ok(files)
 }

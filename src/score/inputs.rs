@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::error::ScoreError;
-use super::folders::{files_below, files_matching};
+use super::folders::{KnownFiles, files_below, files_matching};
 use super::format::Format;
 use crate::system::file_stamp::FileStamp;
 
@@ -33,7 +33,7 @@ pub enum Location {
 
 /// Finds the sources that `inputs` name. A folder gives the files in it and below it that have a known extension, or all
 /// of them where `format` is given; folders and patterns are read in the order of their paths. They do not give the files
-/// of `written`, which this run writes; these are canonical paths.
+/// of `written`, which this run writes; these are canonical paths. A file that several inputs name is read once.
 pub fn find_sources(inputs: &[String], format: Option<Format>, written: &[PathBuf]) -> Result<Vec<Source>, ScoreError> {
     let mut sources: Vec<Source> = Vec::new();
     if let Some(format) = format.filter(|format| format.is_document()) {
@@ -42,18 +42,27 @@ pub fn find_sources(inputs: &[String], format: Option<Format>, written: &[PathBu
             Format::names_of_input()
         )));
     }
+    let (mut known, mut n_again) = (KnownFiles::default(), 0);
     for input in inputs {
         if input == "-" {
             sources.push(stdin_source(format)?);
             continue;
         }
         for path in paths_of(input, format, written)? {
+            // One input names each file once.
+            if inputs.len() > 1 && path.is_file() && !known.insert(&path)? {
+                n_again += 1;
+                continue;
+            }
             let format = format.or_else(|| Format::of_path(&path)).ok_or_else(|| unknown_format(&path))?;
             match sources.last_mut() {
                 Some(Source { location: Location::Texts(texts), .. }) if format == Format::Text => texts.push(path),
                 _ => sources.push(Source::of_file(path, format, input)?),
             }
         }
+    }
+    if n_again > 0 {
+        tracing::warn!(files = n_again, "files that are named twice are read once");
     }
     for (index, source) in sources.iter().enumerate().filter(|(_, source)| source.is_read_once()) {
         if sources.iter().take(index).any(|other| other.location == source.location) {

@@ -81,6 +81,29 @@ fn the_id_of_a_failed_row_is_the_one_that_was_given() {
 }
 
 #[test]
+fn an_input_that_is_named_twice_is_read_once() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("d/e")).unwrap();
+    for (name, id) in [("d/a.jsonl", 1), ("d/e/b.jsonl", 2)] {
+        std::fs::write(dir.path().join(name), json!({"id": id, "text": "Ulm"}).to_string()).unwrap();
+    }
+    std::fs::write(dir.path().join("d/c.txt"), "Ulm").unwrap();
+    std::os::unix::fs::symlink("d", dir.path().join("link")).unwrap();
+    for inputs in [
+        &["d", "d"][..],
+        &["d", "./d/", "link"],
+        &["d", "d/e", "d/c.txt"],
+        &["d", "d/a.jsonl", "d/a.jsonl"],
+        &["d", "d/**/*.jsonl"],
+    ] {
+        let (code, message) = run(&dir, inputs, "o.jsonl", &["--overwrite"]);
+        let found: Vec<_> = lines(&dir, "o.jsonl").iter().map(|row| row["id"].clone()).collect();
+        assert_eq!((code, found), (0, vec![json!(1), json!("d/c.txt"), json!(2)]), "{inputs:?}: {message}");
+        assert!(message.contains("named twice"), "{inputs:?}: {message}");
+    }
+}
+
+#[test]
 fn the_encoding_is_told_by_the_file_or_the_user() {
     let text = "id;text\r\n1;Köln\r\n2;Ulm\r\n";
     let utf16 = |text: &str| -> Vec<u8> {
