@@ -133,9 +133,20 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Labels with their counts, the most frequent first.
+/// Labels with their counts, the most frequent first. Labels such as `Medizin, Gesundheit` have commas.
 pub fn listed(counts: &BTreeMap<String, u64>) -> String {
     let mut sorted: Vec<_> = counts.iter().collect();
     sorted.sort_by_key(|&(_, n)| std::cmp::Reverse(*n));
-    sorted.into_iter().map(|(label, n)| format!("{label} {n}")).collect::<Vec<_>>().join(", ")
+    sorted.into_iter().map(|(label, n)| format!("{label} {n}")).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_with_commas_stay_apart() {
+        let counts = [("Medizin, Gesundheit", 1), ("Sport", 2)].map(|(label, n)| (label.to_owned(), n));
+        assert_eq!(listed(&counts.into()), "Sport 2; Medizin, Gesundheit 1");
+    }
 }
