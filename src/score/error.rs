@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::classify::error::ClassifyError;
 use crate::parts::{Difference, PartsError, listed};
 use crate::system::counted::counted;
-use crate::text::encoding::NOT_UTF8_REMEDY;
+use crate::text::encoding::not_utf8_remedy;
 
 /// Fields of a source's fingerprint that a copy of the same content, or a change of its permissions, changes.
 pub const TIMES_AND_IDENTITIES: &[&str] = &["changed", "digest", "identity"];
@@ -22,8 +22,8 @@ pub enum ScoreError {
     Usage(String),
     #[error("{name}: cannot be read")]
     Read { name: String, source: ReadError },
-    #[error("{origin}: is not UTF-8; {NOT_UTF8_REMEDY}")]
-    NotUtf8 { origin: String },
+    #[error("{origin}: is not UTF-8; {}", not_utf8_remedy(*is_surrogate))]
+    NotUtf8 { origin: String, is_surrogate: bool },
     #[error(
         "{name}: has changed while it was read; make sure that no other program writes to it, and run the command again"
     )]
@@ -100,8 +100,9 @@ pub enum ReadError {
 pub enum RowError {
     #[error("not JSON: {0}")]
     InvalidJson(String),
-    #[error("byte {0} is not UTF-8")]
-    NotUtf8(usize),
+    /// `at` counts from 1. The remedy is for a whole file of such rows.
+    #[error("byte {at} is not UTF-8{}", if *is_surrogate { ", but half of a surrogate pair, as in CESU-8 or WTF-8" } else { "" })]
+    NotUtf8 { at: usize, is_surrogate: bool },
     #[error("no text: {0}")]
     NoText(String),
     #[error("{0}")]
@@ -175,7 +176,7 @@ impl RowError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidJson(_) => "invalid_json",
-            Self::NotUtf8(_) => "not_utf8",
+            Self::NotUtf8 { .. } => "not_utf8",
             Self::NoText(_) => "no_text",
             Self::InvalidRow(_) => "invalid_row",
             Self::Classify(error) => error.code(),

@@ -127,8 +127,10 @@ impl Input {
     fn checked(&self, record: Record, source: &Source, end: Position, is_awaited: bool) -> Result<ReadRow, ScoreError> {
         let Record { origin, document, passthrough } = record;
         let is_text_file = !source.format.is_columnar() && self.settings.encoding.is_none();
-        if is_text_file && matches!(document, Err(RowError::NotUtf8(_))) {
-            return Err(ScoreError::NotUtf8 { origin: origin.to_string() });
+        if let Err(RowError::NotUtf8 { is_surrogate, .. }) = document
+            && is_text_file
+        {
+            return Err(ScoreError::NotUtf8 { origin: origin.to_string(), is_surrogate });
         }
         let text = document.and_then(|document| Ok(document.checked(self.max_characters)?));
         Ok(ReadRow { origin, text, passthrough, end, is_awaited })

@@ -9,8 +9,19 @@ use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 /// Bytes at the start of a file that tell its encoding.
 pub const N_SNIFFED: usize = 4;
 
+const NOT_UTF8_REMEDY: &str = "if it is Windows-1252 (as Excel and old programs write), give --encoding windows-1252; if it is UTF-8 with single damaged rows, give --encoding utf-8 to list those as errors";
+
+const SURROGATES_REMEDY: &str = "it has surrogates, as in CESU-8 or WTF-8; convert it, for instance with `uconv -f CESU-8 -t UTF-8`, or give --encoding utf-8 to list such rows as errors";
+
 /// Remedy for a file that is not UTF-8.
-pub const NOT_UTF8_REMEDY: &str = "if it is Windows-1252 (as Excel and old programs write), give --encoding windows-1252; if it is UTF-8 with single damaged rows, give --encoding utf-8 to list those as errors";
+pub fn not_utf8_remedy(is_surrogate: bool) -> &'static str {
+    if is_surrogate { SURROGATES_REMEDY } else { NOT_UTF8_REMEDY }
+}
+
+/// Whether `bytes` begin with a surrogate (U+D800 to U+DFFF), which UTF-8 does not have.
+pub fn is_surrogate(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..])
+}
 
 /// An encoding that the user named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

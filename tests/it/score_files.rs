@@ -104,6 +104,26 @@ fn an_input_that_is_named_twice_is_read_once() {
 }
 
 #[test]
+fn bytes_of_surrogates_are_called_so() {
+    let line = b"{\"id\": 1, \"text\": \"Ulm \xed\xa0\xbd\xed\xb8\x80\"}\n";
+    let (code, _, _, message) = scored("a.jsonl", line, &[]);
+    assert_eq!(code, 1, "{message}");
+    assert!(message.contains("CESU-8") && !message.contains("1252"), "{message}");
+    // After what is looked at before the models are loaded.
+    let late = [format!("{{\"text\": \"{}\"}}\n", "x".repeat(1 << 20)).as_bytes(), line].concat();
+    let (code, _, _, message) = scored("a.jsonl", late, &[]);
+    assert!(code == 1 && message.contains("a.jsonl, line 2") && message.contains("CESU-8"), "{message}");
+    let (code, _, _, message) = scored("a.csv", b"id,te\xed\xa0\xbdxt\n1,Ulm\n", &[]);
+    assert!(code == 1 && message.contains("CESU-8"), "{message}");
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.jsonl"), line).unwrap();
+    let (code, message) = run(&dir, &["a.jsonl"], "o.jsonl", &["--encoding", "utf-8"]);
+    assert_eq!(code, 3, "{message}");
+    let reason = lines(&dir, "o.jsonl.errors.jsonl")[0]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.starts_with("byte 24 is not UTF-8") && reason.contains("CESU-8"), "{reason}");
+}
+
+#[test]
 fn the_encoding_is_told_by_the_file_or_the_user() {
     let text = "id;text\r\n1;Köln\r\n2;Ulm\r\n";
     let utf16 = |text: &str| -> Vec<u8> {

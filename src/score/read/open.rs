@@ -16,6 +16,7 @@ use crate::score::format::{Compression, Format};
 use crate::score::inputs::{Location, Source};
 use crate::system::file_start::{N_POINTER, refuse_pointer};
 use crate::system::panics::caught;
+use crate::text::encoding::is_surrogate;
 
 /// Opens `source`, whose bytes are counted in `count`.
 pub fn open(source: &Source, settings: ReadSettings, count: &ByteCount) -> Result<Box<dyn Reader>, ScoreError> {
@@ -34,8 +35,8 @@ pub fn open(source: &Source, settings: ReadSettings, count: &ByteCount) -> Resul
     };
     // The libraries of typed columns panic at some damaged files.
     caught(open).unwrap_or_else(|message| Err(ReadError::Damaged(message))).map_err(|error| match error {
-        ReadError::Header { error: RowError::NotUtf8(_), line } => {
-            ScoreError::NotUtf8 { origin: format!("{}, line {line}", source.name) }
+        ReadError::Header { error: RowError::NotUtf8 { is_surrogate, .. }, line } => {
+            ScoreError::NotUtf8 { origin: format!("{}, line {line}", source.name), is_surrogate }
         }
         error => failed(error),
     })
@@ -56,8 +57,10 @@ pub fn check_encoding(source: &Source, settings: ReadSettings) -> Result<(), Sco
     match std::str::from_utf8(&start).err().filter(|error| error.error_len().is_some()) {
         None => Ok(()),
         Some(error) => {
-            let line = 1 + start.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
-            Err(ScoreError::NotUtf8 { origin: format!("{}, line {line}", source.name) })
+            let (read, rest) = start.split_at(error.valid_up_to());
+            let line = 1 + read.iter().filter(|byte| **byte == b'\n').count();
+            let origin = format!("{}, line {line}", source.name);
+            Err(ScoreError::NotUtf8 { origin, is_surrogate: is_surrogate(rest) })
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::score::error::{RowError, ScoreError};
 use crate::score::layout::{Columns, Layout};
 use crate::score::row::Record;
+use crate::text::encoding::is_surrogate;
 
 /// One source, being read.
 pub trait Reader: Send {
@@ -26,5 +27,8 @@ pub trait Reader: Send {
 
 /// Bytes as text; the error gives the position of the first byte that is not UTF-8, counted from 1.
 pub fn utf8(bytes: &[u8]) -> Result<&str, RowError> {
-    std::str::from_utf8(bytes).map_err(|error| RowError::NotUtf8(error.valid_up_to() + 1))
+    std::str::from_utf8(bytes).map_err(|error| {
+        let n_valid = error.valid_up_to();
+        RowError::NotUtf8 { at: n_valid + 1, is_surrogate: bytes.get(n_valid..).is_some_and(is_surrogate) }
+    })
 }
