@@ -149,8 +149,18 @@ fn table(answer: &Value) -> String {
     plain_table(HEAD.map(str::to_owned).into(), rows.map(Vec::from), HEAD.len()..)
 }
 
+/// The models that answer now, and where another one did before, that one too.
 fn active(answer: &Value) -> String {
-    let task = |task: &str| format!("{task}: {}", answer["active"][task].as_str().unwrap_or("none"));
+    let task = |task: &str| {
+        let model = |when: &str| {
+            let model = &answer[when][task];
+            Some(format!("{} {}", model["name"].as_str()?, model["version"].as_str()?))
+        };
+        let now = model("models").unwrap_or_else(|| answer["active"][task].as_str().unwrap_or("none").to_owned());
+        let before = model("models_before").filter(|before| *before != now);
+        let before = before.map(|before| format!(" (before: {before})")).unwrap_or_default();
+        format!("{task}: {now}{before}")
+    };
     let saved = if answer["saved"] == true { "" } else { " (not saved: a restart will not restore it)" };
     format!("active: {}, {}{saved}", task("topics"), task("entities"))
 }
@@ -215,5 +225,16 @@ müde-ner  0123456789abcdef  entities          entities    fp32       cpu  -";
         let answer = |saved: bool| json!({"active": {"topics": "a"}, "saved": saved});
         assert_eq!(active(&answer(true)), "active: topics: a, entities: none");
         assert!(active(&answer(false)).contains("a restart will not restore it"));
+    }
+
+    #[test]
+    fn a_switch_names_the_versions_before_and_after() {
+        let model = |version: &str| json!({"name": "a", "version": version});
+        let answer = json!({
+            "active": {"topics": "a", "entities": "a"}, "saved": true,
+            "models": {"topics": model("2"), "entities": model("1")},
+            "models_before": {"entities": model("1"), "topics": model("1")},
+        });
+        assert_eq!(active(&answer), "active: topics: a 2 (before: a 1), entities: a 1");
     }
 }

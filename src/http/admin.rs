@@ -21,6 +21,7 @@ use super::in_path::InPath;
 use super::json::{Expected, Field, FromJson};
 use super::models::ActiveBody;
 use super::schema::ModelNames;
+use crate::classify::answer::AnswerModels;
 use crate::classify::shadow::{Shadow, ShadowReport};
 use crate::manifest::folder_files;
 use crate::models::load::Model;
@@ -35,6 +36,10 @@ use crate::system::choice::suggestion;
 #[derive(Serialize, ToSchema)]
 pub struct SwitchBody {
     active: ActiveBody,
+    /// The active models with their versions.
+    models: AnswerModels,
+    /// What was active before.
+    models_before: AnswerModels,
     /// Whether the next start restores it.
     saved: bool,
 }
@@ -43,6 +48,8 @@ pub struct SwitchBody {
 pub struct PutBody {
     model: ModelReport,
     active: ActiveBody,
+    models: AnswerModels,
+    models_before: AnswerModels,
     saved: bool,
 }
 
@@ -88,8 +95,8 @@ pub async fn put_model(State(app): State<Arc<App>>, InPath(name): InPath<String>
         let (wanted, named) = (Arc::clone(&app), name);
         let spec = background::run(move || contained_model(&wanted, &named)).await.map_err(RegistryError::from)??;
         let (model, change) = app.registry.put(&spec).await?;
-        let SwitchBody { active, saved } = SwitchBody::of(&change);
-        Ok(Json(PutBody { model: ModelReport::of(&model), active, saved }))
+        let SwitchBody { active, models, models_before, saved } = SwitchBody::of(&change);
+        Ok(Json(PutBody { model: ModelReport::of(&model), active, models, models_before, saved }))
     })
     .await
 }
@@ -201,7 +208,8 @@ impl SwitchBody {
     fn of(change: &Change) -> Self {
         let active = ActiveBody::of(&change.active);
         tracing::info!(topics = ?active.topics, entities = ?active.entities, "active models");
-        Self { active, saved: change.saved }
+        let (models, models_before) = (AnswerModels::of(&change.active), AnswerModels::of(&change.before));
+        Self { active, models, models_before, saved: change.saved }
     }
 }
 

@@ -48,6 +48,7 @@ pub struct Removal<'s> {
 /// What a change has led to.
 #[derive(Clone)]
 pub struct Change {
+    pub before: Assignment,
     pub active: Assignment,
     /// Whether the next start restores it.
     pub saved: bool,
@@ -142,8 +143,9 @@ impl Registry {
     /// one becomes active. If it cannot be loaded, everything stays as it is.
     pub async fn put(&self, spec: &ModelSpec) -> Result<(Arc<Model>, Change), RegistryError> {
         let _changing = self.changing.lock().await;
+        let before = self.active();
         let model = counted("load", self.load_and_insert(spec, None).await)?;
-        Ok((model, self.save().await))
+        Ok((model, self.saved(before).await))
     }
 
     /// `before` is what was active before the first of several loads that a rollback undoes together. The caller holds `changing`.
@@ -217,19 +219,21 @@ impl Registry {
     /// Makes models active, both at once; a task that `names` leaves open keeps its model.
     pub async fn activate(&self, names: &ByTask<String>) -> Result<Change, RegistryError> {
         let _changing = self.changing.lock().await;
+        let before = self.active();
         let activate = |state: &mut State| {
             let active = state.assign(None, names)?;
             state.switch(active);
             Ok(())
         };
         counted("activate", self.change(activate).await)?;
-        Ok(self.save().await)
+        Ok(self.saved(before).await)
     }
 
     /// Activates what was active before the last switch; doing it twice undoes it. A newer version that was loaded under such a
     /// name, and was never active, keeps the name.
     pub async fn rollback(&self) -> Result<Change, RegistryError> {
         let _changing = self.changing.lock().await;
+        let before = self.active();
         let roll_back = |state: &mut State| {
             let previous = state.previous.take().ok_or(RegistryError::NothingBefore)?;
             for model in previous.iter() {
@@ -242,7 +246,7 @@ impl Registry {
             Ok(())
         };
         counted("rollback", self.change(roll_back).await)?;
-        Ok(self.save().await)
+        Ok(self.saved(before).await)
     }
 
     /// Removes a model that is not in use. One that a rollback would activate is removed with `forget_rollback` only, after which
@@ -277,17 +281,22 @@ impl Registry {
         Ok(())
     }
 
-    /// Writes the active models to the state file, for the next start. The caller holds `changing`.
-    async fn save(&self) -> Change {
+    /// The change from `before` to what is active now, which is saved. The caller holds `changing`.
+    async fn saved(&self, before: Assignment) -> Change {
+        Change { before, saved: self.save().await, active: self.active() }
+    }
+
+    /// Writes the active models to the state file, for the next start; `false` where that is not done. The caller holds `changing`.
+    async fn save(&self) -> bool {
         let (active, previous) = (self.active(), self.previous());
-        let Some(file) = self.state_file.clone() else { return Change { active, saved: false } };
+        let Some(file) = self.state_file.clone() else { return false };
         let state = PersistedState::of(&active, previous.as_ref());
         let written = tokio::task::spawn_blocking(move || state.write(&file).map_err(|error| (file, error))).await;
         if let Ok(Err((file, error))) = &written {
             let file = file.display();
             tracing::warn!(%file, %error, "the active models cannot be saved; the next start will not restore them");
         }
-        Change { active, saved: matches!(written, Ok(Ok(()))) }
+        matches!(written, Ok(Ok(())))
     }
 
     /// Makes a change to a copy of the state and shows it; on an error nothing changes. The caller holds `changing`.

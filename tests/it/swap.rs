@@ -81,8 +81,14 @@ async fn a_model_is_loaded_switched_to_and_back() {
     assert_eq!(desk.answering().await, "alt");
     let (status, body) = desk.ask("PUT", "/v1/active", NEW()).await;
     assert_eq!((status, &body["active"], &body["saved"]), (StatusCode::OK, &NEW(), &json!(true)), "{body}");
+    let both = |name: &str| {
+        let model = json!({"name": name, "version": desk.app.registry.named(name).unwrap().version});
+        json!({"topics": model, "entities": model})
+    };
+    assert_eq!((&body["models"], &body["models_before"]), (&both("neu"), &both("alt")));
     assert_eq!(desk.answering().await, "neu");
-    assert_eq!(desk.ask("POST", "/v1/active/rollback", json!(null)).await.0, StatusCode::OK);
+    let (status, body) = desk.ask("POST", "/v1/active/rollback", json!(null)).await;
+    assert_eq!((status, &body["models"], &body["models_before"]), (StatusCode::OK, &both("alt"), &both("neu")));
     assert_eq!(desk.answering().await, "alt");
     assert_eq!(desk.ask("POST", "/v1/active/rollback", json!(null)).await.0, StatusCode::OK);
     assert_eq!(desk.answering().await, "neu");
