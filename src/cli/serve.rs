@@ -121,10 +121,10 @@ async fn complete(app: Arc<App>, starting: Vec<StartingModel>, previous: Option<
 
 /// Loads the models that a rollback activates.
 async fn remember_previous(app: Arc<App>, previous: PersistedState) {
-    if let Err(error) = app.registry.remember(&previous.specs(), &previous.active()).await {
+    if let Err(error) = app.registry.remember(&previous).await {
         tracing::warn!(
             error = chain(error),
-            "the previously active models cannot be loaded; a rollback is not possible"
+            "the previously active models cannot be restored; a rollback is not possible"
         );
     }
 }

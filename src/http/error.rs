@@ -181,7 +181,8 @@ impl From<RegistryError> for Problem {
             RegistryError::Duplicate(_)
             | RegistryError::InUse { .. }
             | RegistryError::NeededByRollback { .. }
-            | RegistryError::NothingBefore => Code::Conflict,
+            | RegistryError::NothingBefore
+            | RegistryError::PreviousReplaced { .. } => Code::Conflict,
             RegistryError::Background(_) => Code::Internal,
         };
         Self::new(code, chain(&error))

@@ -29,6 +29,9 @@ pub struct PersistedState {
 struct PersistedModel {
     name: String,
     path: PathBuf,
+    /// The version that was active. After it the folder may have been replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,8 @@ pub enum PersistedStateError {
     Io(#[from] io::Error),
     #[error("the saved active models are damaged")]
     Damaged(#[from] serde_json::Error),
+    #[error("the saved active models are damaged: they name no model")]
+    Empty,
 }
 
 impl PersistedState {
@@ -48,8 +53,11 @@ impl PersistedState {
     fn of_one(active: &Assignment) -> Self {
         // Absolute, since the next start may have another working folder.
         let absolute = |dir: &Path| dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-        let persisted =
-            |model: &Arc<Model>| PersistedModel { name: model.name.clone(), path: absolute(&model.manifest.dir) };
+        let persisted = |model: &Arc<Model>| PersistedModel {
+            name: model.name.clone(),
+            path: absolute(&model.manifest.dir),
+            version: Some(model.version.clone()),
+        };
         let model = |task| active.get(task).map(persisted);
         Self { topics: model(Task::Topics), entities: model(Task::Entities), previous: None }
     }
@@ -59,17 +67,26 @@ impl PersistedState {
         let file = match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_file() => File::open(path)?,
             // Opening a pipe would wait for a writer.
-            Ok(_) => return Err(io::Error::other("it is not a regular file").into()),
+            Ok(_) => return Err(not_a_file().into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let mut text = String::new();
         file.take(MAX_BYTES).read_to_string(&mut text)?;
-        Ok(Some(serde_json::from_str(&text)?))
+        let state: Self = serde_json::from_str(&text)?;
+        let is_empty = state.topics.is_none() && state.entities.is_none();
+        if is_empty { Err(PersistedStateError::Empty) } else { Ok(Some(state)) }
+    }
+
+    /// The version of the model of this name that was active; `None` where a program saved it that did not keep versions.
+    pub fn version(&self, name: &str) -> Option<&str> {
+        let model = self.topics.iter().chain(&self.entities).find(|model| model.name == name)?;
+        model.version.as_deref()
     }
 
     /// Renames a file that is of no use to the next free of `NAME.unusable-1`, `NAME.unusable-2`, …, and returns its new path.
     pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+        check_is_file(path)?;
         let mut n = 1;
         loop {
             let mut name = path.as_os_str().to_owned();
@@ -85,13 +102,14 @@ impl PersistedState {
 
     /// Replaces the file at `path`: a crash or a power failure leaves the old state or the new one.
     pub fn write(&self, path: &Path) -> io::Result<()> {
+        check_is_file(path)?;
         atomic_file::replace(path, &serde_json::to_vec_pretty(self)?)
     }
 
     /// The models to load, each once.
     pub fn specs(&self) -> Vec<ModelSpec> {
         let mut specs: Vec<ModelSpec> = Vec::new();
-        for PersistedModel { name, path } in self.topics.iter().chain(&self.entities) {
+        for PersistedModel { name, path, .. } in self.topics.iter().chain(&self.entities) {
             if !specs.iter().any(|spec| spec.name == *name) {
                 specs.push(ModelSpec { name: name.clone(), path: path.clone() });
             }
@@ -103,6 +121,18 @@ impl PersistedState {
         let name = |model: &Option<PersistedModel>| model.as_ref().map(|model| model.name.clone());
         ByTask { topics: name(&self.topics), entities: name(&self.entities) }
     }
+}
+
+/// A folder or a device that `--state-file` names by mistake must not be renamed or replaced.
+fn check_is_file(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Err(not_a_file()),
+        _ => Ok(()),
+    }
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::other("it is not a regular file; name a file with --state-file")
 }
 
 /// More than any state takes.
@@ -124,7 +154,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".active.json");
         let state = |name: &str| PersistedState {
-            topics: Some(PersistedModel { name: name.into(), path: "/models".into() }),
+            topics: Some(PersistedModel { name: name.into(), path: "/models".into(), version: None }),
             entities: None,
             previous: None,
         };
@@ -133,5 +163,30 @@ mod tests {
         assert_eq!(synced.len(), 2, "the content and the folder: {synced:?}");
         assert!(synced[0].1.contains("\"old\"") && synced[1].1.contains("\"new\""), "{synced:?}");
         assert_eq!(PersistedState::read(&path).unwrap(), Some(state("new")));
+    }
+
+    #[test]
+    fn what_is_no_file_is_neither_renamed_nor_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "kept").unwrap();
+        let state = PersistedState { topics: None, entities: None, previous: None };
+        for error in [
+            PersistedState::read(folder.path()).unwrap_err().to_string(),
+            PersistedState::set_aside(folder.path()).unwrap_err().to_string(),
+            state.write(folder.path()).unwrap_err().to_string(),
+        ] {
+            assert!(error.contains("not a regular file") || error.contains("cannot be read"), "{error}");
+        }
+        assert!(folder.path().join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_state_without_models_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".active.json");
+        for content in [r#"{"topics": null, "entities": null}"#, "{}"] {
+            std::fs::write(&path, content).unwrap();
+            assert!(PersistedState::read(&path).unwrap_err().to_string().contains("damaged"), "{content}");
+        }
     }
 }

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::inference::settings::RunSettings;
@@ -29,6 +29,9 @@ pub struct Registry {
     settings: RunSettings,
     /// The file that keeps the active models for the next start.
     pub state_file: Option<PathBuf>,
+    /// What a rollback activated before the restart, until [`Registry::remember`] has loaded it. So a change before it does not
+    /// take it out of the file.
+    pub unrestored: ArcSwapOption<PersistedState>,
 }
 
 /// A model that answers, with its other sessions left to open.
@@ -101,6 +104,7 @@ impl Registry {
             changing: Mutex::default(),
             settings: settings.clone(),
             state_file: None,
+            unrestored: ArcSwapOption::empty(),
         };
         Ok((registry, starting))
     }
@@ -183,6 +187,9 @@ impl Registry {
                 Err(error) => results.push((spec.name, counted("reload", Err(error)))),
             }
         }
+        if results.iter().any(|(_, loaded)| loaded.is_ok()) {
+            self.save().await;
+        }
         results
     }
 
@@ -196,24 +203,32 @@ impl Registry {
         self.state.load().previous.clone()
     }
 
-    /// Loads what a rollback would have activated before a restart, unless something was switched since.
-    pub async fn remember(&self, specs: &[ModelSpec], previous: &ByTask<String>) -> Result<(), RegistryError> {
+    /// Loads what a rollback would have activated before a restart, unless something was switched since. A folder that holds another
+    /// version now is refused: a rollback activates what was active, and nothing else.
+    pub async fn remember(&self, previous: &PersistedState) -> Result<(), RegistryError> {
         let _changing = self.changing.lock().await;
         let mut models = Vec::new();
-        for spec in specs.iter().filter(|spec| self.named(&spec.name).is_err()) {
-            models.push(load_model(spec, &self.settings).await?);
-        }
-        self.change(|state| {
-            if state.previous.is_none() {
-                models.into_iter().for_each(|model| state.add(model));
-                state.previous = Some(state.assign(None, previous)?);
+        for spec in previous.specs() {
+            if self.named(&spec.name).is_err() {
+                models.push(load_model(&spec, &self.settings).await?);
             }
-            Ok(())
-        })
-        .await?;
-        // A change before this one was saved without it.
+        }
+        let remembered = self
+            .change(|state| {
+                if state.previous.is_none() {
+                    let mut changed = state.clone();
+                    models.into_iter().for_each(|model| changed.add(model));
+                    let assigned = changed.assign(None, &previous.active())?;
+                    assigned.iter().try_for_each(|model| check_version(model, previous))?;
+                    changed.previous = Some(assigned);
+                    *state = changed;
+                }
+                Ok(())
+            })
+            .await;
+        self.unrestored.store(None);
         self.save().await;
-        Ok(())
+        remembered
     }
 
     /// Makes models active, both at once; a task that `names` leaves open keeps its model.
@@ -289,8 +304,10 @@ impl Registry {
     /// Writes the active models to the state file, for the next start; `false` where that is not done. The caller holds `changing`.
     async fn save(&self) -> bool {
         let (active, previous) = (self.active(), self.previous());
+        let unrestored = self.unrestored.load_full().filter(|_| previous.is_none());
         let Some(file) = self.state_file.clone() else { return false };
-        let state = PersistedState::of(&active, previous.as_ref());
+        let mut state = PersistedState::of(&active, previous.as_ref());
+        state.previous = state.previous.or_else(|| unrestored.map(|previous| Box::new(previous.as_ref().clone())));
         let written = tokio::task::spawn_blocking(move || state.write(&file).map_err(|error| (file, error))).await;
         if let Ok(Err((file, error))) = &written {
             let file = file.display();
@@ -315,6 +332,18 @@ impl StartingModel {
     /// Opens the other sessions.
     pub async fn complete(self) -> Result<(), LoadError> {
         self.incomplete.complete(&self.model).await
+    }
+}
+
+/// Whether `model` has the version that was active before the restart.
+fn check_version(model: &Model, previous: &PersistedState) -> Result<(), RegistryError> {
+    match previous.version(&model.name).filter(|version| *version != model.version) {
+        Some(version) => Err(RegistryError::PreviousReplaced {
+            name: model.name.clone(),
+            version: version.to_owned(),
+            now: model.version.clone(),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -23,6 +23,8 @@ pub enum RegistryError {
         "a rollback would activate model `{name}`; to remove it and forget the rollback, use `ressort models remove {name} --forget-rollback` (DELETE /v1/models/{name}?forget_rollback=true)"
     )]
     NeededByRollback { name: String },
+    #[error("model `{name}` had the version {version} when it was last active, and its folder holds {now} now")]
+    PreviousReplaced { name: String, version: String, now: String },
     #[error("there is no earlier switch to go back to; `ressort models activate` (PUT /v1/active) switches")]
     NothingBefore,
     #[error("a change of models panicked; the log says why")]

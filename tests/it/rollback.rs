@@ -125,11 +125,31 @@ async fn a_change_before_the_target_is_restored_does_not_lose_it() {
     let mut restarted = Registry::load(&saved.specs(), saved.active(), &settings()).await.unwrap();
     restarted.state_file = Some(file.clone());
     let neu = ModelSpec { name: "neu".into(), path: desk.models.path().join("neu") };
-    restarted.put(&neu).await.unwrap();
     let previous = saved.previous.clone().unwrap();
-    restarted.remember(&previous.specs(), &previous.active()).await.unwrap();
+    restarted.unrestored.store(Some(std::sync::Arc::new(*previous.clone())));
+    restarted.put(&neu).await.unwrap();
+    assert_eq!(PersistedState::read(&file).unwrap().as_ref(), Some(&saved), "the next start may come first");
+    restarted.remember(&previous).await.unwrap();
     assert_eq!(PersistedState::read(&file).unwrap(), Some(saved));
     assert_eq!(restarted.rollback().await.unwrap().active.topics.unwrap().name, "alt");
+}
+
+#[tokio::test]
+async fn a_rollback_after_a_restart_activates_no_version_that_was_never_active() {
+    let desk = Desk::new().await;
+    let file = desk.models.path().join(".active.json");
+    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    desk.ask("PUT", "/v1/active", NEW()).await;
+    let saved = PersistedState::read(&file).unwrap().unwrap();
+    change(&desk, "alt");
+    let restarted = Registry::load(&saved.specs(), saved.active(), &settings()).await.unwrap();
+    let error = restarted.remember(&saved.previous.unwrap()).await.unwrap_err().to_string();
+    assert!(error.contains("model `alt` had the version"), "{error}");
+    assert!(restarted.previous().is_none() && restarted.named("alt").is_err());
+    // A reload makes a version that no folder holds the target, so that the file has none.
+    change(&desk, "neu");
+    assert_eq!(desk.app.registry.put_changed().await.len(), 2);
+    assert_eq!(PersistedState::read(&file).unwrap().unwrap().previous, None);
 }
 
 #[tokio::test]

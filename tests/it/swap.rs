@@ -106,7 +106,7 @@ async fn a_switch_survives_a_restart() {
     let names = again.active();
     assert_eq!((names.topics.unwrap().name.as_str(), names.entities.unwrap().name.as_str()), ("alt", "neu"));
     let previous = saved.previous.expect("a rollback has something to bring back");
-    again.remember(&previous.specs(), &previous.active()).await.unwrap();
+    again.remember(&previous).await.unwrap();
     let back = again.rollback().await.unwrap().active;
     assert_eq!((back.topics.unwrap().name.as_str(), back.entities.unwrap().name.as_str()), ("alt", "alt"));
     write(&desk.models, ".active.json", "{");
@@ -125,11 +125,10 @@ async fn a_version_that_no_folder_holds_any_more_is_not_saved_for_a_rollback() {
 #[tokio::test]
 async fn what_was_switched_since_the_restart_is_what_a_rollback_brings_back() {
     let desk = Desk::new().await;
-    let neu = [ModelSpec { name: "neu".into(), path: desk.models.path().join("neu") }];
     desk.ask("PUT", "/v1/models/neu", json!(null)).await;
     desk.ask("PUT", "/v1/active", NEW()).await;
-    let both = ByTask { topics: Some("neu".to_owned()), entities: Some("neu".to_owned()) };
-    desk.app.registry.remember(&neu, &both).await.unwrap();
+    let active = PersistedState::of(&desk.app.registry.active(), None);
+    desk.app.registry.remember(&active).await.unwrap();
     assert_eq!(desk.app.registry.previous().unwrap().topics.unwrap().name, "alt");
 }
 

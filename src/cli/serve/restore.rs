@@ -1,5 +1,7 @@
 //! The models that a server starts with: those of the flags, else those of the state file, else the one that ships.
 
+use std::sync::Arc;
+
 use ressort::manifest::task::Task;
 use ressort::models::active_file::PersistedState;
 use ressort::models::registry::{Registry, RegistryError, StartingModel};
@@ -24,9 +26,9 @@ pub async fn load_models(args: &ServeArgs) -> Result<Loaded, RegistryError> {
         Ok(None) => return load(args, None).await,
         // The flags name models, so that the file decides nothing.
         Ok(Some(_)) if !args.models.is_default() => return load(args, None).await,
-        Ok(persisted) => match load(args, persisted).await {
+        Ok(Some(persisted)) => match load(args, Some(persisted.clone())).await {
             Ok(loaded) => {
-                log_restored(args, &loaded.registry);
+                log_restored(args, &loaded.registry, &persisted);
                 return Ok(loaded);
             }
             Err(error) => chain(error),
@@ -37,8 +39,18 @@ pub async fn load_models(args: &ServeArgs) -> Result<Loaded, RegistryError> {
 }
 
 /// The state file takes the place of the default, which is all that the command line shows.
-fn log_restored(args: &ServeArgs, registry: &Registry) {
+fn log_restored(args: &ServeArgs, registry: &Registry, persisted: &PersistedState) {
     let active = registry.active();
+    for model in active.iter() {
+        if let Some(before) = persisted.version(&model.name).filter(|before| *before != model.version) {
+            tracing::warn!(
+                model = model.name,
+                version = model.version,
+                version_before = before,
+                "the folder of a restored model holds another version than was active before the restart"
+            );
+        }
+    }
     let name = |task| active.get(task).map(|model| model.name.as_str());
     tracing::info!(
         topics = name(Task::Topics), entities = name(Task::Entities), file = %args.state_file().display(),
@@ -50,6 +62,7 @@ async fn load(args: &ServeArgs, persisted: Option<PersistedState>) -> Result<Loa
     let (specs, active) = (args.models(persisted.as_ref()), args.active(persisted.as_ref()));
     let previous = persisted.and_then(|persisted| persisted.previous).map(|previous| *previous);
     let (registry, starting) = Registry::start(&specs, active, &args.run_settings()).await?;
+    registry.unrestored.store(previous.clone().map(Arc::new));
     Ok(Loaded { registry, starting, previous, unusable: None })
 }
 

@@ -13,6 +13,8 @@ const PAIRS: &[(char, char)] = &[
     ('{', '}'),
     ('"', '"'),
     ('„', '“'),
+    ('„', '"'),
+    ('„', '”'),
     ('“', '”'),
     ('»', '«'),
     ('«', '»'),
@@ -151,7 +153,9 @@ mod tests {
         for (text, tagged, name) in [
             ("der „Mehr Demokratie“ e. V.", "Mehr Demokratie“ e. V.", "„Mehr Demokratie“ e. V."),
             ("der \"Mehr Demokratie\" e. V.", "Mehr Demokratie\" e. V.", "\"Mehr Demokratie\" e. V."),
+            ("Verein „Mehr Demokratie\" e.V. klagt", "Mehr Demokratie\" e.V.", "„Mehr Demokratie\" e.V."),
             ("die Stiftung „Haus“ kam", "Stiftung „Haus", "Stiftung „Haus“"),
+            ("die Stiftung „Haus\" kam", "Stiftung „Haus", "Stiftung „Haus\""),
             ("die SPD (Berlin) kam", "SPD (Berlin", "SPD (Berlin)"),
             ("„Die Zeit“ kam", "Die Zeit", "Die Zeit"),
             ("sagte: „Die Stiftung „Haus“ kam", "Stiftung „Haus“", "Stiftung „Haus“"),

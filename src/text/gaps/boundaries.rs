@@ -27,15 +27,16 @@ static BOUNDARY: LazyLock<Regex> = LazyLock::new(|| {
 
 static LINE_END: LazyLock<Regex> = LazyLock::new(|| compile(r"\r\n?|[\n\x0b\x0c\u{85}\u{2028}\u{2029}]"));
 
-/// A line of an address block: a street with its number, a postcode with its town, or what begins as a telephone number or e-mail
-/// address does.
+/// A line of an address block: a street with its number, a postcode with its town, a telephone number, or an e-mail or web
+/// address.
 static CONTACT: LazyLock<Regex> = LazyLock::new(|| {
     compile(
         r"(?x)^\s*(?:
         \p{Lu}[\p{L}\ .-]*(?:[Ss]tra(?:ß|ss)e|[Ss]tr\.|[Ww]eg|[Pp]latz|[Aa]llee|[Gg]asse|[Rr]ing|[Dd]amm|[Uu]fer|[Mm]arkt)
             \ \d{1,4}\ ?[a-z]?(?:\ ?[-–/]\ ?\d{1,4}\ ?[a-z]?)?
         | (?:(?:D|A|CH|FL)[-–\ ])?\d{4,5}\ \p{Lu}[\p{L}\ .()/-]*
-        | (?:Tel(?:efon|efax)?|Fon|(?:Tele)?[Ff]ax|Mobil|Handy|E-?Mail|Mail|Internet|Web|Homepage)\b[.:\ ].*
+        | (?:Tel(?:efon|efax)?|Fon|(?:Tele)?[Ff]ax|Mobil|Handy)[.:\ ]+[+(\d][\d\ ()/.–-]*
+        | (?:E-?Mail|Mail|Internet|Web|Homepage)[:\ ]+\S*[@.]\S+
         )[,;]?\s*$",
     )
 });
@@ -173,6 +174,8 @@ mod tests {
             // Prose that is wrapped.
             ("Die Kanzlerin Angela\nMerkel wohnt am\nKupfergraben 6 in\n10117 Berlin, sagt man", 0),
             ("Peter Müller\nHauptstraße\nBerlin", 0),
+            ("Er rief Frank-Walter\nSteinmeier an:\nE-Mail kam von Angela\nMerkel aus Berlin.", 0),
+            ("Dort war die\nTel. 030 123456 die Nummer von Ursula\nvon der Leyen", 0),
             ("Sie stand dort, wo auch sonst jeden Tag viele standen, Angela\nMerkel\nHauptstraße 5", 0),
         ] {
             assert_eq!(boundaries(text).len(), n_boundaries, "{text:?}");
