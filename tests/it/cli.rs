@@ -215,9 +215,10 @@ fn the_models_of_a_running_server_are_changed_from_the_command_line() {
         assert!(Instant::now() < deadline, "the new version was not loaded");
         std::thread::yield_now();
     }
+    assert_eq!(change(&["activate", "--topics", "neu", "--entities", "neu"]).0, 0);
     assert_eq!(server.stop(), 0);
     assert!(models.path().join(".active.json").exists());
-    assert_eq!(rolled_back_after_a_restart(models.path()), "neu");
+    assert_eq!(rolled_back_after_a_restart(models.path()), "ressort");
     let nobody = ressort().args(["models", "--server", "http://127.0.0.1:9", "list"]).output().unwrap();
     assert!(text(&nobody.stderr).contains("is the server running?"), "{}", text(&nobody.stderr));
 }
