@@ -211,7 +211,7 @@ impl ModelArgs {
     }
 
     /// # Errors
-    /// Where a models folder was named that is none. The models that ship would be used in its place, unseen.
+    /// If the named models folder does not exist. Without this check the models that ship are used, and nothing says so.
     fn check_dir(&self) -> Result<(), config::ConfigError> {
         let dir = &self.dir.models_dir;
         match dir.is_dir() || dir == Path::new(DEFAULT_MODELS_DIR) {

@@ -227,7 +227,6 @@ impl Registry {
             })
             .await;
         self.unrestored.store(None);
-        self.save().await;
         remembered
     }
 

@@ -1,5 +1,6 @@
 //! What a rollback activates is replaced by a switch of models, and by nothing else.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use axum::http::StatusCode;
@@ -23,6 +24,16 @@ fn targets(desk: &Desk) -> [ByTask<String>; 2] {
 
 fn both(name: &str) -> ByTask<String> {
     ByTask { topics: Some(name.to_owned()), entities: Some(name.to_owned()) }
+}
+
+/// A server that was switched from `alt` to `neu`, its state file, and what that holds.
+async fn switched() -> (Desk, PathBuf, PersistedState) {
+    let desk = Desk::new().await;
+    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
+    desk.ask("PUT", "/v1/active", NEW()).await;
+    let file = desk.models.path().join(".active.json");
+    let saved = PersistedState::read(&file).unwrap().unwrap();
+    (desk, file, saved)
 }
 
 /// Gives the folder of the model another version.
@@ -117,11 +128,7 @@ async fn a_reload_of_two_models_is_undone_as_a_whole() {
 
 #[tokio::test]
 async fn a_change_before_the_target_is_restored_does_not_lose_it() {
-    let desk = Desk::new().await;
-    let file = desk.models.path().join(".active.json");
-    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
-    desk.ask("PUT", "/v1/active", NEW()).await;
-    let saved = PersistedState::read(&file).unwrap().unwrap();
+    let (desk, file, saved) = switched().await;
     let mut restarted = Registry::load(&saved.specs(), saved.active(), &settings()).await.unwrap();
     restarted.state_file = Some(file.clone());
     let neu = ModelSpec { name: "neu".into(), path: desk.models.path().join("neu") };
@@ -136,11 +143,7 @@ async fn a_change_before_the_target_is_restored_does_not_lose_it() {
 
 #[tokio::test]
 async fn a_rollback_after_a_restart_activates_no_version_that_was_never_active() {
-    let desk = Desk::new().await;
-    let file = desk.models.path().join(".active.json");
-    desk.ask("PUT", "/v1/models/neu", json!(null)).await;
-    desk.ask("PUT", "/v1/active", NEW()).await;
-    let saved = PersistedState::read(&file).unwrap().unwrap();
+    let (desk, file, saved) = switched().await;
     change(&desk, "alt");
     let restarted = Registry::load(&saved.specs(), saved.active(), &settings()).await.unwrap();
     let error = restarted.remember(&saved.previous.unwrap()).await.unwrap_err().to_string();

@@ -100,7 +100,7 @@ fn fields_of(line: &[u8], max_bytes: usize) -> Result<Fields, RowError> {
             "the line has more than {max_bytes} bytes; is it JSON lines, one object a line? If so, split the row or raise --max-row-bytes"
         )));
     }
-    // Without its end, which is no part of the object: an error there would be one of the next line.
+    // The parser counts an error after the line end as one of the next line, so that its byte would be wrong.
     let line = utf8(line)?.trim_end_matches(['\n', '\r']);
     let object = serde_json::from_str::<Object>(line).or_else(|error| {
         // Other programs write numbers that are none.

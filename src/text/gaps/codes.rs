@@ -22,7 +22,7 @@ static SIGN_OFF: LazyLock<Regex> =
 
 /// `BPOL-BadBentheim:` and its like, at the beginning of a line.
 static OFFICE: LazyLock<Regex> =
-    LazyLock::new(|| compile(r"(?:^|[\r\n])(?:B?POL[DI]?|FW|LPI|LPD|API|HZA|ZOLL)-\p{Lu}[\p{L}-]{0,19}:"));
+    LazyLock::new(|| compile(r"(?:^|[\r\n])((?:B?POL[DI]?|FW|LPI|LPD|API|HZA|ZOLL)-\p{Lu}[\p{L}-]{0,19}):"));
 
 /// A shorthand is rarely longer.
 const MAX_LETTERS: usize = 4;
@@ -44,10 +44,9 @@ pub fn find(text: &str, found: &mut Vec<ByteSpan>) {
         let span = report.get_match();
         found.push(ByteSpan::new(span.start(), span.end()));
     }
-    for office in OFFICE.find_iter(text) {
-        let code = office.as_str().trim_start_matches(LINE_ENDS).trim_end_matches(':');
-        let end = office.end() - 1;
-        found.push(ByteSpan::new(end - code.len(), end));
+    for office in OFFICE.captures_iter(text) {
+        let span = office.get(1).expect("the pattern has one group");
+        found.push(ByteSpan::new(span.start(), span.end()));
     }
     for sign_off in SIGN_OFF.captures_iter(text) {
         let words = sign_off.get(1).expect("the pattern has one group").as_str();
