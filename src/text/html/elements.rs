@@ -8,6 +8,13 @@ pub struct Element {
     pub shown: Shown,
 }
 
+impl Element {
+    /// Whether its content is no markup.
+    pub fn is_raw(&self) -> bool {
+        RAW.contains(&self.name)
+    }
+}
+
 /// What a tag is for a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
@@ -102,6 +109,9 @@ const BLOCK: &[&str] = &[
 ];
 
 const HIDDEN: &[&str] = &["head", "iframe", "math", "noscript", "script", "style", "svg", "template"];
+
+/// Elements whose content is no markup, so that a comment in it is none.
+const RAW: &[&str] = &["iframe", "noscript", "script", "style"];
 
 const MENU: &[&str] = &["nav"];
 

@@ -20,6 +20,8 @@ use elements::{Element, Shown};
 use references::Reference;
 use tag::{Tag, TagReader};
 
+const COMMENT: &str = "<!--";
+
 /// Removes the markup of `text` and resolves its character references; `None` when it has neither.
 pub fn remove_markup(text: &str) -> Option<Changed> {
     let mut scanner = Scanner::new(text);
@@ -36,8 +38,8 @@ struct Scanner<'t> {
     text: &'t str,
     rewriter: Rewriter<'t>,
     in_cdata: bool,
-    /// Terminators that do not occur in the rest of the text.
-    missing: Vec<&'static str>,
+    /// Terminators that do not occur at or after an offset.
+    missing: Vec<(&'static str, usize)>,
     /// The next end tag of an element at or after the offset of the last query; `None` where there is none.
     end_tags: Vec<(Element, Option<ByteSpan>)>,
     /// Bytes that tags may still be searched in. Then only short tags are known, so that open quotes cost no square time.
@@ -68,7 +70,10 @@ impl<'t> Scanner<'t> {
                 self.in_cdata &= !is_end;
                 is_end.then(|| self.remove(at, at + CDATA_END.len(), Shown::Joined))
             }
-            [b'<', b'!', b'-', b'-', ..] => self.remove_until(at, at + 2, "-->"),
+            _ if rest.starts_with(COMMENT) => {
+                let end = self.comment_end(at)?;
+                Some(self.remove(at, end, Shown::Joined))
+            }
             [b'<', b'!', b'[', ..] if rest.starts_with(CDATA) => {
                 self.in_cdata = true;
                 Some(self.remove(at, at + CDATA.len(), Shown::Joined))
@@ -118,9 +123,7 @@ impl<'t> Scanner<'t> {
                 found => return found,
             }
         }
-        let starts = self.text[from..].match_indices("</").map(|(at, _)| from + at);
-        let start = starts.into_iter().find(|start| starts_with_word(&self.text[start + 2..], element.name));
-        let found = start.and_then(|start| {
+        let found = self.start_of_end_tag(element, from).and_then(|start| {
             let end = self.text[start..].find('>')?;
             Some(ByteSpan::new(start, start + end + 1))
         });
@@ -131,18 +134,41 @@ impl<'t> Scanner<'t> {
         found
     }
 
+    /// An end tag in a comment ends nothing, but in elements whose content is no markup.
+    fn start_of_end_tag(&mut self, element: Element, from: usize) -> Option<usize> {
+        let mut at = from;
+        loop {
+            at += self.text[at..].find('<')?;
+            let rest = &self.text[at..];
+            if rest.strip_prefix("</").is_some_and(|name| starts_with_word(name, element.name)) {
+                return Some(at);
+            }
+            let is_comment = rest.starts_with(COMMENT) && !element.is_raw();
+            at = is_comment.then(|| self.comment_end(at)).flatten().unwrap_or(at + 1);
+        }
+    }
+
+    /// Where the comment that starts at `at` ends, if it does. `<!-->` is one.
+    fn comment_end(&mut self, at: usize) -> Option<usize> {
+        self.end_of(at + "<!".len(), "-->")
+    }
+
     /// Removes from `at` to the first `terminator` at or after `from`.
     fn remove_until(&mut self, at: usize, from: usize, terminator: &'static str) -> Option<usize> {
-        if self.missing.contains(&terminator) {
+        let end = self.end_of(from, terminator)?;
+        Some(self.remove(at, end, Shown::Joined))
+    }
+
+    /// Where the first `terminator` at or after `from` ends.
+    fn end_of(&mut self, from: usize, terminator: &'static str) -> Option<usize> {
+        if self.missing.iter().any(|(missing, after)| *missing == terminator && *after <= from) {
             return None;
         }
-        match self.text[from..].find(terminator) {
-            Some(found) => Some(self.remove(at, from + found + terminator.len(), Shown::Joined)),
-            None => {
-                self.missing.push(terminator);
-                None
-            }
+        let found = self.text[from..].find(terminator);
+        if found.is_none() {
+            self.missing.push((terminator, from));
         }
+        found.map(|found| from + found + terminator.len())
     }
 
     /// Whether a word may go on at `at`, perhaps in markup.

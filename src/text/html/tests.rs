@@ -35,6 +35,10 @@ fn what_a_browser_does_not_show_vanishes() {
         ("Ulm<nav><a href='/s'>Sport</a></nav>Hof", "Ulm\n\nHof"),
         ("<p>Ulm</p>\n<NAV>\n<ul><li>Sport</ul>\n</NAV>\n<p>Hof</p>", "Ulm\n\n\nHof\n\n"),
         ("Ulm<nav>Hof", "Ulm\n\nHof"),
+        ("Ulm<nav><!-- </nav> --><a>Sport</a></nav>Hof", "Ulm\n\nHof"),
+        ("Ulm<nav><!-- </nav> <a>Sport</a></nav>Hof", "Ulm\n\n Sport\n\nHof"),
+        ("<nav>Ulm<!-- Sport --> Hof<!-- Bonn", "Ulm Hof<!-- Bonn"),
+        ("Ulm<script>'<!--'</script>Hof<script>'-->'</script>", "Ulm Hof"),
         ("Ulm<script type='x'>a < b && c</SCRIPT >Hof<style>b{}</style>", "Ulm Hof"),
         ("<?xml version='1.0'?><![CDATA[Ulm]]> [Hof]]", "Ulm [Hof]]"),
         ("<![if !IE]>Ulm<![endif]>", "Ulm"),
@@ -119,6 +123,9 @@ fn hostile_markup_is_read_in_linear_time_and_does_not_grow() {
         "<a b=\" c='",
         "<a b='\" x=' c=\"",
         "<style>x</script>",
+        "<nav><!--",
+        "<nav><!-- </nav>",
+        "<nav><!-- -->",
     ] {
         let text = unit.repeat(N_BYTES / unit.len());
         for text in [format!("{text}</b>"), text] {
