@@ -125,6 +125,7 @@ impl EvaluateArgs {
 }
 
 pub async fn run_evaluate(args: &EvaluateArgs) -> anyhow::Result<u8> {
+    args.dir.check()?;
     let scratch = tempfile::tempdir().context("cannot create a temporary folder")?;
     let report = evaluate(&args.settings(scratch.path())?).await?;
     let html = args.html.as_ref().map(|file| (file, page(&report)));

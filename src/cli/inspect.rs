@@ -35,6 +35,7 @@ impl InspectArgs {
 }
 
 pub async fn run_inspect(args: &InspectArgs) -> anyhow::Result<()> {
+    args.dir.check()?;
     let spec = args.spec();
     let load = Model::load(&spec, &args.run_settings()).await.map_err(anyhow::Error::from);
     if args.json {

@@ -210,19 +210,6 @@ impl ModelArgs {
         self.dir.folders()
     }
 
-    /// # Errors
-    /// If the named models folder does not exist. Without this check the models that ship are used, and nothing says so.
-    fn check_dir(&self) -> Result<(), config::ConfigError> {
-        let dir = &self.dir.models_dir;
-        match dir.is_dir() || dir == Path::new(DEFAULT_MODELS_DIR) {
-            true => Ok(()),
-            false => Err(config::ConfigError::new(format!(
-                "--models-dir {}: no such folder; name one that is there, create it, or leave the setting out for the models that ship",
-                dir.display()
-            ))),
-        }
-    }
-
     fn active(&self) -> ByTask<String> {
         ByTask { topics: self.topics.clone(), entities: self.entities.clone() }
     }
@@ -234,6 +221,19 @@ impl ModelArgs {
 }
 
 impl ModelsDirArg {
+    /// # Errors
+    /// If the named models folder does not exist. Without this check the models that ship are used, and nothing says so.
+    fn check(&self) -> Result<(), config::ConfigError> {
+        let dir = &self.models_dir;
+        match dir.is_dir() || dir == Path::new(DEFAULT_MODELS_DIR) {
+            true => Ok(()),
+            false => Err(config::ConfigError::new(format!(
+                "--models-dir {}: no such folder; name one that is there, create it, or leave the setting out for the models that ship",
+                dir.display()
+            ))),
+        }
+    }
+
     fn folders(&self) -> ModelFolders {
         ModelFolders::search(&self.models_dir)
     }

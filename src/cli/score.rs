@@ -309,7 +309,7 @@ async fn score_files(args: &ScoreArgs, progress: &Arc<Progress>) -> anyhow::Resu
         return Err(ScoreError::usage(message).into());
     }
     check_thresholds(&args.answers.threshold)?;
-    args.models.check_dir()?;
+    args.models.dir.check()?;
     let job = args.job();
     let prepared = tokio::task::spawn_blocking(move || prepare(job)).await.map_err(|_| ScoreError::Broken)??;
     let specs = args.models();

@@ -9,6 +9,8 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::system::choice::suggestion;
+
 /// `METRIC OPERATOR BOUND`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Requirement {
@@ -57,8 +59,8 @@ pub enum RequireError {
     Metric { metric: String },
     #[error("{metric} is a fraction, and {bound} is not in 0 to 1; write {suggestion}", suggestion = bound_as_fraction(bound))]
     NotAFraction { metric: String, bound: String },
-    #[error("model `{model}` has no metric `{metric}`; it has {known}")]
-    Missing { model: String, metric: String, known: String },
+    #[error("model `{model}` has no metric `{metric}`; it has {known}{meant}")]
+    Missing { model: String, metric: String, known: String, meant: String },
     #[error("`{0}` needs a baseline, and there is only one model; give a second --model")]
     NoBaseline(String),
 }
@@ -101,7 +103,8 @@ fn parse_bound(text: &str) -> Option<Bound> {
 }
 
 fn bound_as_fraction(bound: &str) -> String {
-    bound.parse::<f64>().map_or_else(|_| bound.to_owned(), |number| (number / 100.0).to_string())
+    let percent = bound.parse::<f64>().ok().filter(|number| (0.0..=100.0).contains(number));
+    percent.map_or_else(|| "a number in this range, like 0.845".to_owned(), |number| (number / 100.0).to_string())
 }
 
 /// All metrics but speed, counts and log loss are in 0..=1.
@@ -170,7 +173,10 @@ impl Requirement {
             let mut numbers = Vec::new();
             list_numbers(model.get(section).unwrap_or(&Value::Null), section, &mut numbers);
             let known = if numbers.is_empty() { format!("no {section} metrics") } else { numbers.join(", ") };
-            RequireError::Missing { model: name.to_owned(), metric: self.metric.clone(), known }
+            let short: Vec<String> =
+                numbers.iter().map(|path| path.replacen("entities.micro.", "entities.", 1)).collect();
+            let meant = suggestion(&self.metric, numbers.iter().chain(&short).map(String::as_str));
+            RequireError::Missing { model: name.to_owned(), metric: self.metric.clone(), known, meant }
         })
     }
 }
@@ -258,6 +264,8 @@ mod tests {
             ("entities.f1 ≤ 1", "did you mean `<=`?"),
             ("f1 >= 0.5", "`entities.`"),
             ("entities.f1 >= 84.5", "write 0.845"),
+            ("entities.f1 >= -1", "write a number in this range"),
+            ("entities.f1 >= 845", "write a number in this range"),
         ] {
             let error = text.parse::<Requirement>().unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
@@ -268,6 +276,11 @@ mod tests {
             missing.to_string().ends_with("it has topics.macro_f1, topics.per_label.LABEL.(f1) for x"),
             "{missing}"
         );
+        let model = json!({"topics": {"macro_f1": 0.5}, "entities": {"micro": {"f1": 0.5}}});
+        for (text, meant) in [("topics.makro_f1 > 0", "topics.macro_f1"), ("entities.F1 > 0", "entities.f1")] {
+            let error = text.parse::<Requirement>().unwrap().check("b", &model, None).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("; did you mean `{meant}`?")), "{error}");
+        }
         let alone = "topics.macro_f1 >= baseline".parse::<Requirement>().unwrap().check("b", &model, None);
         assert!(matches!(alone, Err(RequireError::NoBaseline(_))));
     }

@@ -298,16 +298,17 @@ impl<'b> Visitor<'b> for FirstEntries {
 /// Where the JSON breaks off, in words of JSON.
 fn syntax_message(error: &serde_json::Error, text: &str, whole: &str) -> String {
     const REMEDY: &str = "send valid JSON in UTF-8";
+    let at = last_byte(error, text);
+    let (line, column) = (text.as_bytes()[..at].split(|byte| *byte == b'\n').count(), column_of(text, at));
     let position = match whole {
         // It is one of many, and the answer has its number.
-        LINE => format!("at column {} of the line", error.column()),
-        _ => format!("at line {} column {}", error.line(), error.column()),
+        LINE => format!("at column {column} of the line"),
+        _ => format!("at line {line} column {column}"),
     };
     if error.is_eof() {
         return format!("the JSON ends too early, {position}; send it whole");
     }
-    let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-    let at = text.floor_char_boundary((line_start + error.column().saturating_sub(1)).min(text.len()));
+    let at = text.floor_char_boundary(at);
     let is_part = |char: char| char.is_alphanumeric() || "+-.\\".contains(char);
     let start = text[..at].rfind(|char| !is_part(char)).map_or(0, |before| text.ceil_char_boundary(before + 1));
     let rest: String = text[start..].chars().take(20).collect();
@@ -338,4 +339,20 @@ fn syntax_message(error: &serde_json::Error, text: &str, whole: &str) -> String 
         () => ("text", REMEDY),
     };
     format!("{whole} is not JSON {position}: unexpected {why} at `{}`; {remedy}", shortened(&rest))
+}
+
+/// The offset of the byte at which the text stops being JSON.
+fn last_byte(error: &serde_json::Error, text: &str) -> usize {
+    let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let end = (line_start + error.column()).min(text.len());
+    let last = end.saturating_sub(1);
+    // `serde_json` gives a control character in a field name, but the byte before one in a value.
+    let is_control = |at: usize| text.as_bytes().get(at).is_some_and(|byte| *byte < b' ');
+    let is_one_early = error.to_string().starts_with("control character") && !is_control(last) && is_control(end);
+    if is_one_early { end } else { last }
+}
+
+/// The column in bytes, from 1.
+fn column_of(text: &str, at: usize) -> usize {
+    at + 1 - text.as_bytes()[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)
 }

@@ -293,7 +293,9 @@ fn bad_usage_ends_with_2_and_what_fails_with_1() {
     for folder in ["/nowhere", "/etc/passwd"] {
         let serve = ["serve", "--port", "0", "--models-dir", folder];
         let score = ["score", "Cargo.toml", "--output", "-", "--models-dir", folder];
-        for args in [&serve[..], &score] {
+        let inspect = ["inspect", &model("two-heads"), "--models-dir", folder];
+        let evaluate = ["evaluate", "--data", "Cargo.toml", "--model", &model("two-heads"), "--models-dir", folder];
+        for args in [&serve[..], &score, &inspect, &evaluate] {
             let refused = run(args);
             let message = text(&refused.stderr);
             assert_eq!(refused.status.code(), Some(2), "{args:?}: {message}");

@@ -229,7 +229,7 @@ impl ServeArgs {
     }
 
     pub fn check_models_dir(&self) -> Result<(), ConfigError> {
-        self.models.check_dir()
+        self.models.dir.check()
     }
 
     pub fn state_file(&self) -> PathBuf {

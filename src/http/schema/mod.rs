@@ -175,6 +175,9 @@ mod tests {
     fn a_bad_body_names_the_field_and_what_is_expected() {
         for (body, code, part) in [
             (r#"{"text": "a""#, Code::InvalidJson, "too early, at line 1 column 12"),
+            ("{\"text\": \"ab\tc\"}", Code::InvalidJson, "at line 1 column 13: unexpected control character"),
+            ("{\n\"text\": \"ü\nb\"}", Code::InvalidJson, "at line 2 column 12: unexpected control character"),
+            ("{\"te\nxt\": \"a\"}", Code::InvalidJson, "at line 1 column 5: unexpected control character"),
             ("", Code::InvalidJson, "the body is empty"),
             (r#"{"text": "\ud83d"}"#, Code::InvalidJson, "surrogate"),
             (r#"{"text": "\ud83dx"}"#, Code::InvalidJson, "surrogate"),
