@@ -272,6 +272,17 @@ fn titles_umlauts_and_accents_make_no_other_name() {
         &["Gerd Müller: Gerd Müller, Mueller", "Franz Josef Strauß: Franz Josef Strauß, Strauss"],
     );
     check(
+        "[Firma Krauß](ORG), [Firma Kraus](ORG), [Voß](ORG), [Vos](ORG), [Vos'](ORG), [Walesaṩ](LOC), [Walesa](LOC)",
+        &[
+            "Firma Krauß: Firma Krauß",
+            "Firma Kraus: Firma Kraus",
+            "Voß: Voß",
+            "Vos: Vos, Vos'",
+            "Walesaṩ: Walesaṩ",
+            "Walesa: Walesa",
+        ],
+    );
+    check(
         "[Recep Tayyip Erdoğan](PER), [Erdogan](PER), [Mu\u{308}ller](PER), [M&uuml;ller](PER), [Mül\u{ad}ler](PER)",
         &["Recep Tayyip Erdoğan: Recep Tayyip Erdoğan, Erdogan", "Müller: Mu\u{308}ller, M&uuml;ller, Mül\u{ad}ler"],
     );

@@ -16,6 +16,14 @@ pub struct Known {
     pub n_inflected: usize,
 }
 
+impl Known {
+    /// The name as it is written, without an ending of inflection.
+    pub fn uninflected(&self) -> &str {
+        let end = self.shown.len().saturating_sub(self.n_inflected);
+        self.shown.get(..end).unwrap_or(&self.shown)
+    }
+}
+
 /// Sets of names that are one, by union and find.
 #[derive(Debug)]
 pub struct Links {
@@ -67,9 +75,12 @@ pub fn remove_inflection(names: &mut [Known]) {
     let last_words: HashSet<&str> = last_words.iter().map(String::as_str).collect();
     for name in names {
         let Some(last) = name.words.last_mut() else { continue };
-        let stem = nominative(last, &last_words);
-        name.n_inflected = last.len() - stem.len();
-        *last = stem.to_owned();
+        let (stem, ending) = last.split_at(nominative(last, &last_words).len());
+        // The words are folded: `Krauß` is `krauss`, but its `ß` is no ending.
+        if name.shown.to_lowercase().ends_with(ending) {
+            name.n_inflected = ending.len();
+            *last = stem.to_owned();
+        }
     }
 }
 
@@ -139,7 +150,7 @@ fn link_initials(names: &[Known], distinct: &[usize], links: &mut Links) {
         by_initials.entry(initials(&names[id].shown)).or_default().push(id);
     }
     for &id in distinct.iter().filter(|id| names[**id].words.len() == 1) {
-        let shown = &names[id].shown[..names[id].shown.len().saturating_sub(names[id].n_inflected)];
+        let shown = names[id].uninflected();
         if is_abbreviation(shown) {
             links.join_only(id, by_initials.get(shown).into_iter().flatten().copied());
         }

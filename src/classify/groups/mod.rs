@@ -162,6 +162,5 @@ fn fullest(members: impl Iterator<Item = usize>, known: &[Known]) -> String {
     };
     // The maximum is the last of equals, so the names are taken in reverse.
     let Some((best, _)) = counts.iter().rev().max_by_key(|name| rank(name)) else { return String::new() };
-    let Known { shown, n_inflected, .. } = &known[*best];
-    shown.get(..shown.len().saturating_sub(*n_inflected)).unwrap_or(shown).to_owned()
+    known[*best].uninflected().to_owned()
 }
