@@ -368,5 +368,9 @@ fn gap_rules(rules: TextRules) -> GapRules {
 
 /// The rules that the view of a text follows.
 fn view_rules(rules: TextRules) -> ViewRules {
-    ViewRules { html: rules.is_on(TextRule::Html), hyphens: rules.is_on(TextRule::Hyphens) }
+    ViewRules {
+        html: rules.is_on(TextRule::Html),
+        hyphens: rules.is_on(TextRule::Hyphens),
+        bylines: rules.is_on(TextRule::Boundaries),
+    }
 }

@@ -52,7 +52,7 @@ pub fn gaps(text: &str, rules: GapRules) -> Vec<ByteSpan> {
 }
 
 /// Codes of press agencies, in lower case.
-const AGENCIES: &[&str] = &[
+pub const AGENCIES: &[&str] = &[
     "afp",
     "afx",
     "aktuell",

@@ -1,6 +1,7 @@
 //! Texts without a model: offsets, the view that a model sees, sentences, letter case, encodings and conventions of text files.
 
 pub mod alignment;
+pub mod bylines;
 pub mod encoding;
 pub mod files;
 pub mod gaps;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::text::alignment::{Alignment, Changed};
+use crate::text::bylines::end_bylines;
 use crate::text::html::remove_markup;
 use crate::text::hyphens::join_hyphenated;
 use crate::text::normalize::normalize;
@@ -23,6 +24,8 @@ pub struct ViewRules {
     pub html: bool,
     /// Words hyphenated at line ends are joined.
     pub hyphens: bool,
+    /// Bylines end with a full stop.
+    pub bylines: bool,
 }
 
 impl<'t> View<'t> {
@@ -36,6 +39,9 @@ impl<'t> View<'t> {
         }
         if rules.hyphens {
             view.change(join_hyphenated);
+        }
+        if rules.bylines {
+            view.change(end_bylines);
         }
         view.change(normalize);
         view
@@ -67,7 +73,7 @@ impl<'t> View<'t> {
 
 /// A part of a text as it is shown: without markup, hyphenation and invisible characters.
 pub fn as_read(text: &str) -> Cow<'_, str> {
-    View::of(text, ViewRules { html: true, hyphens: true }).text
+    View::of(text, ViewRules { html: true, hyphens: true, bylines: false }).text
 }
 
 #[cfg(test)]
@@ -77,7 +83,7 @@ mod tests {
     use proptest::prelude::*;
     use unicode_normalization::UnicodeNormalization;
 
-    const ALL: ViewRules = ViewRules { html: true, hyphens: true };
+    const ALL: ViewRules = ViewRules { html: true, hyphens: true, bylines: true };
 
     /// Checks what a model sees of `text`, and that `part` of it leads back to `received`.
     fn check(text: &str, seen: &str, part: &str, received: &str) {

@@ -6,10 +6,12 @@ use crate::text::span::ByteSpan;
 /// `entities` with spans in the text as received, which `to_received` gives for spans in the text that was tokenized.
 ///
 /// Characters that are read apart may be one character for a reader (emoji joined by U+200D), so two entities may get one span.
-/// Of entities that overlap, the one with the higher score stays, the first of equals.
+/// Of entities that overlap, the one with the higher score stays, the first of equals. A token may stand for no character that
+/// a reader sees (a bare `▁`), and is then no entity.
 pub fn in_received_text(entities: Vec<Entity>, to_received: impl Fn(ByteSpan) -> ByteSpan) -> Vec<Entity> {
+    let in_received = |entity: Entity| Entity { span: to_received(entity.span), ..entity };
     let mut received: Vec<Entity> =
-        entities.into_iter().map(|entity| Entity { span: to_received(entity.span), ..entity }).collect();
+        entities.into_iter().map(in_received).filter(|entity| !entity.span.is_empty()).collect();
     received.sort_by_key(|entity| entity.span);
     received.dedup_by(|next, kept| {
         let overlap = next.span.start < kept.span.end || next.span == kept.span;
@@ -71,7 +73,7 @@ mod tests {
         fn spans_are_unique_and_in_order_in_every_unit(
             text in any_text(), logits in prop::collection::vec(-4.0f32..4.0, 40), strategy in prop::sample::select(ALL_STRATEGIES)
         ) {
-            let view = View::of(&text, ViewRules { html: true, hyphens: true });
+            let view = View::of(&text, ViewRules { html: true, hyphens: true, bylines: true });
             let tokens = characters(&view.text);
             let rows = Array2::from_shape_fn((tokens.ids.len(), TAGS.len()), |(row, tag)| logits[(row * 7 + tag * 3) % logits.len()]);
             let scheme = TagScheme::of(&TAGS.map(str::to_owned));
@@ -83,7 +85,7 @@ mod tests {
                 let mut converter = OffsetConverter::new(&text, unit);
                 let mut last = None;
                 for entity in &entities {
-                    prop_assert!(entity.span.slice(&text).is_some());
+                    prop_assert!(entity.span.slice(&text).is_some_and(|name| !name.trim().is_empty()));
                     let span = (converter.convert(entity.span.start), converter.convert(entity.span.end));
                     prop_assert!(last.is_none_or(|last: (usize, usize)| last < span && last.1 <= span.0), "{last:?} {span:?}");
                     last = Some(span);
