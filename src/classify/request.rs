@@ -9,6 +9,7 @@ use crate::classify::error::ClassifyError;
 use crate::classify::fields::{Fields, Located, Locator};
 use crate::inference::pipeline::Overflow;
 use crate::inference::scheduler::{Admission, Priority, RequestContext, RequestId};
+use crate::manifest::TopicLabel;
 use crate::manifest::task::AggregationStrategy;
 use crate::manifest::text_rules::TextRules;
 use crate::models::registry::{Assignment, ByTask};
@@ -105,28 +106,36 @@ impl ClassifyOptions {
     /// Spells the language of topic labels as the models spell it: `EN` and `en-GB` become `en`.
     pub fn with_known_language(mut self, models: &Assignment) -> Result<Self, ClassifyError> {
         let Some(tag) = &self.label_language else { return Ok(self) };
-        let known = label_languages(models);
-        let primary = tag.split('-').next().unwrap_or_default();
-        let found = known.iter().find(|known| known.eq_ignore_ascii_case(tag) || known.eq_ignore_ascii_case(primary));
+        let known = label_languages(topic_labels(models));
         let unknown = || ClassifyError::LabelLanguage {
             tag: tag.clone(),
             known: known.iter().map(ToString::to_string).collect(),
         };
-        self.label_language = Some(found.ok_or_else(unknown)?.to_string());
+        self.label_language = Some(find_language(&known, tag).ok_or_else(unknown)?.to_owned());
         Ok(self)
     }
 
-    /// Drops a language that the models do not have: jobs over files then write the labels themselves.
+    /// Spells the language as the models spell it, and drops one that they do not have: they then give the labels themselves.
     pub fn with_language_or_labels(mut self, models: &Assignment) -> Self {
-        self.label_language = self.label_language.filter(|tag| label_languages(models).contains(tag.as_str()));
+        let known = label_languages(topic_labels(models));
+        self.label_language = self.label_language.and_then(|tag| find_language(&known, &tag).map(str::to_owned));
         self
     }
 }
 
-/// The languages in which the models name their topics.
-fn label_languages(models: &Assignment) -> BTreeSet<&str> {
-    let labels = models.topics.as_ref().map_or(&[][..], |model| model.topic_labels());
+fn topic_labels(models: &Assignment) -> &[TopicLabel] {
+    models.topics.as_ref().map_or(&[][..], |model| model.topic_labels())
+}
+
+/// The languages in which topics have names.
+pub fn label_languages(labels: &[TopicLabel]) -> BTreeSet<&str> {
     labels.iter().flat_map(|label| label.names.keys()).map(String::as_str).collect()
+}
+
+/// The known language that a tag means: `EN` and `en-GB` mean `en`.
+pub fn find_language<'k>(known: &BTreeSet<&'k str>, tag: &str) -> Option<&'k str> {
+    let primary = tag.split('-').next().unwrap_or_default();
+    known.iter().find(|known| known.eq_ignore_ascii_case(tag) || known.eq_ignore_ascii_case(primary)).copied()
 }
 
 impl CheckedText {
@@ -216,6 +225,15 @@ mod tests {
             assert_eq!(error.code(), code, "{text:?}");
             assert!(error.to_string().contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn a_language_may_be_spelled_otherwise() {
+        let known = BTreeSet::from(["en", "pt-BR"]);
+        for (tag, found) in [("en", "en"), ("EN", "en"), ("en-GB", "en"), ("pt-br", "pt-BR")] {
+            assert_eq!(find_language(&known, tag), Some(found), "{tag}");
+        }
+        assert!(["fr", "", "eng", "pt"].iter().all(|tag| find_language(&known, tag).is_none()));
     }
 
     #[test]

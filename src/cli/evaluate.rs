@@ -111,6 +111,8 @@ impl EvaluateArgs {
             run: self.run.settings(),
             resampling: Resampling { n_resamples: self.resamples, seed: self.seed },
             requirements: self.require.clone(),
+            read_files: given(&[("--map-file", &self.map_file)]),
+            reports: given(&[("--json", &self.json), ("--html", &self.html)]),
         })
     }
 
@@ -146,6 +148,11 @@ fn write_report(file: &Path, text: &str) -> anyhow::Result<()> {
         std::fs::write(file, text)
     };
     write().with_context(|| format!("cannot write {}; give another path", file.display()))
+}
+
+/// The files of those flags that are given.
+fn given(files: &[(&'static str, &Option<PathBuf>)]) -> Vec<(&'static str, PathBuf)> {
+    files.iter().filter_map(|(flag, file)| Some((*flag, (*file).clone()?))).collect()
 }
 
 /// A file of answers without a name is named after its file, without the ending.

@@ -231,6 +231,7 @@ impl ScoreArgs {
         let threshold_of = |task: Task| {
             answers.threshold.iter().rev().find(|it| it.task.is_none_or(|only| only == task)).map(|it| it.score)
         };
+        let report = |(flag, file): (&'static str, &Option<PathBuf>)| Some((flag, file.clone()?));
         ScoreJob {
             inputs: self.inputs.clone(),
             input_format: self.format,
@@ -258,7 +259,10 @@ impl ScoreArgs {
                 path => Target::File { path: path.into(), overwrite: self.overwrite },
             },
             inputs_unchanged: self.inputs_unchanged,
-            summary_file: self.summary.clone(),
+            reports: [("--summary", &self.summary), ("--baseline", &self.baseline)]
+                .into_iter()
+                .filter_map(report)
+                .collect(),
             output: OutputChoice {
                 format: self.output_format,
                 delimiter: self.output_delimiter,
@@ -272,7 +276,8 @@ impl ScoreArgs {
                 text_rules: answers.text_rules.iter().copied().collect(),
                 offset_unit: answers.offset_unit,
                 label_language: answers.label_language.clone(),
-                labels: (!answers.labels.is_empty()).then(|| answers.labels.clone()),
+                labels: (!answers.labels.is_empty())
+                    .then(|| answers.labels.iter().map(|label| label.trim().to_owned()).collect()),
                 derived: answers.derived,
                 group: answers.group,
                 evidence: answers.evidence,

@@ -12,6 +12,8 @@ use super::require::verdict;
 use super::run_record::Speed;
 use super::settings::{EvaluateError, EvaluateSettings};
 use super::speed::ReadSettings;
+use crate::classify::error::ClassifyError;
+use crate::classify::request::{find_language, label_languages};
 use crate::manifest::tags::{entity_labels, parse_tags};
 use crate::manifest::task::Task;
 use crate::manifest::{EntityHead, Manifest, TopicHead, TopicLabel};
@@ -81,8 +83,26 @@ fn expected_answers(
     Ok(labels.values().all(|labels| !labels.is_empty()).then_some((labels, Some(speed))))
 }
 
+/// Refuses a language in which no model names its topics. Answers from files have the names that they have.
+pub fn check_language(settings: &EvaluateSettings) -> Result<(), EvaluateError> {
+    let Some(tag) = &settings.read.label_language else { return Ok(()) };
+    let mut known = BTreeSet::new();
+    for spec in settings.models.iter().filter(|spec| spec.path.is_dir()) {
+        let manifest = Manifest::read(&spec.path).map_err(|error| EvaluateError::load(spec, error))?;
+        let labels = manifest.topics.as_ref().map_or(&[][..], |head| &head.labels);
+        if find_language(&label_languages(labels), tag).is_some() {
+            return Ok(());
+        }
+        known.extend(label_languages(labels).into_iter().map(str::to_owned));
+    }
+    let has_folders = settings.models.iter().any(|spec| spec.path.is_dir());
+    let unknown = || ClassifyError::LabelLanguage { tag: tag.clone(), known: known.into_iter().collect() };
+    if has_folders { Err(EvaluateError::Language(unknown())) } else { Ok(()) }
+}
+
 fn topic_names(head: &TopicHead, read: &ReadSettings) -> BTreeSet<String> {
-    let language = read.label_language.as_ref();
+    let known = label_languages(&head.labels);
+    let language = read.label_language.as_ref().and_then(|tag| find_language(&known, tag));
     let name = |label: &TopicLabel| language.and_then(|tag| label.names.get(tag)).unwrap_or(&label.label).clone();
     head.labels.iter().map(name).collect()
 }

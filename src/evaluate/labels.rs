@@ -43,7 +43,7 @@ pub enum LabelError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("{path}, line {line}: {source}", path = path.display())]
     Line { path: PathBuf, line: usize, source: Box<LabelError> },
-    #[error("no label is called {}; there are {}", unknown.join(", "), known.join(", "))]
+    #[error("no label is called {}; there are {}", in_ticks(unknown), in_ticks(known))]
     Unknown { unknown: Vec<String>, known: Vec<String> },
 }
 
@@ -103,11 +103,33 @@ pub fn collect_labels<'d>(documents: impl IntoIterator<Item = DocumentLabels<'d>
     all
 }
 
+fn in_ticks(labels: &[String]) -> String {
+    labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A list of labels was split at its commas, and a label may have some (`Justiz, Kriminalität`).
+fn whole_labels(parts: &[String], known: &LabelsByTask) -> Vec<String> {
+    let is_known = |label: &str| known.values().any(|labels| labels.contains(label));
+    let mut whole = Vec::new();
+    let mut start = 0;
+    while start < parts.len() {
+        let longest = (start + 1..=parts.len()).rev().map(|end| (end, parts[start..end].join(",").trim().to_owned()));
+        let (end, label) = longest
+            .into_iter()
+            .find(|(_, label)| is_known(label))
+            .unwrap_or_else(|| (start + 1, parts[start].trim().to_owned()));
+        whole.push(label);
+        start = end;
+    }
+    whole
+}
+
 /// The labels that count for each task: those of `chosen`. A task without a chosen label keeps all of its labels.
 ///
 /// # Errors
 /// When no task has one of the chosen labels.
 pub fn choose_labels(chosen: &[String], known: &LabelsByTask) -> Result<LabelsByTask, LabelError> {
+    let chosen = &whole_labels(chosen, known);
     let unknown: Vec<String> =
         chosen.iter().filter(|label| !known.values().any(|labels| labels.contains(*label))).cloned().collect();
     if !unknown.is_empty() {
@@ -139,9 +161,18 @@ mod tests {
     fn chosen_labels_narrow_their_task_and_no_other() {
         let set = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect::<BTreeSet<_>>();
         let known = BTreeMap::from([(Task::Topics, set(&["Sport"])), (Task::Entities, set(&["PER", "LOC"]))]);
+        let with_commas = BTreeMap::from([(Task::Topics, set(&["Justiz, Kriminalität", "Justiz", "Sport"]))]);
+        for (parts, labels) in [
+            (vec!["Justiz", " Kriminalität", " Sport"], vec!["Justiz, Kriminalität", "Sport"]),
+            (vec!["Justiz", "Sport"], vec!["Justiz", "Sport"]),
+            (vec!["Sport", "Justiz", " Kriminalität"], vec!["Justiz, Kriminalität", "Sport"]),
+        ] {
+            let parts: Vec<String> = parts.into_iter().map(str::to_owned).collect();
+            assert_eq!(choose_labels(&parts, &with_commas).unwrap()[&Task::Topics], set(&labels));
+        }
         let chosen = choose_labels(&["PER".into()], &known).unwrap();
         assert_eq!(chosen, BTreeMap::from([(Task::Topics, set(&["Sport"])), (Task::Entities, set(&["PER"]))]));
         let error = choose_labels(&["PRE".into()], &known).unwrap_err().to_string();
-        assert!(error.contains("called PRE;") && error.ends_with("LOC, PER"), "{error}");
+        assert!(error.contains("called `PRE`;") && error.ends_with("`LOC`, `PER`"), "{error}");
     }
 }

@@ -45,7 +45,7 @@ use crate::system::progress::Progress;
 use answers::{ModelAnswers, keep, restrict_labels};
 use comparison::Comparison;
 use document::{GoldDocument, n_overlapping};
-use expected::{check_expected, check_tasks, counted_labels};
+use expected::{check_expected, check_language, check_tasks, counted_labels};
 use gold::Gold;
 use labels::collect_labels;
 use model_metrics::ModelMetrics;
@@ -59,6 +59,7 @@ use speed::run_model;
 /// Lets every model answer, and compares the answers with the gold labels and with each other.
 pub async fn evaluate(settings: &EvaluateSettings) -> Result<EvaluationReport, EvaluateError> {
     settings.check()?;
+    check_language(settings)?;
     let gold = Gold::read(&settings.gold)?;
     let mapped: Vec<GoldDocument> =
         gold.documents.iter().map(|document| document.map_labels(|_, label| settings.map.apply(label))).collect();

@@ -74,8 +74,7 @@ struct Survey {
 impl Prepared {
     /// Reads and checks all rows, and scores a few of them.
     pub async fn dry_run(self, models: Assignment, progress: Arc<Progress>) -> Result<DryRun, ScoreError> {
-        self.job.options.check_entities(&models).map_err(|error| ScoreError::usage(error.to_string()))?;
-        let options = self.job.options.clone().with_language_or_labels(&models);
+        let options = self.options_for(&models)?;
         progress.expect(self.n_bytes()?);
         let (n_inputs, output) = (self.sources.len(), self.output_in_words(&models)?);
         let reader = Arc::clone(&progress);

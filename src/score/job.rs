@@ -17,8 +17,8 @@ pub struct ScoreJob {
     pub reading: ReadSettings,
     pub columns: ColumnChoice,
     pub target: Target,
-    /// A file for the metrics of the run.
-    pub summary_file: Option<PathBuf>,
+    /// Files that are written at the end, by their flags.
+    pub reports: Vec<(&'static str, PathBuf)>,
     /// Whether a run resumes although the times or inodes of its inputs have changed.
     pub inputs_unchanged: bool,
     pub output: OutputChoice,

@@ -47,6 +47,7 @@ pub use read::ReadSettings;
 pub use summary::{Counts, Summary};
 
 use crate::classify::classifier::Classifier;
+use crate::classify::request::ClassifyOptions;
 use crate::models::registry::Assignment;
 use crate::parts::{Parts, SavedRows, errors_path, saved};
 use crate::system::progress::Progress;
@@ -66,8 +67,7 @@ pub fn n_saved_rows(output: &Path) -> u64 {
 impl Prepared {
     /// Scores what is left to score.
     pub async fn run(self, models: Assignment, progress: Arc<Progress>) -> Result<Summary, ScoreError> {
-        self.job.options.check_entities(&models).map_err(|error| ScoreError::usage(error.to_string()))?;
-        let options = self.job.options.clone().with_language_or_labels(&models);
+        let options = self.options_for(&models)?;
         let encoder = self.encoder(&models)?;
         progress.stage("checking the rows that are saved");
         let sink = self.open_sink(&models).await?;
@@ -88,6 +88,11 @@ impl Prepared {
         let finished = thread("finish", move || finish(sink, &footer, &target, format, before.counts.documents))?;
         let summary = join(finished).await??;
         Ok(Summary { arithmetic, ..summary })
+    }
+
+    /// The options, checked against the models.
+    fn options_for(&self, models: &Assignment) -> Result<ClassifyOptions, ScoreError> {
+        self.job.options.clone().for_models(models).map_err(|error| ScoreError::usage(error.to_string()))
     }
 
     /// Size of the input; `None` where it is unknown.
@@ -177,7 +182,7 @@ mod tests {
             reading: ReadSettings::default(),
             columns: ColumnChoice::default(),
             target: Target::File { path: folder.join("out.jsonl"), overwrite: false },
-            summary_file: None,
+            reports: Vec::new(),
             inputs_unchanged: false,
             output: OutputChoice::default(),
             options: ClassifyOptions::default(),

@@ -12,6 +12,7 @@ use super::read::{ByteCount, Reader, check_encoding, check_free_columns, open, s
 use super::unchanged::Unchanged;
 use crate::parts::{errors_path, is_published};
 use crate::system::atomic_file::folder_of;
+use crate::system::same_file::is_same_file;
 use crate::text::span::OffsetUnit;
 
 /// A job whose files and options were checked.
@@ -45,7 +46,7 @@ pub fn prepare(job: ScoreJob) -> Result<Prepared, ScoreError> {
         }
         Target::Stdout { errors_file } => check_apart(&errors_file.iter().collect::<Vec<_>>(), &sources)?,
     }
-    check_summary(&job, &sources)?;
+    check_reports(&job, &sources)?;
     let (format, compression) = output_format(&job, &sources)?;
     check_choice(job.output, format)?;
     check_document(&job, format)?;
@@ -173,27 +174,25 @@ fn check_apart(written: &[&PathBuf], sources: &[Source]) -> Result<(), ScoreErro
     Ok(())
 }
 
-/// Refuses a summary in place of another file of the run, which it would replace at the end.
-fn check_summary(job: &ScoreJob, sources: &[Source]) -> Result<(), ScoreError> {
-    let Some(summary) = &job.summary_file else { return Ok(()) };
-    check_apart(&[summary], sources)?;
-    let written = match &job.target {
+/// Refuses a report in place of another file of the run, which it would replace at the end.
+fn check_reports(job: &ScoreJob, sources: &[Source]) -> Result<(), ScoreError> {
+    let rows = match &job.target {
         Target::File { path, .. } => vec![path.clone(), errors_path(path)],
         Target::Stdout { errors_file } => errors_file.iter().cloned().collect(),
     };
-    // The files may not be there yet.
-    let place = |path: &Path| Some((folder_of(path).canonicalize().ok()?, path.file_name()?.to_owned()));
-    match written
-        .iter()
-        .find(|written| *written == summary || place(written).is_some_and(|it| Some(it) == place(summary)))
-    {
-        None => Ok(()),
-        Some(written) => Err(ScoreError::usage(format!(
-            "--summary {}: the run writes its rows or errors to {}; name another file",
-            summary.display(),
-            written.display()
-        ))),
+    let mut written: Vec<(&str, PathBuf)> = rows.into_iter().map(|path| ("rows or errors", path)).collect();
+    for (flag, report) in &job.reports {
+        check_apart(&[report], sources)?;
+        if let Some((what, other)) = written.iter().find(|(_, other)| is_same_file(report, other)) {
+            return Err(ScoreError::usage(format!(
+                "{flag} {}: the run writes {what} to {}; name another file",
+                report.display(),
+                other.display()
+            )));
+        }
+        written.push((flag, report.clone()));
     }
+    Ok(())
 }
 
 /// Refuses to replace an output, unless it only remains to remove the folder of the run that wrote it.

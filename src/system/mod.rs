@@ -23,6 +23,7 @@ pub mod private_file;
 pub mod process;
 pub mod processor;
 pub mod progress;
+pub mod same_file;
 pub mod spans;
 pub mod table;
 pub mod telemetry;

@@ -63,7 +63,7 @@ impl Sandbox {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -151,7 +151,7 @@ fn unknown_metrics_and_labels_are_refused_before_any_model_runs() {
         (format!("{NER} --require speed.p99_ms<=9"), "speed.p95_ms"),
         (format!("{NER} --require entities.f2>=1"), "entities.schemes.(exact|partial|strict|type).micro.f1"),
         (format!("{topics} --require topics.per_label.Sprot.f1>=0.5"), "Kultur, Politik, Sport, Wirtschaft"),
-        (format!("{NER} --labels PER,LCO"), "no label is called LCO; there are "),
+        (format!("{NER} --labels PER,LCO"), "no label is called `LCO`; there are "),
         (format!("{NER} --labels PER --require entities.per_label.LOC.f1>=0.5"), "for PER"),
     ] {
         let output = sandbox.run(&format!("{args} --predictions kept"));

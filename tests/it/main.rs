@@ -21,6 +21,7 @@ mod doctor;
 mod documents;
 mod drift;
 mod evaluate;
+mod evaluate_files;
 mod evaluate_metrics;
 mod evidence;
 mod folders;

@@ -294,15 +294,19 @@ fn an_errors_file_is_no_input() {
 }
 
 #[test]
-fn a_summary_replaces_no_other_file_of_the_run() {
+fn a_report_replaces_no_other_file_of_the_run() {
     let dir = tempfile::tempdir().unwrap();
     let input = "{\"id\": 1, \"text\": \"Bonn\"}\n";
     std::fs::write(dir.path().join("a.jsonl"), input).unwrap();
-    for summary in ["a.jsonl", "./a.jsonl", "o.jsonl", "./o.jsonl", "o.jsonl.errors.jsonl"] {
-        let (code, message) = run(&dir, &["a.jsonl"], "o.jsonl", &["--summary", summary]);
-        assert!(code == 2 && message.contains(summary), "{summary}: {message}");
-        assert!(!dir.path().join("o.jsonl").exists());
+    for flag in ["--summary", "--baseline"] {
+        for report in ["a.jsonl", "./a.jsonl", "o.jsonl", "./o.jsonl", "o.jsonl.errors.jsonl"] {
+            let (code, message) = run(&dir, &["a.jsonl"], "o.jsonl", &[flag, report]);
+            assert!(code == 2 && message.contains(report), "{flag} {report}: {message}");
+            assert!(!dir.path().join("o.jsonl").exists());
+        }
     }
+    let (code, message) = run(&dir, &["a.jsonl"], "o.jsonl", &["--summary", "s.json", "--baseline", "./s.json"]);
+    assert!(code == 2 && message.contains("--baseline ./s.json: the run writes --summary to s.json"), "{message}");
     assert_eq!(std::fs::read_to_string(dir.path().join("a.jsonl")).unwrap(), input);
     assert_eq!(run(&dir, &["a.jsonl"], "o.jsonl", &["--summary", "s.json"]).0, 0);
 }
