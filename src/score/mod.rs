@@ -74,6 +74,9 @@ impl Prepared {
         progress.stage("scoring the first rows");
         let before = sink.checkpoint().clone();
         progress.expect(self.n_bytes()?);
+        if before.counts.documents + before.counts.errors == 0 {
+            progress.begin();
+        }
         let writer = Writer { sink, encoder, counts: before.counts.clone(), progress, max_errors: self.job.max_errors };
         let (target, format) = (self.job.target.clone(), self.format);
         let arithmetic = models.iter().map(|model| (model.name.clone(), model.arithmetic.as_str())).collect();

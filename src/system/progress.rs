@@ -27,9 +27,11 @@ struct State {
     total: Option<u64>,
     n_done: u64,
     message: String,
-    /// What was done at the first report of this process, and when. The rate is measured from there, since a resumed
-    /// run starts with units that an earlier process has done.
+    /// What was done when this process began or first reported, and when. The rate is measured from there, since a
+    /// resumed run starts with units that an earlier process has done.
     first: Option<(u64, Instant)>,
+    /// The last report. Units are done in blocks, so that the rate ends there, and not now.
+    last: Option<Instant>,
 }
 
 impl Progress {
@@ -63,6 +65,11 @@ impl Progress {
         }
     }
 
+    /// The work begins now, with no unit done.
+    pub fn begin(&self) {
+        lock(&self.state).first = Some((0, Instant::now()));
+    }
+
     /// The units of work of the whole run are known now, or known to be unknown.
     pub fn expect(&self, total: Option<u64>) {
         lock(&self.state).total = total;
@@ -80,7 +87,7 @@ impl Progress {
         let now = Instant::now();
         let mut state = lock(&self.state);
         state.first.get_or_insert((n_done, now));
-        (state.n_done, state.message) = (n_done, message.to_owned());
+        (state.n_done, state.message, state.last) = (n_done, message.to_owned(), Some(now));
         if !self.bar.is_hidden() {
             self.bar.set_position(n_done);
             self.bar.set_message(state.line(now));
@@ -101,9 +108,9 @@ impl Drop for Progress {
 
 impl State {
     fn line(&self, now: Instant) -> String {
-        match self.first {
-            Some(first) => line(&self.message, self.total, self.n_done, first, now),
-            None => self.message.clone(),
+        match (self.first, self.last) {
+            (Some(first), Some(last)) => line(&self.message, self.total, self.n_done, (first, last), now),
+            _ => self.message.clone(),
         }
     }
 }
@@ -126,18 +133,26 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn line(message: &str, total: Option<u64>, n_done: u64, first: (u64, Instant), now: Instant) -> String {
+/// `reports`: what was done at first, and when the first and the last report came.
+fn line(message: &str, total: Option<u64>, n_done: u64, reports: ((u64, Instant), Instant), now: Instant) -> String {
     let Some(total) = total.filter(|&total| total > 0) else { return message.to_owned() };
     let percent = 100.0 * n_done.min(total) as f64 / total as f64;
-    let left = time_left(total, n_done, first, now).map(|left| format!(", {} left", in_words(left)));
+    let left = time_left(total, n_done, reports, now).map(|left| format!(", {} left", in_words(left)));
     format!("{message}, {percent:.1} %{}", left.unwrap_or_default())
 }
 
-/// Remaining time at the rate since `first`; `None` before there is a rate.
-fn time_left(total: u64, n_done: u64, first: (u64, Instant), now: Instant) -> Option<Duration> {
-    let n_new = n_done.checked_sub(first.0).filter(|&n| n > 0)?;
+/// Remaining time at the rate between the reports; `None` before there is a rate, and where the work takes longer than
+/// expected.
+fn time_left(
+    total: u64,
+    n_done: u64,
+    ((n_first, first), last): ((u64, Instant), Instant),
+    now: Instant,
+) -> Option<Duration> {
+    let n_new = n_done.checked_sub(n_first).filter(|&n| n > 0)?;
     let n_left = total.saturating_sub(n_done);
-    Some(now.duration_since(first.1).mul_f64(n_left as f64 / n_new as f64))
+    let left_then = last.duration_since(first).mul_f64(n_left as f64 / n_new as f64);
+    left_then.checked_sub(now.duration_since(last)).filter(|left| left.as_secs() > 0)
 }
 
 /// `3 h 5 min`, `12 min`, `40 s`.
@@ -158,13 +173,15 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         for (total, n_done, expected) in [
-            (Some(100), 50, "a, 50.0 %, 50 s left"),
-            (Some(100), 120, "a, 100.0 %, 0 s left"),
+            (Some(100), 50, "a, 50.0 %, 47 s left"),
+            (Some(100), 94, "a, 94.0 %"),
+            (Some(100), 120, "a, 100.0 %"),
             (Some(100), 40, "a, 40.0 %"),
             (Some(0), 0, "a"),
             (None, 50, "a"),
         ] {
-            assert_eq!(line("a", total, n_done, (40, start), at(10)), expected, "{n_done} of {total:?}");
+            let reports = ((40, start), at(10));
+            assert_eq!(line("a", total, n_done, reports, at(13)), expected, "{n_done} of {total:?}");
         }
     }
 
