@@ -41,7 +41,7 @@ pub enum LabelError {
     Mapping(String),
     #[error("{path}: cannot be read", path = path.display())]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("{path}, line {line}: {source}", path = path.display())]
+    #[error("{path}, line {line}", path = path.display())]
     Line { path: PathBuf, line: usize, source: Box<LabelError> },
     #[error("no label is called {}; there are {}", in_ticks(unknown), in_ticks(known))]
     Unknown { unknown: Vec<String>, known: Vec<String> },

@@ -57,6 +57,9 @@ impl ModelMetrics {
     /// The metrics of `answers` against `gold`, both restricted to the labels that count.
     pub fn of(gold: &[GoldDocument], answers: &ModelAnswers, gold_labels: &LabelsByTask) -> Self {
         let both = |task| Some((answers.labels.get(&task)?, gold_labels.get(&task)?));
+        // The labels of a model show in its answers. Without any of them they are not known.
+        let is_answered = answers.documents.iter().any(|answer| answer.failure.is_none());
+        let unmatched = |model, labels| if is_answered { Unmatched::of(model, labels) } else { Unmatched::default() };
         let entities = both(Task::Entities).map(|(model, labels)| {
             let pairs = span_pairs(gold, &answers.documents);
             EntityReport {
@@ -64,12 +67,12 @@ impl ModelMetrics {
                 schemes: Schemes::of(&pairs),
                 n_documents: pairs.len(),
                 errors: EntityErrors::of(gold, &answers.documents),
-                unmatched: Unmatched::of(model, labels),
+                unmatched: unmatched(model, labels),
             }
         });
         let topics = both(Task::Topics).map(|(model, labels)| TopicReport {
             metrics: topic_metrics(&topic_table(gold, &answers.documents, &(model | labels))),
-            unmatched: Unmatched::of(model, labels),
+            unmatched: unmatched(model, labels),
         });
         let failures: Vec<Failure> = gold
             .iter()

@@ -238,6 +238,11 @@ pub fn text_of<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str>
 
 /// The text of a body, without the byte order mark that some programs write. Another encoding is refused by its name.
 pub fn utf8(body: &[u8]) -> Result<&str, Problem> {
+    utf8_of(body, "the body")
+}
+
+/// The same for a part of a body; `what` it is stands in the message.
+pub fn utf8_of<'b>(body: &'b [u8], what: &str) -> Result<&'b str, Problem> {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     const UTF_8: &str = "send it in UTF-8";
     let refuse = |detail: String| Err(Problem::new(Code::InvalidJson, detail));
@@ -245,19 +250,17 @@ pub fn utf8(body: &[u8]) -> Result<&str, Problem> {
     // Other encodings show in their byte order mark, or in the NUL bytes around the first character.
     match body {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [b'{' | b'[', 0, 0, 0, ..] | [0, 0, 0, b'{' | b'[', ..] => {
-            refuse(format!("the body is UTF-32; {UTF_8}"))
+            refuse(format!("{what} is UTF-32; {UTF_8}"))
         }
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{' | b'[', 0, ..] | [0, b'{' | b'[', ..] => {
-            refuse(format!("the body is UTF-16; {UTF_8}"))
+            refuse(format!("{what} is UTF-16; {UTF_8}"))
         }
-        [0x1f, 0x8b, ..] => refuse("the body is gzip data; send `content-encoding: gzip` with it".to_owned()),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            refuse("the body is zstd data; send `content-encoding: zstd` with it".to_owned())
-        }
+        [0x1f, 0x8b, ..] => refuse(format!("{what} is gzip data; send `content-encoding: gzip` with it")),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => refuse(format!("{what} is zstd data; send `content-encoding: zstd` with it")),
         _ => std::str::from_utf8(body).or_else(|error| {
             let at = error.valid_up_to();
             let byte = body.get(at).copied().unwrap_or_default();
-            refuse(format!("the body is not UTF-8: byte {at} is 0x{byte:02x}, perhaps of Windows-1252; {UTF_8}"))
+            refuse(format!("{what} is not UTF-8: byte {at} is 0x{byte:02x}, perhaps of Windows-1252; {UTF_8}"))
         }),
     }
 }

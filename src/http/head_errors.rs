@@ -70,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HeadErrors<S> {
             ),
             _ => Problem::new(
                 code,
-                "the head of the request is not HTTP/1.1: its first line, or the name or value of a header, has bytes that are not allowed there; send it as RFC 9112 says",
+                "the head of the request is not HTTP/1.1: its first line or a header is not valid (bytes that are not allowed, or a `content-length` that is no number or is given twice); send it as RFC 9112 says",
             ),
         };
         let (status, request_id) = (problem.code.status(), log_unread_head(problem.code));

@@ -97,6 +97,9 @@ impl Walk {
 fn check_regular(path: &Path, metadata: &Metadata) -> Result<(), ManifestError> {
     match metadata.is_file() {
         true => Ok(()),
+        false if metadata.is_dir() => {
+            Err(refused(path, "a folder, and a file of this name is expected; remove it".to_owned()))
+        }
         false => Err(refused(path, "neither a file nor a folder (a pipe, a socket or a device); remove it".to_owned())),
     }
 }

@@ -35,9 +35,9 @@ fn certificate_failure(refused: &CertificateError) -> String {
             "it is that of an authority (CA:TRUE), which no server may use",
             "sign another for the server with it, or make a self-signed one with CA:FALSE (docs/operations.md, TLS)",
         ),
-        // One of that name is trusted, and has another key: the server's was made again.
+        // The signature fits no trusted key: none signed it, or one of that name, and the server's was made again.
         BadSignature => (
-            "another certificate of its name is trusted here",
+            "no certificate that is trusted here signed it, perhaps since the server has a new one",
             "name the one that the server has now, or that of the authority that signed it, in PEM with SSL_CERT_FILE",
         ),
         NotValidForName | NotValidForNameContext { .. } => {

@@ -95,7 +95,7 @@ fn a_certificate_that_is_refused_is_named_with_its_cause_and_what_to_do() {
     for (certificate, host, trusted, expected) in [
         ("server", "127.0.0.1", &nothing, Some("does not trust who signed it")),
         ("server", "127.0.0.1", &own, None),
-        ("server", "127.0.0.1", &earlier, Some("another certificate of its name is trusted here")),
+        ("server", "127.0.0.1", &earlier, Some("no certificate that is trusted here signed it")),
         ("server", "127.0.0.2", &own, Some("it is for another name")),
         ("authority", "127.0.0.1", &authority, Some("it is that of an authority (CA:TRUE)")),
     ] {

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use axum::body::Bytes;
 
-use super::body::utf8;
+use super::body::{utf8, utf8_of};
 use super::error::{Code, Problem};
 use super::json::{Expected, Field, FromJson, Object};
 use crate::classify::answer::DocumentId;
@@ -127,7 +127,7 @@ impl LineRequest {
     }
 
     fn fields(line: &[u8]) -> Result<Object<'_>, Problem> {
-        Field::line(utf8(line)?).object(&LINE_FIELDS, DOCUMENT)
+        Field::line(utf8_of(line, "the line")?).object(&LINE_FIELDS, DOCUMENT)
     }
 }
 

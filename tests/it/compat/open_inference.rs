@@ -159,7 +159,7 @@ async fn what_does_not_add_up_is_refused_and_named() {
     };
     let shared = json!({"shared_memory_region": "r", "shared_memory_byte_size": 1});
     for (body, part) in [
-        (input("shape", json!([2])), "holds 1 elements, and `shape` announces 2"),
+        (input("shape", json!([2])), "holds 1 element, and `shape` announces 2"),
         (input("shape", json!([1, 2])), "[n] or [n, 1]"),
         (input("datatype", json!("FP32")), "\"BYTES\""),
         (input("name", json!("image")), "\"text\", the only input"),
@@ -181,7 +181,7 @@ async fn what_does_not_add_up_is_refused_and_named() {
     let whole = elements(&[b"Berlin"]);
     for (n_texts, size, data, part) in [
         (1, whole.len(), &whole[..5], "5 bytes that follow"),
-        (2, whole.len(), &whole, "holds 1 elements"),
+        (2, whole.len(), &whole, "holds 1 element"),
         (1, 5, &whole[..5], "ends within element 0"),
         (1, 5, &elements(&[b"\xff"]), "not UTF-8 at byte 0"),
     ] {

@@ -27,6 +27,7 @@ use crate::inference::scheduler::Priority;
 use crate::manifest::task::{Task, Tasks};
 use crate::models::load::Model;
 use crate::system::choice::shortened;
+use crate::system::counted::counted;
 
 /// The length of the JSON, where binary data follows it.
 static JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
@@ -219,7 +220,9 @@ fn check_shape(input: &Object<'_>, data: &Field<'_>, n_texts: usize) -> Result<(
     let sizes = axes.entries.iter().map(|axis| axis.count(SHAPE)).collect::<Result<Vec<_>, _>>()?;
     match (&sizes[..], axes.n_entries) {
         ([n] | [n, 1], 1 | 2) if *n == n_texts => Ok(()),
-        ([n] | [n, 1], 1 | 2) => Err(data.problem(format!("it holds {n_texts} elements, and `shape` announces {n}"))),
+        ([n] | [n, 1], 1 | 2) => {
+            Err(data.problem(format!("it holds {}, and `shape` announces {n}", counted(n_texts, "element"))))
+        }
         _ => Err(field.refuse(SHAPE)),
     }
 }
