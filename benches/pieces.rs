@@ -92,7 +92,7 @@ fn finding_gaps(bencher: Bencher) {
 
 #[divan::bench]
 fn viewing(bencher: Bencher) {
-    let rules = ViewRules { html: true, hyphens: true, bylines: true };
+    let rules = ViewRules { html: true, hyphens: true, line_ends: true };
     bencher.counter(BytesCount::new(ARTICLE.len())).bench(|| View::of(black_box(&ARTICLE), rules));
 }
 

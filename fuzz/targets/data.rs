@@ -65,7 +65,7 @@ fn job(path: &Path, options: u8, output: u8) -> ScoreJob {
             has_groups: output & 128 != 0,
         },
         target: Target::Stdout { errors_file: None },
-        summary_file: None,
+        reports: Vec::new(),
         inputs_unchanged: false,
         output: OutputChoice {
             format: Some(OUTPUTS[usize::from(output) % OUTPUTS.len()]),

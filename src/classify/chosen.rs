@@ -119,7 +119,7 @@ fn folded(text: &str, entity: &Entity, label: &str, name: &str) -> Entity {
     let is_compound = label.ends_with("part");
     let word = entity.span.slice(text).unwrap_or_default();
     // Markup, references and invisible characters may stand at the hyphen.
-    let view = View::of(word, ViewRules { html: true, hyphens: true, bylines: false });
+    let view = View::of(word, ViewRules { html: true, hyphens: true, line_ends: false });
     let span = match name_in(&view.text, is_compound) {
         Some((start, end)) => {
             let name = view.to_received(ByteSpan::new(start, end));

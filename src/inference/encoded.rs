@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_text_in_which_nothing_changes_is_not_copied() {
-        let rules = ViewRules { html: true, hyphens: true, bylines: true };
+        let rules = ViewRules { html: true, hyphens: true, line_ends: true };
         let text: Arc<str> = TEXT.repeat(1_000_000 / TEXT.len()).into();
         let (tokenizer, truecaser) = (tokenizer(), Truecaser::parse("und\n").unwrap());
         // The first text compiles the patterns of the rules.
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_changed_text_leads_back_to_the_one_received() {
-        let rules = ViewRules { html: true, hyphens: true, bylines: true };
+        let rules = ViewRules { html: true, hyphens: true, line_ends: true };
         let mut encoding = Encoding::begin("<b>Ulm</b>".into(), rules, None);
         let encoded = encoding.step(&tokenizer()).unwrap().unwrap();
         assert_eq!((encoded.received(), encoded.seen()), ("<b>Ulm</b>", "Ulm"));
@@ -211,7 +211,7 @@ mod tests {
             EncodingKey { truecase_digest: Some([0; 32]), ..key.clone() },
             EncodingKey { rules: ViewRules { html: true, ..rules }, ..key.clone() },
             EncodingKey { rules: ViewRules { hyphens: true, ..rules }, ..key.clone() },
-            EncodingKey { rules: ViewRules { bylines: true, ..rules }, ..key.clone() },
+            EncodingKey { rules: ViewRules { line_ends: true, ..rules }, ..key.clone() },
         ] {
             assert!(!Arc::ptr_eq(&first, &document.encoding(other)));
         }

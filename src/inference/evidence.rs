@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn of(text: &str) -> (Vec<Passage>, Tokens) {
-        let view = View::of(text, ViewRules { html: true, hyphens: true, bylines: true });
+        let view = View::of(text, ViewRules { html: true, hyphens: true, line_ends: true });
         let tokens = tokens(&view);
         (passages(text, &view.text, |span| view.to_received(span), &tokens), tokens)
     }

@@ -371,6 +371,6 @@ fn view_rules(rules: TextRules) -> ViewRules {
     ViewRules {
         html: rules.is_on(TextRule::Html),
         hyphens: rules.is_on(TextRule::Hyphens),
-        bylines: rules.is_on(TextRule::Boundaries),
+        line_ends: rules.is_on(TextRule::Boundaries),
     }
 }

@@ -26,7 +26,7 @@ pub enum TextRule {
     Hyphens,
     /// Addresses, paths, telephone and account numbers are no names.
     Addresses,
-    /// A name ends at table bars and row ends, list items, bylines, empty lines, and at a slash before another name.
+    /// A name ends at table bars and row ends, list items, bylines, lines of a signature, empty lines, and at a slash before another name.
     Boundaries,
     /// A slug as the last line is no name, nor is the shorthand of an author.
     Slugs,

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use crate::text::alignment::{Alignment, Changed};
-use crate::text::bylines::end_bylines;
 use crate::text::html::remove_markup;
 use crate::text::hyphens::join_hyphenated;
+use crate::text::line_ends::show_line_ends;
 use crate::text::normalize::normalize;
 use crate::text::span::ByteSpan;
 
@@ -24,8 +24,8 @@ pub struct ViewRules {
     pub html: bool,
     /// Words hyphenated at line ends are joined.
     pub hyphens: bool,
-    /// Bylines end with a full stop.
-    pub bylines: bool,
+    /// Bylines end with a full stop, and the lines of signatures with commas.
+    pub line_ends: bool,
 }
 
 impl<'t> View<'t> {
@@ -40,8 +40,8 @@ impl<'t> View<'t> {
         if rules.hyphens {
             view.change(join_hyphenated);
         }
-        if rules.bylines {
-            view.change(end_bylines);
+        if rules.line_ends {
+            view.change(show_line_ends);
         }
         view.change(normalize);
         view
@@ -73,7 +73,7 @@ impl<'t> View<'t> {
 
 /// A part of a text as it is shown: without markup, hyphenation and invisible characters.
 pub fn as_read(text: &str) -> Cow<'_, str> {
-    View::of(text, ViewRules { html: true, hyphens: true, bylines: false }).text
+    View::of(text, ViewRules { html: true, hyphens: true, line_ends: false }).text
 }
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
     use proptest::prelude::*;
     use unicode_normalization::UnicodeNormalization;
 
-    const ALL: ViewRules = ViewRules { html: true, hyphens: true, bylines: true };
+    const ALL: ViewRules = ViewRules { html: true, hyphens: true, line_ends: true };
 
     /// Checks what a model sees of `text`, and that `part` of it leads back to `received`.
     fn check(text: &str, seen: &str, part: &str, received: &str) {
@@ -118,7 +118,7 @@ mod tests {
         check("Mu&#776;nchen&nbsp;", "München\u{a0}", "München", "Mu&#776;nchen");
         check("Bun&shy;des<wbr>tag", "Bundestag", "Bundestag", "Bun&shy;des<wbr>tag");
         check("<p>Mu&#776;n-<br>\nchen</p>", "München\n\n", "München", "Mu&#776;n-<br>\nchen");
-        check("Ulm<br>Hof", "Ulm\nHof", "Hof", "Hof");
+        check("Ulm<br>Hof", "Ulm,\nHof", "Hof", "Hof");
         check("&lt;b&gt;K&amp;ouml;ln&lt;/b&gt;", "Köln", "Köln", "K&amp;ouml;ln");
         check("&amp;lt;b&amp;gt;K&amp;amp;ouml;ln", "Köln", "Köln", "K&amp;amp;ouml;ln");
     }

@@ -73,7 +73,7 @@ mod tests {
         fn spans_are_unique_and_in_order_in_every_unit(
             text in any_text(), logits in prop::collection::vec(-4.0f32..4.0, 40), strategy in prop::sample::select(ALL_STRATEGIES)
         ) {
-            let view = View::of(&text, ViewRules { html: true, hyphens: true, bylines: true });
+            let view = View::of(&text, ViewRules { html: true, hyphens: true, line_ends: true });
             let tokens = characters(&view.text);
             let rows = Array2::from_shape_fn((tokens.ids.len(), TAGS.len()), |(row, tag)| logits[(row * 7 + tag * 3) % logits.len()]);
             let scheme = TagScheme::of(&TAGS.map(str::to_owned));
