@@ -160,10 +160,11 @@ fn written_files(output: &Path) -> Result<Vec<PathBuf>, ScoreError> {
 
 /// Refuses to replace an input, by whatever name.
 fn check_apart(written: &[&PathBuf], sources: &[Source]) -> Result<(), ScoreError> {
+    let stdin = PathBuf::from("/dev/stdin");
+    let stdin = sources.iter().any(|source| source.location == Location::Stdin).then_some(&stdin);
     for written in written {
-        let Ok(canonical) = written.canonicalize() else { continue };
-        let mut inputs = sources.iter().flat_map(Source::paths);
-        if let Some(input) = inputs.find(|input| input.canonicalize().is_ok_and(|input| input == canonical)) {
+        let mut inputs = sources.iter().flat_map(Source::paths).chain(stdin);
+        if let Some(input) = inputs.find(|input| is_same_file(written, input)) {
             return Err(ScoreError::usage(format!(
                 "{}: is also an input ({}), which would be lost; name another output",
                 written.display(),
@@ -176,12 +177,19 @@ fn check_apart(written: &[&PathBuf], sources: &[Source]) -> Result<(), ScoreErro
 
 /// Refuses a report in place of another file of the run, which it would replace at the end.
 fn check_reports(job: &ScoreJob, sources: &[Source]) -> Result<(), ScoreError> {
-    let rows = match &job.target {
-        Target::File { path, .. } => vec![path.clone(), errors_path(path)],
-        Target::Stdout { errors_file } => errors_file.iter().cloned().collect(),
-    };
-    let mut written: Vec<(&str, PathBuf)> = rows.into_iter().map(|path| ("rows or errors", path)).collect();
-    for (flag, report) in &job.reports {
+    let mut written = Vec::new();
+    let mut reports = job.reports.clone();
+    match &job.target {
+        Target::File { path, .. } => {
+            written.extend([path.clone(), errors_path(path)].map(|path| ("rows or errors", path)))
+        }
+        // Standard output may be redirected to a file.
+        Target::Stdout { errors_file } => {
+            written.push(("rows", PathBuf::from("/dev/stdout")));
+            reports.extend(errors_file.iter().map(|file| ("--errors", file.clone())));
+        }
+    }
+    for (flag, report) in &reports {
         check_apart(&[report], sources)?;
         if let Some((what, other)) = written.iter().find(|(_, other)| is_same_file(report, other)) {
             return Err(ScoreError::usage(format!(

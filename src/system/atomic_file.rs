@@ -11,7 +11,12 @@ const SUFFIX: &str = ".tmp";
 /// Replaces the file at `path` with `content`, which is on the disk when this returns.
 ///
 /// The content goes to a temporary file in the same folder first, since a rename is atomic only within one file system.
+///
+/// A device or a pipe (`/dev/null`, `/dev/stdout`) is written to: a rename would put a file in its place.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        return std::fs::OpenOptions::new().write(true).open(path)?.write_all(content);
+    }
     let folder = folder_of(path);
     let mut file = temporary_file(folder)?;
     file.write_all(content)?;
@@ -119,6 +124,21 @@ pub(crate) mod observed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read_to_string(pipe).unwrap()
+        });
+        replace(&pipe, b"new").unwrap();
+        assert_eq!(reader.join().unwrap(), "new");
+        assert!(!pipe.metadata().unwrap().is_file());
+    }
 
     #[test]
     #[cfg(target_os = "linux")]

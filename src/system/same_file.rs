@@ -1,18 +1,35 @@
 //! Whether two paths name one file, so that what is written to one is not lost by what is written to the other.
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use super::atomic_file::folder_of;
 
 /// Whether writing to one path replaces what is at the other. The files may not be there yet. A device replaces nothing.
 pub fn is_same_file(a: &Path, b: &Path) -> bool {
-    let is_device = a.exists() && !a.is_file() && !a.is_dir();
-    !is_device && (a == b || place(a).is_some_and(|place_of_a| Some(place_of_a) == place(b)))
+    match (a.metadata(), b.metadata()) {
+        (Ok(a_there), Ok(b_there)) => a_there.is_file() && is_one(&a_there, &b_there, || place(a) == place(b)),
+        // What is there is not what is missing, but for a link to a file that is missing.
+        _ => a == b || place(a).is_some_and(|place_of_a| Some(place_of_a) == place(b)),
+    }
+}
+
+/// A file may have several names in its file system (hard links).
+#[cfg(unix)]
+fn is_one(a: &Metadata, b: &Metadata, _: impl FnOnce() -> bool) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+#[cfg(not(unix))]
+fn is_one(_: &Metadata, _: &Metadata, has_one_place: impl FnOnce() -> bool) -> bool {
+    has_one_place()
 }
 
 fn place(path: &Path) -> Option<PathBuf> {
-    let new = || Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?));
-    path.canonicalize().ok().or_else(new)
+    let target = |path: &Path| path.read_link().map(|target| folder_of(path).join(target));
+    let new = |path: &Path| Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(|| new(&target(path).unwrap_or_else(|_| path.to_owned())))
 }
 
 #[cfg(test)]
@@ -26,7 +43,13 @@ mod tests {
         std::fs::create_dir(path("folder")).unwrap();
         std::fs::write(path("there"), "").unwrap();
         std::os::unix::fs::symlink(path("there"), path("link")).unwrap();
+        std::fs::hard_link(path("there"), path("hard")).unwrap();
+        std::os::unix::fs::symlink("new", path("dangling")).unwrap();
         for (a, b, is_same) in [
+            ("there", "hard", true),
+            ("hard", "link", true),
+            ("dangling", "new", true),
+            ("dangling", "there", false),
             ("there", "link", true),
             ("there", "folder/../there", true),
             ("new", "folder/../new", true),

@@ -5,8 +5,9 @@
 //!
 //! - A byline is read with a full stop at its end. Most lines that are none but look like one (`Von Januar bis März⏎⏎`) are
 //!   headings, in which a full stop does no harm.
-//! - Lines of a few words that all have capitals end with commas, where they follow each other up to the end of a paragraph.
-//!   Prose ends with a full stop, so that lines of a narrow column are not taken for such.
+//! - Lines of a few words that all have capitals end with commas, where they are the last paragraph of a text or follow a greeting
+//!   (`Mit freundlichen Grüßen`). Elsewhere they may be a headline, and a name may go on in the next line. Prose ends with a full
+//!   stop, so that lines of a narrow column are not taken for such.
 
 use std::sync::LazyLock;
 
@@ -16,10 +17,18 @@ use crate::text::alignment::{Changed, Rewriter};
 use crate::text::gaps::AGENCIES;
 use crate::text::span::ByteSpan;
 
-/// A short line with the words before an author, and the line ends after it. Shorter than any line of wrapped prose.
+/// A line with the words before an author.
 static BYLINE: LazyLock<Regex> = LazyLock::new(|| {
-    let line = r"(?m)^[^\S\n]*(?:[Vv]on|VON|(?:Text|Interview|Bericht|Autor(?:in)?)(?: und Fotos?)?:|(?:Ein )?[\p{Lu}][\p{Ll}]+ von)[^\S\n]+(?P<names>[^\n]{2,80}?)";
-    Regex::new(&format!(r"{line}(?P<end>[^\S\n]*\r?\n\s*)")).expect("the pattern is valid")
+    let kind = "Analyse|Bericht|Essay|Gastbeitrag|Glosse|Interview|Kolumne|Kommentar|Kritik|Leitartikel|Porträt|Reportage|Rezension";
+    let words =
+        format!(r"(?:Von|VON|(?:Text|Text und Fotos?|Fotos?|Autor|Autorin|Autoren):|(?:Eine? )?(?:{kind}) von)");
+    Regex::new(&format!(r"^\s*{words}\s+(?P<names>.{{2,80}})$")).expect("the pattern is valid")
+});
+
+/// The end of a letter.
+static GREETING: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)(?:\b(?:grüße?n?|grüsse?n?|gruß|gruss|hochachtungsvoll|herzlichst)\b|^\s*ihre?\b).{0,40}$")
+        .expect("the pattern is valid")
 });
 
 /// Words of a byline that begin with a small letter.
@@ -32,53 +41,85 @@ const MAX_WORDS: usize = 10;
 
 const MAX_WORDS_OF_SHORT_LINE: usize = 5;
 
+/// Of a line that is looked at.
+const MAX_BYTES: usize = 200;
+
 /// Adds the marks to `text` that stand for these line ends; `None` where there are none.
 pub fn show_line_ends(text: &str) -> Option<Changed> {
-    let mut ends = bylines(text);
-    ends.extend(short_lines(text));
-    ends.sort_unstable_by_key(|(span, _)| *span);
     let mut rewriter = Rewriter::new(text);
-    let mut done = 0;
-    for (span, mark) in ends {
-        if span.start >= done {
-            rewriter.replace(span, &format!("{mark}{}", span.slice(text).unwrap_or_default()));
-            done = span.end;
+    let mut block = Block::default();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_end();
+        let end = ByteSpan::new(start + content.len(), start + line.len());
+        start += line.len();
+        let rest = &text[start..];
+        // Most lines are long, and are not looked at.
+        let is_short = content.len() <= MAX_BYTES;
+        if content.is_empty() {
+            // What is not the end of the text may be a headline in two lines.
+            if block.follows_greeting || rest.trim_start().is_empty() {
+                block.end(&mut rewriter, text);
+            }
+            block = Block::default();
+        } else if is_short && is_byline(content, rest) {
+            mark(&mut rewriter, text, end, '.');
+            block = Block::default();
+        } else if is_short && is_short_line(content) && (!block.lines.is_empty() || content.contains(' ')) {
+            block.lines.push(end);
+        } else {
+            block =
+                Block { follows_greeting: is_short && GREETING.is_match(content), is_broken: true, lines: Vec::new() };
         }
     }
+    block.end(&mut rewriter, text);
     rewriter.finish()
 }
 
-/// The white space at the ends of bylines.
-fn bylines(text: &str) -> Vec<(ByteSpan, char)> {
-    let end_of = |found: regex::Captures<'_>| {
-        let end = found.name("end").filter(|end| end.end() < text.len() && is_names(&found["names"]))?;
-        Some((ByteSpan::new(end.start(), end.end()), '.'))
-    };
-    BYLINE.captures_iter(text).filter_map(end_of).collect()
+/// Short lines that follow each other.
+#[derive(Default)]
+struct Block {
+    follows_greeting: bool,
+    /// Whether other lines of the paragraph come before.
+    is_broken: bool,
+    /// The line ends.
+    lines: Vec<ByteSpan>,
 }
 
-/// The line ends between short lines of names that end a paragraph.
-fn short_lines(text: &str) -> Vec<(ByteSpan, char)> {
-    let mut found = Vec::new();
-    let mut run: Vec<ByteSpan> = Vec::new();
-    // Whether the line before the run may be a greeting (`Mit freundlichen Grüßen`), or there is none.
-    let mut is_apart = true;
-    let mut start = 0;
-    for line in text.split_inclusive('\n').chain(["\n"]) {
-        let content = line.trim_end();
-        if content.is_empty() {
-            if is_apart && run.len() > 1 {
-                found.extend(run[..run.len() - 1].iter().map(|end| (*end, ',')));
-            }
-            (is_apart, run) = (true, Vec::new());
-        } else if is_short_line(content) {
-            run.push(ByteSpan::new(start + content.len(), start + line.len()));
-        } else {
-            (is_apart, run) = (n_words(content) <= MAX_WORDS_OF_SHORT_LINE, Vec::new());
+impl Block {
+    /// The paragraph ends: all lines but the last get commas.
+    fn end(&mut self, rewriter: &mut Rewriter<'_>, text: &str) {
+        if (self.follows_greeting || !self.is_broken)
+            && let [ends @ .., _] = &*self.lines
+        {
+            let are_apart = |end: &&ByteSpan| !is_linked(&text[..end.start], &text[end.end..]);
+            ends.iter().filter(are_apart).for_each(|end| mark(rewriter, text, *end, ','));
         }
-        start += line.len();
     }
-    found
+}
+
+/// Whether a line ends with a link word, or the next one begins with one: `Johann Wolfgang⏎von Goethe`.
+fn is_linked(before: &str, after: &str) -> bool {
+    let is_link = |word: Option<&str>| word.is_some_and(|word| LINK_WORDS.contains(&word) || word == "&");
+    is_link(before.split_whitespace().next_back()) || is_link(after.split_whitespace().next())
+}
+
+fn mark(rewriter: &mut Rewriter<'_>, text: &str, end: ByteSpan, mark: char) {
+    if let Some(white_space) = end.slice(text).filter(|white_space| !white_space.is_empty()) {
+        rewriter.replace(end, &format!("{mark}{white_space}"));
+    }
+}
+
+/// Whether a line is a byline. The text goes on after it: below an empty line, or with a capital after at least two names.
+fn is_byline(line: &str, rest: &str) -> bool {
+    let goes_on = |names: &str| {
+        let next = rest.lines().next().unwrap_or_default().trim_start();
+        match next.is_empty() {
+            true => !rest.trim_start().is_empty(),
+            false => names.contains(' ') && next.starts_with(char::is_uppercase),
+        }
+    };
+    BYLINE.captures(line).is_some_and(|found| is_names(&found["names"]) && goes_on(&found["names"]))
 }
 
 fn n_words(line: &str) -> usize {
@@ -140,7 +181,11 @@ mod tests {
                 "Mit freundlichen Grüßen\r\nLea Roth\r\n32105 Ulm\r\n",
                 "Mit freundlichen Grüßen\r\nLea Roth,\r\n32105 Ulm\r\n",
             ),
-            ("FC Augsburg\nSC Freiburg\nVfB Stuttgart\n\nUlm.", "FC Augsburg,\nSC Freiburg,\nVfB Stuttgart\n\nUlm."),
+            (
+                "Ulm.\n\nFC Augsburg\nSC Freiburg\nVfB Stuttgart\n",
+                "Ulm.\n\nFC Augsburg,\nSC Freiburg,\nVfB Stuttgart\n",
+            ),
+            ("Ihre\nLea Roth\nUlm\n\nAnlage: keine", "Ihre\nLea Roth,\nUlm\n\nAnlage: keine"),
             ("Von Lea Roth\nDetmold", "Von Lea Roth.\nDetmold"),
         ] {
             assert_eq!(show_line_ends(text).map_or(text.to_owned(), |changed| changed.text), seen);
@@ -161,6 +206,14 @@ mod tests {
             "Das sagten Angela\nMerkel und\nOlaf Scholz.",
             "Gestern trafen sich in einer Gaststätte\nAngela Merkel\nOlaf Scholz",
             "Lea Roth\n| Ulm |\nHof | Bonn",
+            "FC Bayern\nMünchen\n\nUlm.",
+            "Rede von Frank-Walter\nSteinmeier in Bellevue\n\nUlm.",
+            "Von Frank-Walter\nSteinmeier gelernt\n\nUlm.",
+            "Von Boris Pistorius\ngefordert\n\nUlm.",
+            "Bericht: Donald\nTrump plant Zölle",
+            "Der neue Trainer\nvon Eintracht\nFrankfurt",
+            "Ulm.\n\nUniversität\nHeidelberg",
+            "Ulm.\n\nJohann Wolfgang\nvon Goethe",
         ] {
             assert!(show_line_ends(text).is_none(), "{text}");
         }

@@ -118,7 +118,7 @@ mod tests {
         check("Mu&#776;nchen&nbsp;", "München\u{a0}", "München", "Mu&#776;nchen");
         check("Bun&shy;des<wbr>tag", "Bundestag", "Bundestag", "Bun&shy;des<wbr>tag");
         check("<p>Mu&#776;n-<br>\nchen</p>", "München\n\n", "München", "Mu&#776;n-<br>\nchen");
-        check("Ulm<br>Hof", "Ulm,\nHof", "Hof", "Hof");
+        check("Ulm<br>Hof", "Ulm\nHof", "Hof", "Hof");
         check("&lt;b&gt;K&amp;ouml;ln&lt;/b&gt;", "Köln", "Köln", "K&amp;ouml;ln");
         check("&amp;lt;b&amp;gt;K&amp;amp;ouml;ln", "Köln", "Köln", "K&amp;amp;ouml;ln");
     }

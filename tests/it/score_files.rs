@@ -305,6 +305,9 @@ fn a_report_replaces_no_other_file_of_the_run() {
             assert!(!dir.path().join("o.jsonl").exists());
         }
     }
+    std::fs::hard_link(dir.path().join("a.jsonl"), dir.path().join("hard")).unwrap();
+    let (code, message) = run(&dir, &["a.jsonl"], "o.jsonl", &["--summary", "hard"]);
+    assert!(code == 2 && message.contains("hard: is also an input"), "{message}");
     let (code, message) = run(&dir, &["a.jsonl"], "o.jsonl", &["--summary", "s.json", "--baseline", "./s.json"]);
     assert!(code == 2 && message.contains("--baseline ./s.json: the run writes --summary to s.json"), "{message}");
     assert_eq!(std::fs::read_to_string(dir.path().join("a.jsonl")).unwrap(), input);
