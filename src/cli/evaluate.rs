@@ -18,7 +18,7 @@ use ressort::models::spec::ModelSpec;
 use ressort::text::encoding::TextEncoding;
 
 use super::number::{positive, whole};
-use super::{ModelsDirArg, REQUIREMENT_NOT_MET, RunArgs, SUCCESS, print};
+use super::{ModelsDirArg, REQUIREMENT_NOT_MET, RunArgs, SUCCESS, given, print};
 
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
@@ -148,11 +148,6 @@ fn write_report(file: &Path, text: &str) -> anyhow::Result<()> {
         std::fs::write(file, text)
     };
     write().with_context(|| format!("cannot write {}; give another path", file.display()))
-}
-
-/// The files of those flags that are given.
-fn given(files: &[(&'static str, &Option<PathBuf>)]) -> Vec<(&'static str, PathBuf)> {
-    files.iter().filter_map(|(flag, file)| Some((*flag, (*file).clone()?))).collect()
 }
 
 /// A file of answers without a name is named after its file, without the ending.

@@ -220,6 +220,11 @@ impl ModelArgs {
     }
 }
 
+/// The files of those flags that are given.
+fn given(files: &[(&'static str, &Option<PathBuf>)]) -> Vec<(&'static str, PathBuf)> {
+    files.iter().filter_map(|(flag, file)| Some((*flag, (*file).clone()?))).collect()
+}
+
 impl ModelsDirArg {
     /// # Errors
     /// If the named models folder does not exist. Without this check the models that ship are used, and nothing says so.

@@ -29,7 +29,7 @@ use ressort::text::span::OffsetUnit;
 
 use super::number::{positive, whole};
 use super::stop::stop_signal;
-use super::{ModelArgs, RunArgs, SOME_ROWS_FAILED, SUCCESS, print};
+use super::{ModelArgs, RunArgs, SOME_ROWS_FAILED, SUCCESS, given, print};
 use ressort::system::counted::counted;
 
 #[derive(Debug, Args)]
@@ -231,7 +231,6 @@ impl ScoreArgs {
         let threshold_of = |task: Task| {
             answers.threshold.iter().rev().find(|it| it.task.is_none_or(|only| only == task)).map(|it| it.score)
         };
-        let report = |(flag, file): (&'static str, &Option<PathBuf>)| Some((flag, file.clone()?));
         ScoreJob {
             inputs: self.inputs.clone(),
             input_format: self.format,
@@ -259,10 +258,7 @@ impl ScoreArgs {
                 path => Target::File { path: path.into(), overwrite: self.overwrite },
             },
             inputs_unchanged: self.inputs_unchanged,
-            reports: [("--summary", &self.summary), ("--baseline", &self.baseline)]
-                .into_iter()
-                .filter_map(report)
-                .collect(),
+            reports: given(&[("--summary", &self.summary), ("--baseline", &self.baseline)]),
             output: OutputChoice {
                 format: self.output_format,
                 delimiter: self.output_delimiter,

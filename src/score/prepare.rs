@@ -36,15 +36,12 @@ pub fn prepare(job: ScoreJob) -> Result<Prepared, ScoreError> {
         Target::Stdout { .. } => Vec::new(),
     };
     let sources = find_sources(&job.inputs, job.input_format, &written)?;
-    match &job.target {
-        Target::File { path, overwrite } => {
-            check_apart(&[path, &errors_path(path)], &sources)?;
-            // A dry run says what a run would do.
-            if !overwrite && !job.dry_run {
-                check_absent(path, &sources)?;
-            }
+    if let Target::File { path, overwrite } = &job.target {
+        check_apart(&[path, &errors_path(path)], &sources)?;
+        // A dry run says what a run would do.
+        if !overwrite && !job.dry_run {
+            check_absent(path, &sources)?;
         }
-        Target::Stdout { errors_file } => check_apart(&errors_file.iter().collect::<Vec<_>>(), &sources)?,
     }
     check_reports(&job, &sources)?;
     let (format, compression) = output_format(&job, &sources)?;

@@ -42,8 +42,9 @@ impl FileStamp {
     }
 }
 
+/// Device and inode.
 #[cfg(unix)]
-fn identity(metadata: &Metadata) -> (u64, u64) {
+pub fn identity(metadata: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt as _;
     (metadata.dev(), metadata.ino())
 }
@@ -55,7 +56,7 @@ fn changed(metadata: &Metadata) -> (i64, i64) {
 }
 
 #[cfg(not(unix))]
-fn identity(_metadata: &Metadata) -> (u64, u64) {
+pub fn identity(_metadata: &Metadata) -> (u64, u64) {
     (0, 0)
 }
 

@@ -1,29 +1,18 @@
 //! Whether two paths name one file, so that what is written to one is not lost by what is written to the other.
 
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use super::atomic_file::folder_of;
+use super::file_stamp::identity;
 
 /// Whether writing to one path replaces what is at the other. The files may not be there yet. A device replaces nothing.
 pub fn is_same_file(a: &Path, b: &Path) -> bool {
     match (a.metadata(), b.metadata()) {
-        (Ok(a_there), Ok(b_there)) => a_there.is_file() && is_one(&a_there, &b_there, || place(a) == place(b)),
+        // A file may have several names in its file system (hard links).
+        (Ok(a_there), Ok(b_there)) => a_there.is_file() && identity(&a_there) == identity(&b_there),
         // What is there is not what is missing, but for a link to a file that is missing.
         _ => a == b || place(a).is_some_and(|place_of_a| Some(place_of_a) == place(b)),
     }
-}
-
-/// A file may have several names in its file system (hard links).
-#[cfg(unix)]
-fn is_one(a: &Metadata, b: &Metadata, _: impl FnOnce() -> bool) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (a.dev(), a.ino()) == (b.dev(), b.ino())
-}
-
-#[cfg(not(unix))]
-fn is_one(_: &Metadata, _: &Metadata, has_one_place: impl FnOnce() -> bool) -> bool {
-    has_one_place()
 }
 
 fn place(path: &Path) -> Option<PathBuf> {

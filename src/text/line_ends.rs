@@ -46,52 +46,49 @@ const MAX_BYTES: usize = 200;
 
 /// Adds the marks to `text` that stand for these line ends; `None` where there are none.
 pub fn show_line_ends(text: &str) -> Option<Changed> {
+    // Without the blank lines at the end, every other one has text after it.
+    let text_end = text.trim_end().len();
     let mut rewriter = Rewriter::new(text);
     let mut block = Block::default();
     let mut start = 0;
-    for line in text.split_inclusive('\n') {
+    for line in text[..text_end].split_inclusive('\n') {
         let content = line.trim_end();
         let end = ByteSpan::new(start + content.len(), start + line.len());
         start += line.len();
-        let rest = &text[start..];
         // Most lines are long, and are not looked at.
         let is_short = content.len() <= MAX_BYTES;
         if content.is_empty() {
-            // What is not the end of the text may be a headline in two lines.
-            if block.follows_greeting || rest.trim_start().is_empty() {
-                block.end(&mut rewriter, text);
-            }
+            block.end(false, &mut rewriter, text);
             block = Block::default();
-        } else if is_short && is_byline(content, rest) {
+        } else if is_short && is_byline(content, &text[start..text_end]) {
             mark(&mut rewriter, text, end, '.');
             block = Block::default();
         } else if is_short && is_short_line(content) && (!block.lines.is_empty() || content.contains(' ')) {
             block.lines.push(end);
         } else {
-            block =
-                Block { follows_greeting: is_short && GREETING.is_match(content), is_broken: true, lines: Vec::new() };
+            block = Block { line_before: Some(content), lines: Vec::new() };
         }
     }
-    block.end(&mut rewriter, text);
+    block.end(true, &mut rewriter, text);
     rewriter.finish()
 }
 
 /// Short lines that follow each other.
 #[derive(Default)]
-struct Block {
-    follows_greeting: bool,
-    /// Whether other lines of the paragraph come before.
-    is_broken: bool,
+struct Block<'t> {
+    /// Another line of the paragraph.
+    line_before: Option<&'t str>,
     /// The line ends.
     lines: Vec<ByteSpan>,
 }
 
-impl Block {
-    /// The paragraph ends: all lines but the last get commas.
-    fn end(&mut self, rewriter: &mut Rewriter<'_>, text: &str) {
-        if (self.follows_greeting || !self.is_broken)
-            && let [ends @ .., _] = &*self.lines
-        {
+impl Block<'_> {
+    /// The paragraph ends: all lines but the last get commas, if they are a signature. What is not the end of the text may be a
+    /// headline in two lines.
+    fn end(&self, is_last: bool, rewriter: &mut Rewriter<'_>, text: &str) {
+        let [ends @ .., _] = &*self.lines else { return };
+        let is_greeting = |line: &str| line.len() <= MAX_BYTES && GREETING.is_match(line);
+        if self.line_before.map_or(is_last, is_greeting) {
             let are_apart = |end: &&ByteSpan| !is_linked(&text[..end.start], &text[end.end..]);
             ends.iter().filter(are_apart).for_each(|end| mark(rewriter, text, *end, ','));
         }
@@ -105,19 +102,14 @@ fn is_linked(before: &str, after: &str) -> bool {
 }
 
 fn mark(rewriter: &mut Rewriter<'_>, text: &str, end: ByteSpan, mark: char) {
-    if let Some(white_space) = end.slice(text).filter(|white_space| !white_space.is_empty()) {
-        rewriter.replace(end, &format!("{mark}{white_space}"));
-    }
+    rewriter.replace(end, &format!("{mark}{}", end.slice(text).unwrap_or_default()));
 }
 
 /// Whether a line is a byline. The text goes on after it: below an empty line, or with a capital after at least two names.
 fn is_byline(line: &str, rest: &str) -> bool {
     let goes_on = |names: &str| {
-        let next = rest.lines().next().unwrap_or_default().trim_start();
-        match next.is_empty() {
-            true => !rest.trim_start().is_empty(),
-            false => names.contains(' ') && next.starts_with(char::is_uppercase),
-        }
+        let next = rest.lines().next().map(str::trim_start);
+        next.is_some_and(|next| next.is_empty() || names.contains(' ') && next.starts_with(char::is_uppercase))
     };
     BYLINE.captures(line).is_some_and(|found| is_names(&found["names"]) && goes_on(&found["names"]))
 }
@@ -216,6 +208,18 @@ mod tests {
             "Ulm.\n\nJohann Wolfgang\nvon Goethe",
         ] {
             assert!(show_line_ends(text).is_none(), "{text}");
+        }
+    }
+
+    /// In square time each of these takes minutes.
+    #[test]
+    fn many_lines_are_read_in_linear_time() {
+        const N_BYTES: usize = 1_000_000;
+        for unit in
+            ["\n", " \n", "A B\n", "A B\n\n", "Von Lea Roth\n", "Von Lea Roth\n\n", "Grüße\nA B\nC D\n\n", "a\n", "A "]
+        {
+            let text = unit.repeat(N_BYTES / unit.len());
+            assert!(show_line_ends(&text).is_none_or(|changed| changed.text.len() <= 2 * text.len()), "{unit:?}");
         }
     }
 
